@@ -1,0 +1,56 @@
+# Every target works on a fresh machine with Python 3.11+, make and the package registries.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+
+.PHONY: help demo up test check format docs lock clean
+help: ## Show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Upshot needs Python 3.11 or newer: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Creating $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the pinned packages (about a minute the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	@echo "Installing the pinned development packages ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(RUNTIME) ## Score 2,771 real agent pull requests on real Kafka and ClickHouse (DATA=FILE for your own)
+	@$(BIN)/upshot demo $(if $(DATA),--data "$(DATA)")
+
+up: $(RUNTIME) ## Run Kafka, ClickHouse, the worker and the web page until Ctrl-C
+	@$(BIN)/upshot up
+
+test: $(DEV) ## Run every test on real Kafka and ClickHouse
+	@$(BIN)/python -m pytest
+
+check: $(DEV) ## Format, lint, types, docs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m upshot.schemas.reference --check docs/reference
+
+format: $(DEV) ## Format and sort imports
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(DEV) ## Write the generated reference pages
+	@$(BIN)/python -m upshot.schemas.reference docs/reference
+
+lock: ## Resolve the lock files anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --group build pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev --group build --extra local pyproject.toml --output-file requirements-dev.lock
+
+clean: ## Remove the environment and the local data
+	rm -rf $(VENV) .upshot build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Questions: named SQL and its readers."""

@@ -1,0 +1,1 @@
+"""Decisions, as pure functions of (state, events, now), and the thin agents that run them."""

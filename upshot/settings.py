@@ -1,0 +1,103 @@
+"""All configuration, read once from the environment into one frozen object and handed down."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from upshot.errors import ConfigurationError
+
+LOCAL_USER = "app"
+LOCAL_PASSWORD = "upshot"
+LOCAL_VIEWER = "viewer"
+
+
+class Settings(BaseModel):
+    """Where the parts are and how they behave.
+
+    Every field is read from the environment variable `UPSHOT_<FIELD>` (durations as ISO 8601, such as
+    `P30D`, or as seconds).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kafka_url: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers: `host:port[,host:port…]`.")
+    clickhouse_url: SecretStr = Field(
+        SecretStr("http://app:upshot@127.0.0.1:8123/upshot"),
+        description="ClickHouse over HTTP: `http[s]://user:password@host:port/database`.",
+    )
+    data_dir: Path = Field(Path(".upshot"), description="Where the local stack keeps its data and logs.")
+    topic_prefix: str = Field("upshot.", description="Put before the name of every topic.")
+    partitions: int = Field(4, ge=1, le=1024, description="Partitions of a newly created topic.")
+    replication_factor: int = Field(1, ge=1, le=9, description="Replicas of a newly created topic.")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Kafka's security protocol."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="SASL mechanism, where the protocol has SASL."
+    )
+    kafka_username: str = Field("", description="SASL user.")
+    kafka_password: SecretStr = Field(SecretStr(""), description="SASL password.")
+    kafka_ssl_cafile: Path | None = Field(None, description="Certificate authority file for TLS.")
+    look_back: timedelta = Field(
+        timedelta(days=30), description="How long an outcome that nobody waits for yet is kept for a later wait."
+    )
+    settled_retention: timedelta = Field(
+        timedelta(days=30), description="How long a decided wait stays revisable after its deadline."
+    )
+    deadline_grace: timedelta = Field(
+        timedelta(seconds=1), description="How long after its deadline a wait is judged, for outcomes on the way."
+    )
+    commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between offset commits.")
+    store_interval: float = Field(0.25, gt=0, le=60, description="Seconds of events that one insert gathers.")
+    store_rows: int = Field(50_000, ge=1, description="Rows that one insert gathers at the most.")
+
+    def topic(self, name: str) -> str:
+        """The full name of topic `name`."""
+        return self.topic_prefix + name
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, data_dir: Path | None = None
+) -> Settings:
+    """Read the settings; a stack that runs in `data_dir` gives the addresses that nobody set.
+
+    Precedence: an explicit `data_dir` whose stack is up, then `UPSHOT_*`, then the stack in the default
+    data directory, then the defaults. Raises ConfigurationError naming each variable that is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {
+        name: environ[variable]
+        for name in Settings.model_fields
+        if (variable := "UPSHOT_" + name.upper()) in environ
+    }
+    if data_dir is not None:
+        values["data_dir"] = data_dir
+    addresses = local_addresses(Path(values.get("data_dir", Settings.model_fields["data_dir"].default)))
+    values = values | addresses if data_dir is not None else addresses | values
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        lines = [f"UPSHOT_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("these settings are wrong, correct them and start again:\n  " + "\n  ".join(lines)) from None
+
+
+def local_addresses(data_dir: Path) -> dict[str, str]:
+    """The Kafka and ClickHouse addresses of the stack that runs in `data_dir`, or nothing."""
+    try:
+        ports = json.loads((data_dir / "ports.json").read_text())
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return {}
+    return {
+        "kafka_url": f"127.0.0.1:{ports['kafka']}",
+        "clickhouse_url": f"http://{LOCAL_USER}:{LOCAL_PASSWORD}@127.0.0.1:{ports['clickhouse']}/upshot",
+    }
+
+
+__all__ = ["LOCAL_PASSWORD", "LOCAL_USER", "LOCAL_VIEWER", "Settings", "load_settings", "local_addresses"]
