@@ -1,0 +1,45 @@
+"""Exposures: which variant of an experiment a run was given, and with what probability."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from upshot.schemas.fields import Event, Id, Instant, Name
+from upshot.schemas.ids import fact_id
+
+Probability = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+
+
+class Assignment(BaseModel):
+    """A variant of an experiment, as waits and scores carry it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    experiment: Name = Field(description="The experiment.")
+    variant: Name = Field(description="The variant that the run was given.")
+    phase: Name = Field("1", description="The experiment's version at that time.")
+    probability: Probability = Field(1.0, description="How likely that choice was.")
+
+
+class Exposure(Event):
+    """A run was given a variant of an experiment."""
+
+    exposure_id: Id | None = Field(None, description="Made from run and experiment where absent.")
+    run_id: Id = Field(description="The run; the record's key.")
+    experiment: Name = Field(description="The experiment.")
+    variant: Name = Field(description="The variant that the run was given.")
+    phase: Name = Field("1", description="The experiment's version at that time.")
+    probability: Probability = Field(1.0, description="How likely that choice was.")
+    unit: Id | None = Field(None, description="What was randomised: a user, a ticket; the run where absent.")
+    strategy: Name = Field("fixed", description="How the choice was made.")
+    exposed_at: Instant | None = Field(None, description="When; the record's timestamp where absent.")
+
+    @property
+    def identity(self) -> str:
+        """The id of this exposure."""
+        return self.exposure_id or fact_id("exposure", self.run_id, self.experiment)
+
+
+__all__ = ["Assignment", "Exposure"]

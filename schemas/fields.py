@@ -1,0 +1,102 @@
+"""The types of our events' fields, with the limits that make bad input visible."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
+from pydantic_core import PydanticCustomError
+
+SCHEMA_VERSION = 1
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+LONGEST_WINDOW = timedelta(days=3660)
+
+
+def _text_only(value: Any) -> Any:
+    if isinstance(value, str | datetime | timedelta):
+        return value
+    raise PydanticCustomError("not_text", "must be a string")
+
+
+def _sane_instant(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise PydanticCustomError("no_offset", "needs an offset, such as 2026-01-31T12:00:00Z (RFC 3339)")
+    if not EARLIEST <= value < LATEST:
+        raise PydanticCustomError("absurd_time", "lies outside the years 2000 to 2099")
+    return value.astimezone(UTC)
+
+
+def _sane_window(value: timedelta) -> timedelta:
+    if not timedelta(0) < value <= LONGEST_WINDOW:
+        raise PydanticCustomError("absurd_time", "must be longer than zero and at most P3660D")
+    return value
+
+
+def _plain_value(value: Any) -> bool | float:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, int | float):
+        raise PydanticCustomError("not_a_value", "must be a number or a boolean")
+    if not isfinite(value):
+        raise PydanticCustomError("not_finite", "must be finite")
+    return float(value)
+
+
+def _known_version(value: int) -> int:
+    if value != SCHEMA_VERSION:
+        raise PydanticCustomError(
+            "unknown_version",
+            "schema version {version} is not known, this release reads {known}",
+            {"version": value, "known": SCHEMA_VERSION},
+        )
+    return value
+
+
+Id = Annotated[StrictStr, Field(min_length=1, max_length=512)]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+Text = Annotated[StrictStr, Field(max_length=1_000_000)]
+Count = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+Money = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+
+#: An instant as RFC 3339 text with an offset, between the years 2000 and 2099; held in UTC.
+Instant = Annotated[datetime, BeforeValidator(_text_only), AfterValidator(_sane_instant)]
+
+#: A length of time as ISO 8601 text (`P14D`, `PT30S`), longer than zero and at most ten years.
+Window = Annotated[timedelta, BeforeValidator(_text_only), AfterValidator(_sane_window)]
+
+#: A score's value: a boolean, or a finite number (held as a float).
+Value = Annotated[bool | float, BeforeValidator(_plain_value)]
+
+#: Free facts about a run or a step: any JSON under short names.
+Attributes = dict[Name, Any]
+
+
+class Event(BaseModel):
+    """What all of our own events share.
+
+    Unknown fields are ignored, so that newer producers can talk to older readers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
+
+    schema_version: Annotated[StrictInt, AfterValidator(_known_version)] = Field(
+        SCHEMA_VERSION, description="Version of this event's shape; 1 where it's absent."
+    )
+
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Attributes",
+    "Count",
+    "Event",
+    "Id",
+    "Instant",
+    "Money",
+    "Name",
+    "Text",
+    "Value",
+    "Window",
+]

@@ -1,0 +1,22 @@
+"""Deterministic ids: a hash of what a fact is about, never a date or a random number."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+
+def fact_id(*parts: str) -> str:
+    """The id of the fact that `parts` name: 32 hexadecimal digits, the same everywhere and for ever.
+
+    BLAKE2b with a 16-byte digest over the parts, each preceded by its length in UTF-8 bytes, so that
+    ("ab", "c") and ("a", "bc") differ.
+    """
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(4, "big"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+__all__ = ["fact_id"]

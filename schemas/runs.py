@@ -1,0 +1,41 @@
+"""Runs: one execution of an agent each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from upshot.schemas.fields import Attributes, Event, Id, Instant, Name, Text
+
+RunStatus = Literal["running", "completed", "failed", "cancelled"]
+Origin = Literal["live", "replay"]
+
+
+class Run(Event):
+    """What is known of a run so far. Several events about one run merge, in any order.
+
+    For each field the event with the latest `occurred_at` counts, attributes one by one; a final status
+    is never overwritten by `running`.
+    """
+
+    run_id: Id = Field(description="The run's id; the record's key.")
+    agent: Name | None = Field(None, description="The agent's name.")
+    version: Name | None = Field(None, description="The agent's version.")
+    status: RunStatus | None = Field(None, description="Where the run stands.")
+    started_at: Instant | None = Field(None, description="When it started.")
+    ended_at: Instant | None = Field(None, description="When it ended.")
+    occurred_at: Instant | None = Field(
+        None,
+        description="When this fact came about; `ended_at`, `started_at` or the record's timestamp where absent.",
+    )
+    session_id: Id | None = Field(None, description="The conversation or session that it belongs to.")
+    parent_run_id: Id | None = Field(None, description="The run that started this one.")
+    origin: Origin = Field("live", description="`replay` keeps a run out of production statistics.")
+    error: Text | None = Field(None, description="What went wrong, where the status is `failed`.")
+    input: Text | None = Field(None, description="What the agent was given; opt-in.")
+    output: Text | None = Field(None, description="What the agent gave; opt-in.")
+    attributes: Attributes = Field(default_factory=dict, description="Free facts, such as the language.")
+
+
+__all__ = ["Run", "RunStatus"]

@@ -1,0 +1,69 @@
+"""Scores: a named number or boolean on a run or a step, with its history of revisions."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from upshot.schemas.exposures import Assignment
+from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Name, Text, Value
+from upshot.schemas.ids import fact_id
+
+#: `outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. `expired`: nothing
+#: came and the rule gives no score. `given`: somebody said it. `reopened`: the wait was opened anew.
+Reason = Literal["outcome", "deadline", "expired", "given", "reopened"]
+
+
+class Score(Event):
+    """One revision of a score; the latest revision with a value is the current one.
+
+    A score given directly needs `run_id`, `name` and `value` alone. It has the identity (run, step,
+    name, key): given again, the later one by `decided_at` counts and the earlier stays as history.
+    """
+
+    score_id: Id | None = Field(
+        None, description="What the revisions share; made from what the score is about."
+    )
+    run_id: Id = Field(description="The run that it's about; the record's key.")
+    step_id: Id | None = Field(None, description="The step that it's about, if not the whole run.")
+    name: Name = Field(description="What is scored, such as `merged`.")
+    value: Value | None = Field(
+        None, description="A boolean or a finite number; null where the wait expired."
+    )
+    key: Id | None = Field(
+        None, description="Tells apart scores of one name on one run; repeats with one key are one score."
+    )
+    revision: Count = Field(1, description="From 1, one more for each change of mind.")
+    supersedes: Count | None = Field(None, description="The revision that this one replaces.")
+    reason: Reason = Field("given", description="What decided it.")
+    late: bool = Field(False, description="Whether the outcome arrived after the deadline was judged.")
+    subject: Id | None = Field(None, description="The subject of the wait that it answers.")
+    wait_id: Id | None = Field(None, description="The wait that it answers.")
+    outcome_id: Id | None = Field(None, description="The outcome that decided it.")
+    occurred_at: Instant | None = Field(
+        None, description="When what decided it happened: the outcome's time or the deadline."
+    )
+    decided_at: Instant | None = Field(
+        None, description="When it was decided; the record's timestamp where absent."
+    )
+    agent: Name | None = Field(None, description="The run's agent.")
+    source: Name | None = Field(None, description="Who gave it.")
+    comment: Text | None = Field(None, description="Why, in words.")
+    exposures: list[Assignment] = Field(default_factory=list, description="The experiments of its run.")
+    attributes: Attributes = Field(default_factory=dict, description="Free facts.")
+
+    @model_validator(mode="after")
+    def _given_has_value(self) -> Self:
+        if self.reason == "given" and self.value is None:
+            raise PydanticCustomError("not_a_value", "a score needs a value: a number or a boolean")
+        return self
+
+    @property
+    def identity(self) -> str:
+        """The id that all revisions share."""
+        return self.score_id or fact_id("given", self.run_id, self.step_id or "", self.name, self.key or "")
+
+
+__all__ = ["Reason", "Score"]

@@ -1,0 +1,140 @@
+"""Waits: open questions of a run about a subject, with a rule and a deadline."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from upshot.schemas.exposures import Assignment
+from upshot.schemas.fields import Attributes, Event, Id, Instant, Name, Value, Window
+from upshot.schemas.ids import fact_id
+
+Mode = Literal["first", "last", "all", "count", "sum"]
+
+
+def _compiles(path: str) -> str:
+    try:
+        jmespath.compile(path)
+    except JMESPathError as error:
+        raise PydanticCustomError(
+            "bad_path", "is no JMESPath expression: {error}", {"error": str(error)}
+        ) from None
+    return path
+
+
+#: A JMESPath expression over the outcome: `data.merged`, `data.items[0].price`.
+Path = Annotated[StrictStr, Field(min_length=1, max_length=500), AfterValidator(_compiles)]
+
+
+def _path_or_value(value: Any) -> Any:
+    if isinstance(value, str | bool | int | float):
+        return value
+    raise PydanticCustomError("not_a_score", "must be a number, a boolean or a path such as data.merged")
+
+
+class Match(BaseModel):
+    """What an outcome of one type says."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    score: Annotated[Path | Value, BeforeValidator(_path_or_value)] | None = Field(
+        None, description="A constant, or a path into the outcome that gives a number or a boolean."
+    )
+    when: Path | None = Field(None, description="Counts only the outcomes for which this path gives true.")
+
+
+class Rule(BaseModel):
+    """How outcomes become a score.
+
+    Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the
+    outcome's own time (ties by id); `all` is decided once every listed type came, with the least of
+    their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum`
+    adds their scores. `last`, `count` and `sum` give the score as it stands and revise it until the
+    deadline.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    on: dict[Name, Match] = Field(min_length=1, description="Outcome types and what each of them says.")
+    within: Window = Field(
+        description="How long after `opened_at` outcomes count (ISO 8601, such as `P14D`)."
+    )
+    otherwise: Value | None = Field(
+        None,
+        alias="else",
+        description="The score at the deadline where nothing decided: a value, or null for no score, "
+        "recorded as expired. For `count` and `sum` it is 0 where absent.",
+    )
+    mode: Mode = Field("first", description="How several outcomes become one score.")
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        constants = [
+            m.score for m in self.on.values() if m.score is not None and not isinstance(m.score, str)
+        ]
+        if self.otherwise is not None:
+            constants.append(self.otherwise)
+        if len({isinstance(constant, bool) for constant in constants}) > 1:
+            raise PydanticCustomError("mixed_kinds", "mixes numbers and booleans in one score")
+        if self.mode != "count" and any(m.score is None for m in self.on.values()):
+            raise PydanticCustomError("no_score", "every outcome type needs a score, except in mode count")
+        if self.mode in ("count", "sum") and any(isinstance(c, bool) for c in constants):
+            raise PydanticCustomError("mixed_kinds", "counts and sums are numbers, not booleans")
+        return self
+
+    @property
+    def nothing_came(self) -> bool | float | None:
+        """The score at the deadline where no outcome decided; None for no score."""
+        if self.mode in ("count", "sum") and "otherwise" not in self.model_fields_set:
+            return 0.0
+        return self.otherwise
+
+
+class Wait(Event):
+    """A pending scorer: run `run_id` asks what becomes of `subject`.
+
+    Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time. Of two
+    waits with one id about one subject the one opened later counts.
+    """
+
+    wait_id: Id | None = Field(
+        None, description="Unique for the subject; made from run, step, name and subject where absent."
+    )
+    run_id: Id = Field(description="The run that asks.")
+    step_id: Id | None = Field(None, description="The step that asks, where the score belongs to a step.")
+    name: Name = Field(description="The name of the score.")
+    subject: Id = Field(description="What it waits for news about; the record's key.")
+    opened_at: Instant | None = Field(
+        None, description="When the wait began; the record's timestamp where absent."
+    )
+    since: Instant | None = Field(None, description="From when outcomes count; `opened_at` where absent.")
+    rule: Rule = Field(description="How outcomes become the score.")
+    agent: Name | None = Field(None, description="The run's agent; the score inherits it.")
+    exposures: list[Assignment] = Field(
+        default_factory=list,
+        description="The experiments that the run takes part in; the score inherits them.",
+    )
+    attributes: Attributes = Field(default_factory=dict, description="Facts that the score inherits.")
+
+    @model_validator(mode="after")
+    def _since_before_deadline(self) -> Self:
+        if (
+            self.since is not None
+            and self.opened_at is not None
+            and self.since > self.opened_at + self.rule.within
+        ):
+            raise PydanticCustomError("absurd_time", "since lies after the deadline: no outcome could count")
+        return self
+
+    def identified(self, recorded_at: datetime) -> Wait:
+        """This wait with its id and its opening time filled in."""
+        wait_id = self.wait_id or fact_id("wait", self.run_id, self.step_id or "", self.name, self.subject)
+        return self.model_copy(update={"wait_id": wait_id, "opened_at": self.opened_at or recorded_at})
+
+
+__all__ = ["Match", "Mode", "Rule", "Wait"]

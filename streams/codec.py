@@ -1,0 +1,202 @@
+"""Bytes to events: every record either becomes a valid event or a reason why it can't."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+
+from upshot.errors import InvalidEvent
+from upshot.schemas.fields import EARLIEST, LATEST
+from upshot.schemas.outcomes import Outcome
+from upshot.schemas.scores import Score
+from upshot.schemas.waits import Wait
+from upshot.streams.topics import MAX_EVENT_BYTES
+
+#: How far ahead of its record's timestamp an event may claim to be.
+CLOCK_TOLERANCE = timedelta(days=1)
+
+#: Carries the original place (`topic/partition/offset`) of a record that was forwarded to its partition.
+FORWARDED_FROM = "upshot-forwarded-from"
+
+_ERROR_REASONS = {
+    "absurd_time": "absurd_time",
+    "unknown_version": "unknown_version",
+    "not_finite": "not_finite",
+    "finite_number": "not_finite",
+    "missing": "missing_field",
+}
+
+E = TypeVar("E", bound=BaseModel)
+
+
+class Record(Protocol):
+    """What the codec reads of a Kafka record (aiokafka's ConsumerRecord has it all)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Place(NamedTuple):
+    """Where a record was first written."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+def place_of(record: Record) -> Place:
+    """Where the record was first written, before any forwarding."""
+    for name, value in record.headers:
+        if name == FORWARDED_FROM:
+            topic, partition, offset = value.decode().rsplit("/", 2)
+            return Place(topic, int(partition), int(offset))
+    return Place(record.topic, record.partition, record.offset)
+
+
+def recorded_at(record: Record) -> datetime:
+    """The record's own timestamp; the earliest instant that the contract knows where it has none or a bogus one."""
+    try:
+        stamp = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return EARLIEST
+    return min(max(stamp, EARLIEST), LATEST - timedelta(days=1))
+
+
+def decode(model: type[E], record: Record) -> E:
+    """The record's value as an event of `model`. Raises InvalidEvent: to be dead-lettered."""
+    return _validate(model, _parse(record.value))
+
+
+def decode_wait(record: Record) -> Wait:
+    """A wait with its id and opening time filled in. Raises InvalidEvent."""
+    wait = decode(Wait, record).identified(recorded_at(record))
+    _refuse_future("opened_at", wait.opened_at, record)
+    return wait
+
+
+def decode_score(record: Record) -> Score:
+    """A score with its decision time filled in. Raises InvalidEvent."""
+    score = decode(Score, record)
+    return score if score.decided_at else score.model_copy(update={"decided_at": recorded_at(record)})
+
+
+def decode_outcome(record: Record) -> Outcome:
+    """A CloudEvent in structured or binary mode, or the least form; id and time filled in. Raises InvalidEvent."""
+    attributes = {name.lower(): value for name, value in record.headers}
+    if "ce_type" in attributes or "ce_specversion" in attributes:
+        event = _binary_mode(attributes, record.value)
+    else:
+        event = _parse(record.value)
+    if isinstance(event, dict) and not event.get("subject"):
+        raise InvalidEvent(
+            "no_subject", "an outcome needs a subject: what it happened to, such as pr:acme/web#12"
+        )
+    outcome = _validate(Outcome, event)
+    outcome = outcome.model_copy(
+        update={
+            "id": outcome.id or "-".join(map(str, place_of(record))),
+            "time": outcome.time or recorded_at(record),
+        }
+    )
+    _refuse_future("time", outcome.time, record)
+    return outcome
+
+
+def _binary_mode(headers: dict[str, bytes], value: bytes | None) -> dict[str, Any]:
+    event: dict[str, Any] = {
+        name[3:]: content.decode("utf-8", "replace")
+        for name, content in headers.items()
+        if name.startswith("ce_")
+    }
+    content_type = headers.get("content-type", b"application/json").decode("utf-8", "replace").lower()
+    if not value:
+        event["data"] = None
+    elif "json" in content_type:
+        event["data"] = _parse_json(value)
+    else:
+        event["data"] = value.decode("utf-8", "replace")
+    return event
+
+
+def _parse(value: bytes | None) -> Any:
+    if not value:
+        raise InvalidEvent("empty", "the record has no value")
+    return _parse_json(value)
+
+
+def _parse_json(value: bytes) -> Any:
+    if len(value) > MAX_EVENT_BYTES:
+        raise InvalidEvent(
+            "too_large",
+            f"{len(value)} bytes are more than {MAX_EVENT_BYTES}; keep long content elsewhere and send a link",
+        )
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        if _names_no_number(value):
+            raise InvalidEvent(
+                "not_finite", "NaN and Infinity are no JSON numbers: send null or leave it out"
+            ) from None
+        raise InvalidEvent("not_json", f"not UTF-8 JSON: {error}") from None
+
+
+def _names_no_number(value: bytes) -> bool:
+    """Whether only NaN or Infinity keep it from being JSON: Python's own parser takes those."""
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _validate(model: type[E], event: Any) -> E:
+    if not isinstance(event, dict):
+        raise InvalidEvent("not_an_object", f"an event is a JSON object, this is {type(event).__name__}")
+    try:
+        return model.model_validate(event)
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def _refusal(error: ValidationError) -> InvalidEvent:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the event"
+    reason = "unknown_version" if first["loc"] == ("specversion",) else _ERROR_REASONS.get(first["type"])
+    if reason is None:
+        in_rule = bool(first["loc"]) and first["loc"][0] == "rule"
+        wrong_type = first["type"].endswith("_type") or first["type"].startswith("not_")
+        reason = "invalid_rule" if in_rule else "wrong_type" if wrong_type else "invalid_value"
+    return InvalidEvent(reason, f"{where}: {first['msg']}")
+
+
+def _refuse_future(field: str, instant: datetime | None, record: Record) -> None:
+    if instant is not None and record.timestamp > 0 and instant > recorded_at(record) + CLOCK_TOLERANCE:
+        raise InvalidEvent(
+            "absurd_time", f"{field}: {instant.isoformat()} lies over a day after the record was written"
+        )
+
+
+__all__ = [
+    "FORWARDED_FROM",
+    "Place",
+    "Record",
+    "decode",
+    "decode_outcome",
+    "decode_score",
+    "decode_wait",
+    "place_of",
+    "recorded_at",
+]

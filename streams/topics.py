@@ -1,0 +1,85 @@
+"""Every topic, declared once: what it is for, its key, its retention, its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import BaseModel
+
+from upshot.schemas.alerts import Alert
+from upshot.schemas.dead_letters import DeadLetter
+from upshot.schemas.experiments import Experiment
+from upshot.schemas.exposures import Exposure
+from upshot.schemas.outcomes import Outcome
+from upshot.schemas.runs import Run
+from upshot.schemas.scores import Score
+from upshot.schemas.steps import Step
+from upshot.schemas.waits import Wait
+
+#: Larger events are dead-lettered. Kafka itself accepts more (`Topic.max_bytes`), so that they can be kept.
+MAX_EVENT_BYTES = 1_000_000
+_MAX_INPUT_BYTES = 8 * 1024 * 1024
+_MAX_DEAD_LETTER_BYTES = 12 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of the contract; `name` is without the prefix."""
+
+    name: str
+    purpose: str
+    key: str
+    schema: type[BaseModel]
+    producers: str
+    consumers: str
+    retention: timedelta | None = timedelta(days=7)
+    cleanup: Literal["delete", "compact"] = "delete"
+    max_bytes: int = _MAX_INPUT_BYTES
+
+    def config(self) -> dict[str, str]:
+        """Kafka's settings for this topic."""
+        config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(self.max_bytes)}
+        if self.cleanup == "delete":
+            retention = -1 if self.retention is None else int(self.retention.total_seconds() * 1000)
+            config["retention.ms"] = str(retention)
+        return config
+
+
+_DECLARED = (
+    Topic("runs", "What is known of each run", "run_id", Run, "SDK, any client", "store"),
+    Topic("steps", "The steps of each run", "run_id", Step, "SDK, any client", "store"),
+    Topic("outcomes", "What happened in the world", "subject", Outcome, "any client", "correlate, store"),
+    Topic("waits", "Open questions about a subject", "subject", Wait, "SDK, any client", "correlate, store"),
+    Topic("exposures", "Variants that runs were given", "run_id", Exposure, "SDK, any client", "store"),
+    Topic("scores", "Every revision of every score", "run_id", Score, "correlate, SDK, any client", "store"),
+    Topic("alerts", "Bad outcomes, as they are noticed", "run_id", Alert, "any client", "store"),
+    Topic(
+        "dead-letters",
+        "Input that could not be used, with reason and original bytes",
+        "dead_letter_id",
+        DeadLetter,
+        "correlate, store",
+        "store",
+        retention=timedelta(days=30),
+        max_bytes=_MAX_DEAD_LETTER_BYTES,
+    ),
+    Topic(
+        "experiments",
+        "The registry of experiments",
+        "experiment",
+        Experiment,
+        "any client",
+        "SDK",
+        retention=None,
+        cleanup="compact",
+    ),
+)
+
+#: All topics of the contract by their short names.
+TOPICS: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in _DECLARED})
+
+__all__ = ["MAX_EVENT_BYTES", "TOPICS", "Topic"]
