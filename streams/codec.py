@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from math import isinf
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -154,12 +155,19 @@ def _parse_json(value: bytes) -> Any:
 
 
 def _names_no_number(value: bytes) -> bool:
-    """Whether only NaN or Infinity keep it from being JSON: Python's own parser takes those."""
+    """Whether it's JSON but for a number that is none: NaN, Infinity, 1e999."""
+    found: list[str] = []
+
+    def number(text: str) -> float:
+        if isinf(float(text)):
+            found.append(text)
+        return 0.0
+
     try:
-        json.loads(value)
+        json.loads(value, parse_constant=found.append, parse_float=number)
     except (ValueError, RecursionError):
         return False
-    return True
+    return bool(found)
 
 
 def _validate(model: type[E], event: Any) -> E:

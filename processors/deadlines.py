@@ -1,0 +1,68 @@
+"""When a subject must be looked at again, and what may then be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from upshot.processors.rules import Irrelevant, read
+from upshot.processors.state import Known, Micros, Subject, Waiting
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Horizons:
+    """How long things are kept, and how long after a deadline it is judged."""
+
+    look_back: timedelta
+    settled: timedelta
+    grace: timedelta
+
+    def outcome_ends(self, outcome: Known) -> Micros:
+        """When an outcome that no question needs may be forgotten."""
+        return outcome.arrived + self.look_back // _MICROSECOND
+
+    def wait_ends(self, waiting: Waiting) -> Micros:
+        """When an answered question may be forgotten: counted from its deadline, or its arrival if that is later."""
+        return max(waiting.question.deadline, waiting.arrived) + self.settled // _MICROSECOND
+
+    def judged_from(self, waiting: Waiting) -> Micros:
+        """From when an open question's deadline may be judged."""
+        return waiting.question.deadline + self.grace // _MICROSECOND
+
+
+def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
+    """The next instant at which this subject needs a look; None where there is nothing to come."""
+    instants = [
+        horizons.judged_from(waiting) if waiting.is_open else horizons.wait_ends(waiting)
+        for waiting in subject.waits.values()
+    ]
+    if not subject.waits:
+        instants += [horizons.outcome_ends(outcome) for outcome in subject.outcomes.values()]
+    return min(instants, default=None)
+
+
+def retire(subject: Subject, now: Micros, horizons: Horizons) -> Subject:
+    """The subject without what is past its horizon: answered questions, and outcomes that none of the rest needs."""
+    waits = {
+        wait_id: waiting
+        for wait_id, waiting in subject.waits.items()
+        if waiting.is_open or horizons.wait_ends(waiting) > now
+    }
+    outcomes = {
+        key: outcome
+        for key, outcome in subject.outcomes.items()
+        if horizons.outcome_ends(outcome) > now or _is_needed(outcome, waits.values())
+    }
+    if len(waits) == len(subject.waits) and len(outcomes) == len(subject.outcomes):
+        return subject
+    return Subject(outcomes, waits)
+
+
+def _is_needed(outcome: Known, waits: Iterable[Waiting]) -> bool:
+    return any(not isinstance(read(w.question, outcome), Irrelevant) for w in waits)
+
+
+__all__ = ["Horizons", "next_look", "retire"]

@@ -1,0 +1,168 @@
+"""Random histories: order, repetition, batching and the time of judging can't change where the join ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Scored, judge, step
+from upshot.processors.state import (
+    Known,
+    Match,
+    Question,
+    Rule,
+    Subject,
+    Verdict,
+    decode_subject,
+    encode_subject,
+)
+
+FOR_EVER = 10**15
+SUBJECTS = st.sampled_from(["pr:1", "pr:2"])
+TYPES = st.sampled_from(["closed", "reopened", "refunded"])
+INSTANTS = st.integers(0, 30)
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> Question:
+    mode = draw(st.sampled_from(["first", "last", "all", "count", "sum"]))
+    types = draw(st.lists(TYPES, min_size=1, unique=True))
+    opened_at = draw(INSTANTS)
+    paths = st.sampled_from(["data.v", "data.flag"])
+    constants = st.integers(0, 3).map(float) if mode in ("count", "sum") else st.booleans()
+    return Question(
+        wait_id=draw(st.sampled_from(["w1", "w2", "w3"])),
+        run_id="r",
+        name="n",
+        opened_at=opened_at,
+        since=opened_at - draw(st.integers(0, 10)),
+        deadline=opened_at + draw(st.integers(1, 20)),
+        rule=Rule(
+            on={
+                kind: Match(draw(st.one_of(paths, constants)), draw(st.sampled_from([None, "data.flag"])))
+                for kind in types
+            },
+            nothing_came=draw(st.one_of(st.none(), constants)),
+            mode=mode,
+        ),
+    )
+
+
+outcomes = st.builds(
+    Known,
+    id=st.sampled_from(["o1", "o2", "o3", "o4", "o5"]),
+    type=TYPES,
+    time=INSTANTS,
+    arrived=st.just(0),
+    partition=st.just(0),
+    offset=st.just(0),
+    source=st.sampled_from(["", "github"]),
+    data=st.fixed_dictionaries(
+        {"v": st.one_of(st.integers(-3, 3), st.booleans(), st.none(), st.just("text"))},
+        optional={"flag": st.booleans()},
+    ),
+)
+arrivals = st.one_of(st.builds(Observed, SUBJECTS, outcomes), st.builds(Asked, SUBJECTS, questions()))
+histories = st.lists(arrivals, max_size=14)
+
+
+def play(batches: Sequence[Sequence[Arrival]], judged_between: bool) -> dict[str, Subject]:
+    """The states after the batches, every one of them through its encoded form, and after judging all deadlines."""
+    states: dict[str, Subject] = {}
+    now = 100
+    for batch in batches:
+        now += 1
+        states |= {
+            key: decode_subject(encode_subject(after))
+            for key, after in step(states, batch, now).subjects.items()
+        }
+        if judged_between:
+            states = {key: judge(key, state, FOR_EVER, now).subject for key, state in states.items()}
+    return {key: judge(key, state, FOR_EVER, now + 1).subject for key, state in states.items()}
+
+
+def current(states: dict[str, Subject]) -> dict[tuple[str, str], Verdict | None]:
+    return {
+        (key, wait_id): waiting.verdict
+        for key, state in states.items()
+        for wait_id, waiting in state.waits.items()
+    }
+
+
+def without_conflicts(*batches: list[Arrival]) -> list[list[Arrival]]:
+    """The batches with one content for each id: what a conflict superseded is not said again."""
+    contents: dict[tuple[str, ...], Arrival] = {}
+    return [[contents.setdefault(_name(arrival), arrival) for arrival in batch] for batch in batches]
+
+
+def _name(arrival: Arrival) -> tuple[str, ...]:
+    match arrival:
+        case Observed(subject, outcome):
+            return ("outcome", subject, outcome.key)
+        case Asked(subject, question):
+            return ("wait", subject, question.wait_id)
+
+
+@st.composite
+def rearranged(draw: st.DrawFn) -> tuple[list[Arrival], list[list[Arrival]]]:
+    """A history, and the same with everything shuffled, some of it repeated, cut into batches at random."""
+    history = draw(histories)
+    repeated = draw(st.lists(st.sampled_from(history), max_size=6)) if history else []
+    shuffled = draw(st.permutations(history + repeated))
+    cuts = sorted(draw(st.sets(st.integers(0, len(shuffled)), max_size=5)) | {0, len(shuffled)})
+    return history, [shuffled[a:b] for a, b in pairwise(cuts)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(rearranged(), st.booleans())
+def test_every_order_and_batching_ends_the_same(
+    case: tuple[list[Arrival], list[list[Arrival]]], judged_between: bool
+) -> None:
+    history, batches = case
+    assert current(play(batches, judged_between)) == current(play([history], judged_between=False))
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories, histories)
+def test_a_batch_applied_twice_changes_nothing_and_says_the_same(
+    before: list[Arrival], batch: list[Arrival]
+) -> None:
+    before, batch = without_conflicts(before, batch)
+    states = dict(step({}, before, 1).subjects)
+    first = step(states, batch, 2)
+    states |= first.subjects
+    again = step(states, batch, 3)
+    assert again.subjects == {}
+    assert _announced(first.facts) <= _announced(again.facts)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rearranged())
+def test_revisions_count_up_and_only_new_verdicts_make_one(
+    case: tuple[list[Arrival], list[list[Arrival]]],
+) -> None:
+    for state in play(case[1], judged_between=True).values():
+        for waiting in state.waits.values():
+            assert [r.number for r in waiting.revisions] == list(range(1, len(waiting.revisions) + 1))
+            assert all(a.verdict != b.verdict for a, b in pairwise(waiting.revisions))
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories)
+def test_batching_leaves_every_revision_as_it_was(history: list[Arrival]) -> None:
+    whole = step({}, history, 1)
+    states: dict[str, Subject] = {}
+    facts: list[Fact] = []
+    for arrival in history:
+        changes = step(states, [arrival], 1)
+        states |= changes.subjects
+        facts += changes.facts
+    assert whole.subjects == states
+    assert _announced(facts) == _announced(whole.facts)
+
+
+def _announced(facts: Sequence[Fact]) -> set[object]:
+    return {(fact.identity, fact.revision if isinstance(fact, Scored) else fact.detail) for fact in facts}
