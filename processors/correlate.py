@@ -132,7 +132,8 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
             facts += [Scored(key, waiting.question, revision) for revision in revised]
     if not facts:
         return Step(subject, (), ())
-    return Step(Subject(subject.outcomes, waits), tuple(facts), ("expired",) * len(facts))
+    expired: tuple[Happening, ...] = ("expired",) * len(facts)
+    return Step(Subject(subject.outcomes, waits), tuple(facts), expired)
 
 
 def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:

@@ -1,0 +1,65 @@
+"""Making sure that the topics are there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from upshot.errors import ConfigurationError, KafkaUnavailable
+from upshot.settings import Settings
+from upshot.streams.connection import client_options
+from upshot.streams.topics import TOPICS, Topic
+
+
+async def ensure_topics(settings: Settings, topics: Iterable[Topic] = tuple(TOPICS.values())) -> list[str]:
+    """Create the topics that are missing; the names of those that were.
+
+    Raises KafkaUnavailable where no broker answers, ConfigurationError where the broker refuses.
+    """
+    wanted = {settings.topic(topic.name): topic for topic in topics}
+    async with admin_client(settings) as admin:
+        missing = sorted(set(wanted) - set(await admin.list_topics()))
+        if missing:
+            response = await admin.create_topics(
+                [_new_topic(name, wanted[name], settings) for name in missing]
+            )
+            for name, code, *detail in response.topic_errors:
+                _check(name, code, detail)
+        return missing
+
+
+def _new_topic(name: str, topic: Topic, settings: Settings) -> NewTopic:
+    return NewTopic(
+        name=name,
+        num_partitions=1 if topic.cleanup == "compact" else settings.partitions,
+        replication_factor=settings.replication_factor,
+        topic_configs=topic.config(),
+    )
+
+
+def _check(name: str, code: int, detail: list[Any]) -> None:
+    error = for_code(code)
+    if code and error is not TopicAlreadyExistsError:
+        said = next((text for text in detail if isinstance(text, str) and text), error.__name__)
+        raise ConfigurationError(f"the broker refuses to create topic {name}: {said}")
+
+
+@asynccontextmanager
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client for the length of a `with`; raises KafkaUnavailable where no broker answers."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        try:
+            await admin.start()
+        except KafkaError as error:
+            raise KafkaUnavailable(f"no Kafka broker answers at {settings.kafka_url}: {error}") from None
+        yield admin
+    finally:
+        await admin.close()
+
+
+__all__ = ["admin_client", "ensure_topics"]
