@@ -1,0 +1,24 @@
+"""The real parts, started once for all tests, on free ports and in folders of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from upshot.local.kafka import KafkaServer
+
+START = 120.0
+"""Seconds until a start counts as failed: far above what it takes, since the first one fetches Kafka."""
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """Apache Kafka; clients connect to `kafka.bootstrap`."""
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    try:
+        server.wait_ready(START)
+        yield server
+    finally:
+        server.stop()

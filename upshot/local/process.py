@@ -1,0 +1,167 @@
+"""A part that is a child process: spawned behind a guard, probed, ended with its supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from upshot.errors import PartFailed
+from upshot.local import guard
+from upshot.local.lock import lock
+
+LOOK = 0.05
+LOG_TAIL_LINES = 12
+LOG_TAIL_BYTES = 8_192
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to run a command: `end` is how it is asked to end, by a signal or by the end of its stdin."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    end: Literal["SIGTERM", "EOF"] = "SIGTERM"
+
+
+class ProcessPart:
+    """A Part that runs `argv`, ready when `ready()` says so.
+
+    The command runs in a session of its own, so that Ctrl-C in the terminal reaches the supervisor alone,
+    and ends when this process ends, however that happens (see `guard.py`). Its output is in
+    `data_dir/logs/<name>.log`. Only one part of that name runs in a data directory at a time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        data_dir: Path,
+        env: Mapping[str, str] | None = None,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._name = name
+        self._data_dir = data_dir.resolve()
+        self._launch = Launch(argv, env or {})
+        self._ready = ready
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def data_dir(self) -> Path:
+        return self._data_dir
+
+    @property
+    def log(self) -> Path:
+        return self._data_dir / "logs" / f"{self._name}.log"
+
+    @property
+    def pid(self) -> int:
+        if not self.alive():
+            raise PartFailed(f"{self._name} does not run; its log is {self.log}")
+        return self._pid
+
+    def prepare(self) -> Launch:
+        """What to run now. Called with the lock held and nothing running; subclasses make their files here."""
+        return self._launch
+
+    def ready(self) -> bool:
+        """Whether the part answers; asked again and again while it starts."""
+        return self._ready()
+
+    def start(self) -> None:
+        held = lock(self._data_dir / "run" / f"{self._name}.lock", self._name)
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self._spawn(self.prepare(), held)
+        finally:
+            os.close(held)  # from here on the guard alone holds it
+
+    def _spawn(self, launch: Launch, held: int) -> None:
+        # -I -S: the guard needs the standard library alone, and must not meet the user's modules.
+        own = [sys.executable, "-I", "-S", guard.__file__, str(self.log), launch.end]
+        started = subprocess.Popen(
+            [*own, *launch.argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **launch.env},
+            cwd=launch.cwd,
+            start_new_session=True,
+            pass_fds=[held],
+        )
+        assert started.stdout is not None
+        said = started.stdout.readline().decode().strip()
+        self._guard = started
+        if not said.isdigit():
+            self._close()
+            raise PartFailed(f"{self._name} could not be started: {said or 'its guard died'}")
+        self._pid = int(said)
+
+    def alive(self) -> bool:
+        return self._guard is not None and self._guard.poll() is None
+
+    def wait_ready(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while not (self.alive() and self.ready()):
+            if not self.alive():
+                raise PartFailed(f"{self._name} {self.last_end()} before it was ready. {self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise PartFailed(f"{self._name} is not ready after {timeout:g} s. {self.log_tail()}")
+            time.sleep(LOOK)
+
+    def stop(self, timeout: float = 20.0) -> None:
+        if self._guard is None:
+            return
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._guard.wait(timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        if self._guard is None:
+            return
+        if self.alive():
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+        self._guard.wait()
+        self._close()
+
+    def last_end(self) -> str:
+        """How it ended, for people."""
+        code = None if self._guard is None else self._guard.poll()
+        if code is None:
+            return "was not started" if self._guard is None else "runs"
+        if code > 128:
+            return f"was ended by {signal.Signals(code - 128).name}"
+        return f"ended with exit code {code}"
+
+    def log_tail(self) -> str:
+        """Where the log is, and its last lines."""
+        try:
+            text = self.log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+        except FileNotFoundError:
+            return f"It wrote no log ({self.log})."
+        lines = text.splitlines()[-LOG_TAIL_LINES:]
+        return "\n  ".join([f"The end of its log, {self.log}:", *lines]) if lines else f"Its log: {self.log}"
+
+    def _close(self) -> None:
+        """Close the pipes of a guard that ended; its exit code stays known."""
+        assert self._guard is not None
+        for pipe in (self._guard.stdin, self._guard.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        self._guard.wait()
