@@ -132,7 +132,7 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
             facts += [Scored(key, waiting.question, revision) for revision in revised]
     if not facts:
         return Step(subject, (), ())
-    expired: tuple[Happening, ...] = ("expired",) * len(facts)
+    expired: tuple[Happening, ...] = tuple("expired" for _ in facts)
     return Step(Subject(subject.outcomes, waits), tuple(facts), expired)
 
 
