@@ -7,6 +7,7 @@
     │   ├── KafkaUnavailable
     │   └── ClickHouseUnavailable
     ├── PartFailed              a local part (Kafka, ClickHouse, worker) could not be started: fatal
+    ├── UnitFailed              a worker's unit of work failed: nothing of it is committed, it is done again
     └── QueryFailed             ClickHouse refused a query: fatal for that query only
 
 Each message says what happened, what becomes of the data, and what to do.
@@ -49,6 +50,10 @@ class PartFailed(UpshotError):
     """A part of the local stack could not be started or kept alive; fatal, its log says why."""
 
 
+class UnitFailed(UpshotError):
+    """A worker's unit of work failed; fatal for the process: a restart does it again, nothing is lost."""
+
+
 class QueryFailed(UpshotError):
     """ClickHouse refused a query; fatal for that query, the data is untouched."""
 
@@ -60,6 +65,7 @@ __all__ = [
     "KafkaUnavailable",
     "PartFailed",
     "QueryFailed",
+    "UnitFailed",
     "Unavailable",
     "UpshotError",
 ]

@@ -1,0 +1,255 @@
+"""The unit of work, one after another: poll, process, changelog, outputs; and the barrier before a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Literal, NamedTuple, Protocol
+
+from upshot.errors import ConfigurationError, UnitFailed
+from upshot.streams.batch.effects import Effects
+from upshot.streams.batch.handler import TP, BatchHandler
+from upshot.streams.batch.pace import Pace
+from upshot.streams.batch.sender import Sender
+from upshot.streams.batch.table import BatchTable
+from upshot.streams.codec import Record
+
+log = logging.getLogger(__name__)
+
+#: A cancelled handler gets so long to give up.
+GIVE_UP_WITHIN = 5.0
+
+Unit = Callable[[], Coroutine[Any, Any, None]]
+
+Fate = Literal[
+    "committed",  # all of it is durable, and its offsets are committed
+    "dropped",  # nothing more is committed: the records come again, here or elsewhere
+]
+
+
+class Polled(NamedTuple):
+    """Records per partition, and where reading goes on, for all partitions: offsets may have gaps."""
+
+    records: Mapping[TP, list[Record]]
+    positions: Mapping[TP, int]
+
+
+class Source(Protocol):
+    """Where records come from and offsets go to."""
+
+    async def poll(self, tps: frozenset[TP], timeout: float, max_records: int) -> Polled: ...
+
+    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
+        """Whether they are committed; not when the group has moved on."""
+
+    async def is_member(self, generation: int) -> bool:
+        """Whether this worker may still write the state of its partitions."""
+
+
+class _Fenced(Exception):
+    """The partitions may belong to somebody else: drop what is in flight."""
+
+
+class Cycle:
+    """Runs a handler over a source. Open while partitions are ours, closed in between.
+
+    At any time at most one unit runs: a call of the handler and all that follows from it. Whatever fails in
+    one is kept, raised from `run`, and nothing is committed after it.
+    """
+
+    def __init__(
+        self,
+        handler: BatchHandler,
+        source: Callable[[], Source],
+        sender: Sender,
+        table: BatchTable | None,
+        pace: Pace,
+        commit_interval: float,
+    ) -> None:
+        self._handler = handler
+        self._source = source
+        self._sender = sender
+        self._table = table
+        self._pace = pace
+        self._commit_interval = commit_interval
+        #: Held while records are fetched: seeking beside a fetch would lose what it brings.
+        self.polling = asyncio.Lock()
+        #: Counts the times that partitions were taken away.
+        self.epoch = 0
+        self._generation = -1
+        self._positions: dict[TP, int] = {}
+        self._committed: dict[TP, int] = {}
+        self._gate = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._unit: asyncio.Task[None] | None = None
+        self._opened = False
+        self._fenced = False
+        self._failure: BaseException | None = None
+        self._next_tick = self._next_commit = 0.0
+
+    def position(self, tp: TP) -> int:
+        """See BatchContext."""
+        return self._positions[tp]
+
+    def assignment(self) -> frozenset[TP]:
+        """See BatchContext."""
+        return frozenset(self._positions)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records are processed."""
+        return self._gate.is_set()
+
+    async def open(self, epoch: int, generation: int, positions: Mapping[TP, int]) -> None:
+        """Work from these positions on, unless partitions were taken away since `epoch`."""
+
+        async def assign() -> None:
+            if epoch != self.epoch:
+                return
+            self._generation, self._opened, self._fenced = generation, True, False
+            self._positions, self._committed = dict(positions), dict(positions)
+            await self._handler.assigned(self.assignment())
+            self._next_tick = monotonic()
+            self._next_commit = monotonic() + self._commit_interval
+            self._gate.set()
+
+        await self._exclusive(assign)
+
+    async def close(self, within: float) -> Fate:
+        """Stop working: finish what is in flight, flush and commit; or drop it after `within` seconds."""
+        self.epoch += 1
+        self._gate.clear()
+        if not self._opened:
+            await self._cancel()
+            return "dropped"
+        fate: Fate = "dropped"
+        if await self._finishes(self._barrier, within):
+            fate = "dropped" if self._fenced or self._failure else "committed"
+        else:
+            log.warning("what is in flight takes over %.0f s: dropped, its records come again", within)
+        self._sender.forget()
+        await self._revoke(within)
+        return fate
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises what a unit failed with; nothing is committed after that."""
+        while True:
+            await self._gate.wait()
+            epoch = self.epoch
+            async with self.polling:
+                polled = await self._source().poll(
+                    self.assignment(), self._patience(), self._pace.poll_records
+                )
+            await self._exclusive(lambda: self._turn(epoch, polled))  # noqa: B023 - awaited here
+
+    def _patience(self) -> float:
+        due = min(self._next_tick, self._next_commit) - monotonic()
+        return max(0.0, min(self._pace.poll_timeout, due))
+
+    async def _turn(self, epoch: int, polled: Polled) -> None:
+        """What was polled, then the clock, then the commit, as each is due."""
+        if epoch != self.epoch or self._fenced:
+            return
+        try:
+            await self._process(polled)
+            if monotonic() >= self._next_tick and epoch == self.epoch:
+                self._next_tick = monotonic() + self._pace.tick_interval
+                await self._carry_out(await self._handler.tick())
+            if monotonic() >= self._next_commit and epoch == self.epoch:
+                await self._barrier()
+                self._next_commit = monotonic() + self._commit_interval
+        except _Fenced:
+            self._fence()
+
+    async def _process(self, polled: Polled) -> None:
+        batches = {
+            tp: due for tp, records in polled.records.items() if (due := self._due(tp, records, polled))
+        }
+        if batches:
+            await self._carry_out(await self._handler.process(batches))
+        self._positions.update(polled.positions)
+
+    def _due(self, tp: TP, records: list[Record], polled: Polled) -> list[Record]:
+        position = self._positions[tp]
+        if records and records[0].offset < position:
+            if polled.positions[tp] > position:
+                return [record for record in records if record.offset >= position]
+            log.error("%s/%s was cut back to offset %d: reading on from there", *tp, records[0].offset)
+        return records
+
+    async def _carry_out(self, effects: Effects) -> None:
+        """Changes first, and acknowledged; then the outputs."""
+        if any(effects.changes.values()):
+            if self._table is None:
+                raise ConfigurationError("a handler without a table has changed one; nothing was written")
+            if not await self._source().is_member(self._generation):
+                raise _Fenced
+            await self._table.write(effects.changes, self._sender)
+        if effects.outputs:
+            await self._sender.outputs(effects.outputs)
+
+    async def _barrier(self) -> None:
+        """Outputs acknowledged, handler flushed, then one commit of all that was processed."""
+        if self._failure is not None or self._fenced:
+            return
+        moved = {tp: offset for tp, offset in self._positions.items() if self._committed[tp] != offset}
+        await self._sender.flush()
+        if moved:
+            await self._handler.flush()
+            if await self._source().commit_positions(moved, self._generation):
+                self._committed.update(moved)
+            else:
+                self._fence()
+
+    def _fence(self) -> None:
+        if not self._fenced:
+            log.warning("the group has moved on without this worker: what was in flight comes again")
+        self._fenced = True
+        self._gate.clear()
+
+    async def _revoke(self, within: float) -> None:
+        revoked, self._opened, self._positions, self._committed = self.assignment(), False, {}, {}
+        if self._failure is not None:
+            return
+        await self._finishes(lambda: self._handler.revoked(revoked), within)
+
+    async def _finishes(self, work: Unit, within: float) -> bool:
+        """Whether the running unit and then `work` end in time; otherwise they are cancelled."""
+        try:
+            async with asyncio.timeout(within) as limit:
+                await self._exclusive(work)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            await self._cancel()
+            return False
+        return True
+
+    async def _exclusive(self, work: Unit) -> None:
+        """Run a unit when the one before it has ended. A unit that was cancelled counts as done."""
+        async with self._busy:
+            if self._failure is not None:
+                return
+            unit = self._unit = asyncio.create_task(work())
+            try:
+                await asyncio.wait({unit})
+            except asyncio.CancelledError:
+                await self._cancel()
+                raise
+            with suppress(asyncio.CancelledError):
+                self._failure = unit.exception()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _cancel(self) -> None:
+        """End the running unit. Raises UnitFailed when it doesn't give up."""
+        if self._unit is not None and not self._unit.done():
+            self._unit.cancel()
+            if not (await asyncio.wait({self._unit}, timeout=GIVE_UP_WITHIN))[0]:
+                raise UnitFailed("the handler goes on although it was cancelled")
+
+
+__all__ = ["Cycle", "Fate", "Polled", "Source"]

@@ -1,0 +1,32 @@
+"""What a unit of work wants done: data, not action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Output(NamedTuple):
+    """One record for a topic. A `partition` of None means the key's own (Java's murmur2)."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    timestamp_ms: int | None = None
+
+
+@dataclass
+class Effects:
+    """Table changes by partition and key (None deletes), and the outputs that follow from them.
+
+    The outputs are sent after the changes are durable, so that nobody sees a result that could be forgotten.
+    """
+
+    changes: dict[int, dict[bytes, bytes | None]] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+
+
+__all__ = ["Effects", "Output"]

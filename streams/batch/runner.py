@@ -1,0 +1,105 @@
+"""Running a batch app as a process: waits for the broker, stops cleanly, says in a line why it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+from upshot.errors import ConfigurationError, KafkaUnavailable, UpshotError
+from upshot.streams.batch.app import BatchApp
+from upshot.streams.batch.topics import check_topics
+
+log = logging.getLogger(__name__)
+
+EX_OK = 0
+EX_TEMPFAIL = os.EX_TEMPFAIL
+#: Between two tries to reach the broker, doubled each time up to the second.
+BACKOFF = (0.25, 5.0)
+#: The services get so long to stop after what was in flight is settled.
+SERVICES_STOP_WITHIN = 10.0
+
+
+async def run(app: BatchApp, stop: asyncio.Event) -> int:
+    """Run until `stop` is set (0) or it fails (75: start it again, nothing is lost).
+
+    Raises ConfigurationError where a restart would not help.
+    """
+    try:
+        if not await _broker_answers(app, stop):
+            return EX_OK
+        await _work(app, stop)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        log.error(
+            "%s stops: %s. Nothing is lost: what isn't committed is done again", app.conf.id, _said(error)
+        )
+        log.debug("it failed with", exc_info=error)
+        return EX_TEMPFAIL
+    return EX_OK
+
+
+async def run_until_signalled(make_app: Callable[[], BatchApp]) -> int:
+    """`run`, stopped by SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return await run(make_app(), stop)
+
+
+async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
+    """Wait for the broker; False when stopped before it answers."""
+    pause, longest = BACKOFF
+    changelog = app.table.changelog_topic_name if app.table is not None else None
+    while not stop.is_set():
+        try:
+            await check_topics(app.settings, sorted(app.inputs), changelog)
+        except KafkaUnavailable as error:
+            log.warning("%s waits: %s", app.conf.id, error)
+        else:
+            return True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+        pause = min(2 * pause, longest)
+    return False
+
+
+async def _work(app: BatchApp, stop: asyncio.Event) -> None:
+    """Raises what the app failed with."""
+    started = asyncio.create_task(app.start())
+    stopped = asyncio.create_task(stop.wait())
+    ended = asyncio.create_task(app.wait_until_stopped())
+    try:
+        await asyncio.wait({started, stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if started.done() and not started.exception():
+            await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await _stop(app)
+    finally:
+        for task in (started, stopped, ended):
+            task.cancel()
+        outcomes = await asyncio.gather(started, stopped, ended, return_exceptions=True)
+    for reason in (app.crash_reason, outcomes[0]):
+        if isinstance(reason, Exception):
+            raise reason
+
+
+async def _stop(app: BatchApp) -> None:
+    try:
+        async with asyncio.timeout(2 * app.pace.stop_within + SERVICES_STOP_WITHIN):
+            await app.stop()
+    except TimeoutError:
+        log.warning("%s does not stop in time: left to the operating system", app.conf.id)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, UpshotError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+__all__ = ["EX_OK", "EX_TEMPFAIL", "run", "run_until_signalled"]

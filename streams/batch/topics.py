@@ -1,0 +1,65 @@
+"""Checking, before a worker starts, that its topics are there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from upshot.errors import ConfigurationError, KafkaUnavailable
+from upshot.settings import Settings
+from upshot.streams.admin import admin_client
+
+#: A changelog keeps the last value of each key; a single value may be as large as Kafka takes one.
+CHANGELOG_CONFIG = {"cleanup.policy": "compact", "max.message.bytes": str(16 * 1024 * 1024)}
+
+VISIBLE_WITHIN = 30.0
+
+
+async def check_topics(settings: Settings, topics: Sequence[str], changelog: str | None) -> None:
+    """All topics exist, and with a changelog all have as many partitions; a missing changelog is created.
+
+    Raises ConfigurationError saying what to do, KafkaUnavailable where no broker answers.
+    """
+    async with admin_client(settings) as admin:
+        names = [*topics, changelog] if changelog else list(topics)
+        counts = await _partitions(admin, names)
+        if missing := [name for name in topics if name not in counts]:
+            raise ConfigurationError(
+                f"these topics don't exist at {settings.kafka_url}: {', '.join(missing)}; create them first"
+            )
+        if changelog is None:
+            return
+        if changelog not in counts and len({counts[name] for name in topics}) == 1:
+            counts[changelog] = counts[topics[0]]
+            await _create(admin, settings, changelog, counts[changelog])
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
+            raise ConfigurationError(f"topics that share a table need as many partitions each: {found}")
+
+
+async def _partitions(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+    existing = set(await admin.list_topics())
+    described = await admin.describe_topics([name for name in names if name in existing])
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, name: str, partitions: int) -> None:
+    topic = NewTopic(name, partitions, settings.replication_factor, topic_configs=CHANGELOG_CONFIG)
+    response = await admin.create_topics([topic])
+    for _, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise ConfigurationError(f"the changelog {name} can't be created: {error.__name__}")
+    deadline = monotonic() + VISIBLE_WITHIN
+    while (await _partitions(admin, [name])).get(name) != partitions:
+        # Created is not yet known to all brokers; a group formed before that would leave it out.
+        if monotonic() > deadline:
+            raise KafkaUnavailable(f"the new changelog {name} is not there after {VISIBLE_WITHIN:.0f} s")
+        await asyncio.sleep(0.05)
+
+
+__all__ = ["CHANGELOG_CONFIG", "check_topics"]
