@@ -20,6 +20,11 @@ class Horizons:
     settled: timedelta
     grace: timedelta
 
+    @property
+    def grace_micros(self) -> Micros:
+        """How long after its deadline a wait is judged."""
+        return self.grace // _MICROSECOND
+
     def outcome_ends(self, outcome: Known) -> Micros:
         """When an outcome that no question needs may be forgotten."""
         return outcome.arrived + self.look_back // _MICROSECOND
@@ -30,7 +35,7 @@ class Horizons:
 
     def judged_from(self, waiting: Waiting) -> Micros:
         """From when an open question's deadline may be judged."""
-        return waiting.question.deadline + self.grace // _MICROSECOND
+        return waiting.question.deadline + self.grace_micros
 
 
 def next_look(subject: Subject, horizons: Horizons) -> Micros | None:

@@ -46,13 +46,15 @@ class Settings(BaseModel):
     kafka_password: SecretStr = Field(SecretStr(""), description="SASL password.")
     kafka_ssl_cafile: Path | None = Field(None, description="Certificate authority file for TLS.")
     look_back: timedelta = Field(
-        timedelta(days=30), description="How long an outcome that nobody waits for yet is kept for a later wait."
+        timedelta(days=30),
+        description="How long an outcome that nobody waits for yet is kept for a later wait.",
     )
     settled_retention: timedelta = Field(
         timedelta(days=30), description="How long a decided wait stays revisable after its deadline."
     )
     deadline_grace: timedelta = Field(
-        timedelta(seconds=1), description="How long after its deadline a wait is judged, for outcomes on the way."
+        timedelta(seconds=1),
+        description="How long after its deadline a wait is judged, for outcomes on the way.",
     )
     commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between offset commits.")
     store_interval: float = Field(0.25, gt=0, le=60, description="Seconds of events that one insert gathers.")
@@ -63,9 +65,7 @@ class Settings(BaseModel):
         return self.topic_prefix + name
 
 
-def load_settings(
-    environ: Mapping[str, str] | None = None, *, data_dir: Path | None = None
-) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None, *, data_dir: Path | None = None) -> Settings:
     """Read the settings; a stack that runs in `data_dir` gives the addresses that nobody set.
 
     Precedence: an explicit `data_dir` whose stack is up, then `UPSHOT_*`, then the stack in the default
@@ -85,7 +85,9 @@ def load_settings(
         return Settings(**values)
     except ValidationError as error:
         lines = [f"UPSHOT_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationError("these settings are wrong, correct them and start again:\n  " + "\n  ".join(lines)) from None
+        raise ConfigurationError(
+            "these settings are wrong, correct them and start again:\n  " + "\n  ".join(lines)
+        ) from None
 
 
 def local_addresses(data_dir: Path) -> dict[str, str]:

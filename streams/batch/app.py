@@ -16,6 +16,7 @@ from upshot.settings import Settings
 from upshot.streams.batch.consumer import BatchConsumer
 from upshot.streams.batch.cycle import Cycle
 from upshot.streams.batch.handler import TP, BatchContext, BatchHandler, TableView
+from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.pace import Pace
 from upshot.streams.batch.sender import BATCH_BYTES, Sender
 from upshot.streams.batch.table import BatchTable, BatchTableManager, changelog_name
@@ -28,6 +29,8 @@ MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 class BatchProducer(Producer):  # type: ignore[misc]
     """Idempotent, acknowledged by all replicas, retried until the broker is back."""
+
+    logger = SERVICES
 
     def _new_producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
         return AIOKafkaProducer(
@@ -56,6 +59,7 @@ class BatchApp(faust.App):  # type: ignore[misc]
     """Faust, with a batch per partition as the unit of work. Made by `batch_app`, run by `runner.run`."""
 
     BootStrategy = QuietBoot
+    logger = SERVICES
 
     def __init__(self, app_id: str, settings: Settings, pace: Pace, table_name: str | None) -> None:
         urls = [f"kafka://{host.strip()}" for host in settings.kafka_url.removeprefix("kafka://").split(",")]

@@ -13,10 +13,12 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
 from mode import Service
+from mode.threads import WorkerThread
 
 from upshot.errors import KafkaUnavailable
 from upshot.streams.batch.cycle import Polled
 from upshot.streams.batch.handler import TP
+from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.membership import Membership
 from upshot.streams.connection import client_options
 
@@ -38,9 +40,19 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
         await super().on_partitions_assigned(assigned)
 
 
+class DaemonThread(WorkerThread):  # type: ignore[misc]
+    """Does not keep a process alive whose stop has failed."""
+
+    def __init__(self, service: Any, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
 class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     """aiokafka's consumer in Faust's thread for it, with our options."""
 
+    logger = SERVICES
+    Worker = DaemonThread
     membership: Membership
 
     async def on_start(self) -> None:
@@ -128,6 +140,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
 class BatchConsumer(Consumer):  # type: ignore[misc]
     """The source of the cycle. Nothing of Faust's path per record runs: no acks, no gaps, no own commits."""
 
+    logger = SERVICES
     RebalanceListener = RebalanceListener
 
     def _new_consumer_thread(self) -> BatchConsumerThread:

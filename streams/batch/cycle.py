@@ -181,14 +181,18 @@ class Cycle:
         return records
 
     async def _carry_out(self, effects: Effects) -> None:
-        """Changes first, and acknowledged; then the outputs."""
-        if any(effects.changes.values()):
-            if self._table is None:
-                raise ConfigurationError("a handler without a table has changed one; nothing was written")
-            if not await self._source().is_member(self._generation):
-                raise _Fenced
+        """Changes first, and acknowledged; then the outputs. The other way round where the effects say so."""
+        changed = any(effects.changes.values())
+        if changed and self._table is None:
+            raise ConfigurationError("a handler without a table has changed one; nothing was written")
+        if (changed or effects.outputs_first) and not await self._source().is_member(self._generation):
+            raise _Fenced
+        if effects.outputs_first:
+            await self._sender.outputs(effects.outputs)
+            await self._sender.flush()
+        if changed and self._table is not None:
             await self._table.write(effects.changes, self._sender)
-        if effects.outputs:
+        if not effects.outputs_first:
             await self._sender.outputs(effects.outputs)
 
     async def _barrier(self) -> None:

@@ -23,10 +23,13 @@ class Effects:
     """Table changes by partition and key (None deletes), and the outputs that follow from them.
 
     The outputs are sent after the changes are durable, so that nobody sees a result that could be forgotten.
+    What no record brings about, such as a deadline, sets `outputs_first`: nothing would come again to say
+    it after a crash between the two, so it's said, and acknowledged, before it is remembered.
     """
 
     changes: dict[int, dict[bytes, bytes | None]] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
+    outputs_first: bool = False
 
 
 __all__ = ["Effects", "Output"]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from time import monotonic
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 #: Of the session timeout; the rest is for the way between the last check and the broker's disk.
 FRESH = 0.8
@@ -22,6 +25,7 @@ class Membership:
         self._coordinator = coordinator
         self._fresh_for = session_timeout * FRESH
         self._confirmed_at = 0.0
+        self._away = False
         self._beat = coordinator._do_heartbeat
         coordinator._do_heartbeat = self._heartbeat
 
@@ -49,10 +53,15 @@ class Membership:
         return False
 
     async def _heartbeat(self) -> bool:
-        sent_at = monotonic()
+        sent_at, generation = monotonic(), self.generation
         member: bool = await self._beat()
         if member:
             self._confirmed_at = sent_at
+        if member == self._away and (member or self.generation == generation):
+            self._away = not member
+            log.warning(
+                "Kafka answers again" if member else "Kafka does not answer: trying again, nothing is lost"
+            )
         return member
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 
+from upshot.streams.batch.logs import SERVICES
 from upshot.streams.connection import client_options
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
 
     The partitions of the input are sought to their committed offsets before anything is fetched from them.
     """
+
+    logger = SERVICES
 
     async def on_rebalance(
         self, assigned: set[Any], revoked: set[Any], newly_assigned: set[Any], generation_id: int = 0

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 from upshot.errors import ConfigurationError, KafkaUnavailable, UpshotError
 from upshot.streams.batch.app import BatchApp
@@ -43,8 +44,18 @@ async def run(app: BatchApp, stop: asyncio.Event) -> int:
     return EX_OK
 
 
-async def run_until_signalled(make_app: Callable[[], BatchApp]) -> int:
-    """`run`, stopped by SIGINT or SIGTERM."""
+def main(make_app: Callable[[], BatchApp]) -> NoReturn:
+    """Run as a process until SIGINT or SIGTERM, and exit with the code of `run`.
+
+    `make_app` is called within the event loop. Raises ConfigurationError as `run` does.
+    """
+    code = asyncio.new_event_loop().run_until_complete(_run_until_signalled(make_app))
+    logging.shutdown()
+    # A handler's thread that still waits for somebody (an insert under way) would hold up a normal exit.
+    os._exit(code)
+
+
+async def _run_until_signalled(make_app: Callable[[], BatchApp]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -102,4 +113,4 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-__all__ = ["EX_OK", "EX_TEMPFAIL", "run", "run_until_signalled"]
+__all__ = ["EX_OK", "EX_TEMPFAIL", "main", "run"]

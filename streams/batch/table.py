@@ -10,6 +10,7 @@ import faust
 from faust.stores.memory import Store
 from faust.tables.manager import TableManager
 
+from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.recovery import BatchRecovery
 from upshot.streams.batch.sender import Ack, Sender
 
@@ -23,6 +24,8 @@ def changelog_name(app_id: str, table_name: str) -> str:
 
 class PartitionStore(Store):  # type: ignore[misc]
     """Keys and values as bytes, a dict per partition, and how far into the changelog each one is."""
+
+    logger = SERVICES
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +59,8 @@ class PartitionStore(Store):  # type: ignore[misc]
 
 class BatchTable(faust.Table):  # type: ignore[misc]
     """Raw bytes by partition and key; written by `write` alone."""
+
+    logger = SERVICES
 
     def _new_store(self) -> PartitionStore:
         return PartitionStore("memory://", self.app, self, table_name=self.name, loop=self.loop)
@@ -107,6 +112,7 @@ class BatchTable(faust.Table):  # type: ignore[misc]
 class BatchTableManager(TableManager):  # type: ignore[misc]
     """Starts at once, since the table is declared with the app, and recovers in bulk."""
 
+    logger = SERVICES
     _recovery: BatchRecovery | None
 
     async def on_start(self) -> None:
