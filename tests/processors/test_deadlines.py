@@ -1,0 +1,86 @@
+"""When a subject is looked at again, and what is then forgotten."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from upshot.processors.alarms import Alarms
+from upshot.processors.correlate import Asked, Observed, Scored, judge, step
+from upshot.processors.deadlines import Horizons, next_look, retire
+from upshot.processors.state import Known, Match, Question, Rule, Subject
+
+DAY = 24 * 3600 * 1_000_000
+HORIZONS = Horizons(look_back=timedelta(days=30), settled=timedelta(days=10), grace=timedelta(seconds=1))
+QUESTION = Question("w", "r", "n", 0, 0, 7 * DAY, Rule({"reopened": Match(False)}, nothing_came=True))
+REOPENED = Known(id="o", type="reopened", time=2 * DAY, arrived=2 * DAY, partition=0, offset=0)
+
+
+def known(*arrivals: Asked | Observed, now: int = 0) -> Subject:
+    return step({}, arrivals, now).subjects["s"]
+
+
+def test_an_open_question_is_looked_at_after_its_deadline_and_grace() -> None:
+    assert next_look(known(Asked("s", QUESTION)), HORIZONS) == 7 * DAY + 1_000_000
+
+
+def test_nothing_bad_happened_is_judged_at_the_deadline() -> None:
+    judged = judge("s", known(Asked("s", QUESTION)), 7 * DAY, now=8 * DAY)
+    (fact,) = judged.facts
+    assert isinstance(fact, Scored)
+    assert (fact.revision.verdict.value, fact.revision.verdict.reason) == (True, "deadline")
+    assert judge("s", judged.subject, 9 * DAY, now=9 * DAY).facts == ()
+
+
+def test_a_deadline_in_the_future_is_left_alone() -> None:
+    subject = known(Asked("s", QUESTION))
+    assert judge("s", subject, 7 * DAY - 1, now=8 * DAY) == (subject, (), ())
+
+
+def test_a_late_outcome_makes_a_second_revision() -> None:
+    judged = judge("s", known(Asked("s", QUESTION)), 7 * DAY, now=8 * DAY).subject
+    (fact,) = step({"s": judged}, [Observed("s", REOPENED)], 9 * DAY).facts
+    assert isinstance(fact, Scored)
+    assert (fact.revision.number, fact.revision.verdict.value, fact.revision.late) == (2, False, True)
+
+
+def test_an_answered_question_is_kept_until_its_horizon_and_so_is_its_outcome() -> None:
+    subject = known(Asked("s", QUESTION), Observed("s", REOPENED), now=2 * DAY)
+    assert next_look(subject, HORIZONS) == 17 * DAY
+    assert retire(subject, 16 * DAY, HORIZONS) is subject
+    left = retire(subject, 17 * DAY, HORIZONS)
+    assert not left.waits
+    assert left.outcomes
+    assert next_look(left, HORIZONS) == 32 * DAY
+    assert retire(left, 32 * DAY, HORIZONS).is_empty
+
+
+def test_an_old_wait_that_arrives_now_is_kept_from_its_arrival_on() -> None:
+    subject = judge("s", known(Asked("s", QUESTION), now=100 * DAY), 100 * DAY, 100 * DAY).subject
+    assert next_look(subject, HORIZONS) == 110 * DAY
+
+
+def test_an_open_question_is_never_forgotten() -> None:
+    subject = known(Asked("s", QUESTION))
+    assert retire(subject, 1000 * DAY, HORIZONS) is subject
+
+
+def test_alarms_move_and_vanish() -> None:
+    alarms = Alarms()
+    alarms.set(0, "a", 10)
+    alarms.set(0, "b", 20)
+    alarms.set(1, "c", 5)
+    alarms.set(0, "a", 30)
+    alarms.set(1, "c", None)
+    assert (alarms.nearest(), len(alarms)) == (20, 2)
+    assert list(alarms.due(19, limit=10)) == []
+    assert list(alarms.due(30, limit=1)) == [(0, "b")]
+    assert list(alarms.due(30, limit=10)) == [(0, "a")]
+    assert alarms.nearest() is None
+
+
+def test_alarms_of_a_lost_partition_are_dropped() -> None:
+    alarms = Alarms()
+    alarms.set(0, "a", 10)
+    alarms.set(1, "b", 20)
+    alarms.drop(0)
+    assert list(alarms.due(100, limit=10)) == [(1, "b")]

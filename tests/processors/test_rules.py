@@ -1,0 +1,104 @@
+"""What outcomes say to a question, mode by mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from upshot.processors.rules import Irrelevant, Reads, Undecided, Unusable, decide, read
+from upshot.processors.state import Known, Match, Question, Rule, Verdict
+
+OPENED, SINCE, DEADLINE = 100, 90, 200
+
+
+def question(on: dict[str, Match], **rule: Any) -> Question:
+    return Question("w", "r", "n", OPENED, SINCE, DEADLINE, Rule(on=on, **rule))
+
+
+def outcome(time: int, data: Any = None, *, kind: str = "closed", id: str | None = None) -> Known:
+    return Known(id=id or f"{kind}@{time}", type=kind, time=time, arrived=0, partition=0, offset=0, data=data)
+
+
+MERGED = {"closed": Match("data.merged")}
+
+
+def test_first_takes_the_earliest_by_its_own_time() -> None:
+    later, earlier = outcome(150, {"merged": False}), outcome(120, {"merged": True})
+    assert decide(question(MERGED), [later, earlier], judged=False) == Verdict(
+        True, "outcome", 120, "closed@120"
+    )
+
+
+def test_last_takes_the_latest() -> None:
+    outcomes = [outcome(150, {"merged": False}), outcome(120, {"merged": True})]
+    assert decide(question(MERGED, mode="last"), outcomes, judged=False) == Verdict(
+        False, "outcome", 150, "closed@150"
+    )
+
+
+def test_ties_go_by_id() -> None:
+    b, a = outcome(120, {"merged": False}, id="b"), outcome(120, {"merged": True}, id="a")
+    assert decide(question(MERGED), [b, a], judged=False) == Verdict(True, "outcome", 120, "a")
+    assert decide(question(MERGED, mode="last"), [b, a], judged=False) == Verdict(False, "outcome", 120, "b")
+
+
+def test_all_waits_for_every_type_and_takes_the_least() -> None:
+    asked = question({"closed": Match(True), "deployed": Match("data.ok")}, mode="all")
+    closed, failed = outcome(110), outcome(130, {"ok": False}, kind="deployed")
+    assert decide(asked, [closed], judged=False) == Undecided()
+    assert decide(asked, [failed, closed], judged=False) == Verdict(False, "outcome", 130, "deployed@130")
+
+
+def test_count_and_sum_give_the_score_as_it_stands() -> None:
+    counted = question({"closed": Match()}, mode="count")
+    summed = question({"closed": Match("data.amount")}, mode="sum")
+    paid = [outcome(110, {"amount": 0.1}), outcome(120, {"amount": 0.2}), outcome(130, {"amount": 0.3})]
+    assert decide(counted, paid, judged=False) == Verdict(3.0, "outcome", 130, "closed@130")
+    assert decide(summed, paid, judged=False) == Verdict(0.6, "outcome", 130, "closed@130")
+
+
+@pytest.mark.parametrize(
+    ("nothing_came", "expected"),
+    [(False, Verdict(False, "deadline", DEADLINE)), (None, Verdict(None, "expired", DEADLINE))],
+)
+def test_absence_decides_at_the_deadline_only(nothing_came: bool | None, expected: Verdict) -> None:
+    asked = question(MERGED, nothing_came=nothing_came)
+    assert decide(asked, [], judged=False) == Undecided()
+    assert decide(asked, [], judged=True) == expected
+
+
+@pytest.mark.parametrize(("time", "counts"), [(89, False), (90, True), (200, True), (201, False)])
+def test_the_window_includes_both_ends(time: int, counts: bool) -> None:
+    assert isinstance(read(question(MERGED), outcome(time, {"merged": True})), Reads) is counts
+
+
+def test_a_condition_filters() -> None:
+    asked = question({"closed": Match(True, when="data.by == 'human'")})
+    assert read(asked, outcome(110, {"by": "bot"})) == Irrelevant()
+    assert read(asked, outcome(110, {"by": "human"})) == Reads(True)
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "detail"),
+    [
+        ("data.merged", {}, "gave null"),
+        ("data.merged", {"merged": "yes"}, "gave str"),
+        ("data.merged", {"merged": [1]}, "gave list"),
+        ("data.merged", {"merged": 10**400}, "too large"),
+        ("length(data.merged)", {"merged": 5}, "can't be evaluated"),
+    ],
+)
+def test_what_is_no_score_is_unusable(path: str, data: Any, detail: str) -> None:
+    reading = read(question({"closed": Match(path)}), outcome(110, data))
+    assert isinstance(reading, Unusable)
+    assert detail in reading.detail
+
+
+def test_a_sum_refuses_booleans() -> None:
+    assert isinstance(read(question(MERGED, mode="sum"), outcome(110, {"merged": True})), Unusable)
+
+
+def test_a_path_reads_the_whole_outcome() -> None:
+    asked = question({"closed": Match("data.items[0].price", when="type == 'closed' && id == 'x'")})
+    assert read(asked, outcome(110, {"items": [{"price": 3}]}, id="x")) == Reads(3.0)
