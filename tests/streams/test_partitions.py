@@ -1,0 +1,32 @@
+"""Partitions are those of Java's clients."""
+
+from __future__ import annotations
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upshot.streams.partitions import murmur2, partition_for
+
+
+@pytest.mark.parametrize(
+    ("key", "signed"),
+    # The vectors of Kafka's own UtilsTest.testMurmur2.
+    [
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        (b"abc", 479470107),
+    ],
+)
+def test_murmur2_is_java_s(key: bytes, signed: int) -> None:
+    assert murmur2(key) == signed % 2**32
+
+
+@given(st.binary(max_size=80), st.integers(1, 50))
+def test_partition_is_aiokafka_s(key: bytes, partitions: int) -> None:
+    everything = list(range(partitions))
+    assert partition_for(key, partitions) == DefaultPartitioner()(key, everything, everything)
