@@ -138,7 +138,7 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
 
 def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
     known = subject.outcomes.get(outcome.key)
-    if known is not None and known.content >= outcome.content:
+    if known is not None and known.rank <= outcome.rank:
         return Step(subject, _said_of(key, subject, known), ("repeated",))
     outcomes = {**subject.outcomes, outcome.key: outcome}
     waits = dict(subject.waits)
@@ -159,7 +159,7 @@ def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
 
 def _ask(key: str, subject: Subject, question: Question, now: Micros) -> Step:
     waiting = subject.waits.get(question.wait_id)
-    if waiting is not None and _rank(waiting.question) >= _rank(question):
+    if waiting is not None and waiting.question.rank <= question.rank:
         return Step(subject, _said_to(key, waiting, subject.outcomes.values()), ("repeated",))
     asked = Waiting(question, arrived=now, revisions=waiting.revisions if waiting else ())
     answered, revised = _revise(asked, subject.outcomes.values(), now)
@@ -204,10 +204,6 @@ def _refusals(key: str, question: Question, outcomes: Iterable[Known]) -> tuple[
         for outcome in outcomes
         if isinstance(reading := read(question, outcome), Unusable)
     )
-
-
-def _rank(question: Question) -> tuple[Micros, bytes]:
-    return question.opened_at, msgspec.json.encode(question, order="sorted")
 
 
 def _name_of(before: Waiting, revised: tuple[Revision, ...]) -> Happening:

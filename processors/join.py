@@ -23,12 +23,12 @@ from upshot.processors.state import (
     question_of,
 )
 from upshot.settings import Settings
-from upshot.streams.batch import TP, BatchApp, BatchContext, Effects, Output, batch_app
+from upshot.streams.batch import TP, BatchApp, BatchContext, Effects, Output, Pace, batch_app
 from upshot.streams.codec import FORWARDED_FROM, Record, decode_outcome, decode_wait, place_of
 from upshot.streams.dead_letters import dead_letter
 from upshot.streams.partitions import partition_for
 
-APP_ID = "upshot-correlate"
+ROLE = "correlate"
 TABLE = "subjects"
 #: Subjects that one tick looks at; the rest follows with the next.
 _LOOKS_PER_TICK = 5_000
@@ -211,9 +211,11 @@ def _forwarded(record: Record, key: bytes, partition: int) -> Output:
     return Output(record.topic, partition, key, record.value, headers, record.timestamp)
 
 
-def join_app(settings: Settings) -> BatchApp:
+def join_app(settings: Settings, pace: Pace | None = None) -> BatchApp:
     """The Faust app of the join. Call it within a running event loop."""
-    return batch_app(APP_ID, settings, lambda context: Join(context, settings), table_name=TABLE)
+    return batch_app(
+        settings.app_id(ROLE), settings, lambda context: Join(context, settings), table_name=TABLE, pace=pace
+    )
 
 
-__all__ = ["APP_ID", "TABLE", "Join", "join_app", "wall_clock"]
+__all__ = ["ROLE", "TABLE", "Join", "join_app", "wall_clock"]

@@ -59,6 +59,11 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     exposures: list[dict[str, Any]] = []
     attributes: dict[str, Any] = {}
 
+    @property
+    def rank(self) -> tuple[Micros, bytes]:
+        """Of two waits with one id the lesser counts: what was asked again can't move the window."""
+        return self.opened_at, msgspec.json.encode(self, order="sorted")
+
 
 class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     """An outcome that is kept: what it says, when it arrived and where it lies in Kafka."""
@@ -78,9 +83,9 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.source}\n{self.id}"
 
     @property
-    def content(self) -> bytes:
-        """What it says, without how it got here."""
-        return msgspec.json.encode((self.type, self.time, self.data), order="sorted")
+    def rank(self) -> tuple[Micros, bytes]:
+        """Of two deliveries of one outcome the lesser counts: what was sent again can't move it to later."""
+        return self.time, msgspec.json.encode((self.type, self.data), order="sorted")
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -14,7 +14,8 @@ class Outcome(BaseModel):
 
     `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be
     absent: `id` then is made from the record's topic, partition and offset, `time` from its timestamp.
-    Two events with the same `source` and `id` about one subject are one outcome.
+    Two events with the same `source` and `id` about one subject are one outcome, at the earlier of their
+    times.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

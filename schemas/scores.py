@@ -12,7 +12,8 @@ from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Name, T
 from upshot.schemas.ids import fact_id
 
 #: `outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. `expired`: nothing
-#: came and the rule gives no score. `given`: somebody said it. `reopened`: the wait was opened anew.
+#: came and the rule gives no score. `given`: somebody said it. `reopened`: the wait turned out
+#: to have been opened earlier, and what had decided it no longer counts.
 Reason = Literal["outcome", "deadline", "expired", "given", "reopened"]
 
 

@@ -99,7 +99,7 @@ class Wait(Event):
     """A pending scorer: run `run_id` asks what becomes of `subject`.
 
     Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time. Of two
-    waits with one id about one subject the one opened later counts.
+    waits with one id about one subject the one opened first counts: to ask again, use another id.
     """
 
     wait_id: Id | None = Field(

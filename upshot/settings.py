@@ -64,6 +64,10 @@ class Settings(BaseModel):
         """The full name of topic `name`."""
         return self.topic_prefix + name
 
+    def app_id(self, role: str) -> str:
+        """The Faust app and consumer group of a worker's role; changelogs are named after it."""
+        return f"{self.topic_prefix.rstrip('.-_') or 'upshot'}-{role}"
+
 
 def load_settings(environ: Mapping[str, str] | None = None, *, data_dir: Path | None = None) -> Settings:
     """Read the settings; a stack that runs in `data_dir` gives the addresses that nobody set.

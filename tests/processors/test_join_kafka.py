@@ -1,0 +1,202 @@
+"""The join on real Kafka: deadlines, backlogs, restarts, misplaced records, bad input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from upshot.local.kafka import KafkaServer
+from upshot.processors.join import join_app
+from upshot.settings import Settings
+from upshot.streams.admin import ensure_topics
+from upshot.streams.batch import Pace
+from upshot.streams.batch.runner import run
+from upshot.streams.partitions import partition_for
+
+pytestmark = pytest.mark.stack
+
+MERGED = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}
+PACE = Pace(tick_interval=0.05, poll_timeout=0.05)
+
+
+class Bench:
+    """A broker's topics of one test: send, and read what came out."""
+
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+        self.settings = settings
+        self._producer = producer
+
+    async def send(self, topic: str, event: dict[str, Any] | bytes, partition: int | None = None) -> None:
+        value = event if isinstance(event, bytes) else json.dumps(event).encode()
+        key = None if isinstance(event, bytes) else event["subject"].encode()
+        await self._producer.send_and_wait(self.settings.topic(topic), value, key=key, partition=partition)
+
+    async def wait(self, subject: str, **changed: Any) -> None:
+        await self.send(
+            "waits", {"run_id": "r1", "name": "merged", "subject": subject, "rule": MERGED} | changed
+        )
+
+    async def outcome(self, subject: str, merged: bool, partition: int | None = None, **changed: Any) -> None:
+        event = {"type": "pr.closed", "subject": subject, "data": {"merged": merged}} | changed
+        await self.send("outcomes", event, partition)
+
+    async def read(self, topic: str, enough: Callable[[list[Any]], bool]) -> list[dict[str, Any]]:
+        """All of a topic, from its beginning until `enough` says so."""
+        consumer = AIOKafkaConsumer(
+            self.settings.topic(topic),
+            bootstrap_servers=self.settings.kafka_url,
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        found: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(30):
+                while not enough(found):
+                    for records in (await consumer.getmany(timeout_ms=100)).values():
+                        found += [json.loads(record.value) for record in records]
+        finally:
+            await consumer.stop()
+        return found
+
+    async def scores(self, count: int) -> list[tuple[Any, ...]]:
+        found = await self.read("scores", lambda scores: len(scores) >= count)
+        return [(s["subject"], s["value"], s["reason"], s["revision"]) for s in found]
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        task = asyncio.create_task(run(join_app(self.settings, PACE), stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            code = await task
+        assert code == 0
+
+
+@pytest.fixture
+async def bench(kafka: KafkaServer) -> AsyncIterator[Bench]:
+    settings = Settings(
+        kafka_url=kafka.bootstrap,
+        topic_prefix=f"{uuid4().hex}.",
+        deadline_grace=timedelta(0),
+        commit_interval=0.2,
+    )
+    await ensure_topics(settings)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=4_000_000)
+    await producer.start()
+    yield Bench(settings, producer)
+    await producer.stop()
+
+
+async def test_an_outcome_becomes_a_score_in_either_order(bench: Bench) -> None:
+    async with bench.worker():
+        await bench.wait("pr:1")
+        await bench.outcome("pr:1", merged=True)
+        await bench.outcome("pr:2", merged=False)
+        now = datetime.now(UTC).isoformat()
+        await bench.wait("pr:2", opened_at=now, since=(datetime.now(UTC) - timedelta(hours=1)).isoformat())
+        scores = await bench.scores(2)
+    assert sorted(scores) == [("pr:1", True, "outcome", 1), ("pr:2", False, "outcome", 1)]
+
+
+async def test_a_deadline_is_kept_on_a_silent_topic(bench: Bench) -> None:
+    async with bench.worker():
+        await bench.wait("pr:1", rule=MERGED | {"within": "PT0.5S"})
+        assert await bench.scores(1) == [("pr:1", False, "deadline", 1)]
+
+
+async def test_a_deadline_that_passed_while_nobody_worked_is_judged_after_a_restart(bench: Bench) -> None:
+    async with bench.worker():
+        await bench.wait("pr:1", rule=MERGED | {"within": "PT3S"})
+        await bench.wait("pr:2")
+        await bench.outcome("pr:2", merged=True)
+        await bench.scores(1)
+    async with bench.worker():
+        assert (await bench.scores(2))[1] == ("pr:1", False, "deadline", 1)
+
+
+async def test_a_backlog_cannot_expire_what_it_holds_the_answer_to(bench: Bench) -> None:
+    opened = datetime.now(UTC) - timedelta(days=30)
+    subjects = [f"pr:{n}" for n in range(200)]
+    for subject in subjects:
+        await bench.wait(subject, opened_at=opened.isoformat())
+    for subject in subjects:
+        await bench.outcome(subject, merged=True, time=(opened + timedelta(days=13)).isoformat())
+    async with bench.worker():
+        scores = await bench.scores(200)
+    assert sorted(scores) == sorted((subject, True, "outcome", 1) for subject in subjects)
+
+
+async def test_late_is_not_lost(bench: Bench) -> None:
+    opened = datetime.now(UTC) - timedelta(days=30)
+    async with bench.worker():
+        await bench.wait("pr:1", opened_at=opened.isoformat())
+        await bench.scores(1)
+        await bench.outcome("pr:1", merged=True, time=(opened + timedelta(days=1)).isoformat())
+        scores = await bench.read("scores", lambda found: len(found) >= 2)
+    assert [(s["value"], s["reason"], s["revision"], s["supersedes"], s["late"]) for s in scores] == [
+        (False, "deadline", 1, None, False),
+        (True, "outcome", 2, 1, True),
+    ]
+
+
+async def test_a_misplaced_record_goes_to_its_subjects_partition_once(bench: Bench) -> None:
+    right = partition_for(b"pr:1", bench.settings.partitions)
+    async with bench.worker():
+        await bench.wait("pr:1")
+        await bench.outcome("pr:1", merged=True, partition=(right + 1) % bench.settings.partitions)
+        assert await bench.scores(1) == [("pr:1", True, "outcome", 1)]
+        outcomes = await bench.read("outcomes", lambda found: len(found) >= 2)
+    assert len(outcomes) == 2
+
+
+async def test_what_comes_again_is_said_again_with_the_same_identity(bench: Bench) -> None:
+    async with bench.worker():
+        for times in (1, 2, 3):
+            await bench.wait("pr:1", opened_at="2026-10-31T00:00:00Z")
+            await bench.outcome("pr:1", merged=True, id="e1", source="github", time="2026-11-01T00:00:00Z")
+            scores = await bench.read("scores", lambda found: len(found) >= times)  # noqa: B023 - awaited here
+    assert len({json.dumps(score) for score in scores if score["value"]}) == 1
+
+
+async def test_bad_input_is_kept_and_what_follows_is_not_lost(bench: Bench) -> None:
+    bad = [
+        b"no json",
+        b'{"type":"pr.closed"}',
+        b'{"type":"x","subject":"s","data":NaN}',
+        b"[1]",
+        b"x" * 1_500_000,
+    ]
+    async with bench.worker():
+        for value in bad:
+            await bench.send("outcomes", value, partition=0)
+        await bench.send(
+            "waits", {"run_id": "r", "name": "n", "subject": "s", "rule": {"on": {}, "within": "P1D"}}
+        )
+        await bench.wait("pr:1")
+        await bench.outcome("pr:1", merged=True)
+        assert await bench.scores(1) == [("pr:1", True, "outcome", 1)]
+        letters = await bench.read("dead-letters", lambda found: len(found) >= 6)
+    reasons = sorted(letter["reason"] for letter in letters)
+    assert reasons == ["invalid_rule", "no_subject", "not_an_object", "not_finite", "not_json", "too_large"]
+    assert {letter["offset"] for letter in letters if letter["topic"].endswith("outcomes")} == {0, 1, 2, 3, 4}
+
+
+async def test_an_outcome_that_gives_no_score_is_dead_lettered_and_leaves_the_wait_open(bench: Bench) -> None:
+    async with bench.worker():
+        await bench.wait("pr:1")
+        await bench.outcome("pr:1", merged=True, data={"merged": "maybe"})
+        await bench.outcome("pr:1", merged=True)
+        (letter,) = await bench.read("dead-letters", lambda found: len(found) >= 1)
+        assert await bench.scores(1) == [("pr:1", True, "outcome", 1)]
+    assert letter["reason"] == "unusable_outcome"
+    assert "data.merged" in letter["detail"]
