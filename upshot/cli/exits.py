@@ -1,0 +1,46 @@
+"""Exit codes, and which error gives which."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from upshot.errors import (
+    ConfigurationError,
+    PartFailed,
+    Unavailable,
+    UnitFailed,
+    UpshotError,
+)
+
+
+class Exit(IntEnum):
+    """What the command's exit code says."""
+
+    OK = 0
+    REFUSED = 1
+    USAGE = 2
+    UNAVAILABLE = 69
+    TEMPORARY = 75
+    INTERRUPTED = 130
+
+
+MEANINGS = {
+    Exit.OK: "fine",
+    Exit.REFUSED: "a check failed, an event or a query was refused",
+    Exit.USAGE: "wrong usage or configuration; nothing was done",
+    Exit.UNAVAILABLE: "a part (Kafka, ClickHouse, a port) is not available",
+    Exit.TEMPORARY: "a temporary failure; start it again, nothing is lost",
+    Exit.INTERRUPTED: "ended by Ctrl-C",
+}
+
+
+def exit_of(error: UpshotError) -> Exit:
+    """The exit code that tells a program what kind of error it was."""
+    if isinstance(error, ConfigurationError):
+        return Exit.USAGE
+    if isinstance(error, Unavailable | PartFailed):
+        return Exit.UNAVAILABLE
+    return Exit.TEMPORARY if isinstance(error, UnitFailed) else Exit.REFUSED
+
+
+__all__ = ["MEANINGS", "Exit", "exit_of"]

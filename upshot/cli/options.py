@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from upshot.errors import Unavailable
+from upshot.settings import Settings, load_settings, local_addresses
+
+DataDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Folder of a local stack (started by `upshot up`).",
+        show_default="UPSHOT_DATA_DIR, else .upshot",
+    ),
+]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+
+def client_settings(data_dir: Path | None) -> Settings:
+    """The settings of a command that talks to a running system.
+
+    Raises Unavailable where a data directory is named in which no stack runs: the addresses of
+    another system would be a surprise.
+    """
+    if data_dir is not None and not local_addresses(data_dir):
+        raise Unavailable(
+            f"no stack runs in {data_dir} (there is no {data_dir / 'ports.json'}): nothing was done; start it "
+            f"with  upshot up --data-dir {data_dir}"
+        )
+    return load_settings(data_dir=data_dir)
+
+
+__all__ = ["DataDir", "Json", "client_settings"]

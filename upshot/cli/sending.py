@@ -1,0 +1,57 @@
+"""Sending what was read, acknowledged, in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+
+from upshot.cli.events import Entry, key_of
+from upshot.errors import ConfigurationError, KafkaUnavailable
+from upshot.settings import Settings
+from upshot.streams.admin import admin_client
+from upshot.streams.producer import event_producer
+from upshot.streams.topics import Topic
+
+#: Unacknowledged events at a time.
+_WINDOW = 5_000
+
+
+async def send_events(settings: Settings, topic: Topic, events: Sequence[Entry], key_field: str) -> int:
+    """Send all and wait for the acknowledgement of each; how many there were.
+
+    Raises KafkaUnavailable saying how many were acknowledged, ConfigurationError where the topic is missing.
+    """
+    await _check_topic(settings, topic)
+    acknowledged = 0
+    async with event_producer(settings) as producer:
+        for start in range(0, len(events), _WINDOW):
+            part = events[start : start + _WINDOW]
+            try:
+                results: list[Awaitable[RecordMetadata]] = [
+                    await producer.send(topic.name, event.value, key=key_of(event, key_field))
+                    for event in part
+                ]
+                await asyncio.gather(*results)
+            except KafkaError as error:
+                raise KafkaUnavailable(
+                    f"Kafka did not take all: {acknowledged} of {len(events)} events are certainly stored, the "
+                    f"rest perhaps ({error}); send them again, repeated events do no harm where they have ids"
+                ) from None
+            acknowledged += len(part)
+    return acknowledged
+
+
+async def _check_topic(settings: Settings, topic: Topic) -> None:
+    name = settings.topic(topic.name)
+    async with admin_client(settings) as admin:
+        if name not in await admin.list_topics():
+            raise ConfigurationError(
+                f"topic {name} is not there at {settings.kafka_url}; nothing was sent: a worker creates the "
+                "topics at its start, so does  upshot migrate"
+            )
+
+
+__all__ = ["send_events"]

@@ -1,0 +1,136 @@
+"""What people see: results on stdout, progress on stderr; nothing is cut, nothing can steer the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import IO, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: Wider than any row: a table that goes to a file or a program is not folded.
+_UNFOLDED = 100_000
+
+
+def _console(stream: IO[str]) -> Console:
+    width = None if stream.isatty() else _UNFOLDED
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def results() -> Console:
+    """stdout. Made anew each time, since tests and callers replace the stream."""
+    return _console(sys.stdout)
+
+
+def notes() -> Console:
+    """stderr."""
+    return _console(sys.stderr)
+
+
+def note(line: str, style: str = "") -> None:
+    """Say to people how it goes."""
+    notes().print(Text(plain(line), style=style), soft_wrap=True)
+
+
+def say(line: str = "", style: str = "") -> None:
+    """Print a line of the result."""
+    results().print(Text(plain(line), style=style), soft_wrap=True)
+
+
+def say_json(value: Any) -> None:
+    """Print the result for a program."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_text, indent=2) + "\n")
+
+
+def say_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str = "",
+    bold_last: bool = False,
+    empty: str = "",
+) -> None:
+    """Print rows under their columns; numbers to the right. `empty` is said where there are none."""
+    kept = [[cell(value) for value in row] for row in rows]
+    right = [_is_number(values) for values in zip(*kept, strict=True)] if kept else [False] * len(columns)
+    console = results()
+    if title:
+        say(title, style="bold")
+    if not kept and empty:
+        say(empty, style="dim")
+        return
+    if not console.is_terminal:
+        _say_plain(columns, kept, right)
+        return
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for name, to_the_right in zip(columns, right, strict=True):
+        table.add_column(Text(plain(name)), justify="right" if to_the_right else "left", overflow="fold")
+    for number, row in enumerate(kept):
+        last = bold_last and number == len(kept) - 1
+        table.add_row(*(Text(value) for value in row), style="bold" if last else None)
+    console.print(table)
+
+
+def _say_plain(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    """Aligned columns without rules, two blanks apart, for files and programs."""
+    lines = [[plain(name) for name in columns], *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    for line in lines:
+        cells = [
+            value.rjust(width) if to_the_right else value.ljust(width)
+            for value, width, to_the_right in zip(line, widths, right, strict=True)
+        ]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def cell(value: Any) -> str:
+    """A value as one line of text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    return plain(_text(value))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC) if value.tzinfo else value
+        return moment.replace(tzinfo=None).isoformat(" ", "milliseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False, default=_text)
+    return str(value)
+
+
+def plain(text: str) -> str:
+    """The text without anything that moves the cursor or colours: such characters as escapes."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _is_number(values: Sequence[str]) -> bool:
+    present = [value for value in values if value]
+    return bool(present) and all(_reads_as_number(value) for value in present)
+
+
+def _reads_as_number(value: str) -> bool:
+    try:
+        float(value.removesuffix("%").replace(",", ""))
+    except ValueError:
+        return False
+    return True
+
+
+__all__ = ["cell", "note", "notes", "plain", "results", "say", "say_json", "say_table"]
