@@ -39,14 +39,14 @@ check: $(DEV) ## Format, lint, types, docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m upshot.schemas.reference --check docs/reference
+	@$(BIN)/python -m upshot.reference --check docs/reference
 
 format: $(DEV) ## Format and sort imports
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 docs: $(DEV) ## Write the generated reference pages
-	@$(BIN)/python -m upshot.schemas.reference docs/reference
+	@$(BIN)/python -m upshot.reference docs/reference
 
 lock: ## Resolve the lock files anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --group build pyproject.toml --output-file requirements.lock

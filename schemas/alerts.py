@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from upshot.schemas.fields import Event, Id, Instant, Name, Text, Value
+from upshot.schemas.fields import Count, Event, Id, Instant, Name, Text, Value
 
 
 class Alert(Event):
@@ -14,7 +14,7 @@ class Alert(Event):
     name: Name = Field(description="Which line was crossed.")
     run_id: Id = Field(description="The run that it's about; the record's key.")
     score_id: Id = Field(description="The score that crossed it.")
-    revision: int = Field(1, description="Which revision of it.")
+    revision: Count = Field(1, description="Which revision of it.")
     value: Value = Field(description="The score's value.")
     message: Text = Field("", description="What to tell people.")
     raised_at: Instant = Field(description="When.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from pydantic import Field
@@ -26,6 +28,29 @@ Reason = Literal[
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
+#: What each reason means and what to do about it.
+MEANINGS: Mapping[Reason, str] = MappingProxyType(
+    {
+        "empty": "The record has no value. Send the event as the value, not as the key.",
+        "too_large": "The event is too long. Keep long content elsewhere and send a link.",
+        "not_json": "The bytes are no JSON in UTF-8. Look at the producer's serializer.",
+        "not_an_object": "JSON, but no object: a list, a number or a text. Send one record for each event.",
+        "not_finite": "It holds NaN, Infinity or a number beyond a double's range. Send null or leave it out.",
+        "no_subject": "The outcome does not say what it happened to. Add `subject` (in binary mode the header "
+        "`ce_subject`).",
+        "missing_field": "A required field is absent. Add it.",
+        "wrong_type": "A field has another JSON type than the contract's, such as text for a number.",
+        "invalid_value": "A field has the right type but breaks a limit: empty, too long, not one of the choices.",
+        "invalid_rule": "The wait's rule contradicts itself, or a path does not parse.",
+        "absurd_time": "An instant or a window lies outside all sense: before 2000, after 2099, over a day "
+        "after the record was written, longer than ten years. Look at the producer's clock and units.",
+        "unknown_version": "The event has a `schema_version` or `specversion` that this release does not read. "
+        "Upgrade the worker and send the record again.",
+        "unusable_outcome": "The outcome should decide a wait, but the rule's path gives no number or boolean. "
+        "Mend the rule or the data; the wait stays open.",
+    }
+)
+
 
 class DeadLetter(Event):
     """A record that was refused. It can be mended and sent again."""
@@ -47,4 +72,4 @@ class DeadLetter(Event):
         return b64decode(self.value) if self.value else b""
 
 
-__all__ = ["REASONS", "DeadLetter", "Reason"]
+__all__ = ["MEANINGS", "REASONS", "DeadLetter", "Reason"]

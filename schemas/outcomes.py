@@ -14,6 +14,7 @@ class Outcome(BaseModel):
 
     `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be
     absent: `id` then is made from the record's topic, partition and offset, `time` from its timestamp.
+    In binary mode the attributes are record headers (`ce_type`, `ce_subject`, …) and the value is the data.
     Two events with the same `source` and `id` about one subject are one outcome, at the earlier of their
     times.
     """

@@ -38,7 +38,12 @@ class Score(Event):
     )
     revision: Count = Field(1, description="From 1, one more for each change of mind.")
     supersedes: Count | None = Field(None, description="The revision that this one replaces.")
-    reason: Reason = Field("given", description="What decided it.")
+    reason: Reason = Field(
+        "given",
+        description="`outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. "
+        "`expired`: nothing came and the rule gives no score. `given`: somebody said it. `reopened`: what "
+        "decided it doesn't count any more, the wait is open again.",
+    )
     late: bool = Field(False, description="Whether the outcome arrived after the deadline was judged.")
     subject: Id | None = Field(None, description="The subject of the wait that it answers.")
     wait_id: Id | None = Field(None, description="The wait that it answers.")
