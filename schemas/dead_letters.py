@@ -71,5 +71,10 @@ class DeadLetter(Event):
         """The original bytes; empty where there were none."""
         return b64decode(self.value) if self.value else b""
 
+    def original(self) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
+        """Key, value and headers as the very bytes. Raises ValueError where one is no base64."""
+        headers = [(name.encode(), b64decode(value)) for name, value in self.headers]
+        return b64decode(self.key or ""), self.payload, headers
+
 
 __all__ = ["MEANINGS", "REASONS", "DeadLetter", "Reason"]

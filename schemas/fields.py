@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from math import isfinite
+from math import inf, isfinite
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
@@ -40,9 +40,13 @@ def _plain_value(value: Any) -> bool | float:
         return value
     if not isinstance(value, int | float):
         raise PydanticCustomError("not_a_value", "must be a number or a boolean")
-    if not isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
         raise PydanticCustomError("not_finite", "must be finite")
-    return float(value)
+    return number
 
 
 def _known_version(value: int) -> int:

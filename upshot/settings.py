@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -16,6 +17,18 @@ from upshot.errors import ConfigurationError
 LOCAL_USER = "app"
 LOCAL_PASSWORD = "upshot"
 LOCAL_VIEWER = "viewer"
+
+
+class ClickHouseAddress(NamedTuple):
+    """Where ClickHouse is; `options` are settings of the connection, from the URL's query."""
+
+    host: str
+    port: int
+    secure: bool
+    user: str
+    password: str
+    database: str
+    options: Mapping[str, str]
 
 
 class Settings(BaseModel):
@@ -64,6 +77,29 @@ class Settings(BaseModel):
         """The full name of topic `name`."""
         return self.topic_prefix + name
 
+    @property
+    def clickhouse(self) -> ClickHouseAddress:
+        """The ClickHouse URL taken apart. Raises ConfigurationError where it isn't one."""
+        url = urlsplit(self.clickhouse_url.get_secret_value())
+        try:
+            port = url.port
+        except ValueError:
+            port = -1
+        if url.scheme not in ("http", "https") or not url.hostname or port == -1:
+            raise ConfigurationError(
+                "UPSHOT_CLICKHOUSE_URL is no address over HTTP: write http[s]://user:password@host:port/database"
+            )
+        secure = url.scheme == "https"
+        return ClickHouseAddress(
+            host=url.hostname,
+            port=port or (8443 if secure else 8123),
+            secure=secure,
+            user=unquote(url.username or "default"),
+            password=unquote(url.password or ""),
+            database=unquote(url.path.strip("/")) or "upshot",
+            options=dict(parse_qsl(url.query)),
+        )
+
     def app_id(self, role: str) -> str:
         """The Faust app and consumer group of a worker's role; changelogs are named after it."""
         return f"{self.topic_prefix.rstrip('.-_') or 'upshot'}-{role}"
@@ -108,4 +144,12 @@ def local_addresses(data_dir: Path) -> dict[str, str]:
     return {name: url.format(ports[part]) for part, (name, url) in addresses.items() if ports.get(part)}
 
 
-__all__ = ["LOCAL_PASSWORD", "LOCAL_USER", "LOCAL_VIEWER", "Settings", "load_settings", "local_addresses"]
+__all__ = [
+    "LOCAL_PASSWORD",
+    "LOCAL_USER",
+    "LOCAL_VIEWER",
+    "ClickHouseAddress",
+    "Settings",
+    "load_settings",
+    "local_addresses",
+]

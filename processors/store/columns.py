@@ -1,0 +1,34 @@
+"""The columns of the storage tables, in the order in which `rows` fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+#: By table. The order of the tables is the order of inserting: what explains a score comes before it.
+COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        table: tuple(columns.split())
+        for table, columns in {
+            "raw_runs": "run_id agent version status started_at ended_at session_id parent_run_id origin "
+            "error input output attributes recorded_at",
+            "raw_exposures": "run_id exposure_id experiment variant phase probability unit strategy exposed_at "
+            "recorded_at row_version",
+            "raw_waits": "subject wait_id run_id step_id name agent mode outcome_types rule opened_at since "
+            "deadline exposures attributes recorded_at row_version",
+            "raw_steps": "run_id step_id attempt parent_step_id name kind status started_at ended_at provider "
+            "model input_tokens output_tokens cached_input_tokens cost_usd error input output attributes "
+            "recorded_at row_version",
+            "raw_outcomes": "subject source id type time data topic partition offset recorded_at row_version",
+            "raw_scores": "score_id fact_id run_id step_id name value kind key revision supersedes reason late "
+            "subject wait_id outcome_id occurred_at decided_at agent source comment exposures attributes "
+            "recorded_at row_version precedence",
+            "raw_alerts": "alert_id name run_id score_id revision value kind message raised_at recorded_at "
+            "row_version",
+            "raw_dead_letters": "dead_letter_id reason detail topic partition offset key payload headers "
+            "recorded_at row_version",
+        }.items()
+    }
+)
+
+__all__ = ["COLUMNS"]
