@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 
 START = 120.0
@@ -16,6 +17,18 @@ START = 120.0
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """Apache Kafka; clients connect to `kafka.bootstrap`."""
     server = KafkaServer(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    try:
+        server.wait_ready(START)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    """ClickHouse with an empty database; clients connect to `clickhouse.url`."""
+    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))
     server.start()
     try:
         server.wait_ready(START)
