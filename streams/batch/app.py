@@ -37,6 +37,7 @@ class BatchProducer(Producer):  # type: ignore[misc]
             **client_options(self.app.settings),
             client_id=self.client_id,
             acks="all",
+            request_timeout_ms=int(self.app.pace.request_timeout * 1000),
             enable_idempotence=True,
             max_batch_size=BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,

@@ -60,6 +60,13 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         pace = self.app.pace
         self.membership = Membership(self._consumer._coordinator, pace.session_timeout)
 
+    async def on_thread_stop(self) -> None:
+        """Also without a broker: there aiokafka stumbles over a fetch that it has cancelled itself."""
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            await self._consumer._client.close()
+
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf, pace = self.app.conf, self.app.pace
         # Faust's assignor keeps a table's changelog with the partitions of its input.
@@ -77,6 +84,11 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             heartbeat_interval_ms=int(min(3.0, pace.session_timeout / 3) * 1000),
             rebalance_timeout_ms=int((2 * pace.rebalance_within + 10.0) * 1000),
         )
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _look_for_broker(self) -> None:
+        async for _ in self.itertimer(1.0, name="broker"):
+            self.membership.look()
 
     async def run_here(self, work: Coroutine[Any, Any, T]) -> T:
         """Run in this thread's loop, not through its queue of two, where one waiting call can block another."""

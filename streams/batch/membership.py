@@ -11,6 +11,8 @@ log = logging.getLogger(__name__)
 
 #: Of the session timeout; the rest is for the way between the last check and the broker's disk.
 FRESH = 0.8
+#: A coordinator that is unknown for so many looks is away, not only being found.
+LOOKS = 3
 
 
 class Membership:
@@ -25,7 +27,7 @@ class Membership:
         self._coordinator = coordinator
         self._fresh_for = session_timeout * FRESH
         self._confirmed_at = 0.0
-        self._away = False
+        self._looks_without = 0
         self._beat = coordinator._do_heartbeat
         coordinator._do_heartbeat = self._heartbeat
 
@@ -53,16 +55,22 @@ class Membership:
         return False
 
     async def _heartbeat(self) -> bool:
-        sent_at, generation = monotonic(), self.generation
+        sent_at = monotonic()
         member: bool = await self._beat()
         if member:
             self._confirmed_at = sent_at
-        if member == self._away and (member or self.generation == generation):
-            self._away = not member
-            log.warning(
-                "Kafka answers again" if member else "Kafka does not answer: trying again, nothing is lost"
-            )
         return member
+
+    def look(self) -> None:
+        """Say when no broker can be reached, and when one can again. Called now and then."""
+        if self._coordinator.coordinator_id is None:
+            self._looks_without += 1
+            if self._looks_without == LOOKS:
+                log.warning("Kafka does not answer: trying again, nothing is lost")
+        else:
+            if self._looks_without >= LOOKS:
+                log.warning("Kafka answers again")
+            self._looks_without = 0
 
 
 __all__ = ["Membership"]

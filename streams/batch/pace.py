@@ -21,6 +21,8 @@ class Pace:
     rebalance_within: float = 15.0
     #: What is in flight gets so long to finish at a stop; then it's dropped.
     stop_within: float = 5.0
+    #: One request to the broker; it is tried again until `broker_away` is over.
+    request_timeout: float = 30.0
     #: A broker that is away for less is waited for; then the worker stops, to be started again.
     broker_away: float = 300.0
 

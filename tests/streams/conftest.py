@@ -109,15 +109,19 @@ class Bench:
 
     async def topic(self, stem: str = "in", partitions: int = 2, **config: str) -> str:
         name = self.name(stem)
+        await self.topic_named(
+            name, partitions, {key.replace("_", "."): value for key, value in config.items()}
+        )
+        return name
+
+    async def topic_named(self, name: str, partitions: int, config: Mapping[str, str]) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
         await admin.start()
         try:
-            configs = {key.replace("_", "."): value for key, value in config.items()}
-            await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=configs)])
+            await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=dict(config))])
             await until(lambda: self._visible(admin, name, partitions))
         finally:
             await admin.close()
-        return name
 
     async def _visible(self, admin: AIOKafkaAdminClient, name: str, partitions: int) -> bool:
         described = await admin.describe_topics([name])
