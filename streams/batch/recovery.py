@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FETCH_BYTES = 8 * 1024 * 1024
+#: A fetch that finds nothing holds up the seek that comes after it for so long.
+FETCH_WAIT_MS = 20
 REPORT_EVERY = 5.0
 
 
@@ -61,6 +63,7 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
             client_id=f"{self.app.conf.id}-recovery",
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         try:
             await reader.start()

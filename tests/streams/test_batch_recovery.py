@@ -1,0 +1,160 @@
+"""The table comes back in bulk, whole, and before the first record is handled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from upshot.streams.batch import TP, Effects
+from upshot.streams.codec import Record
+
+pytestmark = pytest.mark.stack
+
+COMPACTED = {"cleanup.policy": "compact"}
+
+
+def following(handler: Any) -> None:
+    """State is the last value of each key."""
+
+    async def process(batches: Mapping[TP, Sequence[Record]]) -> Effects:
+        effects = Effects()
+        for tp, batch in batches.items():
+            effects.changes[tp.partition] = {record.key: record.value for record in batch}
+        return effects
+
+    handler.on_process = process
+
+
+async def test_a_hundred_thousand_keys(bench: Any, until: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "upshot.streams.batch.recovery")
+    source, group = await bench.topic(), bench.name("app")
+    changelog = f"{group}-state-changelog"
+    await bench.topic_named(changelog, 2, COMPACTED)
+    # Each key twice, and a tenth of them deleted.
+    changes = [(n % 2, b"%d" % n, b"%d" % round_) for round_ in (1, 2) for n in range(100_000)]
+    await bench.fill(changelog, changes + [(n % 2, b"%d" % n, None) for n in range(0, 100_000, 10)])
+    await bench.fill(source, [(0, b"k", b"v")])
+    at_first: list[tuple[int, int]] = []
+
+    def look(handler: Any) -> None:
+        following(handler)
+        process = handler.on_process
+
+        async def first(batches: Any) -> Effects:
+            table = handler.context.table
+            at_first.append((table.size(0), table.size(1)))
+            result: Effects = await process(batches)
+            return result
+
+        handler.on_process = first
+
+    async with bench.worker(group, [source], prepare=look) as worker:
+        await until(lambda: worker.processed == 1)
+        table = worker.handler.context.table
+        assert at_first == [(40_000, 50_000)]
+        assert dict(table.items(1)) == {b"%d" % n: b"2" for n in range(1, 100_000, 2)}
+        assert table.get(0, b"10") is None
+        # Faust's own recovery, record by record, had nothing to do.
+        assert not worker.app.tables.recovery.need_recovery()
+        assert worker.app.tables.changelog_queue.empty()
+        assert sum(worker.app.tables.recovery._active_events_received_at.values()) == 0
+    assert "recovered state: 90000 keys from 210000 records" in caplog.text
+
+
+async def test_a_partition_that_stays_is_not_read_again(
+    bench: Any, until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "upshot.streams.batch.recovery")
+    source, group = await bench.topic(), bench.name("app")
+    await bench.fill(source, [(n % 2, b"%d" % n, b"v") for n in range(1000)])
+    async with bench.worker(group, [source], prepare=following) as first:
+        await until(lambda: first.processed == 1000)
+        async with bench.worker(group, [source], prepare=following) as second:
+            await until(lambda: second.handler.count("assigned"))
+            await until(lambda: first.handler.count("assigned") == 2)
+            table = second.handler.context.table
+            (mine,) = (tp.partition for tp in second.handler.context.assignment())
+            assert (table.size(mine), table.size(1 - mine)) == (500, 0)
+            assert (first.app.table.size(mine), first.app.table.size(1 - mine)) == (0, 500)
+            assert caplog.text.count("recovered state") == 1, "the first read its half again"
+            await second.stops()
+        await until(lambda: first.handler.count("assigned") == 3)
+        assert first.app.table.size(0) + first.app.table.size(1) == 1000
+    assert "recovered state: 500 keys from 500 records" in caplog.text
+    assert "recovered state: 1000 keys from 500 records" in caplog.text
+
+
+async def test_a_changelog_with_gaps_and_control_records(bench: Any, until: Any) -> None:
+    """Aborted records are read too here; what counts is that the end, which is no record, is reached."""
+    source, group = await bench.topic(partitions=1), bench.name("app")
+    changelog = f"{group}-state-changelog"
+    await bench.topic_named(changelog, 1, COMPACTED)
+    async with bench.producer(transactional_id=bench.name("tx")) as producer:
+        for n in range(3):
+            async with producer.transaction():
+                await producer.send(changelog, key=b"k", value=b"%d" % n, partition=0)
+    async with bench.worker(group, [source]) as worker:
+        await until(lambda: worker.handler.count("assigned"))
+        assert dict(worker.handler.context.table.items(0)) == {b"k": b"2"}
+
+
+async def test_another_rebalance_during_recovery(bench: Any, until: Any) -> None:
+    """A recovery that is interrupted goes on with what the next generation gives it."""
+    source, group = await bench.topic(), bench.name("app")
+    changelog = f"{group}-state-changelog"
+    await bench.topic_named(changelog, 2, COMPACTED)
+    await bench.fill(changelog, [(n % 2, b"%d" % n, b"v") for n in range(100_000)])
+    async with bench.worker(group, [source]) as first, bench.worker(group, [source]) as second:
+        await until(lambda: len(owned(first)) == 1 and len(owned(second)) == 1)
+        for worker in (first, second):
+            (partition,) = owned(worker)
+            assert worker.app.table.size(partition) == 50_000
+            assert worker.app.table.size(1 - partition) == 0
+
+
+def owned(worker: Any) -> set[int]:
+    return {tp.partition for tp in worker.handler.context.assignment()} if worker.app.cycle.is_open else set()
+
+
+async def test_a_write_that_was_cut_off_is_found_at_the_next_recovery(
+    bench: Any, until: Any, quick: Any
+) -> None:
+    """Dropped between the changelog's acknowledgement and the commit: the state is the changelog's."""
+    source, group = await bench.topic(partitions=1), bench.name("app")
+    held = asyncio.Event()
+
+    def hold(handler: Any) -> None:
+        following(handler)
+
+        async def flush() -> None:
+            if not held.is_set():
+                held.set()
+                await asyncio.Event().wait()
+
+        handler.on_flush = flush
+
+    await bench.fill(source, [(0, b"a", b"1"), (0, b"b", b"2")])
+    pace = replace(quick, stop_within=0.5)
+    async with bench.worker(group, [source], prepare=hold, pace=pace) as worker:
+        await asyncio.wait_for(held.wait(), 30)
+        assert await worker.stops() == 0
+    assert await bench.committed(group, source) == {0: None}
+    before: list[dict[bytes, bytes]] = []
+
+    def look(handler: Any) -> None:
+        following(handler)
+
+        async def assigned(tps: frozenset[TP]) -> None:
+            before.append(dict(handler.context.table.items(0)))
+
+        handler.on_assigned = assigned
+
+    async with bench.worker(group, [source], prepare=look) as worker:
+        await until(lambda: worker.processed == 2)
+    assert before == [{b"a": b"1", b"b": b"2"}]
+    assert await bench.committed(group, source) == {0: 2}
