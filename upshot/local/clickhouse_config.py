@@ -41,11 +41,12 @@ CONFIG = """\
 USERS = f"""\
 <clickhouse>
   <profiles>
-    <default>
+    <default/>
+    <!-- Not in the profile `default`: the server takes that for every user's. -->
+    <engine>
       <max_sessions_for_user>1</max_sessions_for_user>
-    </default>
+    </engine>
     <app>
-      <max_sessions_for_user>0</max_sessions_for_user>
       <!-- An acknowledged insert is on disk, and deduplicated by its token. -->
       <async_insert>0</async_insert>
       <!-- What every driver can read, whatever its age. -->
@@ -70,7 +71,7 @@ USERS = f"""\
     <default>
       <password></password>
       <networks><ip>127.0.0.1</ip></networks>
-      <profile>default</profile>
+      <profile>engine</profile>
       <quota>default</quota>
       <grants>
         <query>GRANT CREATE DATABASE ON upshot.*</query>
