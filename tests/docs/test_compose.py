@@ -1,0 +1,153 @@
+"""The containers' files, as far as they can be checked without a container engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from upshot.local.clickhouse import ClickHouseServer
+from upshot.local.jars import KAFKA_VERSION
+from upshot.local.process import Launch
+from upshot.settings import LOCAL_PASSWORD, Settings, load_settings
+
+START = 120.0
+VIEWER_PASSWORD = "look"
+
+
+@pytest.fixture(scope="module")
+def compose(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((root / "docker-compose.yml").read_text())
+    return found
+
+
+def test_mounted_files_exist(root: Path, compose: dict[str, Any]) -> None:
+    mounts = [
+        mount.split(":") for service in compose["services"].values() for mount in service.get("volumes", [])
+    ]
+    files = [source for source, *_ in mounts if source.startswith(".")]
+    assert files and all((root / file).exists() for file in files)
+    assert {source for source, *_ in mounts if not source.startswith(".")} == set(compose["volumes"])
+
+
+def test_nothing_listens_beyond_this_machine(compose: dict[str, Any]) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert len(ports) == 4 and all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_environment_is_real_settings(compose: dict[str, Any]) -> None:
+    environment = {**compose["services"]["worker"]["environment"]}
+    assert {name.removeprefix("UPSHOT_").lower() for name in environment} <= set(Settings.model_fields)
+    settings = load_settings({name: re.sub(r"\$\{\w+:-(\w+)\}", r"\1", v) for name, v in environment.items()})
+    assert settings.kafka_url == "kafka:19092"
+    assert "INSIDE://kafka:19092" in compose["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert settings.clickhouse_url.get_secret_value() == "http://app:upshot@clickhouse:8123/upshot"
+
+
+def test_versions_are_those_that_are_tested(root: Path, compose: dict[str, Any]) -> None:
+    engine = re.search(r'"chdb-core==(\d+\.\d+)\.', (root / "pyproject.toml").read_text())
+    assert engine is not None
+    assert compose["services"]["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+    assert compose["services"]["clickhouse"]["image"] == f"clickhouse/clickhouse-server:{engine[1]}"
+
+
+def test_the_image_copies_what_it_builds_from(root: Path) -> None:
+    lines = (root / "Dockerfile").read_text().splitlines()
+    ignored = (root / ".dockerignore").read_text().split()
+    assert "COPY requirements.lock ./" in lines and (root / "requirements.lock").is_file()
+    assert not {"upshot", "schemas", "streams", "processors", "insights", "README.md"} & set(ignored)
+
+
+def test_grafana_finds_datasource_and_dashboard(root: Path, compose: dict[str, Any]) -> None:
+    provisioning = root / "dashboards" / "grafana" / "provisioning"
+    source = yaml.safe_load((provisioning / "datasources" / "clickhouse.yml").read_text())["datasources"][0]
+    provider = yaml.safe_load((provisioning / "dashboards" / "upshot.yml").read_text())["providers"][0]
+    grafana = compose["services"]["grafana"]
+    dashboard = json.loads((root / "dashboards" / "grafana" / "upshot.json").read_text())
+    used = {panel["datasource"]["uid"] for panel in dashboard["panels"]}
+    used |= {target["datasource"]["uid"] for panel in dashboard["panels"] for target in panel["targets"]}
+    used |= {variable["datasource"]["uid"] for variable in dashboard["templating"]["list"]}
+    assert used == {source["uid"]}
+    assert source["type"] in grafana["environment"]["GF_PLUGINS_PREINSTALL"]
+    assert source["secureJsonData"]["password"].removeprefix("$") in grafana["environment"]
+    assert any(
+        mount.split(":")[1].startswith(provider["options"]["path"] + "/") for mount in grafana["volumes"]
+    )
+    assert source["jsonData"]["host"] in compose["services"]
+    users = ET.parse(root / "deploy" / "clickhouse" / "users.xml").getroot()
+    assert users.find(f"users/{source['jsonData']['username']}") is not None
+
+
+class Deployed(ClickHouseServer):
+    """The real engine with the users of the deployment beside the engine's own."""
+
+    users: Path
+
+    def prepare(self) -> Launch:
+        launch = super().prepare()
+        assert launch.cwd is not None
+        own = ET.parse(launch.cwd / "users.xml")
+        deployed = ET.parse(self.users).getroot()
+        for section in ("profiles", "users"):
+            target = own.find(section)
+            assert target is not None
+            for element in deployed.findall(f"{section}/*"):
+                if element.get("remove"):
+                    continue  # the embedded engine's own session needs its `default`
+                for old in target.findall(element.tag):
+                    target.remove(old)
+                target.append(element)
+        own.write(str(launch.cwd / "users.xml"))
+        return launch
+
+
+@pytest.fixture
+def deployed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    monkeypatch.setenv("CLICKHOUSE_APP_PASSWORD", LOCAL_PASSWORD)
+    monkeypatch.setenv("CLICKHOUSE_VIEWER_PASSWORD", VIEWER_PASSWORD)
+    server = Deployed(tmp_path)
+    server.users = root / "deploy" / "clickhouse" / "users.xml"
+    server.start()
+    try:
+        server.wait_ready(START)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.mark.stack
+def test_the_deployed_users_may_what_they_should(deployed: Deployed) -> None:
+    def ask(user: str, password: str, sql: str) -> str:
+        headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{deployed.http_port}/?database=upshot", sql.encode(), headers
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return str(response.read().decode()).strip()
+        except urllib.error.HTTPError as error:
+            return f"refused: {error.read().decode()}"
+
+    assert ask("app", LOCAL_PASSWORD, "CREATE TABLE t (a Int64) ENGINE = MergeTree ORDER BY a") == ""
+    assert ask("app", LOCAL_PASSWORD, "INSERT INTO t VALUES (1)") == ""
+    assert ask("app", LOCAL_PASSWORD, "SELECT getSetting('async_insert')") in ("0", "false")
+    assert ask("viewer", VIEWER_PASSWORD, "SELECT a FROM t SETTINGS max_execution_time = 30") == "1"
+    refused = (
+        "INSERT INTO t VALUES (2)",
+        "DROP TABLE t",
+        "SELECT a FROM t SETTINGS max_execution_time = 600",
+        "SELECT * FROM file('users.xml', 'LineAsString')",
+        "SELECT * FROM url('http://127.0.0.1:1', 'LineAsString')",
+        "SELECT * FROM remote('127.0.0.1', 'upshot', 't')",
+    )
+    for sql in refused:
+        assert ask("viewer", VIEWER_PASSWORD, sql).startswith("refused: "), sql
+    assert ask("viewer", "wrong", "SELECT 1").startswith("refused: ")
