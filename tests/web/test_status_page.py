@@ -1,0 +1,257 @@
+"""The status page over real Kafka and ClickHouse: what it says when all is well, and when it isn't."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from upshot.errors import PartFailed
+from upshot.local.clickhouse import ClickHouseServer
+from upshot.local.kafka import KafkaServer
+from upshot.processors.join import join_app
+from upshot.processors.store.app import store_app
+from upshot.processors.store.migrate import migrate
+from upshot.settings import Settings
+from upshot.streams.admin import ensure_topics
+from upshot.streams.batch import Pace
+from upshot.streams.batch.runner import run
+from upshot.streams.producer import event_producer
+from upshot.web.server import make_app, serve
+
+pytestmark = pytest.mark.stack
+
+PATIENCE = 60.0
+"""Seconds until a condition counts as never met: far above what it takes."""
+PACE = Pace(tick_interval=0.05, poll_timeout=0.05)
+HOSTILE = "<script>alert('agent')</script>"
+
+
+@pytest.fixture
+async def settings(kafka: KafkaServer, clickhouse: ClickHouseServer) -> Settings:
+    """Topics and a database of its own."""
+    place = f"web{uuid4().hex[:12]}"
+    settings = Settings(
+        kafka_url=kafka.bootstrap,
+        clickhouse_url=clickhouse.url.removesuffix("upshot") + place,
+        topic_prefix=place + ".",
+        deadline_grace=timedelta(0),
+        commit_interval=0.2,
+        store_interval=0.05,
+    )
+    await ensure_topics(settings)
+    await asyncio.to_thread(migrate, settings)
+    return settings
+
+
+@asynccontextmanager
+async def workers(settings: Settings) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(run(make(settings, PACE), stop)) for make in (join_app, store_app)]
+    try:
+        yield
+    finally:
+        stop.set()
+        assert await asyncio.gather(*tasks) == [0, 0]
+
+
+class Reader:
+    """Reads one server."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def page(self) -> str:
+        async with self._session.get(self._url) as response:
+            assert response.status == 200
+            assert response.content_type == "text/html"
+            assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+            return await response.text()
+
+    async def health(self) -> tuple[int, dict[str, Any]]:
+        async with self._session.get(self._url + "healthz") as response:
+            return response.status, await response.json()
+
+    async def status_of(self, path: str) -> int:
+        async with self._session.get(self._url + path) as response:
+            return response.status
+
+
+@asynccontextmanager
+async def site(settings: Settings) -> AsyncIterator[Reader]:
+    async with AsyncExitStack() as stack:
+        runner = web.AppRunner(make_app(settings), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        yield Reader(session, f"http://127.0.0.1:{runner.addresses[0][1]}/")
+
+
+async def until(ask: Callable[[], Awaitable[Any]], enough: Callable[[Any], bool]) -> Any:
+    deadline = monotonic() + PATIENCE
+    while not enough(answer := await ask()):
+        assert monotonic() < deadline, f"not so after {PATIENCE:g} s: {answer}"
+        await asyncio.sleep(0.05)
+    return answer
+
+
+async def test_health_follows_the_workers(settings: Settings) -> None:
+    async with site(settings) as reader:
+        code, said = await reader.health()
+        assert code == 503
+        assert said["status"] == "unavailable"
+        assert said["parts"]["kafka"]["ok"]
+        assert said["parts"]["clickhouse"]["ok"]
+        assert "upshot worker --role correlate" in said["parts"]["correlate"]["detail"]
+        assert not said["parts"]["store"]["ok"]
+        async with workers(settings):
+            code, said = await until(reader.health, lambda answer: answer[0] == 200)
+            assert said["status"] == "ok"
+            assert said["parts"]["store"] == {"ok": True, "detail": "nothing left to read", "lag": 0}
+        code, said = await until(reader.health, lambda answer: answer[0] == 503)
+        assert not said["parts"]["correlate"]["ok"]
+
+
+async def test_an_empty_stack_says_what_to_do(settings: Settings) -> None:
+    async with site(settings) as reader:
+        page = await reader.page()
+    assert "Nothing was sent yet" in page
+    assert "upshot emit outcome --type pr.closed" in page
+    assert "not everything works" in page
+    assert "<details>" not in page
+
+
+async def test_scores_and_dead_letters_are_shown_and_escaped(settings: Settings) -> None:
+    async with site(settings) as reader, workers(settings):
+        await send(settings, scores_and_dead_letters())
+        page = await until(reader.page, lambda page: "50.0%" in page and "missing_field" in page)
+        code, _ = await until(reader.health, lambda answer: answer[1]["parts"]["store"]["lag"] == 0)
+    assert code == 200
+    assert HOSTILE not in page
+    assert "&lt;script&gt;alert(&#39;agent&#39;)&lt;/script&gt;" in page
+    assert "not known yet" in page
+    assert "0.25" in page
+    assert "everything works" in page
+    assert "<details>" in page
+
+
+def scores_and_dead_letters() -> list[tuple[str, str, dict[str, Any]]]:
+    """An agent with one score of two, a score of an unknown run, an open question, an unusable event."""
+    rule = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D"}
+    events: list[tuple[str, str, dict[str, Any]]] = [
+        ("scores", "r9", {"run_id": "r9", "name": "helpful", "value": 0.25}),
+        ("runs", "r8", {"agent": "nobody"}),
+    ]
+    for number in range(3):
+        subject = f"pr:{number}"
+        wait = {"run_id": f"r{number}", "agent": HOSTILE, "name": "merged", "subject": subject, "rule": rule}
+        events.append(("waits", subject, wait | {"since": "2026-01-01T00:00:00Z"}))
+        if number < 2:
+            events.append(
+                (
+                    "outcomes",
+                    subject,
+                    {"type": "pr.closed", "subject": subject, "data": {"merged": number == 0}},
+                )
+            )
+    return events
+
+
+async def send(settings: Settings, events: list[tuple[str, str, dict[str, Any]]]) -> None:
+    async with event_producer(settings) as producer:
+        for topic, key, event in events:
+            await (await producer.send(topic, json.dumps(event).encode(), key=key))
+
+
+async def test_without_kafka_and_clickhouse_it_says_so() -> None:
+    nowhere = Settings(
+        kafka_url=f"127.0.0.1:{free_port()}", clickhouse_url=f"http://app@127.0.0.1:{free_port()}"
+    )
+    async with site(nowhere) as reader:
+        code, said = await reader.health()
+        page = await reader.page()
+    assert code == 503
+    assert [name for name, part in said["parts"].items() if part["ok"]] == []
+    assert nowhere.kafka_url in said["parts"]["kafka"]["detail"]
+    assert "There are no figures" in page
+
+
+async def test_a_database_without_tables_is_no_crash(
+    kafka: KafkaServer, clickhouse: ClickHouseServer
+) -> None:
+    bare = Settings(
+        kafka_url=kafka.bootstrap,
+        clickhouse_url=clickhouse.url.removesuffix("upshot") + "system",
+        topic_prefix=f"web{uuid4().hex}.",
+    )
+    async with site(bare) as reader:
+        assert "There are no figures: ClickHouse refuses a query" in await reader.page()
+
+
+async def test_style_and_script_are_its_own(settings: Settings) -> None:
+    async with site(settings) as reader:
+        assert await reader.status_of("static/style.css") == 200
+        assert await reader.status_of("static/refresh.js") == 200
+        assert await reader.status_of("static/../server.py") == 404
+        assert "http://" not in (await reader.page()).replace(f"http://{settings.kafka_url}", "")
+
+
+async def test_a_taken_port_is_named(settings: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PartFailed, match=str(port)):
+            await serve(settings, "127.0.0.1", port, asyncio.Event())
+
+
+async def test_the_process_serves_until_it_is_told_to_stop(settings: Settings) -> None:
+    port = free_port()
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "upshot.web", "--port", str(port)),
+        env={
+            "UPSHOT_KAFKA_URL": settings.kafka_url,
+            "UPSHOT_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
+            "UPSHOT_TOPIC_PREFIX": settings.topic_prefix,
+        },
+    )
+    try:
+        async with aiohttp.ClientSession() as session:
+            reader = Reader(session, f"http://127.0.0.1:{port}/")
+            await until(lambda: answers(reader), bool)
+            assert "Upshot" in await reader.page()
+        child.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            assert await child.wait() == 0
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+async def answers(reader: Reader) -> bool:
+    try:
+        return (await reader.health())[0] == 503
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

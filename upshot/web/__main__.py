@@ -1,0 +1,46 @@
+"""`python -m upshot.web`: serve the status page until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from upshot.errors import UpshotError
+from upshot.settings import Settings, load_settings
+from upshot.web.server import serve
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m upshot.web", description="Serve the status page.")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default: this machine only)"
+    )
+    parser.add_argument("--port", type=int, default=8321, help="port to listen at (default: 8321)")
+    parser.add_argument("--data-dir", type=Path, help="folder of a local stack, to find Kafka and ClickHouse")
+    return parser.parse_args()
+
+
+async def _until_signalled(settings: Settings, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(settings, host, port, stop)
+
+
+def main() -> int:
+    """The exit code: 0 after a signal, 69 where the port is taken or the settings are wrong."""
+    arguments = _arguments()
+    try:
+        settings = load_settings(data_dir=arguments.data_dir)
+        asyncio.run(_until_signalled(settings, arguments.host, arguments.port))
+    except UpshotError as error:
+        sys.stderr.write(f"upshot web: {error}\n")
+        return 69
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
