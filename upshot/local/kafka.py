@@ -156,7 +156,9 @@ class KafkaServer(ProcessPart):
     def _cluster_id(self) -> str:
         file = self._home / "cluster-id"
         if not file.exists() or not file.read_text():
-            file.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+            name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            # As Kafka's own: a leading dash would read as an option of the tool that formats.
+            file.write_text(name if name[0] != "-" else "A" + name[1:])
         return file.read_text()
 
     def ready(self) -> bool:
