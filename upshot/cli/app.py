@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,6 +12,10 @@ from typer.core import TyperGroup
 
 from upshot import __version__
 from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
+from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
+from upshot.cli.commands.pending import PENDING_EXAMPLES, pending
+from upshot.cli.commands.query import QUERY_EXAMPLES, query
+from upshot.cli.commands.worker import WORKER_EXAMPLES, worker
 from upshot.cli.exits import Exit, exit_of
 from upshot.errors import UpshotError
 
@@ -64,6 +69,8 @@ def upshot(
     ] = False,
 ) -> None:
     """Score AI agents by what happened next."""
+    # What the client libraries log, our own errors say in one line. A worker adds a log of its own.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def _add(command: Callable[..., None], examples: tuple[str, ...]) -> None:
@@ -72,6 +79,10 @@ def _add(command: Callable[..., None], examples: tuple[str, ...]) -> None:
     app.command(epilog=epilog)(command)
 
 
+_add(worker, WORKER_EXAMPLES)
+_add(migrate, MIGRATE_EXAMPLES)
 _add(emit, EMIT_EXAMPLES)
+_add(query, QUERY_EXAMPLES)
+_add(pending, PENDING_EXAMPLES)
 
 __all__ = ["app"]

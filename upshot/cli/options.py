@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
+from pydantic import SecretStr
 
 from upshot.errors import Unavailable
-from upshot.settings import Settings, load_settings, local_addresses
+from upshot.settings import (
+    LOCAL_PASSWORD,
+    LOCAL_USER,
+    LOCAL_VIEWER,
+    Settings,
+    load_settings,
+    local_addresses,
+)
 
 DataDir: TypeAlias = Annotated[
     Path | None,
@@ -36,4 +44,13 @@ def client_settings(data_dir: Path | None) -> Settings:
     return load_settings(data_dir=data_dir)
 
 
-__all__ = ["DataDir", "Json", "client_settings"]
+def reading(settings: Settings) -> Settings:
+    """The same for reading alone: a local stack has a user for that, who may change nothing."""
+    local = local_addresses(settings.data_dir).get("clickhouse_url")
+    if settings.clickhouse_url.get_secret_value() != local:
+        return settings
+    viewer = local.replace(f"{LOCAL_USER}:{LOCAL_PASSWORD}@", f"{LOCAL_VIEWER}@", 1)
+    return settings.model_copy(update={"clickhouse_url": SecretStr(viewer)})
+
+
+__all__ = ["DataDir", "Json", "client_settings", "reading"]

@@ -1,0 +1,110 @@
+"""`upshot query`: ask ClickHouse, by SQL or by a question's name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from typing import Annotated
+
+import typer
+
+from upshot.cli.options import DataDir, Json, client_settings, reading
+from upshot.cli.terminal import say_json, say_table
+from upshot.errors import ConfigurationError
+from upshot.insights.questions import QUESTIONS
+from upshot.insights.reader import Format, Reader
+
+QUERY_EXAMPLES = (
+    'upshot query "SELECT agent, count(), avg(value) FROM current_scores GROUP BY agent"',
+    "upshot query --question scores-by-attribute --param attribute=task_type",
+    "upshot query --format arrow - < report.sql > report.arrow",
+)
+NO_ROWS = "no rows"
+
+
+def query(
+    sql: Annotated[str | None, typer.Argument(help="The SQL; - reads it from stdin.", metavar="SQL")] = None,
+    question: Annotated[
+        str | None, typer.Option(help="Ask this named question instead.", metavar="NAME")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param", metavar="NAME=VALUE", help="Value of a query parameter `{name:Type}`; repeatable."
+        ),
+    ] = None,
+    shape: Annotated[Format, typer.Option("--format", help="How the answer is written.")] = "table",
+    list_questions: Annotated[bool, typer.Option("--list", help="List the named questions.")] = False,
+    as_json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Ask ClickHouse and print the answer; nothing can be changed this way.
+
+    Views: runs, steps, outcomes, exposures, waits, scores, alerts, dead_letters, current_scores, pending.
+    """
+    shape = "json" if as_json else shape
+    if list_questions:
+        _list(shape)
+        return
+    if (sql is None) == (question is None):
+        raise ConfigurationError("nothing was asked: give either SQL (or -) or --question NAME (see --list)")
+    parameters = _parameters(parameter or [])
+    if question is not None:
+        if question not in QUESTIONS:
+            raise ConfigurationError(
+                f"there is no question {question!r}; nothing was asked: `upshot query --list` lists them"
+            )
+        asked = QUESTIONS[question]
+        text, parameters = asked.sql, {**asked.parameters, **parameters}
+        _check_names(asked.parameters, parameters)
+    else:
+        text = sys.stdin.read() if sql == "-" else sql or ""
+    reader = Reader(reading(client_settings(data_dir)))
+    if shape == "table":
+        answer = reader.query(text, parameters)
+        names = [column.name for column in answer.columns]
+        if names:
+            say_table(names, answer.rows, empty=NO_ROWS)
+        return
+    if shape == "arrow" and sys.stdout.isatty():
+        raise ConfigurationError("an Arrow stream is no text for a terminal: redirect it (> FILE)")
+    for block in reader.stream(text, shape, parameters):
+        sys.stdout.buffer.write(block)
+    sys.stdout.buffer.flush()
+
+
+def _list(shape: Format) -> None:
+    rows = [(asked.name, ", ".join(asked.parameters), asked.about) for asked in QUESTIONS.values()]
+    if shape == "json":
+        say_json(
+            [
+                {
+                    "name": asked.name,
+                    "about": asked.about,
+                    "parameters": dict(asked.parameters),
+                    "sql": asked.sql,
+                }
+                for asked in QUESTIONS.values()
+            ]
+        )
+    else:
+        say_table(("question", "parameters", "answers"), rows)
+
+
+def _parameters(pairs: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--param {pair} is not NAME=VALUE; nothing was asked")
+        found[name] = value
+    return found
+
+
+def _check_names(known: Collection[str], given: Collection[str]) -> None:
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ConfigurationError(f"this question has no parameter {', '.join(unknown)}; nothing was asked")
+
+
+__all__ = ["NO_ROWS", "QUERY_EXAMPLES", "query"]

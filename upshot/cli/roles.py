@@ -1,0 +1,152 @@
+"""Running a worker's role in this process, and several roles as supervised children."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import NoReturn
+
+from upshot.errors import Unavailable
+from upshot.processors.join import join_app
+from upshot.processors.store.app import store_app
+from upshot.processors.store.migrate import migrate
+from upshot.settings import Settings
+from upshot.streams.admin import ensure_topics
+from upshot.streams.batch import BatchApp
+from upshot.streams.batch.runner import main
+
+log = logging.getLogger(__name__)
+
+APPS: Mapping[str, Callable[[Settings], BatchApp]] = {"correlate": join_app, "store": store_app}
+#: Set for a supervised child: the end of its stdin, however the supervisor died, is its end too.
+SUPERVISED = "UPSHOT_SUPERVISED"
+
+#: Seconds between two tries, doubled each time up to the second.
+_BACKOFF = (0.5, 10.0)
+#: A child that ran for so long starts again with the shortest pause.
+_HEALTHY = 60.0
+_STOP_WITHIN = 30.0
+
+
+def run_role(settings: Settings, role: str) -> NoReturn:
+    """Run one role until SIGINT or SIGTERM; exits with the runner's code."""
+    if SUPERVISED in os.environ:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    if not asyncio.run(_prepared(settings, role)):
+        sys.exit(0)
+    main(lambda: APPS[role](settings))
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _prepared(settings: Settings, role: str) -> bool:
+    """Topics and tables are there; False when it was told to stop before they could be."""
+    stop = _stop_on_signals()
+
+    async def topics() -> None:
+        if created := await ensure_topics(settings):
+            log.info("created topics %s", ", ".join(created))
+
+    async def tables() -> None:
+        for migration in await asyncio.to_thread(migrate, settings):
+            log.info("applied migration %04d %s", migration.number, migration.name)
+
+    needs = [topics, tables] if role == "store" else [topics]
+    for need in needs:
+        pause, longest = _BACKOFF
+        while not stop.is_set():
+            try:
+                await need()
+                break
+            except Unavailable as error:
+                log.warning("%s waits: %s", role, error)
+            await _wait(stop, pause)
+            pause = min(2 * pause, longest)
+    return not stop.is_set()
+
+
+async def supervise(settings: Settings, roles: Sequence[str]) -> int:
+    """Run each role as a child, restarted when it fails, until SIGINT or SIGTERM (0).
+
+    A child whose configuration is wrong (2) ends all: to start it again would not help.
+    """
+    stop = _stop_on_signals()
+    codes = await asyncio.gather(*(_keep_running(settings, role, stop) for role in roles))
+    return max(codes)
+
+
+async def _keep_running(settings: Settings, role: str, stop: asyncio.Event) -> int:
+    pause, longest = _BACKOFF
+    while not stop.is_set():
+        began = monotonic()
+        code = await _run_child(settings, role, stop)
+        if stop.is_set():
+            break
+        if code == 2:
+            stop.set()
+            return code
+        pause = _BACKOFF[0] if monotonic() - began > _HEALTHY else pause
+        log.warning("%s ended with exit code %d: started again in %g s, nothing is lost", role, code, pause)
+        await _wait(stop, pause)
+        pause = min(2 * pause, longest)
+    return 0
+
+
+async def _run_child(settings: Settings, role: str, stop: asyncio.Event) -> int:
+    child = await asyncio.create_subprocess_exec(
+        *role_command(role),
+        stdin=asyncio.subprocess.PIPE,
+        env={**os.environ, **role_environment(settings), SUPERVISED: "1"},
+        process_group=0,
+    )
+    ended = asyncio.ensure_future(child.wait())
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not ended.done():
+        with suppress(ProcessLookupError):
+            child.terminate()
+        await asyncio.wait({ended}, timeout=_STOP_WITHIN)
+    if not ended.done():
+        log.warning("%s does not end: killed; what isn't committed is done again", role)
+        child.kill()
+    return await ended
+
+
+def role_command(role: str) -> list[str]:
+    """The command line of one role."""
+    return [sys.executable, "-P", "-m", "upshot.cli", "worker", "--role", role]
+
+
+def role_environment(settings: Settings) -> dict[str, str]:
+    """What a child needs to meet the same Kafka and ClickHouse, whatever its own folder says."""
+    return {
+        "UPSHOT_KAFKA_URL": settings.kafka_url,
+        "UPSHOT_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
+        "UPSHOT_DATA_DIR": str(settings.data_dir),
+    }
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+__all__ = ["APPS", "SUPERVISED", "role_command", "role_environment", "run_role", "supervise"]
