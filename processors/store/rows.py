@@ -108,7 +108,7 @@ def _run(record: Record) -> Row:
         (0, 0) if run.started_at is None else (at, micros(run.started_at)),
         (0, 0) if run.ended_at is None else (at, micros(run.ended_at)),
         *(text[name] for name in _REGISTERS),
-        [(name, at, text_of(value)) for name, value in run.attributes.items()],
+        {name: (at, text_of(value)) for name, value in run.attributes.items()},
         micros(recorded_at(record)),
     )
     return Row("raw_runs", values)

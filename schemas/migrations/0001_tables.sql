@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS raw_runs
     error SimpleAggregateFunction(max, Tuple(at DateTime64(6, 'UTC'), value String)) CODEC(ZSTD(3)) COMMENT 'What went wrong',
     input SimpleAggregateFunction(max, Tuple(at DateTime64(6, 'UTC'), value String)) CODEC(ZSTD(3)) COMMENT 'What the agent was given',
     output SimpleAggregateFunction(max, Tuple(at DateTime64(6, 'UTC'), value String)) CODEC(ZSTD(3)) COMMENT 'What the agent gave',
-    attributes SimpleAggregateFunction(groupUniqArrayArray, Array(Tuple(key String, at DateTime64(6, 'UTC'), value String))) CODEC(ZSTD(1)) COMMENT 'Free facts, each with when it was said',
+    attributes SimpleAggregateFunction(maxMap, Map(String, Tuple(at DateTime64(6, 'UTC'), value String))) CODEC(ZSTD(1)) COMMENT 'Free facts, each a register of its own',
     recorded_at SimpleAggregateFunction(min, DateTime64(6, 'UTC')) CODEC(Delta, ZSTD(1)) COMMENT 'When the first event about it was written to Kafka'
 )
 ENGINE = AggregatingMergeTree
