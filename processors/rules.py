@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from math import fsum, isfinite
 from typing import Any, NamedTuple, assert_never
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from jmespath.parser import ParsedResult
 
 from upshot.processors.state import Known, Question, Verdict, instant
 
@@ -36,6 +36,7 @@ class Undecided(NamedTuple):
 
 Reading = Reads | Irrelevant | Unusable
 _IRRELEVANT = Irrelevant()
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def decide(question: Question, outcomes: Iterable[Known], *, judged: bool) -> Verdict | Undecided:
@@ -119,20 +120,34 @@ def _usable(value: Any, where: str, question: Question) -> Reads | Unusable:
 
 
 @lru_cache(maxsize=4096)
-def _compiled(path: str) -> ParsedResult:
-    return jmespath.compile(path)
+def _finder(path: str) -> Callable[[Known], Any]:
+    """What looks `path` up in an outcome. Most paths are names with dots, for which JMESPath is a detour."""
+    first, *names = path.split(".")
+    if first == "data" and all(_NAME.fullmatch(name) for name in names):
+        return lambda outcome: _walk(outcome.data, names)
+    compiled = jmespath.compile(path)
+    return lambda outcome: compiled.search(_envelope(outcome))
 
 
-def _look_up(path: str, outcome: Known) -> Any:
-    envelope = {
+def _walk(data: Any, names: list[str]) -> Any:
+    for name in names:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
+
+
+def _envelope(outcome: Known) -> dict[str, Any]:
+    return {
         "type": outcome.type,
         "id": outcome.id,
         "source": outcome.source,
         "time": instant(outcome.time).isoformat(),
         "data": outcome.data,
     }
+
+
+def _look_up(path: str, outcome: Known) -> Any:
     try:
-        return _compiled(path).search(envelope)
+        return _finder(path)(outcome)
     except (JMESPathError, ArithmeticError, TypeError, ValueError) as error:
         return Unusable(f"path {path!r} can't be evaluated: {error}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jmespath
 import pytest
 
 from upshot.processors.rules import Irrelevant, Reads, Undecided, Unusable, decide, read
@@ -102,3 +103,11 @@ def test_a_sum_refuses_booleans() -> None:
 def test_a_path_reads_the_whole_outcome() -> None:
     asked = question({"closed": Match("data.items[0].price", when="type == 'closed' && id == 'x'")})
     assert read(asked, outcome(110, {"items": [{"price": 3}]}, id="x")) == Reads(3.0)
+
+
+@pytest.mark.parametrize("path", ["data", "data.a", "data.a.b", "data.a.b.c", "data.missing"])
+@pytest.mark.parametrize("data", [None, 1, [1], {"a": 1}, {"a": {"b": True}}, {"a": None}, {"a": [{"b": 1}]}])
+def test_the_short_way_for_names_with_dots_finds_what_jmespath_finds(path: str, data: Any) -> None:
+    found = read(question({"closed": Match(path)}), outcome(110, data))
+    value = jmespath.search(path, {"data": data})
+    assert found == Reads(value) if isinstance(value, bool | int) else isinstance(found, Unusable)
