@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from upshot.errors import ConfigurationError
+from upshot.schemas.fields import EARLIEST, LATEST
 
 SHIPPED = Path(__file__).with_name("data") / "agent_prs.csv"
 
@@ -102,10 +103,15 @@ def _pull(row: Mapping[str, str]) -> PullRequest:
     for name in _TEXTS:
         if len(row[name]) > _LONGEST:
             raise ValueError(f"{name} is longer than {_LONGEST} characters")
-    is_closed = row["state"].lower() != "open"
+    if row["state"].lower() not in ("open", "closed"):
+        raise ValueError(f"state is {row['state']!r}: it must be open or closed")
+    is_closed = row["state"].lower() == "closed"
     merged = _boolean(row["merged"])
     if merged and not is_closed:
         raise ValueError("it is open and merged at once")
+    merged_at = _instant(row["merged_at"])
+    if merged_at is not None and not merged:
+        raise ValueError("it has a merged_at and was not merged")
     return PullRequest(
         row["pr_id"],
         row["agent"],
@@ -113,7 +119,7 @@ def _pull(row: Mapping[str, str]) -> PullRequest:
         row["task_type"],
         is_closed,
         merged,
-        _instant(row["merged_at"]),
+        merged_at,
         {name: _count(name, row[name]) for name in _COUNTS},
     )
 
@@ -131,6 +137,8 @@ def _instant(value: str) -> datetime | None:
         instant = datetime.fromisoformat(value)
     except ValueError:
         raise ValueError(f"merged_at is {value!r}, no time such as 2025-01-31T12:00:00Z") from None
+    if not EARLIEST.year <= instant.year < LATEST.year:
+        raise ValueError(f"merged_at is {value!r}, outside the years {EARLIEST.year} to {LATEST.year - 1}")
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
