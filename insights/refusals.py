@@ -1,0 +1,58 @@
+"""What ClickHouse says when it refuses, as our exceptions: its own first line, and what to do."""
+
+from __future__ import annotations
+
+import re
+
+from upshot.errors import ClickHouseUnavailable, QueryFailed
+
+_CODE = re.compile(r"Code: (\d+)\.")
+_TRAILER = re.compile(r"\s*\((?:version [^()]*(?:\([^()]*\))?[^()]*|for url [^)]*)\)\s*$")
+_STACK = re.compile(r"\.?\s*Stack trace.*$", re.DOTALL)
+#: After a syntax error ClickHouse lists every word that could stand there.
+_GUESSES = re.compile(r"\. Expected one of: .*?(?=\(SYNTAX_ERROR\)|$)")
+
+#: Codes with which ClickHouse turns everybody away, or this user.
+_TURNED_AWAY = {
+    192: "check the user in UPSHOT_CLICKHOUSE_URL",
+    193: "check the password in UPSHOT_CLICKHOUSE_URL",
+    194: "give a password in UPSHOT_CLICKHOUSE_URL",
+    195: "this user may not connect from here: check UPSHOT_CLICKHOUSE_URL",
+    202: "it has too much to do: ask again in a moment",
+    516: "check user and password in UPSHOT_CLICKHOUSE_URL",
+}
+
+_ADVICE = {
+    47: "`DESCRIBE TABLE` lists the columns of a table",
+    60: "`SHOW TABLES` lists the tables; a new database gets them by `upshot migrate`",
+    62: "correct the SQL",
+    81: "create it by `upshot migrate`, or correct UPSHOT_CLICKHOUSE_URL",
+    159: "it took too long: ask for a shorter time or fewer columns",
+    160: "it would take too long: ask for a shorter time or fewer columns",
+    164: "only reading is allowed here",
+    241: "it needs too much memory: ask for fewer columns or a shorter time",
+    456: "give every parameter a value",
+    457: "give the parameter a value of its type",
+    497: "this user may not do that: only reading the tables is allowed here",
+}
+
+
+def refusal(text: str) -> QueryFailed | ClickHouseUnavailable:
+    """The exception for an error message of ClickHouse."""
+    found = _CODE.search(text)
+    code = int(found[1]) if found else 0
+    said = first_line(text)
+    if code in _TURNED_AWAY:
+        return ClickHouseUnavailable(f"ClickHouse refuses the connection: {said}; {_TURNED_AWAY[code]}")
+    advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
+    return QueryFailed(f"ClickHouse refused the query: {said}{advice}")
+
+
+def first_line(text: str) -> str:
+    """ClickHouse's own first line, without codes, traces and versions."""
+    own = text.partition("DB::Exception: ")[2] or text
+    line = _STACK.sub("", own).strip().split("\n")[0]
+    return _GUESSES.sub(". ", _TRAILER.sub("", line)).strip().rstrip(".")[:1000]
+
+
+__all__ = ["first_line", "refusal"]
