@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import shutil
 import sys
 import tempfile
 import time
@@ -24,7 +25,7 @@ from load import cases
 from producing import Load
 from pydantic import SecretStr
 
-from upshot.cli.roles import role_command, role_environment
+from upshot.local.roles import role_command, role_environment
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.local.part import Part
@@ -48,9 +49,13 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a broker that was killed is what we asked for
-    with tempfile.TemporaryDirectory(prefix="upshot-crash-") as folder:
-        findings = asyncio.run(_run(arguments, Path(folder)))
-    return 0 if findings.is_clean else 1
+    folder = Path(tempfile.mkdtemp(prefix="upshot-crash-"))
+    findings = asyncio.run(_run(arguments, folder))
+    if not findings.is_clean:
+        print(f"data and logs are kept in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 async def _run(arguments: argparse.Namespace, folder: Path) -> Findings:
