@@ -24,7 +24,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from pydantic import SecretStr
 
-from upshot.cli.roles import role_command, role_environment
+from upshot.local.roles import role_command, role_environment
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.local.process import ProcessPart

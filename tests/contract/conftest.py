@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from upshot.cli.roles import role_command, role_environment
+from upshot.local.roles import role_command, role_environment
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.local.process import ProcessPart
@@ -26,7 +26,9 @@ def stack_settings(
 ) -> Iterator[Settings]:
     """Where both roles of a worker are at work."""
     data_dir: Path = tmp_path_factory.mktemp("worker")
-    settings = Settings(kafka_url=kafka.bootstrap, clickhouse_url=SecretStr(clickhouse.url), data_dir=data_dir)
+    settings = Settings(
+        kafka_url=kafka.bootstrap, clickhouse_url=SecretStr(clickhouse.url), data_dir=data_dir
+    )
     asyncio.run(ensure_topics(settings))
     migrate(settings)
     parts = [ProcessPart(role, role_command(role), data_dir, role_environment(settings)) for role in ROLES]

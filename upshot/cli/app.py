@@ -15,6 +15,7 @@ from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
 from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
 from upshot.cli.commands.pending import PENDING_EXAMPLES, pending
 from upshot.cli.commands.query import QUERY_EXAMPLES, query
+from upshot.cli.commands.up import UP_EXAMPLES, up
 from upshot.cli.commands.worker import WORKER_EXAMPLES, worker
 from upshot.cli.exits import Exit, exit_of
 from upshot.errors import UpshotError
@@ -79,6 +80,7 @@ def _add(command: Callable[..., None], examples: tuple[str, ...]) -> None:
     app.command(epilog=epilog)(command)
 
 
+_add(up, UP_EXAMPLES)
 _add(worker, WORKER_EXAMPLES)
 _add(migrate, MIGRATE_EXAMPLES)
 _add(emit, EMIT_EXAMPLES)

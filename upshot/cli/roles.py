@@ -14,6 +14,7 @@ from time import monotonic
 from typing import NoReturn
 
 from upshot.errors import Unavailable
+from upshot.local.roles import role_command, role_environment
 from upshot.processors.join import join_app
 from upshot.processors.store.app import store_app
 from upshot.processors.store.migrate import migrate
@@ -24,7 +25,7 @@ from upshot.streams.batch.runner import main
 
 log = logging.getLogger(__name__)
 
-APPS: Mapping[str, Callable[[Settings], BatchApp]] = {"correlate": join_app, "store": store_app}
+_APPS: Mapping[str, Callable[[Settings], BatchApp]] = {"correlate": join_app, "store": store_app}
 #: Set for a supervised child: the end of its stdin, however the supervisor died, is its end too.
 SUPERVISED = "UPSHOT_SUPERVISED"
 
@@ -41,7 +42,7 @@ def run_role(settings: Settings, role: str) -> NoReturn:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     if not asyncio.run(_prepared(settings, role)):
         sys.exit(0)
-    main(lambda: APPS[role](settings))
+    main(lambda: _APPS[role](settings))
 
 
 def _end_with_stdin() -> None:
@@ -123,20 +124,6 @@ async def _run_child(settings: Settings, role: str, stop: asyncio.Event) -> int:
     return await ended
 
 
-def role_command(role: str) -> list[str]:
-    """The command line of one role."""
-    return [sys.executable, "-P", "-m", "upshot.cli", "worker", "--role", role]
-
-
-def role_environment(settings: Settings) -> dict[str, str]:
-    """What a child needs to meet the same Kafka and ClickHouse, whatever its own folder says."""
-    return {
-        "UPSHOT_KAFKA_URL": settings.kafka_url,
-        "UPSHOT_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
-        "UPSHOT_DATA_DIR": str(settings.data_dir),
-    }
-
-
 def _stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -149,4 +136,4 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
 
 
-__all__ = ["APPS", "SUPERVISED", "role_command", "role_environment", "run_role", "supervise"]
+__all__ = ["SUPERVISED", "run_role", "supervise"]

@@ -29,14 +29,15 @@ def worker(
     Waits for Kafka and ClickHouse, creates missing topics and applies new migrations at its start. Start as
     many as you like: the partitions are shared among them.
     """
-    from upshot.cli.roles import APPS, run_role, supervise
+    from upshot.cli.roles import run_role, supervise
+    from upshot.local.roles import ROLES
     from upshot.streams.batch.logs import log_one_line
 
     log_one_line()
     settings = load_settings(data_dir=data_dir)
     if role != "all":
         run_role(settings, role)
-    code = asyncio.run(supervise(settings, tuple(APPS)))
+    code = asyncio.run(supervise(settings, ROLES))
     raise typer.Exit(Exit(code))
 
 
