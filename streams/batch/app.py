@@ -141,8 +141,13 @@ class BatchApp(faust.App):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         """Finish and commit what is in flight, then let Faust stop its services."""
-        await self.cycle.close(self.pace.stop_within)
+        await self.settle(self.pace.stop_within)
         await super().on_stop()
+
+    async def settle(self, within: float) -> None:
+        """Finish or drop what is in flight; a failure ends the app, also where nobody would hear of it."""
+        if await self.cycle.close(within) == "failed":
+            await self.crash(self.cycle.failure)
 
     def _on_rebalance_when_stopped(self) -> None:
         """Nothing: stock closes the client from the wrong thread, and the stop itself closes it anyway."""

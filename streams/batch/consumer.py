@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
 from mode import Service
 from mode.threads import WorkerThread
 
-from upshot.errors import KafkaUnavailable
+from upshot.errors import KafkaUnavailable, UnitFailed
 from upshot.streams.batch.cycle import Polled
 from upshot.streams.batch.handler import TP
 from upshot.streams.batch.logs import SERVICES
@@ -87,8 +87,21 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _look_for_broker(self) -> None:
+        """Also hands on what the coordinator gave up for: stock looks for that only where it polls."""
         async for _ in self.itertimer(1.0, name="broker"):
             self.membership.look()
+            try:
+                self._ensure_consumer()._coordinator.check_errors()
+            except KafkaError as error:
+                failure = UnitFailed(f"the broker refuses the group {self.app.conf.id}: {error!r}")
+                asyncio.run_coroutine_threadsafe(self.app.crash(failure), self.parent_loop)
+                return
+
+    async def stop(self) -> None:
+        """Also when it was never started, since its loop is made with it."""
+        await super().stop()
+        if self._thread is None:
+            self.thread_loop.close()
 
     async def run_here(self, work: Coroutine[Any, Any, T]) -> T:
         """Run in this thread's loop, not through its queue of two, where one waiting call can block another."""
@@ -181,7 +194,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
         """Finish and commit, or drop, what is in flight before the partitions go."""
         if not self.app.should_stop:
-            await self.app.cycle.close(self.app.pace.rebalance_within)
+            await self.app.settle(self.app.pace.rebalance_within)
         await super().on_partitions_revoked(revoked)
 
     async def poll(self, tps: frozenset[TP], timeout: float, max_records: int) -> Polled:
@@ -191,9 +204,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
         return bool(await self._patiently(self._thread.commit_positions(positions, generation)))
 
-    async def is_member(self, generation: int) -> bool:
+    async def is_member(self, generation: int, *, ask: bool = False) -> bool:
         membership = self._thread.membership
-        if membership.is_fresh(generation):
+        if membership.is_fresh(generation) and not ask:
             return True
         return bool(await self._patiently(membership.confirm(generation)))
 

@@ -27,6 +27,7 @@ Unit = Callable[[], Coroutine[Any, Any, None]]
 Fate = Literal[
     "committed",  # all of it is durable, and its offsets are committed
     "dropped",  # nothing more is committed: the records come again, here or elsewhere
+    "failed",  # a unit has failed, see `Cycle.failure`: the same, and the worker has to stop
 ]
 
 
@@ -45,8 +46,8 @@ class Source(Protocol):
     async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
         """Whether they are committed; not when the group has moved on."""
 
-    async def is_member(self, generation: int) -> bool:
-        """Whether this worker may still write the state of its partitions."""
+    async def is_member(self, generation: int, *, ask: bool = False) -> bool:
+        """Whether this worker may still write the state of its partitions; `ask` the broker anew."""
 
 
 class _Fenced(Exception):
@@ -87,7 +88,8 @@ class Cycle:
         self._unit: asyncio.Task[None] | None = None
         self._opened = False
         self._fenced = False
-        self._failure: BaseException | None = None
+        #: What a unit has failed with; nothing runs after that.
+        self.failure: BaseException | None = None
         self._next_tick = self._next_commit = 0.0
 
     def position(self, tp: TP) -> int:
@@ -117,22 +119,24 @@ class Cycle:
             self._gate.set()
 
         await self._exclusive(assign)
+        self._raise_failure()
 
     async def close(self, within: float) -> Fate:
-        """Stop working: finish what is in flight, flush and commit; or drop it after `within` seconds."""
+        """Stop working: finish what is in flight, flush and commit; or drop it after `within` seconds.
+
+        Does not raise what a unit fails with.
+        """
         self.epoch += 1
         self._gate.clear()
         if not self._opened:
             await self._cancel()
-            return "dropped"
-        fate: Fate = "dropped"
-        if await self._finishes(self._barrier, within):
-            fate = "dropped" if self._fenced or self._failure else "committed"
-        else:
+            return "failed" if self.failure else "dropped"
+        finished = await self._finishes(self._barrier, within)
+        if not finished:
             log.warning("what is in flight takes over %.0f s: dropped, its records come again", within)
         self._sender.forget()
         await self._revoke(within)
-        return fate
+        return "failed" if self.failure else "committed" if finished and not self._fenced else "dropped"
 
     async def run(self) -> None:
         """Work until cancelled. Raises what a unit failed with; nothing is committed after that."""
@@ -144,6 +148,7 @@ class Cycle:
                     self.assignment(), self._patience(), self._pace.poll_records
                 )
             await self._exclusive(lambda: self._turn(epoch, polled))  # noqa: B023 - awaited here
+            self._raise_failure()
 
     def _patience(self) -> float:
         due = min(self._next_tick, self._next_commit) - monotonic()
@@ -191,13 +196,17 @@ class Cycle:
             await self._sender.outputs(effects.outputs)
             await self._sender.flush()
         if changed and self._table is not None:
-            await self._table.write(effects.changes, self._sender)
+            foreign = await self._table.write(effects.changes, self._sender)
+            if foreign:
+                if not await self._source().is_member(self._generation, ask=True):
+                    raise _Fenced
+                await self._table.restore(foreign, self._sender)
         if not effects.outputs_first:
             await self._sender.outputs(effects.outputs)
 
     async def _barrier(self) -> None:
         """Outputs acknowledged, handler flushed, then one commit of all that was processed."""
-        if self._failure is not None or self._fenced:
+        if self.failure is not None or self._fenced:
             return
         moved = {tp: offset for tp, offset in self._positions.items() if self._committed[tp] != offset}
         await self._sender.flush()
@@ -216,8 +225,6 @@ class Cycle:
 
     async def _revoke(self, within: float) -> None:
         revoked, self._opened, self._positions, self._committed = self.assignment(), False, {}, {}
-        if self._failure is not None:
-            return
         await self._finishes(lambda: self._handler.revoked(revoked), within)
 
     async def _finishes(self, work: Unit, within: float) -> bool:
@@ -235,7 +242,7 @@ class Cycle:
     async def _exclusive(self, work: Unit) -> None:
         """Run a unit when the one before it has ended. A unit that was cancelled counts as done."""
         async with self._busy:
-            if self._failure is not None:
+            if self.failure is not None:
                 return
             unit = self._unit = asyncio.create_task(work())
             try:
@@ -244,16 +251,18 @@ class Cycle:
                 await self._cancel()
                 raise
             with suppress(asyncio.CancelledError):
-                self._failure = unit.exception()
-        if self._failure is not None:
-            raise self._failure
+                self.failure = unit.exception() or self.failure
+
+    def _raise_failure(self) -> None:
+        if self.failure is not None:
+            raise self.failure
 
     async def _cancel(self) -> None:
-        """End the running unit. Raises UnitFailed when it doesn't give up."""
+        """End the running unit; it's a failure when it doesn't give up."""
         if self._unit is not None and not self._unit.done():
             self._unit.cancel()
             if not (await asyncio.wait({self._unit}, timeout=GIVE_UP_WITHIN))[0]:
-                raise UnitFailed("the handler goes on although it was cancelled")
+                self.failure = UnitFailed("the handler goes on although it was cancelled")
 
 
 __all__ = ["Cycle", "Fate", "Polled", "Source"]

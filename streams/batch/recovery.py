@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 
+from upshot.settings import Settings
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.connection import client_options
 
@@ -58,18 +60,8 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
         table.store.retain(tp.partition for tp in tps)
         if not tps:
             return
-        reader = AIOKafkaConsumer(
-            **client_options(self.app.settings),
-            client_id=f"{self.app.conf.id}-recovery",
-            enable_auto_commit=False,
-            max_partition_fetch_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-        )
-        try:
-            await reader.start()
+        async with changelog_reader(self.app.settings) as reader:
             await read_changelog(reader, table, [TopicPartition(*tp) for tp in tps])
-        finally:
-            await reader.stop()
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
         """Seek, then start: stock Faust starts, then seeks, and handles prefetched records twice."""
@@ -92,6 +84,22 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
         self.tables.on_actives_ready()
         self.tables.on_standbys_ready()
         self.app.on_rebalance_end()
+
+
+@asynccontextmanager
+async def changelog_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group: what it does concerns nobody else."""
+    reader = AIOKafkaConsumer(
+        **client_options(settings),
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=FETCH_BYTES,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+    )
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await reader.stop()
 
 
 async def read_changelog(reader: AIOKafkaConsumer, table: BatchTable, tps: list[TopicPartition]) -> None:
@@ -122,6 +130,18 @@ async def read_changelog(reader: AIOKafkaConsumer, table: BatchTable, tps: list[
         )
 
 
+async def keys_written(settings: Settings, changelog: str, partition: int, offsets: range) -> set[bytes]:
+    """The keys that are written at these offsets of a changelog."""
+    tp, keys = TopicPartition(changelog, partition), set()
+    async with changelog_reader(settings) as reader:
+        reader.assign([tp])
+        reader.seek(tp, offsets.start)
+        while await reader.position(tp) < offsets.stop:
+            for records in (await reader.getmany(timeout_ms=1_000)).values():
+                keys |= {record.key for record in records if record.offset < offsets.stop}
+    return keys
+
+
 async def _seek(reader: AIOKafkaConsumer, table: BatchTable, tps: Iterable[TopicPartition]) -> None:
     for tp, beginning in (await reader.beginning_offsets(tps)).items():
         have = table.store.next_offset.get(tp.partition)
@@ -135,4 +155,4 @@ async def _missing(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) ->
     return sum([max(0, end - await reader.position(tp)) for tp, end in ends.items()])
 
 
-__all__ = ["BatchRecovery", "read_changelog"]
+__all__ = ["BatchRecovery", "keys_written", "read_changelog"]

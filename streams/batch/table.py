@@ -11,7 +11,7 @@ from faust.stores.memory import Store
 from faust.tables.manager import TableManager
 
 from upshot.streams.batch.logs import SERVICES
-from upshot.streams.batch.recovery import BatchRecovery
+from upshot.streams.batch.recovery import BatchRecovery, keys_written
 from upshot.streams.batch.sender import Ack, Sender
 
 log = logging.getLogger(__name__)
@@ -84,29 +84,52 @@ class BatchTable(faust.Table):  # type: ignore[misc]
     def size(self, partition: int) -> int:
         return len(self.store.data.get(partition, {}))
 
-    async def write(self, changes: Mapping[int, Mapping[bytes, bytes | None]], sender: Sender) -> None:
+    async def write(
+        self, changes: Mapping[int, Mapping[bytes, bytes | None]], sender: Sender
+    ) -> dict[int, range]:
         """Make the changes durable in the changelog, then visible here.
 
-        Cancelled half-way, the table is behind its changelog: the next recovery reads on from `next_offset`.
+        Returns where in the changelog somebody else has written since our last write, by partition; `restore`
+        is for that. Cancelled half-way, the table is behind its changelog: the next recovery reads on from
+        `next_offset`.
         """
         changes = {partition: values for partition, values in changes.items() if values}
         acks = await sender.changes(self.changelog_topic_name, changes)
+        foreign = {}
         for partition, values in changes.items():
             self.store.apply(partition, values.items())
-            self._advance(partition, acks[partition])
+            if others := self._advance(partition, acks[partition]):
+                foreign[partition] = others
+        return foreign
 
-    def _advance(self, partition: int, acks: Iterable[Ack]) -> None:
+    def _advance(self, partition: int, acks: Iterable[Ack]) -> range:
+        """Note how far the changelog is ours; the offsets before our batches that are not."""
+        others = range(0)
         for ack in acks:
             expected = self.store.next_offset.pop(partition, None)
-            if ack.offset == expected:
+            if ack.offset < 0:
+                continue  # where it is isn't known: the next recovery reads the partition from the start
+            if expected is not None and ack.offset > expected:
+                others = range(others.start if others else expected, ack.offset)
+            if expected is not None:
                 self.store.next_offset[partition] = ack.offset + ack.records
-            elif expected is not None and ack.offset > expected:
-                log.warning(
-                    "changelog %s/%s holds %d records that are not ours: the next rebalance reads it anew",
-                    self.changelog_topic_name,
-                    partition,
-                    ack.offset - expected,
-                )
+        return others
+
+    async def restore(self, foreign: Mapping[int, range], sender: Sender) -> None:
+        """Write our values again, of the keys that somebody else has written since.
+
+        A predecessor that was cut off while its write was under way may finish it when it's back, after we
+        have taken over: the changelog must not end with what it said.
+        """
+        for partition, offsets in foreign.items():
+            keys = await keys_written(self.app.settings, self.changelog_topic_name, partition, offsets)
+            log.warning(
+                "a former owner wrote %d keys of %s/%s late: written again as they are",
+                len(keys),
+                self.changelog_topic_name,
+                partition,
+            )
+            await self.write({partition: {key: self.get(partition, key) for key in keys}}, sender)
 
 
 class BatchTableManager(TableManager):  # type: ignore[misc]

@@ -181,6 +181,48 @@ async def test_a_rebalance_finishes_and_commits_what_is_in_flight(bench: Any, un
             await until(lambda: len(first.handler.records) == 12)
 
 
+async def test_a_flush_that_fails_at_a_rebalance_stops_the_worker(bench: Any, until: Any) -> None:
+    source, group = await bench.topic(), bench.name("app")
+    settings = bench.settings.model_copy(update={"commit_interval": 50.0})
+
+    async def fail() -> None:
+        raise ValueError("not now")
+
+    await bench.fill(source, [(n % 2, b"k", b"") for n in range(10)])
+    async with bench.worker(
+        group, [source], settings=settings, prepare=lambda h: setattr(h, "on_flush", fail)
+    ) as first:
+        await until(lambda: first.processed == 10)
+        async with bench.worker(group, [source]) as second:
+            assert await first.ends() == 75
+            await until(lambda: len(second.handler.records) == 10)
+
+
+async def test_a_flush_that_fails_at_a_stop_commits_nothing(bench: Any, until: Any) -> None:
+    source, group = await bench.topic(partitions=1), bench.name("app")
+    settings = bench.settings.model_copy(update={"commit_interval": 50.0})
+
+    async def fail() -> None:
+        raise ValueError("not now")
+
+    await bench.fill(source, [(0, b"k", b"")])
+    async with bench.worker(
+        group, [source], settings=settings, prepare=lambda h: setattr(h, "on_flush", fail)
+    ) as worker:
+        await until(lambda: worker.processed == 1)
+        assert await worker.stops() == 75
+    assert await bench.committed(group, source) == {0: None}
+
+
+async def test_a_group_that_the_broker_refuses(
+    bench: Any, quick: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = await bench.topic()
+    async with bench.worker(bench.name("app"), [source], pace=replace(quick, session_timeout=0.2)) as worker:
+        assert await worker.ends() == 75
+    assert "the broker refuses the group" in caplog.text
+
+
 async def test_no_two_workers_own_a_partition(bench: Any, until: Any) -> None:
     """Workers come and go while records flow: each is processed once, by the owner of its partition."""
     source, group = await bench.topic(partitions=6), bench.name("app")

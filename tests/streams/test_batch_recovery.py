@@ -117,6 +117,25 @@ async def test_another_rebalance_during_recovery(bench: Any, until: Any) -> None
             assert worker.app.table.size(1 - partition) == 0
 
 
+async def test_a_former_owner_s_late_write_does_not_outlive_us(
+    bench: Any, until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, group = await bench.topic(partitions=1), bench.name("app")
+    await bench.fill(source, [(0, b"a", b"ours"), (0, b"b", b"ours")])
+    async with bench.worker(group, [source], prepare=following) as worker:
+        await until(lambda: worker.processed == 2)
+        late = [(0, b"a", b"stale"), (0, b"gone", b"stale"), (0, b"c", b"stale")]
+        await bench.fill(worker.app.table.changelog_topic_name, late)
+        await bench.fill(source, [(0, b"c", b"ours")])
+        await until(lambda: worker.processed == 3)
+        await bench.fill(source, [(0, b"d", b"ours")])
+        await until(lambda: worker.processed == 4)
+    assert caplog.text.count("a former owner wrote 3 keys") == 1
+    async with bench.worker(group, [source]) as worker:
+        await until(lambda: worker.handler.count("assigned"))
+        assert dict(worker.handler.context.table.items(0)) == dict.fromkeys([b"a", b"b", b"c", b"d"], b"ours")
+
+
 def owned(worker: Any) -> set[int]:
     return {tp.partition for tp in worker.handler.context.assignment()} if worker.app.cycle.is_open else set()
 
