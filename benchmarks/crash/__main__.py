@@ -25,11 +25,11 @@ from load import cases
 from producing import Load
 from pydantic import SecretStr
 
-from upshot.local.roles import role_command, role_environment
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.local.part import Part
 from upshot.local.process import ProcessPart
+from upshot.local.roles import role_command, role_environment
 from upshot.processors.store.migrate import migrate
 from upshot.settings import Settings
 from upshot.streams.admin import ensure_topics
