@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from upshot.errors import ClickHouseUnavailable, QueryFailed
 from upshot.insights.questions import Question
-from upshot.insights.refusals import refusal
+from upshot.insights.refusals import parted, refusal
 from upshot.settings import Settings
 
 #: `table` for eyes, `json` as one array of objects, `jsonl` as an object per line, `csv` with a line of
@@ -155,27 +155,12 @@ def _blocks(response: HTTPResponse) -> Iterator[bytes]:
         held += block
         yield held[:-_LONGEST_ERROR]
         held = held[-_LONGEST_ERROR:]
-    at = _error_at(held, response.getheader("X-ClickHouse-Exception-Tag"), broken is not None)
-    yield held[:at]
-    if at < len(held):
-        raise refusal(_error_in(held))
+    answer, said = parted(held, response.getheader("X-ClickHouse-Exception-Tag"), broken is not None)
+    yield answer
+    if said:
+        raise refusal(said)
     if broken is not None:
         raise ClickHouseUnavailable(f"ClickHouse broke off in the middle of its answer ({broken}): ask again")
-
-
-def _error_at(held: bytes, tag: str | None, broken: bool) -> int:
-    """Where an error begins that came up while ClickHouse answered; the end where there is none."""
-    if tag:
-        at = held.rfind(f"__exception__\r\n{tag}".encode())
-    else:
-        # Before 25.11 it stood there unmarked, in an answer that then broke off.
-        at = held.rfind(b"Code: ") if broken and b"DB::Exception: " in held else -1
-    return len(held[:at].rstrip(b"\r\n")) if at >= 0 else len(held)
-
-
-def _error_in(tail: bytes) -> str:
-    text = tail.decode("utf-8", "replace")
-    return text[max(0, text.rfind("Code: ")) :]
 
 
 def _array(lines: Iterator[bytes]) -> Iterator[bytes]:

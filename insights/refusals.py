@@ -55,4 +55,19 @@ def first_line(text: str) -> str:
     return _GUESSES.sub(". ", _TRAILER.sub("", line)).strip().rstrip(".")[:1000]
 
 
-__all__ = ["first_line", "refusal"]
+def parted(end: bytes, tag: str | None, broken: bool) -> tuple[bytes, str]:
+    """The end of an answer without the error that ClickHouse may have put after it; and that error.
+
+    `tag` is what it said it would mark errors with; before 25.11 they stood unmarked in a `broken` answer.
+    """
+    if tag:
+        at = end.rfind(f"__exception__\r\n{tag}\r\n".encode())
+    else:
+        at = end.rfind(b"Code: ") if broken and b"DB::Exception: " in end else -1
+    if at < 0:
+        return end, ""
+    said = end[at:].decode("utf-8", "replace")
+    return end[:at].rstrip(b"\r\n"), said[max(0, said.rfind("Code: ")) :]
+
+
+__all__ = ["first_line", "parted", "refusal"]
