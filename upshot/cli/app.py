@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from upshot import __version__
+from upshot.cli.commands.demo import DEMO_EXAMPLES, demo
 from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
 from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
 from upshot.cli.commands.pending import PENDING_EXAMPLES, pending
@@ -80,6 +81,7 @@ def _add(command: Callable[..., None], examples: tuple[str, ...]) -> None:
     app.command(epilog=epilog)(command)
 
 
+_add(demo, DEMO_EXAMPLES)
 _add(up, UP_EXAMPLES)
 _add(worker, WORKER_EXAMPLES)
 _add(migrate, MIGRATE_EXAMPLES)

@@ -1,87 +1,92 @@
-"""From an outcome handed to the producer until its score can be read: measured one by one, at a steady pace."""
+"""How long it takes from an outcome being produced until its score can be queried."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from time import monotonic
 
-from upshot.demo.events import NAME
 from upshot.demo.plan import Paced
-from upshot.demo.play import Progress, Report
-from upshot.errors import UnitFailed
+from upshot.errors import PartFailed
 from upshot.insights.reader import Reader
 from upshot.settings import Settings
-from upshot.streams.producer import event_producer
+from upshot.streams.producer import EventProducer, event_producer
 
-#: Outcomes per second.
-PACE = 40
-#: Seconds between two looks for all scores that are still to come; each adds to what is measured.
-_LOOK = 0.02
+#: Outcomes per second: a pace, not a load.
+RATE = 40.0
+#: Seconds between the end of a poll and the next one. One poll asks for all that are outstanding.
+POLL = 0.02
 _PATIENCE = 60.0
-
-_SEEN = f"""
-SELECT run_id FROM current_scores WHERE name = '{NAME}' AND run_id IN {{runs:Array(String)}}
-"""
+_STAGE = "timed one by one"
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds from just before the send until the score was seen, for each outcome."""
+    """Seconds from just before produce until a poll showed the score; the poll's own time is in it."""
 
     seconds: Sequence[float]
-    pace: int = PACE
 
-    def quantile(self, share: float) -> float:
-        """The smallest measured value that so large a share doesn't exceed."""
-        ordered = sorted(self.seconds)
-        return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+    def quantile(self, q: float) -> float:
+        """The value that a share `q` of them does not exceed (nearest rank)."""
+        return sorted(self.seconds)[max(0, ceil(q * len(self.seconds)) - 1)]
 
 
-async def measure(settings: Settings, reader: Reader, paced: Sequence[Paced], report: Report) -> Latency:
-    """Send the outcomes by the clock and watch for their scores.
+async def measure(
+    settings: Settings, reader: Reader, paced: Sequence[Paced], progress: Callable[[str, int, int], None]
+) -> Latency:
+    """Send the outcomes at an even pace and poll ClickHouse until each has its score.
 
-    Those that have a score already, from an earlier play, are sent and not measured. Raises UnitFailed
-    where a score doesn't come.
+    Raises PartFailed where one does not get it.
     """
-    known = await asyncio.to_thread(_seen, reader, [one.run_id for one in paced])
     sent: dict[str, float] = {}
-    took: dict[str, float] = {}
-    sender = asyncio.create_task(_send(settings, paced, sent))
-    try:
-        last = monotonic()
-        report(Progress("outcomes one by one", 0, len(paced)))
-        while not sender.done() or len(took) + len(known) < len(paced):
-            await asyncio.sleep(_LOOK)
-            waiting = [run_id for run_id in sent if run_id not in took and run_id not in known]
-            if waiting:
-                for run_id in await asyncio.to_thread(_seen, reader, waiting):
-                    last = monotonic()
-                    took[run_id] = last - sent[run_id]
-            report(Progress("outcomes one by one", len(took) + len(known), len(paced)))
-            if sender.done() and monotonic() - last > _PATIENCE:
-                raise UnitFailed(f"{len(paced) - len(took) - len(known)} scores didn't come in {_PATIENCE:g} s")
-        await sender
-    finally:
-        sender.cancel()
-        await asyncio.gather(sender, return_exceptions=True)
-    return Latency(list(took.values()))
-
-
-async def _send(settings: Settings, paced: Sequence[Paced], sent: dict[str, float]) -> None:
-    """Each at its time by the clock: one that is late doesn't hold up the next ones."""
+    seen: dict[str, float] = {}
     async with event_producer(settings) as producer:
-        began = monotonic()
-        for number, one in enumerate(paced):
-            await asyncio.sleep(max(0.0, began + number / PACE - monotonic()))
-            sent[one.run_id] = monotonic()
-            await producer.send(one.message.topic, one.message.value, key=one.message.key)
+        sending = asyncio.create_task(_send(producer, paced, sent))
+        try:
+            while len(seen) < len(paced):
+                await _poll(reader, sent, seen)
+                progress(_STAGE, len(seen), len(paced))
+                if sending.done():
+                    sending.result()
+                    _give_up_late(sent, seen)
+                await asyncio.sleep(POLL)
+        finally:
+            sending.cancel()
+    return Latency([seen[run_id] - sent[run_id] for run_id in seen])
 
 
-def _seen(reader: Reader, run_ids: Collection[str]) -> set[str]:
-    listed = ", ".join("'" + run_id.replace("\\", "\\\\").replace("'", "\\'") + "'" for run_id in run_ids)
-    return {row[0] for row in reader.query(_SEEN, {"runs": f"[{listed}]"}).rows}
+async def _send(producer: EventProducer, paced: Sequence[Paced], sent: dict[str, float]) -> None:
+    began = monotonic()
+    for number, (run_id, message) in enumerate((one.run_id, one.message) for one in paced):
+        await asyncio.sleep(max(0.0, began + number / RATE - monotonic()))
+        sent[run_id] = monotonic()
+        await (await producer.send(message.topic, message.value, key=message.key))
 
 
-__all__ = ["PACE", "Latency", "measure"]
+async def _poll(reader: Reader, sent: dict[str, float], seen: dict[str, float]) -> None:
+    outstanding = [run_id for run_id in sent if run_id not in seen]
+    if not outstanding:
+        return
+    listed = ", ".join(_quoted(run_id) for run_id in outstanding)
+    answer = await asyncio.to_thread(
+        reader.query, f"SELECT run_id FROM current_scores WHERE run_id IN ({listed})"
+    )
+    now = monotonic()
+    seen.update((run_id, now) for [run_id] in answer.rows)
+
+
+def _give_up_late(sent: dict[str, float], seen: dict[str, float]) -> None:
+    oldest = min((at for run_id, at in sent.items() if run_id not in seen), default=None)
+    if oldest is not None and monotonic() - oldest > _PATIENCE:
+        raise PartFailed(
+            f"an outcome has no score {_PATIENCE:.0f} s after it was sent; the worker's logs say why"
+        )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+__all__ = ["POLL", "RATE", "Latency", "measure"]

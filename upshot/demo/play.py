@@ -1,109 +1,111 @@
-"""Sending the plan to Kafka, and waiting until all of it is in ClickHouse."""
+"""Playing the plan through Kafka, and waiting until ClickHouse has all of it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import NamedTuple
 
-from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from upshot.demo.events import NAME, SOURCE, Message
+from upshot.demo.latency import Latency, measure
 from upshot.demo.plan import Plan
-from upshot.errors import KafkaUnavailable, UnitFailed
+from upshot.errors import ConfigurationError, PartFailed
 from upshot.insights.reader import Reader
 from upshot.settings import Settings
 from upshot.streams.producer import event_producer
 
-#: Unacknowledged events at a time.
-_WINDOW = 500
-#: Seconds without any new row until the demo gives up.
+#: Of a stage that goes on: what it is called, how much is done, of how much.
+Progress = Callable[[str, int, int], None]
+
+_WINDOW = 1_000
+#: Seconds between two counts, and seconds without anything new until we give up.
+_LOOK = 0.2
 _PATIENCE = 60.0
-_LOOK = 0.1
 
-_STORED = f"""
-SELECT
-    (SELECT count() FROM runs WHERE startsWith(run_id, 'pr-')) AS runs,
-    (SELECT count() FROM waits WHERE name = '{NAME}' AND startsWith(run_id, 'pr-')) AS waits,
-    (SELECT count() FROM outcomes WHERE source = '{SOURCE}') AS outcomes,
-    (SELECT count() FROM current_scores WHERE name = '{NAME}' AND startsWith(run_id, 'pr-')) AS scores
-"""
+_COUNTED = """
+SELECT (SELECT count() FROM runs) AS runs, (SELECT count() FROM waits) AS waits,
+       (SELECT count() FROM outcomes) AS outcomes, (SELECT count() FROM current_scores) AS scores"""
 
 
-class Progress(NamedTuple):
-    """How far something is."""
+class Counts(NamedTuple):
+    """Rows in ClickHouse."""
 
-    what: str
-    done: int
-    total: int
+    runs: int
+    waits: int
+    outcomes: int
+    scores: int
 
-
-Report = Callable[[Progress], None]
-
-
-async def send_bulk(settings: Settings, plan: Plan, report: Report) -> None:
-    """Send the bulk in its order; return when all is acknowledged. Raises KafkaUnavailable."""
-    what, total = "events into Kafka", len(plan.bulk)
-    report(Progress(what, 0, total))
-    async with event_producer(settings) as producer:
-        for start in range(0, total, _WINDOW):
-            part = plan.bulk[start : start + _WINDOW]
-            try:
-                results: list[Awaitable[RecordMetadata]] = [
-                    await producer.send(message.topic, message.value, key=message.key) for message in part
-                ]
-                await asyncio.gather(*results)
-            except KafkaError as error:
-                raise KafkaUnavailable(f"Kafka did not take the demo's events ({error}): play it again") from None
-            report(Progress(what, start + len(part), total))
+    def __str__(self) -> str:
+        return ", ".join(f"{count:,} {name}" for name, count in self._asdict().items())
 
 
-async def wait_until_stored(
-    reader: Reader, plan: Plan, sent: Sequence[Message], report: Report, *, patience: float = _PATIENCE
-) -> None:
-    """Return when ClickHouse has a row for each different event of `sent`, and each score that follows.
+@dataclass(frozen=True)
+class Play:
+    """What there is to tell about the play itself."""
 
-    Raises UnitFailed saying what is missing, when nothing new comes for `patience` seconds.
+    sent: int
+    seconds: float
+    latency: Latency | None
+
+
+async def play(settings: Settings, reader: Reader, plan: Plan, progress: Progress) -> Play:
+    """Send the bulk, wait until all of it is scored, then send the paced outcomes and time each.
+
+    Raises ConfigurationError where the database isn't empty, PartFailed where nothing new comes any more.
     """
-    expected = _expected(sent)
-    what, total = "rows in ClickHouse", sum(expected.values())
-    best, since = -1, monotonic()
-    while True:
-        stored = await asyncio.to_thread(_stored, reader)
-        done = sum(min(stored[name], count) for name, count in expected.items())
-        report(Progress(what, done, total))
-        if done == total:
-            return
-        if done > best:
-            best, since = done, monotonic()
-        elif monotonic() - since > patience:
-            raise UnitFailed(_missing(expected, stored, patience))
-        await asyncio.sleep(_LOOK)
+    before = await _counts(reader)
+    if any(before):
+        raise ConfigurationError(
+            f"{settings.data_dir} already holds data ({before}); nothing was played: the demo's numbers are "
+            "compared with its file, so it needs a data directory of its own"
+        )
+    began = monotonic()
+    await _send(settings, plan, progress)
+    expected = plan.unique("outcomes")
+    want = Counts(plan.unique("runs"), plan.unique("waits"), expected, expected)
+    await _wait(settings, reader, want, "scored and stored", progress)
+    seconds = monotonic() - began
+    latency = await measure(settings, reader, plan.paced, progress) if plan.paced else None
+    closed = expected + len(plan.paced)
+    await _wait(settings, reader, want._replace(outcomes=closed, scores=closed), "complete", progress)
+    return Play(len(plan.bulk) + len(plan.paced), seconds, latency)
 
 
-def _expected(sent: Sequence[Message]) -> dict[str, int]:
-    counts = {
-        topic: len({message.key for message in sent if message.topic == topic})
-        for topic in ("runs", "waits", "outcomes")
-    }
-    return counts | {"scores": counts["outcomes"]}
+async def _send(settings: Settings, plan: Plan, progress: Progress) -> None:
+    stage = "sent to Kafka"
+    async with event_producer(settings) as producer:
+        for start in range(0, len(plan.bulk), _WINDOW):
+            window = plan.bulk[start : start + _WINDOW]
+            results: list[Awaitable[RecordMetadata]] = [
+                await producer.send(topic, value, key=key) for topic, key, value in window
+            ]
+            await asyncio.gather(*results)
+            progress(stage, start + len(window), len(plan.bulk))
 
 
-def _stored(reader: Reader) -> dict[str, int]:
-    [row] = reader.query(_STORED).objects()
-    return {name: int(count) for name, count in row.items()}
+async def _wait(settings: Settings, reader: Reader, want: Counts, stage: str, progress: Progress) -> None:
+    found = Counts(0, 0, 0, 0)
+    deadline = monotonic() + _PATIENCE
+    while found != want:
+        counted = await _counts(reader)
+        if counted != found:
+            found, deadline = counted, monotonic() + _PATIENCE
+            progress(stage, sum(map(min, found, want)), sum(want))
+        elif monotonic() > deadline:
+            raise PartFailed(
+                f"nothing new came for {_PATIENCE:.0f} s: ClickHouse has {found}, it should have {want}; the "
+                f"logs are in {settings.data_dir / 'logs'}"
+            )
+        else:
+            await asyncio.sleep(_LOOK)
 
 
-def _missing(expected: Mapping[str, int], stored: Mapping[str, int], patience: float) -> str:
-    lacks = ", ".join(
-        f"{stored[name]:,} of {count:,} {name}" for name, count in expected.items() if stored[name] < count
-    )
-    return (
-        f"nothing new came to ClickHouse for {patience:g} s, it has {lacks}. What was sent is safe in Kafka; "
-        "the workers' logs say what holds them up"
-    )
+async def _counts(reader: Reader) -> Counts:
+    answer = await asyncio.to_thread(reader.query, _COUNTED)
+    return Counts(*(int(count) for count in answer.rows[0]))
 
 
-__all__ = ["Progress", "Report", "send_bulk", "wait_until_stored"]
+__all__ = ["Counts", "Play", "Progress", "play"]

@@ -18,6 +18,7 @@ def role_environment(settings: Settings) -> dict[str, str]:
     """What a child needs to meet the same Kafka and ClickHouse, whatever its own folder says."""
     return {
         "UPSHOT_KAFKA_URL": settings.kafka_url,
+        "UPSHOT_KAFKA_SECURITY": settings.kafka_security,
         "UPSHOT_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
         "UPSHOT_DATA_DIR": str(settings.data_dir),
     }

@@ -50,11 +50,11 @@ class Whole:
         if "kafka" in self.wanted:
             kafka = KafkaServer(self.settings.data_dir, self.ports.get("kafka", 0), report=self.report)
             yield from self._told(kafka)
-            self._now("kafka_url", kafka.bootstrap)
+            self._now(kafka_url=kafka.bootstrap, kafka_security="PLAINTEXT")
         if "clickhouse" in self.wanted:
             clickhouse = ClickHouseServer(self.settings.data_dir, self.ports.get("clickhouse", 0))
             yield from self._told(clickhouse)
-            self._now("clickhouse_url", SecretStr(clickhouse.url))
+            self._now(clickhouse_url=SecretStr(clickhouse.url))
         if "worker" in self.wanted:
             self._prepare()
             for role in ROLES:
@@ -71,8 +71,8 @@ class Whole:
                     f"choose another port with --{name}-port (0 for any free one)"
                 )
 
-    def _now(self, name: str, value: object) -> None:
-        self.settings = self.settings.model_copy(update={name: value})
+    def _now(self, **known: object) -> None:
+        self.settings = self.settings.model_copy(update=known)
 
     def _told(self, part: Part) -> Iterator[Part]:
         began = time.monotonic()

@@ -1,0 +1,113 @@
+"""`upshot demo`: real pull requests of coding agents, scored by whether they were merged."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from upshot.cli.exits import Exit
+from upshot.cli.options import Json
+from upshot.settings import load_settings
+
+if TYPE_CHECKING:
+    from upshot.local.stack import Stack
+    from upshot.local.whole import PartName
+
+DEMO_EXAMPLES = ("upshot demo", "upshot demo --data my_pulls.csv", "upshot demo --keep --data-dir /tmp/demo")
+
+
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A CSV file of pull requests with the same columns.",
+            show_default="2,771 real ones",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of the made-up times and of the order of events.")
+    ] = 1,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Keep the data in this folder.", show_default="a temporary one, removed"
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score the pull requests of five coding agents by whether they were merged.
+
+    Starts real Kafka, ClickHouse and a worker on free ports, plays the pull requests through them in a mixed
+    order, and compares what ClickHouse then says with the file. Stops everything at the end.
+    """
+    from upshot.cli.demo_report import Bars, say_json_result, say_next, say_result
+    from upshot.demo.plan import plan
+    from upshot.demo.play import play
+    from upshot.demo.pulls import SHIPPED, read_pulls
+    from upshot.demo.result import differences, read_result
+    from upshot.demo.truth import truth_of
+    from upshot.insights.reader import Reader
+    from upshot.local.stack import Stack
+    from upshot.local.whole import Whole
+
+    signal.signal(signal.SIGTERM, _end)
+    pulls = read_pulls(data or SHIPPED)
+    planned = plan(pulls, datetime.now(UTC), seed)
+    with _folder(data_dir) as folder, Bars() as bars:
+        wanted: tuple[PartName, ...] = ("kafka", "clickhouse", "worker")
+        whole = Whole(load_settings(data_dir=folder), (*wanted, "web") if keep else wanted, {}, bars.note)
+        stack = Stack(folder, whole.parts(), report=bars.note)
+        try:
+            stack.start()
+            reader = Reader(whole.settings)
+            played = asyncio.run(play(whole.settings, reader, planned, bars.progress))
+            result = read_result(reader)
+            wrong = differences(result, truth_of(pulls))
+            bars.stop()
+            if as_json:
+                say_json_result(result, played, wrong)
+            else:
+                say_result(result, played, wrong, planned, pulls)
+                say_next(whole.settings, stack.ports_file, keep, data_dir)
+            if keep:
+                _until_interrupted(stack)
+        finally:
+            stack.stop()
+    if wrong:
+        raise typer.Exit(Exit.REFUSED)
+
+
+def _until_interrupted(stack: Stack) -> None:
+    with suppress(KeyboardInterrupt):
+        stack.supervise(threading.Event())
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def _folder(wanted: Path | None) -> Iterator[Path]:
+    """The folder for data; a temporary one is removed, however this ends."""
+    if wanted is not None:
+        yield wanted
+        return
+    folder = Path(tempfile.mkdtemp(prefix="upshot-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

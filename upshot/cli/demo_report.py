@@ -1,0 +1,160 @@
+"""What the demo shows: its progress, its numbers, and where to look next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from upshot.cli.terminal import note, notes, say, say_json, say_table
+from upshot.demo.latency import POLL, RATE
+from upshot.demo.plan import Plan
+from upshot.demo.play import Play
+from upshot.demo.pulls import PullRequest
+from upshot.demo.result import Line, Result
+from upshot.settings import Settings
+
+_NO_LANGUAGE = "(none)"
+
+
+class Bars:
+    """A bar for each stage on a terminal; elsewhere a line when it's done."""
+
+    def __init__(self) -> None:
+        console = notes()
+        self._plain = not console.is_terminal
+        self._bars = Progress(
+            TextColumn("{task.description:<20}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._done: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leave the bars as they stand."""
+        self._bars.stop()
+
+    def note(self, line: str) -> None:
+        """A line above the bars."""
+        note(line, style="dim")
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """So much of a stage is done."""
+        if self._plain:
+            if done == total and stage not in self._done:
+                self._done.add(stage)
+                note(f"{stage}: {done:,} of {total:,}")
+            return
+        if stage not in self._tasks:
+            self._bars.start()
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+        self._bars.update(self._tasks[stage], completed=done)
+
+
+def say_result(
+    result: Result, played: Play, wrong: Sequence[str], plan: Plan, pulls: Sequence[PullRequest]
+) -> None:
+    """The tables, the times, and whether they match the file."""
+    say()
+    _say_lines("Merged pull requests by language", "language", result.languages, result.total)
+    say()
+    # Last, since the languages may fill a screen.
+    _say_lines("Merged pull requests by agent", "agent", result.agents, result.total)
+    say()
+    say(
+        f"{played.sent:,} events of {len(pulls):,} pull requests; the bulk scored and stored in "
+        f"{played.seconds:.1f} s; {plan.early:,} outcomes sent before their wait, {plan.twice:,} sent twice"
+    )
+    if played.latency is None:
+        say("outcome sent → score queryable: not measured, nothing was closed")
+    else:
+        p50, p99 = (round(1000 * played.latency.quantile(q)) for q in (0.5, 0.99))
+        count = len(played.latency.seconds)
+        say(
+            f"outcome sent → score queryable: p50 {p50} ms, p99 {p99} ms ({count} outcomes, {RATE:g} a second, "
+            f"polled every {POLL * 1000:g} ms and more)"
+        )
+    say(_times(pulls))
+    for line in wrong:
+        say(f"differs: {line}", style="bold red")
+    say(f"matches the file: {'no' if wrong else 'yes'}", style="bold red" if wrong else "bold green")
+
+
+def _times(pulls: Sequence[PullRequest]) -> str:
+    known = sum(pull.merged_at is not None for pull in pulls)
+    real = f"; {known:,} merge times are real" if known else ""
+    return f"times: generated, since the data has none{real} (attribute times of each run)"
+
+
+def _say_lines(title: str, group: str, lines: Sequence[Line], total: Line) -> None:
+    rows = [_row(line.group or _NO_LANGUAGE, line) for line in lines]
+    columns = (group, "scored", "merged", "merged %", "pending")
+    say_table(columns, [*rows, _row("total", total)], title=title, bold_last=True)
+
+
+def _row(name: str, line: Line) -> tuple[str, ...]:
+    rate = "" if line.rate_percent is None else f"{line.rate_percent:.1f}"
+    return name, f"{line.scored:,}", f"{line.merged:,}", rate, f"{line.pending:,}"
+
+
+def say_json_result(result: Result, played: Play, wrong: Sequence[str]) -> None:
+    """The same for a program."""
+    latency = played.latency
+    say_json(
+        {
+            "by_agent": [asdict(line) for line in result.agents],
+            "by_language": [asdict(line) for line in result.languages],
+            "total": asdict(result.total),
+            "events": played.sent,
+            "seconds": round(played.seconds, 3),
+            "latency": latency
+            and {
+                "outcomes": len(latency.seconds),
+                "p50": round(latency.quantile(0.5), 4),
+                "p99": round(latency.quantile(0.99), 4),
+            },
+            "matches": not wrong,
+            "differences": list(wrong),
+        }
+    )
+
+
+def say_next(settings: Settings, ports_file: Path, keep: bool, data_dir: Path | None) -> None:
+    """Where to look next."""
+    say()
+    if keep:
+        ports = json.loads(ports_file.read_text())
+        there = f"--data-dir {settings.data_dir}"
+        say("Everything still runs:", style="bold")
+        say(f"  Web page    http://127.0.0.1:{ports['web']}")
+        say(f"  ClickHouse  http://127.0.0.1:{ports['clickhouse']}  Kafka  {settings.kafka_url}")
+        say(f"  upshot query --question scores-by-agent {there}")
+        say(f"  upshot pending {there}")
+        removed = "" if data_dir is not None else " and removes its data"
+        say(f"Ctrl-C stops it{removed}.", style="dim")
+    else:
+        say("Next:", style="bold")
+        if data_dir is not None:
+            say(f"  upshot up --data-dir {data_dir}    the same data, to look around")
+        else:
+            say("  upshot demo --keep                 leaves it running, to look around")
+        say("  upshot up                          your own: Kafka, ClickHouse, worker, web page")
+
+
+__all__ = ["Bars", "say_json_result", "say_next", "say_result"]
