@@ -69,13 +69,12 @@ class ClickHouseServer(ProcessPart):
         return self._home / "data"
 
     def ready(self) -> bool:
-        """It answers a query, and it is this server, not another program at the same port."""
+        """It answers a query, it is this server, not another program at the same port, and it keeps its rules."""
         status, answer = self._ask("SELECT value FROM system.server_settings WHERE name = 'path'", LOCAL_USER)
-        return status == http.client.OK and answer.rstrip("\n/") == str(self._data)
-
-    def wait_ready(self, timeout: float) -> None:
-        super().wait_ready(timeout)
+        if status != http.client.OK or answer.rstrip("\n/") != str(self._data):
+            return False
         self._check_locks()
+        return True
 
     def _check_locks(self) -> None:
         """Raise PartFailed and end the engine where it lets in whom it must not: a pin that drifted."""

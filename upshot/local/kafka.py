@@ -149,7 +149,9 @@ class KafkaServer(ProcessPart):
         if (self._home / "data" / "meta.properties").exists():
             return
         arguments = ["format", "--cluster-id", self._cluster_id(), "--config", str(self._properties)]
-        done = subprocess.run([*tool, *arguments, "--ignore-formatted"], capture_output=True, text=True)
+        command = [*tool, *arguments, "--ignore-formatted"]
+        # In a session of its own: Ctrl-C is the supervisor's business.
+        done = subprocess.run(command, capture_output=True, text=True, start_new_session=True)
         if done.returncode:
             raise PartFailed(f"kafka's data folder could not be made:\n{done.stdout}{done.stderr}")
 

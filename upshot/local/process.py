@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -47,11 +48,14 @@ class ProcessPart:
         data_dir: Path,
         env: Mapping[str, str] | None = None,
         ready: Callable[[], bool] = lambda: True,
+        *,
+        port: int | None = None,
     ) -> None:
         self._name = name
         self._data_dir = data_dir.resolve()
         self._launch = Launch(argv, env or {})
         self._ready = ready
+        self._listens_at = port
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
@@ -66,6 +70,10 @@ class ProcessPart:
     @property
     def log(self) -> Path:
         return self._data_dir / "logs" / f"{self._name}.log"
+
+    @property
+    def port(self) -> int | None:
+        return self._listens_at
 
     @property
     def pid(self) -> int:
@@ -84,6 +92,7 @@ class ProcessPart:
     def start(self) -> None:
         held = lock(self._data_dir / "run" / f"{self._name}.lock", self._name)
         try:
+            self.kill()  # the pipes of one that died are still open
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self._spawn(self.prepare(), held)
         finally:
@@ -112,14 +121,16 @@ class ProcessPart:
     def alive(self) -> bool:
         return self._guard is not None and self._guard.poll() is None
 
-    def wait_ready(self, timeout: float) -> None:
+    def wait_ready(self, timeout: float, stop: threading.Event | None = None) -> None:
+        stop = stop or threading.Event()
         deadline = time.monotonic() + timeout
         while not (self.alive() and self.ready()):
             if not self.alive():
                 raise PartFailed(f"{self._name} {self.last_end()} before it was ready. {self.log_tail()}")
             if time.monotonic() > deadline:
                 raise PartFailed(f"{self._name} is not ready after {timeout:g} s. {self.log_tail()}")
-            time.sleep(LOOK)
+            if stop.wait(LOOK):
+                return
 
     def stop(self, timeout: float = 20.0) -> None:
         if self._guard is None:
