@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from clickhouse_connect import get_client
 from clickhouse_connect.driver.client import Client
 
 from upshot.settings import Settings
+
+# It writes a stack trace for each failed try; what failed is told by whoever tries.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 #: An insert or a query that takes longer counts as failed, and is tried again.
 TIMEOUT = 60
@@ -30,11 +35,19 @@ def connect(settings: Settings, *, database: bool = True) -> Client:
 
 
 def first_line(error: Exception) -> str:
-    """What ClickHouse said, without the driver's wrapping, versions and traces."""
+    """What ClickHouse said, or why it couldn't be reached, without wrapping, versions and traces."""
+    _, found, own = str(error).partition("DB::Exception: ")
+    line = (own if found else _root(error)).strip().split("\n")[0]
+    return line.split(" (for url")[0].split(" (version ")[0][:500]
+
+
+def _root(error: BaseException) -> str:
+    """The innermost cause: `Connection refused` rather than the pool that met it."""
     text = str(error)
-    _, found, own = text.partition("DB::Exception: ")
-    line = (own if found else text).strip().split("\n")[0]
-    return line.split(". (for url")[0].split(" (version ")[0][:500]
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+        text = getattr(error, "strerror", None) or str(error) or text
+    return text
 
 
 __all__ = ["TIMEOUT", "connect", "first_line"]

@@ -104,9 +104,10 @@ class StoreHandler:
         if table not in self._gathered:
             return
         values, records = self._gathered[table]
-        for rejection in await self._sink.write(table, values):
+        rejections = await self._sink.write(table, values)
+        for rejection in rejections:
             self._reject(table, records[rejection.number], rejection.detail)
-        self.counts["rows"] += len(values)
+        self.counts["rows"] += len(values) - len(rejections)
         del self._gathered[table]
 
     def _reject(self, table: str, record: Record, detail: str) -> None:

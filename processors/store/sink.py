@@ -29,7 +29,7 @@ REMINDER = 60.0
 #: ClickHouse's codes for a block whose content it can't take: INCORRECT_DATA and its kin. All others, from
 #: a missing table to too many parts, pass once somebody or time has mended them.
 _CONTENT_CODES = frozenset({6, 27, 33, 38, 41, 53, 69, 70, 72, 117, 130, 131, 321, 349, 441})
-_CONTENT_ERRORS = (DataError, ValueError, TypeError, OverflowError, struct.error)
+_CONTENT_ERRORS = (DataError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
 
 #: Rows are idempotent, which is what a retry relies on. Deduplication of blocks would only get in the way:
 #: after a crash between a table and its materialized view the retried block would be skipped by both.
@@ -149,11 +149,15 @@ class ClickHouseSink:
 
 
 class MemorySink:
-    """Keeps rows in `tables`: what `Sink` promises, for tests and dry runs. Rejects what `refuses` says."""
+    """Keeps each row once: what `Sink` promises, for tests and dry runs. Rejects what `refuses` gives a reason for."""
 
     def __init__(self, refuses: Callable[[str, Values], str] = lambda table, values: "") -> None:
-        self.tables: dict[str, set[bytes]] = defaultdict(set)
+        self._tables: dict[str, dict[str, Values]] = defaultdict(dict)
         self._refuses = refuses
+
+    def rows(self, table: str) -> list[Values]:
+        """What was written so far, in the order in which it first came."""
+        return list(self._tables[table].values())
 
     async def write(self, table: str, rows: Sequence[Values]) -> list[Rejection]:
         """See Sink."""
@@ -162,7 +166,7 @@ class MemorySink:
             if detail := self._refuses(table, values):
                 rejected.append(Rejection(number, detail))
             else:
-                self.tables[table].add(repr(values).encode())
+                self._tables[table][repr(values)] = values
         return rejected
 
     async def close(self) -> None:

@@ -1,0 +1,123 @@
+"""A database of its own for each test, records as Kafka gives them, and the store in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from upshot.local.clickhouse import ClickHouseServer
+from upshot.processors.store.columns import COLUMNS
+from upshot.processors.store.connection import connect
+from upshot.processors.store.handler import StoreHandler
+from upshot.processors.store.migrate import migrate
+from upshot.processors.store.sink import ClickHouseSink
+from upshot.settings import Settings
+from upshot.streams.batch import TP, Effects
+
+VIEWS = (
+    "runs",
+    "steps",
+    "outcomes",
+    "exposures",
+    "waits",
+    "scores",
+    "alerts",
+    "dead_letters",
+    "current_scores",
+    "pending",
+    "unmatched_outcomes",
+)
+NOON = 1_767_268_800_000
+"""2026-01-01T12:00:00Z in milliseconds: the timestamp of records that don't say another."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A record as the consumer gives it."""
+
+    topic: str
+    value: bytes | None
+    offset: int = 0
+    partition: int = 0
+    timestamp: int = NOON
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = field(default=())
+
+
+def record(topic: str, event: dict[str, Any] | bytes | None, **changed: Any) -> Written:
+    """An event (or raw bytes) on `topic`, named without its prefix."""
+    value = json.dumps(event, ensure_ascii=False).encode() if isinstance(event, dict) else event
+    return replace(Written(f"upshot.{topic}", value), **changed)
+
+
+class Store:
+    """The store's handler over one database."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.client: Client = connect(settings)
+        self.sink = ClickHouseSink(settings)
+        self.handler = StoreHandler(settings, self.sink)
+
+    async def take(self, *records: Written) -> Effects:
+        """Process and insert these at once."""
+        batches: dict[TP, list[Written]] = {}
+        for written in records:
+            batches.setdefault(TP(written.topic, written.partition), []).append(written)
+        effects = await self.handler.process(batches)
+        await self.handler.flush()
+        return effects
+
+    def ask(self, sql: str) -> list[dict[str, Any]]:
+        """Rows as dicts."""
+        return list(self.client.query(sql).named_results())
+
+    def values(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows as tuples."""
+        return [tuple(row) for row in self.client.query(sql).result_rows]
+
+    def everything(self, views: Iterable[str] = VIEWS) -> dict[str, list[str]]:
+        """All that anybody can see, without an order."""
+        return {view: sorted(map(repr, self.values(f"SELECT * FROM {view}"))) for view in views}
+
+    def keep_parts(self) -> None:
+        """Stop merges: readers must see the truth before them too."""
+        for table in (*COLUMNS, "raw_latest_scores"):
+            self.client.command(f"SYSTEM STOP MERGES {table}")
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        for table in (*COLUMNS, "raw_latest_scores"):
+            self.client.command(f"TRUNCATE TABLE {table}")
+
+
+def settings_for(server: ClickHouseServer, database: str, **changed: Any) -> Settings:
+    """The settings of a database on a server."""
+    url = urlsplit(server.url)._replace(path=f"/{database}").geturl()
+    return Settings.model_validate({"clickhouse_url": url, **changed})
+
+
+@pytest.fixture
+def empty(clickhouse: ClickHouseServer) -> Iterator[Settings]:
+    """The settings of a database that doesn't exist yet; dropped at the end."""
+    settings = settings_for(clickhouse, f"test_{uuid4().hex}")
+    yield settings
+    client = connect(settings, database=False)
+    client.command(f"DROP DATABASE IF EXISTS {settings.clickhouse.database} SYNC")
+    client.close()
+
+
+@pytest.fixture
+def store(empty: Settings) -> Iterator[Store]:
+    """A migrated, empty database and the store before it."""
+    migrate(empty)
+    made = Store(empty)
+    yield made
+    made.client.close()

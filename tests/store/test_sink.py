@@ -1,0 +1,300 @@
+"""One suite for both sinks, and what only ClickHouse can do: go away and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.store.conftest import Store, record, settings_for
+from upshot.local.clickhouse import ClickHouseServer
+from upshot.processors.store.columns import COLUMNS
+from upshot.processors.store.connection import connect
+from upshot.processors.store.handler import StoreHandler
+from upshot.processors.store.migrate import migrate
+from upshot.processors.store.rows import Row, row_of
+from upshot.processors.store.sink import ClickHouseSink, MemorySink, Sink
+from upshot.processors.store.values import Values
+from upshot.settings import Settings
+from upshot.streams.batch import TP
+
+PATIENCE = 60.0
+ALERT = COLUMNS["raw_alerts"]
+BEYOND = 2**70
+"""No microsecond that ClickHouse can hold."""
+
+
+def alert(number: int, raised_at: int = 1_767_225_600_000_000) -> Values:
+    return (f"a{number}", "low", "r", "s", 1, 0.5, "number", "", raised_at, 1_767_225_600_000_000, number)
+
+
+def score(number: int) -> Any:
+    return record("scores", {"run_id": f"r{number}", "name": "n", "value": number}, offset=number)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        await asyncio.sleep(0.01)
+
+
+class SinkContract:
+    """What every sink promises."""
+
+    sink: Sink
+
+    def ids(self) -> list[str]:
+        """The alerts that are kept, without an order."""
+        raise NotImplementedError
+
+    async def test_rows_are_there_once_written(self) -> None:
+        assert await self.sink.write("raw_alerts", [alert(1), alert(2)]) == []
+        assert self.ids() == ["a1", "a2"]
+
+    async def test_nothing_is_nothing(self) -> None:
+        assert await self.sink.write("raw_alerts", []) == []
+        assert self.ids() == []
+
+    async def test_rows_written_again_are_there_once(self) -> None:
+        for _ in range(3):
+            await self.sink.write("raw_alerts", [alert(1), alert(2)])
+        assert self.ids() == ["a1", "a2"]
+
+    @pytest.mark.parametrize("bad", [{0}, {6}, {2, 3}, {0, 1, 2, 3, 4, 5, 6}])
+    async def test_what_cannot_be_stored_does_not_hold_up_the_rest(self, bad: set[int]) -> None:
+        rows = [alert(number, BEYOND) if number in bad else alert(number) for number in range(7)]
+        rejected = await self.sink.write("raw_alerts", rows)
+        assert {rejection.number for rejection in rejected} == bad
+        assert all(rejection.detail for rejection in rejected)
+        assert self.ids() == [f"a{number}" for number in range(7) if number not in bad]
+
+    async def test_closed_twice(self) -> None:
+        await self.sink.write("raw_alerts", [alert(1)])
+        await self.sink.close()
+        await self.sink.close()
+
+
+class TestMemorySink(SinkContract):
+    @pytest.fixture(autouse=True)
+    def _made(self) -> None:
+        self.sink = self.memory = MemorySink(lambda table, values: "too late" if BEYOND in values else "")
+
+    def ids(self) -> list[str]:
+        return sorted(row[0] for row in self.memory.rows("raw_alerts"))
+
+
+@pytest.mark.stack
+class TestClickHouseSink(SinkContract):
+    @pytest.fixture(autouse=True)
+    def _made(self, store: Store) -> None:
+        self.sink, self.store = store.sink, store
+
+    def ids(self) -> list[str]:
+        return [
+            identity for (identity,) in self.store.values("SELECT alert_id FROM alerts ORDER BY alert_id")
+        ]
+
+    @pytest.mark.parametrize("column", ["alert_id", "revision", "value", "row_version"])
+    async def test_whatever_is_wrong_with_a_row(self, column: str) -> None:
+        broken = tuple(
+            object() if name == column else value for name, value in zip(ALERT, alert(2), strict=True)
+        )
+        [rejection] = await self.sink.write("raw_alerts", [alert(1), broken, alert(3)])
+        assert rejection.number == 1
+        assert self.ids() == ["a1", "a3"]
+
+
+@pytest.mark.stack
+async def test_a_row_that_clickhouse_rejects_becomes_a_dead_letter(store: Store) -> None:
+    """Validation keeps such rows out; were it to let one through, its record is kept all the same."""
+    records = [score(1), score(2), score(3)]
+
+    class Rejecting(ClickHouseSink):
+        async def write(self, table: str, rows: Any) -> Any:
+            rows = [(*row[:-1], 2**300) if table == "raw_scores" and "r2" in row else row for row in rows]
+            return await super().write(table, rows)
+
+    handler = StoreHandler(store.settings, Rejecting(store.settings))
+    await handler.process({TP("upshot.scores", 0): records})
+    await handler.flush()
+    assert store.values("SELECT run_id FROM scores ORDER BY run_id") == [("r1",), ("r3",)]
+    [letter] = store.ask("SELECT reason, topic, offset, payload FROM dead_letters")
+    assert letter == {
+        "reason": "invalid_value",
+        "topic": "upshot.scores",
+        "offset": 2,
+        "payload": records[1].value.decode(),
+    }
+    assert (handler.counts["rejected"], handler.counts["rows"]) == (1, 3)
+
+
+class Counting(MemorySink):
+    """Notes each insert."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inserts: list[tuple[str, int]] = []
+
+    async def write(self, table: str, rows: Any) -> Any:
+        self.inserts.append((table, len(rows)))
+        return await super().write(table, rows)
+
+
+async def test_rows_are_gathered_by_time_and_by_number() -> None:
+    now = [0.0]
+    sink = Counting()
+    settings = Settings(store_rows=5, store_interval=1.0)
+    handler = StoreHandler(settings, sink, lambda: now[0])
+    tp = TP("upshot.scores", 0)
+    await handler.process({tp: [score(1), score(2)]})
+    now[0] = 0.9
+    await handler.tick()
+    assert sink.inserts == []
+    now[0] = 1.0
+    await handler.tick()
+    assert sink.inserts == [("raw_scores", 2)]
+    await handler.tick()
+    await handler.process({tp: [score(n) for n in range(5)]})
+    assert sink.inserts[1:] == [("raw_scores", 5)]
+    await handler.process({tp: [score(9)], TP("upshot.runs", 0): [record("runs", {"run_id": "r"})]})
+    await handler.flush()
+    assert sink.inserts[2:] == [("raw_runs", 1), ("raw_scores", 1)]
+
+
+async def test_long_texts_are_inserted_before_they_fill_the_memory() -> None:
+    sink = Counting()
+    handler = StoreHandler(Settings(store_interval=60), sink)
+    for number in range(40):
+        run = record("runs", {"run_id": f"r{number}", "output": "x" * 900_000})
+        await handler.process({TP("upshot.runs", 0): [run]})
+    assert [count for _, count in sink.inserts] == [38]
+
+
+async def test_what_was_gathered_is_forgotten_with_its_partitions() -> None:
+    sink = Counting()
+    handler = StoreHandler(Settings(store_interval=60), sink)
+    await handler.process({TP("upshot.scores", 0): [score(1)]})
+    await handler.revoked(frozenset({TP("upshot.scores", 0)}))
+    await handler.flush()
+    assert sink.inserts == []
+
+
+async def test_what_was_cut_off_while_it_was_inserted_is_inserted_whole_again() -> None:
+    class Stuck(MemorySink):
+        stuck = True
+
+        async def write(self, table: str, rows: Any) -> Any:
+            if table == "raw_scores" and self.stuck:
+                await asyncio.Event().wait()
+            return await super().write(table, rows)
+
+    sink = Stuck()
+    handler = StoreHandler(Settings(store_interval=60), sink)
+    await handler.process(
+        {TP("upshot.runs", 0): [record("runs", {"run_id": "r"})], TP("upshot.scores", 0): [score(1)]}
+    )
+    flush = asyncio.create_task(handler.flush())
+    await until(lambda: bool(sink.rows("raw_runs")))
+    flush.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flush
+    sink.stuck = False
+    await handler.flush()
+    assert len(sink.rows("raw_scores")) == 1
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[ClickHouseServer]:
+    """A ClickHouse that a test may kill."""
+    server = ClickHouseServer(tmp_path)
+    server.start()
+    server.wait_ready(PATIENCE)
+    yield server
+    server.stop()
+
+
+@pytest.mark.stack
+async def test_clickhouse_killed_under_writes_loses_nothing(
+    own_server: ClickHouseServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(own_server, "upshot")
+    migrate(settings)
+    sink = ClickHouseSink(settings)
+    handler = StoreHandler(settings, sink)
+    caplog.set_level(logging.INFO, "upshot")
+    total = 0
+    for _ in range(4):
+        for turn in range(6):
+            records = [score(total + n) for n in range(500)]
+            total += len(records)
+            await handler.process({TP("upshot.scores", 0): records})
+            flush = asyncio.create_task(handler.flush())
+            if turn == 3:
+                await asyncio.to_thread(own_server.kill)
+                await until(lambda: "takes no rows" in caplog.text or flush.done())  # noqa: B023
+                own_server.start()
+                await asyncio.to_thread(own_server.wait_ready, PATIENCE)
+            await asyncio.wait_for(flush, PATIENCE)
+    client = connect(settings)
+    assert client.query("SELECT count(), uniqExact(run_id) FROM scores").result_rows == [(total, total)]
+    assert client.query("SELECT count(), uniqExact(run_id) FROM current_scores").result_rows == [
+        (total, total)
+    ]
+    client.close()
+
+
+@pytest.mark.stack
+async def test_the_log_says_once_that_clickhouse_is_away_and_once_that_it_is_back(
+    own_server: ClickHouseServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(own_server, "upshot")
+    migrate(settings)
+    now = [0.0]
+    sink = ClickHouseSink(settings, lambda: now[0])
+    caplog.set_level(logging.INFO)
+    own_server.kill()
+    write = asyncio.create_task(sink.write("raw_alerts", [alert(1)]))
+    await until(lambda: "takes no rows" in caplog.text)
+    now[0] = 61.0
+    await until(lambda: "since 61 s" in caplog.text)
+    own_server.start()
+    await asyncio.to_thread(own_server.wait_ready, PATIENCE)
+    assert await asyncio.wait_for(write, PATIENCE) == []
+    said = [message for name, _, message in caplog.record_tuples if name.startswith("upshot.processors")]
+    assert len(said) == 3
+    assert "Connection refused" in said[0]
+    assert said[-1] == "ClickHouse takes rows again, after 61.0 s"
+    assert not [name for name, *_ in caplog.record_tuples if name.startswith("clickhouse_connect")]
+    await sink.close()
+
+
+@pytest.mark.stack
+async def test_a_missing_table_is_waited_for(empty: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """The worker may be up before the migrations are."""
+    sink = ClickHouseSink(empty)
+    write = asyncio.create_task(sink.write("raw_alerts", [alert(1)]))
+    await until(lambda: "takes no rows" in caplog.text)
+    await asyncio.to_thread(migrate, empty)
+    assert await asyncio.wait_for(write, PATIENCE) == []
+    await sink.close()
+
+
+async def test_an_insert_that_waits_can_be_cancelled() -> None:
+    sink = ClickHouseSink(Settings.model_validate({"clickhouse_url": "http://127.0.0.1:1/upshot"}))
+    write = asyncio.create_task(sink.write("raw_alerts", [alert(1)]))
+    await asyncio.sleep(0)
+    write.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await write
+
+
+def test_the_columns_are_those_of_the_rows() -> None:
+    row = row_of("alerts", record("alerts", b"{}"))
+    assert not isinstance(row, Row)
+    assert len(alert(1)) == len(ALERT)
