@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from upshot.errors import PartFailed
+from upshot.local.guard import LOG_BYTES
 from upshot.local.process import ProcessPart
 
 START = 30.0
@@ -160,3 +161,37 @@ def test_it_ends_when_its_guard_dies(
         os.kill(guard, signal.SIGKILL)
         until(lambda: gone(pid))
         until(lambda: not part.alive())
+
+
+def test_a_new_supervisor_waits_for_what_the_killed_one_left(
+    tmp_path: Path, until: Callable[..., None], gone: Callable[[int], bool]
+) -> None:
+    orphan = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), sys.exit()))\n"
+        "print('ready', flush=True)\ntime.sleep(1000)"
+    )
+    supervisor = (
+        "import sys, time\nfrom pathlib import Path\nfrom upshot.local.process import ProcessPart\n"
+        "part = ProcessPart('slow', [sys.executable, '-c', sys.argv[2]], Path(sys.argv[1]),"
+        " ready=lambda: part.log.exists() and part.log.read_text())\n"
+        "part.start()\npart.wait_ready(60)\nprint(part.pid, flush=True)\ntime.sleep(1000)"
+    )
+    command = [sys.executable, "-c", supervisor, str(tmp_path), orphan]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        process.kill()
+    assert not gone(pid)
+    with running(ProcessPart("slow", ["sleep", "1000"], tmp_path)):
+        assert gone(pid)
+
+
+def test_logs_are_capped_and_keep_the_end(tmp_path: Path, until: Callable[..., None]) -> None:
+    part = ProcessPart("talker", python("print('\\n'.join(map(str, range(1_500_000))))"), tmp_path)
+    part.start()
+    until(lambda: not part.alive())
+    part.stop()
+    assert part.log.read_text().endswith("\n1499999\n")
+    for log in (part.log, part.log.with_name("talker.log.1")):
+        assert 0 < log.stat().st_size <= LOG_BYTES + 65_536
