@@ -199,7 +199,7 @@ async def test_a_database_without_tables_is_no_crash(
         topic_prefix=f"web{uuid4().hex}.",
     )
     async with site(bare) as reader:
-        assert "There are no figures: ClickHouse refuses a query" in await reader.page()
+        assert "There are no figures: ClickHouse refused the query" in await reader.page()
 
 
 async def test_style_and_script_are_its_own(settings: Settings) -> None:

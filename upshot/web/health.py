@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from upshot.errors import KafkaUnavailable, UpshotError
+from upshot.insights.reader import Reader
 from upshot.settings import Settings
 from upshot.streams.groups import Group, group_states
 from upshot.streams.topics import TOPICS
-from upshot.web.tables import Tables
 
 ROLES = ("correlate", "store")
 #: Seconds until a part that says nothing counts as away.
@@ -43,19 +43,19 @@ class Health:
         return next(part for part in self.parts if part.name == name)
 
 
-async def look(settings: Settings, tables: Tables) -> Health:
+async def look(settings: Settings, reader: Reader) -> Health:
     """Ask all parts at once."""
-    kafka_and_workers, clickhouse = await asyncio.gather(_kafka(settings), _clickhouse(tables))
+    kafka_and_workers, clickhouse = await asyncio.gather(_kafka(settings), _clickhouse(reader))
     kafka, *workers = kafka_and_workers
     return Health([kafka, clickhouse, *workers])
 
 
-async def _clickhouse(tables: Tables) -> Part:
+async def _clickhouse(reader: Reader) -> Part:
     try:
-        [row] = await tables.rows("SELECT version() AS version")
+        [[version]] = (await asyncio.to_thread(reader.query, "SELECT version()")).rows
     except UpshotError as error:
         return Part("clickhouse", False, str(error))
-    return Part("clickhouse", True, f"version {row['version']}")
+    return Part("clickhouse", True, f"version {version}")
 
 
 async def _kafka(settings: Settings) -> list[Part]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -29,7 +30,7 @@ def page(status: Status, settings: Settings) -> str:
         status=status,
         prefix=settings.topic_prefix,
         here=_here(settings.data_dir),
-        ago=lambda micros: _ago(status.at, micros),
+        ago=lambda instant: _ago(status.at, instant),
         share=_share,
         value=_value,
     )
@@ -40,27 +41,30 @@ def _here(data_dir: Path) -> str:
     return "" if data_dir == _DEFAULT_DATA_DIR else f" --data-dir {quote(str(data_dir))}"
 
 
-def _ago(now: datetime, micros: int) -> str:
-    """How long ago, in one unit."""
-    seconds = max(0.0, now.timestamp() - micros / 1_000_000)
+def _ago(now: datetime, instant: str) -> str:
+    """How long ago, in one unit; `instant` is UTC as ClickHouse writes it."""
+    seconds = max(0.0, (now - datetime.fromisoformat(instant).replace(tzinfo=UTC)).total_seconds())
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit} ago"
     return f"{seconds:.0f} s ago"
 
 
-def _value(row: dict[str, Any]) -> str:
+def _value(row: Mapping[str, Any]) -> str:
     """A score's value as people say it."""
     if row["kind"] == "boolean":
         return "true" if row["value"] else "false"
     return f"{row['value']:g}"
 
 
-def _share(row: dict[str, Any]) -> str:
-    """The mean of a group's scores: for booleans the share of true in percent."""
-    if row["mean"] is None:
-        return ""
-    return f"{100 * row['mean']:.1f}%" if row["kind"] == "boolean" else f"{row['mean']:.4g}"
+def _share(row: Mapping[str, Any]) -> str:
+    """The share of true in percent, the mean of numbers, both where a name has both, or nothing."""
+    shares = []
+    if row["rate_percent"] is not None:
+        shares.append(f"{row['rate_percent']:.1f}%")
+    if row["mean"] is not None:
+        shares.append(f"{row['mean']:.4g}")
+    return ", ".join(shares)
 
 
 __all__ = ["page"]

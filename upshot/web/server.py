@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from upshot.errors import PartFailed
 from upshot.settings import Settings
 from upshot.web.render import page
 from upshot.web.status import Watch
-from upshot.web.tables import Tables
 
 _STATIC = Path(__file__).with_name("static")
 _WATCH = web.AppKey("watch", Watch)
@@ -31,10 +29,10 @@ _HEADERS = {
 
 
 def make_app(settings: Settings) -> web.Application:
-    """The application; its readers live as long as it runs."""
+    """The application."""
     app = web.Application()
     app[_SETTINGS] = settings
-    app.cleanup_ctx.append(_watch)
+    app[_WATCH] = Watch(settings)
     app.on_response_prepare.append(_add_headers)
     app.router.add_get("/", _page)
     app.router.add_get("/healthz", _healthz)
@@ -56,12 +54,6 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event) -
         await stop.wait()
     finally:
         await runner.cleanup()
-
-
-async def _watch(app: web.Application) -> AsyncIterator[None]:
-    async with Tables(app[_SETTINGS]) as tables:
-        app[_WATCH] = Watch(app[_SETTINGS], tables)
-        yield
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

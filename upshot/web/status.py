@@ -7,55 +7,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Any
 
 from upshot.errors import UpshotError
+from upshot.insights.questions import QUESTIONS
+from upshot.insights.reader import Reader
 from upshot.settings import Settings
 from upshot.web.health import Health, look
-from upshot.web.tables import Row, Tables
 
 #: Seconds that an answer is good for, so that many readers cost no more than one.
 _FRESH = 1.0
+#: Seconds that a query may take: the page would rather say that it's slow than wait.
+_LONGEST = 10.0
 
-_QUERIES: Mapping[str, str] = {
-    "counts": """
-        SELECT
-            (SELECT count() FROM runs) AS runs,
-            (SELECT count() FROM pending) AS waits_open,
-            (SELECT count() FROM outcomes) AS outcomes,
-            (SELECT count() FROM current_scores) AS scores,
-            (SELECT count() FROM dead_letters) AS dead_letters,
-            (SELECT count() FROM pending WHERE overdue) AS overdue
-    """,
-    "agents": """
-        SELECT
-            name, agent, sum(is_score) AS scored, sum(is_wait) AS pending,
-            if(scored = 0, NULL, sum(value) / scored) AS mean, max(kind) AS kind
-        FROM
-        (
-            SELECT name, agent, value, toString(kind) AS kind, 1 AS is_score, 0 AS is_wait FROM current_scores
-            UNION ALL
-            SELECT name, agent, 0, '', 0, 1 FROM pending
-        )
-        GROUP BY name, agent
-        ORDER BY name, scored DESC, agent
-        LIMIT 100
-    """,
-    "latest": """
-        SELECT toUnixTimestamp64Micro(decided_at) AS decided, run_id, agent, name, value, kind, reason, subject, late
-        FROM current_scores
-        ORDER BY decided_at DESC, score_id
-        LIMIT 12
-    """,
-    "dead": """
-        SELECT
-            reason, count() AS letters, toUnixTimestamp64Micro(max(recorded_at)) AS last,
-            argMax(detail, recorded_at) AS example, argMax(topic, recorded_at) AS topic
-        FROM dead_letters
-        GROUP BY reason
-        ORDER BY letters DESC, reason
-        LIMIT 20
-    """,
-}
+_COUNTS = """
+SELECT
+    (SELECT count() FROM runs) AS runs,
+    (SELECT count() FROM pending) AS waits_open,
+    (SELECT count() FROM outcomes) AS outcomes,
+    (SELECT count() FROM current_scores) AS scores,
+    (SELECT count() FROM dead_letters) AS dead_letters,
+    (SELECT count() FROM pending WHERE overdue) AS overdue
+"""
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,7 +39,7 @@ class Status:
 
     at: datetime
     health: Health
-    counts: Row = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
     agents: Sequence[Row] = ()
     latest: Sequence[Row] = ()
     dead: Sequence[Row] = ()
@@ -79,9 +54,9 @@ class Status:
 class Watch:
     """Asks the parts, and remembers the answer for a second."""
 
-    def __init__(self, settings: Settings, tables: Tables) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._tables = tables
+        self._reader = Reader(settings, timeout=_LONGEST)
         self._turn = asyncio.Lock()
         self._status: Status | None = None
         self._health: Health | None = None
@@ -91,7 +66,7 @@ class Watch:
         """Whether each part answers."""
         async with self._turn:
             if self._health is None or monotonic() - self._health_at >= _FRESH:
-                self._health = await look(self._settings, self._tables)
+                self._health = await look(self._settings, self._reader)
                 self._health_at = monotonic()
             return self._health
 
@@ -100,20 +75,26 @@ class Watch:
         health = await self.health()
         async with self._turn:
             if self._status is None or monotonic() - self._status_at >= _FRESH:
-                self._status = await self._ask(health)
+                self._status = await asyncio.to_thread(self._ask, health)
                 self._status_at = monotonic()
             return self._status
 
-    async def _ask(self, health: Health) -> Status:
+    def _ask(self, health: Health) -> Status:
         now = datetime.now(UTC)
         if not health.of("clickhouse").ok:
             return Status(now, health, trouble=health.of("clickhouse").detail)
         try:
-            answers = await asyncio.gather(*(self._tables.rows(sql) for sql in _QUERIES.values()))
+            [counts] = self._reader.query(_COUNTS).objects()
+            return Status(
+                now,
+                health,
+                {name: int(count) for name, count in counts.items()},
+                self._reader.ask(QUESTIONS["scores-by-agent"]).objects(),
+                self._reader.ask(QUESTIONS["latest-scores"], {"limit": 12}).objects(),
+                self._reader.ask(QUESTIONS["dead-letters-by-reason"]).objects(),
+            )
         except UpshotError as error:
             return Status(now, health, trouble=str(error))
-        found = dict(zip(_QUERIES, answers, strict=True))
-        return Status(now, health, found["counts"][0], found["agents"], found["latest"], found["dead"])
 
 
 __all__ = ["Status", "Watch"]
