@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.upshot_process import WholeStack, start, whole_stack
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 
@@ -35,3 +36,14 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]:
+    """The whole system by `upshot up`: Kafka, ClickHouse, worker and web page. Tests use subjects of their own."""
+    running = start(tmp_path_factory.mktemp("stack"), "up")
+    try:
+        yield whole_stack(running)
+    finally:
+        code = running.interrupt()
+    assert code == 0, running.said.read_text()

@@ -34,10 +34,6 @@ def emit(
         typer.Argument(
             help="JSON lines, a JSON array or one object; - or nothing reads stdin.",
             metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            allow_dash=True,
         ),
     ] = None,
     kind: Annotated[
@@ -113,7 +109,10 @@ def _topic(name: str) -> Topic:
 
 def _read(file: Path | None) -> bytes:
     if file is not None and str(file) != "-":
-        return file.read_bytes()
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"{file} can't be read: {error.strerror}; nothing was sent") from None
     if sys.stdin.isatty():
         note("reading events from the terminal, one JSON object per line; Ctrl-D ends", style="dim")
     return sys.stdin.buffer.read()
