@@ -40,6 +40,7 @@ check: $(DEV) ## Format, lint, types, docs
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m upshot.reference --check docs/reference
+	@$(BIN)/python -m upshot.cli.reference --check docs/commands.md
 
 format: $(DEV) ## Format and sort imports
 	@$(BIN)/ruff format .
@@ -47,6 +48,7 @@ format: $(DEV) ## Format and sort imports
 
 docs: $(DEV) ## Write the generated reference pages
 	@$(BIN)/python -m upshot.reference docs/reference
+	@$(BIN)/python -m upshot.cli.reference docs/commands.md
 
 lock: ## Resolve the lock files anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --group build pyproject.toml --output-file requirements.lock

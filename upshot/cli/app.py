@@ -75,7 +75,12 @@ def upshot(
     logging.getLogger().addHandler(logging.NullHandler())
 
 
+#: Of each command, as its help and the documentation show them.
+EXAMPLES: dict[str, tuple[str, ...]] = {}
+
+
 def _add(command: Callable[..., None], examples: tuple[str, ...]) -> None:
+    EXAMPLES[command.__name__] = examples
     # Rich joins single line breaks; an example stands on a line of its own behind an empty one.
     epilog = "\n\n".join(["[dim]Examples[/dim]", *(f"  {example}" for example in examples)])
     app.command(epilog=epilog)(command)
@@ -89,4 +94,4 @@ _add(emit, EMIT_EXAMPLES)
 _add(query, QUERY_EXAMPLES)
 _add(pending, PENDING_EXAMPLES)
 
-__all__ = ["app"]
+__all__ = ["EXAMPLES", "app"]
