@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from upshot.errors import PartFailed
+from upshot.local import clickhouse_config, clickhouse_engine
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.settings import LOCAL_PASSWORD, LOCAL_USER, LOCAL_VIEWER
 
@@ -108,6 +112,74 @@ def test_nobody_else_gets_in(clickhouse: ClickHouseServer, user: str, password: 
         client.query("SELECT 1")
 
 
+def test_many_may_come_at_once(viewer: Client, clickhouse: ClickHouseServer) -> None:
+    everybody_is_there = threading.Barrier(20, timeout=START)
+
+    def ask(number: int) -> int:
+        user, password = ((LOCAL_USER, LOCAL_PASSWORD), (LOCAL_VIEWER, ""))[number % 2]
+        with connect(clickhouse, user, password) as client:
+            everybody_is_there.wait()
+            return sum(client.query("SELECT sum(n) FROM seen").first_row[0] for _ in range(5))
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(ask, range(20))) == [15] * 20
+
+
+@pytest.mark.parametrize(
+    ("lock", "who"),
+    [("<max_sessions_for_user>1<", "default"), ('create_function("file"', "viewer")],
+)
+def test_an_engine_that_lets_in_whom_it_must_not_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str, who: str
+) -> None:
+    """As a version would that knows a lock no more."""
+    users, engine = clickhouse_config.USERS, Path(clickhouse_engine.__file__).read_text()
+    assert lock in users + engine
+    changed = tmp_path / "engine.py"
+    changed.write_text(engine.replace(lock, 'create_function("unused"'))
+    monkeypatch.setattr(clickhouse_config, "USERS", users.replace(lock, "<max_sessions_for_user>9<"))
+    monkeypatch.setattr(clickhouse_engine, "__file__", str(changed))
+    server = ClickHouseServer(tmp_path)
+    server.start()
+    try:
+        with pytest.raises(PartFailed, match=f"clickhouse let {who} run"):
+            server.wait_ready(START)
+        assert not server.alive()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("broken", ["engine.no_such_entry(", "engine.query(1, "])
+def test_an_engine_whose_entry_changed_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    changed = tmp_path / "engine.py"
+    engine = Path(clickhouse_engine.__file__).read_text()
+    changed.write_text(engine.replace("engine.query(", broken))
+    monkeypatch.setattr(clickhouse_engine, "__file__", str(changed))
+    server = ClickHouseServer(tmp_path)
+    server.start()
+    try:
+        with pytest.raises(PartFailed, match=r"before it was ready(?s:.*)the engine could not serve"):
+            server.wait_ready(START)
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("found", [None, "26.8.1"])
+def test_another_engine_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str | None
+) -> None:
+    def version(name: str) -> str:
+        if found is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    with pytest.raises(PartFailed, match=r"install upshot\[local\], which pins chdb-core=="):
+        ClickHouseServer(tmp_path).start()
+
+
 def test_it_is_the_engine_we_mean(clickhouse: ClickHouseServer) -> None:
     with connect(clickhouse) as app:
         settings = dict(
@@ -116,6 +188,8 @@ def test_it_is_the_engine_we_mean(clickhouse: ClickHouseServer) -> None:
         assert settings == {"async_insert": "0"}
         assert app.query("SELECT getSetting('network_compression_method')").first_row == ("LZ4",)
         assert app.server_version.startswith("26.9.")
+        logs = "SELECT name FROM system.tables WHERE database = 'system' AND engine LIKE '%MergeTree'"
+        assert app.query(logs).result_rows == []
         assert app.raw_query("SELECT 1, 'a'") == b"1\ta\n"
         limit = "SELECT value FROM system.merge_tree_settings WHERE name = {name:String}"
         name = {"name": "number_of_free_entries_in_pool_to_execute_mutation"}

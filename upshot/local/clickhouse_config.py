@@ -24,8 +24,6 @@ CONFIG = """\
   <mark_cache_size>134217728</mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>
 
-  <!-- Seconds that connections have at the end; idle ones use them up, too. -->
-  <shutdown_wait_unfinished>1</shutdown_wait_unfinished>
   <background_pool_size>2</background_pool_size>
   <background_common_pool_size>2</background_common_pool_size>
   <background_schedule_pool_size>8</background_schedule_pool_size>
