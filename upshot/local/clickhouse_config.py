@@ -106,3 +106,6 @@ def write_config(folder: Path, *, http_port: int, tcp_port: int) -> None:
     """Write `config.xml` and `users.xml`, which the engine reads where it is started."""
     (folder / "config.xml").write_text(CONFIG.format(http_port=http_port, tcp_port=tcp_port))
     (folder / "users.xml").write_text(USERS)
+
+
+__all__ = ["write_config"]

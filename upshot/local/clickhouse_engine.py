@@ -50,5 +50,7 @@ def main(extension: str, data: str) -> int:
     return 0
 
 
+__all__ = ["main"]
+
 if __name__ == "__main__":
     sys.exit(main(*sys.argv[1:]))

@@ -141,5 +141,7 @@ def main(log: str, how: str, *command: str) -> int:
     return code if code >= 0 else 128 - code
 
 
+__all__ = ["LOG_BYTES", "main"]
+
 if __name__ == "__main__":
     sys.exit(main(*sys.argv[1:]))

@@ -108,5 +108,7 @@ def write_lock_file() -> None:
     LOCK_FILE.write_text("".join(sorted(pinned)))
 
 
+__all__ = ["KAFKA_VERSION", "Jar", "Repository", "kafka_jars", "read_lock_file", "write_lock_file"]
+
 if __name__ == "__main__":
     write_lock_file()

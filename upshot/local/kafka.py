@@ -180,3 +180,6 @@ class KafkaServer(ProcessPart):
         finally:
             await admin.close()
         return bool(cluster["cluster_id"] == self._cluster_id() and cluster["brokers"])
+
+
+__all__ = ["MESSAGE_BYTES", "KafkaServer"]

@@ -62,3 +62,6 @@ def _lives(pid: int) -> bool:
     except PermissionError:
         return True
     return pid > 0
+
+
+__all__ = ["lock", "queue"]

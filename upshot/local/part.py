@@ -49,3 +49,6 @@ class Part(Protocol):
 
     def kill(self) -> None:
         """SIGKILL it, as a crash would, and wait until it is gone."""
+
+
+__all__ = ["Part"]

@@ -68,3 +68,6 @@ def _free_ports() -> Iterator[int]:
         if is_free(port):
             yield port
     raise PartFailed(f"no free port between {LOWEST} and {HIGHEST} on 127.0.0.1; nothing was started")
+
+
+__all__ = ["choose_ports", "is_free", "listens"]

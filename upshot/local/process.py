@@ -176,3 +176,6 @@ class ProcessPart:
                 with suppress(BrokenPipeError):
                     pipe.close()
         self._guard.wait()
+
+
+__all__ = ["Launch", "ProcessPart"]
