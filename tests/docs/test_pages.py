@@ -22,9 +22,8 @@ from upshot.streams.codec import decode, decode_outcome, decode_score, decode_wa
 from upshot.streams.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "schemas" / "examples" / "README.md"]
-)
+FOLDERS = ("docs", "schemas", "streams", "processors", "insights", "upshot")
+PAGES = sorted({*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))})
 JULY = 1_782_864_000_000
 COMMANDS = typer.main.get_command(app)
 NOT_SETTINGS = {"UPSHOT_SUPERVISED"}
@@ -112,6 +111,17 @@ def test_commands_and_options_exist(path: Path) -> None:
             }
             options = {word.split("=")[0] for word in words if re.fullmatch(r"--[a-z-]+(=.*)?", word)}
             assert options <= {*known, "--help"}, f"upshot {called}"
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        target
+        for path in PAGES
+        for line in code_of(path.read_text())
+        for target in re.findall(r"^make (\w+)", line)
+    }
+    assert named and named <= targets
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
