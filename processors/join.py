@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -32,6 +33,10 @@ ROLE = "correlate"
 TABLE = "subjects"
 #: Subjects that one tick looks at; the rest follows with the next.
 _LOOKS_PER_TICK = 5_000
+#: Microseconds between two lines of counts in the log.
+_TELL_EVERY = 60_000_000
+
+log = logging.getLogger(__name__)
 
 
 def wall_clock() -> Micros:
@@ -72,6 +77,8 @@ class Join:
         self._caught_up = CaughtUp(context, now)
         self._partitions = 0
         self.counts: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
+        self._tell_at: Micros = 0
 
     @property
     def topics(self) -> Sequence[str]:
@@ -112,6 +119,7 @@ class Join:
 
     async def tick(self) -> Effects:
         """Judge the deadlines that are due, once all that was written before them has been applied."""
+        self._tell()
         nearest = self._alarms.nearest()
         if nearest is None or nearest > self._now():
             return Effects()
@@ -120,6 +128,16 @@ class Join:
 
     async def flush(self) -> None:
         """Nothing: the table and the outputs are the room's."""
+
+    def _tell(self) -> None:
+        """What happened since the start, in a line of the log now and then."""
+        now = self._now()
+        if now < self._tell_at or self.counts == self._told:
+            return
+        self._tell_at, self._told = now + _TELL_EVERY, self.counts.copy()
+        log.info(
+            "since the start: %s", ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
+        )
 
     def _take(
         self, record: Record, now: Micros, arrivals: dict[int, list[Arrival]], effects: Effects
