@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -167,7 +168,7 @@ def test_what_keeps_dying_is_given_more_and_more_time(tmp_path: Path, until: Unt
             until(weak.alive)
             os.kill(weak.pid, signal.SIGKILL)
             line = f"weak was ended by SIGKILL; it is started again in {delay} s; its log is {weak.log}"
-            until(lambda line=line: line in lines)
+            until(partial(lines.__contains__, line))
 
 
 def test_a_part_that_waits_for_a_dead_one_does_not_hold_up_its_restart(tmp_path: Path, until: Until) -> None:
