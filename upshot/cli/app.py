@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from upshot import __version__
 from upshot.cli.commands.demo import DEMO_EXAMPLES, demo
+from upshot.cli.commands.doctor import DOCTOR_EXAMPLES, doctor
 from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
 from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
 from upshot.cli.commands.pending import PENDING_EXAMPLES, pending
@@ -93,5 +94,6 @@ _add(migrate, MIGRATE_EXAMPLES)
 _add(emit, EMIT_EXAMPLES)
 _add(query, QUERY_EXAMPLES)
 _add(pending, PENDING_EXAMPLES)
+_add(doctor, DOCTOR_EXAMPLES)
 
 __all__ = ["EXAMPLES", "app"]

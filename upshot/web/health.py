@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from upshot.doctor.kafka import read_by_roles
 from upshot.errors import KafkaUnavailable, UpshotError
 from upshot.insights.reader import Reader
+from upshot.local.roles import ROLES
 from upshot.settings import Settings
 from upshot.streams.groups import Group, group_states
-from upshot.streams.topics import TOPICS
 
-ROLES = ("correlate", "store")
 #: Seconds until a part that says nothing counts as away.
 _PATIENCE = 8.0
 
@@ -59,15 +59,9 @@ async def _clickhouse(reader: Reader) -> Part:
 
 
 async def _kafka(settings: Settings) -> list[Part]:
-    readers = {
-        settings.app_id(role): [
-            settings.topic(topic.name) for topic in TOPICS.values() if role in topic.consumers.split(", ")
-        ]
-        for role in ROLES
-    }
     try:
         async with asyncio.timeout(_PATIENCE):
-            groups = await group_states(settings, readers)
+            groups = await group_states(settings, read_by_roles(settings))
     except (KafkaUnavailable, TimeoutError) as error:
         why = str(error) or f"Kafka doesn't answer at {settings.kafka_url} within {_PATIENCE:g} s"
         unknown = [Part(role, False, "unknown: Kafka doesn't answer") for role in ROLES]
@@ -87,4 +81,4 @@ def _worker(role: str, group: Group) -> Part:
     )
 
 
-__all__ = ["ROLES", "Health", "Part", "look"]
+__all__ = ["Health", "Part", "look"]

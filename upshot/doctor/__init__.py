@@ -1,0 +1,1 @@
+"""The examination: is everything there, does it work, and what to do where it doesn't."""

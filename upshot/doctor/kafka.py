@@ -1,0 +1,104 @@
+"""The broker, the topics, and the workers that read them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from upshot.doctor.finding import Finding, unknown
+from upshot.errors import KafkaUnavailable
+from upshot.local.roles import ROLES
+from upshot.settings import Settings
+from upshot.streams.groups import Group, group_states
+from upshot.streams.topic_states import TopicState, topic_states
+from upshot.streams.topics import TOPICS
+
+#: Seconds until a broker that says nothing counts as away.
+_PATIENCE = 15.0
+#: A worker that is so many records behind is worth a look.
+_FAR_BEHIND = 100_000
+
+
+async def examine_kafka(settings: Settings) -> list[Finding]:
+    """Broker, topics, one finding for each worker role."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            topics = await topic_states(settings)
+            groups = await group_states(settings, read_by_roles(settings))
+    except (KafkaUnavailable, TimeoutError) as error:
+        found = str(error) or f"no answer at {settings.kafka_url} within {_PATIENCE:g} s"
+        to_do = "start it (upshot up), or correct UPSHOT_KAFKA_URL"
+        workers = [f"worker {role}" for role in ROLES]
+        return [
+            Finding("Kafka", "wrong", found, to_do),
+            *unknown("topics", *workers, because="Kafka doesn't answer"),
+        ]
+    workers_found = [worker(role, group) for role, group in zip(ROLES, groups, strict=True)]
+    return [
+        Finding("Kafka", "fine", f"at {settings.kafka_url}"),
+        topics_finding(settings, topics),
+        *workers_found,
+    ]
+
+
+def read_by_roles(settings: Settings) -> dict[str, list[str]]:
+    """The consumer group of each role, and the full names of the topics that it reads."""
+    return {
+        settings.app_id(role): [
+            settings.topic(topic.name) for topic in TOPICS.values() if role in topic.consumers.split(", ")
+        ]
+        for role in ROLES
+    }
+
+
+def topics_finding(settings: Settings, topics: Sequence[TopicState]) -> Finding:
+    """All topics together: missing ones first, then partitions, then settings."""
+    if missing := [topic.name for topic in topics if not topic.partitions]:
+        return Finding("topics", "wrong", f"missing: {', '.join(missing)}", "upshot migrate")
+    joined = {
+        topic.name: topic.partitions
+        for topic in topics
+        if topic.name in (settings.topic("outcomes"), settings.topic("waits"))
+    }
+    if len(set(joined.values())) > 1:
+        counts = ", ".join(f"{name} has {count}" for name, count in joined.items())
+        return Finding(
+            "topics",
+            "wrong",
+            f"outcomes and waits need as many partitions each: {counts}",
+            "add partitions to the one that has fewer, then restart the workers",
+        )
+    if differing := {topic.name: topic.differs for topic in topics if topic.differs}:
+        told = [
+            f"{name}: {setting} is {found}, declared {declared}"
+            for name, settings_ in differing.items()
+            for setting, (found, declared) in settings_.items()
+        ]
+        serious = any("cleanup.policy" in settings_ for settings_ in differing.values())
+        return Finding(
+            "topics",
+            "wrong" if serious else "notice",
+            "; ".join(told),
+            "set it back with kafka-configs, unless it is meant so",
+        )
+    partitions = sum(topic.partitions for topic in topics)
+    return Finding("topics", "fine", f"all {len(topics)}, {partitions} partitions, settings as declared")
+
+
+def worker(role: str, group: Group) -> Finding:
+    """Whether somebody reads for the role, and how far behind it is."""
+    check = f"worker {role}"
+    behind = ", ".join(f"{topic} {lag:,}" for topic, lag in group.lag.items() if lag)
+    lag = f"{group.total_lag:,} records behind ({behind})" if behind else "nothing left to read"
+    if not group.is_live:
+        who = f"group {group.name} is {group.state} with {group.members} members; {lag}"
+        return Finding(
+            check, "wrong", who, f"upshot worker --role {role}, or look into its log; nothing is lost"
+        )
+    members = f"{group.members} {'member' if group.members == 1 else 'members'}, {lag}"
+    if group.total_lag > _FAR_BEHIND:
+        return Finding(check, "notice", members, "if that doesn't shrink, start more workers")
+    return Finding(check, "fine", members)
+
+
+__all__ = ["examine_kafka", "read_by_roles", "topics_finding", "worker"]
