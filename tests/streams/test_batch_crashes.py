@@ -200,7 +200,7 @@ async def test_a_broker_that_is_restarted_is_waited_for(own_broker: Any, until: 
     kafka.wait_ready(120)
     await tally.bench.fill(tally.source, numbered(30, 40))
     await until(lambda: all_committed(tally.bench, tally.group, tally.source))
-    assert "Kafka answers again" in text(tally.log())
+    await until(lambda: "Kafka answers again" in text(tally.log()))
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
     await tally.check(40)

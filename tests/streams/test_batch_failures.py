@@ -266,6 +266,37 @@ async def test_no_two_workers_own_a_partition(bench: Any, until: Any) -> None:
     assert sorted(seen) == [(p, offset) for p in range(6) for offset in range(300)]
 
 
+@pytest.mark.parametrize("committed", [0, 1])
+async def test_what_a_late_poll_takes_is_fetched_again(bench: Any, until: Any, committed: int) -> None:
+    """A poll from before a rebalance may take records after it; those would be lost without the seek."""
+    source, group = await bench.topic(), bench.name("app")
+    held, release = asyncio.Event(), asyncio.Event()
+    async with bench.worker(group, [source]) as first:
+        await bench.fill(source, [(n % 2, b"k", b"") for n in range(2 * committed)])
+        await until(lambda: first.handler.count("assigned") and first.processed == 2 * committed)
+        await until(lambda: done(bench, group, source) if committed else True)
+        consumer = first.app.consumer
+        before, poll = consumer.generation, consumer.poll
+
+        async def late(tps: frozenset[TP], timeout: float, max_records: int) -> Any:
+            held.set()
+            await release.wait()
+            polled = await poll(tps, 5.0, max_records)
+            assert polled.records
+            return polled
+
+        consumer.poll = late
+        await asyncio.wait_for(held.wait(), 30)
+        await bench.fill(source, [(n % 2, b"k", b"") for n in range(10)])
+        async with bench.worker(group, [source]) as second:
+            await until(lambda: second.processed == 5 + committed)
+            await until(lambda: consumer.generation > before and not first.app.cycle.is_open)
+            consumer.poll = poll
+            release.set()
+            await until(lambda: len(first.handler.records) == 5 + 2 * committed)
+            assert {r.partition for r in first.handler.records + second.handler.records} == {0, 1}
+
+
 async def test_a_worker_too_many_waits_and_takes_over(bench: Any, until: Any) -> None:
     source, group = await bench.topic(partitions=1), bench.name("app")
     async with bench.worker(group, [source]) as first:

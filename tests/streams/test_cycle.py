@@ -1,0 +1,212 @@
+"""The unit of work by itself, over a source whose every answer the test gives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from upshot.streams.batch import TP, Effects, Pace
+from upshot.streams.batch.cycle import Cycle, Polled
+from upshot.streams.batch.sender import Sender
+
+T0, T1 = TP("in", 0), TP("in", 1)
+
+
+class Script:
+    """A source that hands out what is put into it."""
+
+    def __init__(self) -> None:
+        self.answers: asyncio.Queue[Polled] = asyncio.Queue()
+        self.polls = 0
+        self.commits: list[Mapping[TP, int]] = []
+        self.current = True
+        self.member = True
+
+    async def poll(self, tps: frozenset[TP], timeout: float, max_records: int) -> Polled:
+        self.polls += 1
+        return await self.answers.get()
+
+    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
+        if self.current:
+            self.commits.append(dict(positions))
+        return self.current
+
+    async def is_member(self, generation: int, *, ask: bool = False) -> bool:
+        return self.member
+
+    def give(self, tp: TP, first: int, last: int, position: int | None = None) -> None:
+        records = [SimpleNamespace(offset=offset) for offset in range(first, last + 1)]
+        self.answers.put_nowait(Polled({tp: records}, {tp: last + 1 if position is None else position}))  # type: ignore[dict-item]
+
+
+class Table:
+    """Notes what is written."""
+
+    def __init__(self) -> None:
+        self.writes: list[Any] = []
+
+    async def write(self, changes: Any, sender: Sender) -> dict[int, range]:
+        self.writes.append(changes)
+        return {}
+
+
+class Handler:
+    topics = ("in",)
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+        self.calls: list[str] = []
+        self.hold: asyncio.Event | None = None
+        self.effects = Effects()
+
+    async def assigned(self, tps: frozenset[TP]) -> None:
+        self.calls.append("assigned")
+
+    async def revoked(self, tps: frozenset[TP]) -> None:
+        self.calls.append("revoked")
+
+    async def process(self, batches: Any) -> Effects:
+        self.calls.append("process")
+        if self.hold:
+            await self.hold.wait()
+        self.offsets += [record.offset for batch in batches.values() for record in batch]
+        return self.effects
+
+    async def tick(self) -> Effects:
+        return Effects()
+
+    async def flush(self) -> None:
+        self.calls.append("flush")
+
+
+class Setting:
+    """A cycle with its surroundings; it commits at every turn."""
+
+    def __init__(self) -> None:
+        self.source, self.handler, self.table = Script(), Handler(), Table()
+        sender = Sender(lambda: None, 1.0)
+        self.cycle = Cycle(self.handler, lambda: self.source, sender, self.table, Pace(), 0.0)  # type: ignore[arg-type]
+        self.running = asyncio.create_task(self.cycle.run())
+
+    async def open(self, **positions: int) -> None:
+        at = {T0: positions.get("t0", 0), T1: positions.get("t1", 0)}
+        await self.cycle.open(self.cycle.epoch, 1, at)
+
+
+@pytest.fixture
+async def setting() -> Any:
+    setting = Setting()
+    yield setting
+    setting.running.cancel()
+    await asyncio.gather(setting.running, return_exceptions=True)
+
+
+async def test_records_of_a_former_assignment_are_not_processed(setting: Any, until: Any) -> None:
+    await setting.open()
+    await until(lambda: setting.source.polls == 1)
+    await setting.cycle.close(1.0)
+    await setting.open()
+    setting.source.give(T0, 0, 4)  # what the poll from before brings
+    await until(lambda: setting.source.polls == 2)
+    setting.source.give(T0, 10, 12)
+    await until(lambda: setting.handler.offsets)
+    assert setting.handler.offsets == [10, 11, 12]
+
+
+async def test_records_below_the_position_are_dropped(setting: Any, until: Any) -> None:
+    await setting.open(t0=3)
+    setting.source.give(T0, 0, 5)
+    await until(lambda: setting.handler.offsets)
+    assert setting.handler.offsets == [3, 4, 5]
+    assert setting.source.commits == [{T0: 6}]
+
+
+async def test_a_log_that_was_cut_back_is_read_on(setting: Any, until: Any) -> None:
+    await setting.open(t0=100)
+    setting.source.give(T0, 0, 2)
+    await until(lambda: setting.source.commits)
+    assert setting.handler.offsets == [0, 1, 2]
+    assert setting.source.commits == [{T0: 3}]
+
+
+async def test_gaps_alone_move_the_position_and_are_committed(setting: Any, until: Any) -> None:
+    await setting.open()
+    setting.source.answers.put_nowait(Polled({}, {T0: 7, T1: 0}))
+    await until(lambda: setting.source.commits)
+    assert setting.source.commits == [{T0: 7}]
+    assert setting.cycle.position(T0) == 7
+    assert "process" not in setting.handler.calls
+
+
+async def test_without_membership_no_state_is_written(setting: Any, until: Any) -> None:
+    await setting.open()
+    setting.source.member = False
+    setting.handler.effects = Effects({0: {b"k": b"v"}})
+    setting.source.give(T0, 0, 0)
+    await until(lambda: setting.handler.offsets and not setting.cycle.is_open)
+    assert setting.table.writes == []
+    assert await setting.cycle.close(1.0) == "dropped"
+    assert setting.source.commits == []
+    assert setting.handler.calls == ["assigned", "process", "revoked"]
+    # The next generation works again.
+    setting.source.member = True
+    await setting.open()
+    setting.source.give(T0, 0, 0)
+    await until(lambda: setting.source.commits)
+    assert setting.table.writes == [{0: {b"k": b"v"}}]
+
+
+async def test_a_commit_that_comes_too_late_stops_work_until_the_next_assignment(
+    setting: Any, until: Any
+) -> None:
+    await setting.open()
+    setting.source.current = False
+    setting.source.give(T0, 0, 0)
+    await until(lambda: "flush" in setting.handler.calls and not setting.cycle.is_open)
+    assert not setting.running.done()
+    assert await setting.cycle.close(1.0) == "dropped"
+    assert setting.handler.calls == ["assigned", "process", "flush", "revoked"]
+
+
+async def test_close_waits_for_the_running_unit_and_commits_it(setting: Any, until: Any) -> None:
+    setting.handler.hold = asyncio.Event()
+    await setting.open()
+    setting.source.give(T0, 0, 0)
+    await until(lambda: "process" in setting.handler.calls)
+    closing = asyncio.create_task(setting.cycle.close(30.0))
+    await until(lambda: not setting.cycle.is_open)
+    setting.handler.hold.set()
+    assert await closing == "committed"
+    assert setting.source.commits == [{T0: 1}]
+    assert setting.handler.calls == ["assigned", "process", "flush", "revoked"]
+
+
+async def test_close_drops_what_takes_too_long(setting: Any, until: Any) -> None:
+    setting.handler.hold = asyncio.Event()
+    await setting.open()
+    setting.source.give(T0, 0, 0)
+    await until(lambda: "process" in setting.handler.calls)
+    assert await setting.cycle.close(0.05) == "dropped"
+    assert setting.source.commits == []
+    assert setting.handler.calls == ["assigned", "process", "revoked"]
+    assert not setting.running.done()
+
+
+async def test_a_failure_is_the_last_unit(setting: Any, until: Any) -> None:
+    await setting.open()
+    setting.source.give(T0, 0, 0)
+    await until(lambda: setting.source.commits)
+
+    async def fail(batches: Any) -> Effects:
+        raise ValueError("no")
+
+    setting.handler.process = fail
+    setting.source.give(T0, 1, 1)
+    with pytest.raises(ValueError, match="no"):
+        await setting.running
+    assert await setting.cycle.close(1.0) == "failed"
+    assert setting.source.commits == [{T0: 1}]
