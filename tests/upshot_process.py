@@ -63,6 +63,14 @@ class Running:
         ports: dict[str, int] = json.loads(file.read_text())
         return ports
 
+    def wait_said(self, words: str, times: int = 1) -> None:
+        """Until its output has these words, so many times."""
+        deadline = time.monotonic() + START
+        while self.said.read_text().count(words) < times:
+            assert self.process.poll() is None, self.said.read_text()
+            assert time.monotonic() < deadline, self.said.read_text()
+            time.sleep(LOOK)
+
     def interrupt(self, number: int = signal.SIGINT) -> int:
         """Send a signal, as Ctrl-C does; the exit code."""
         self.process.send_signal(number)
@@ -71,12 +79,17 @@ class Running:
 
 def start(data_dir: Path, *arguments: str, environment: dict[str, str] | None = None) -> Running:
     """Start a command that runs in `data_dir`, on free ports if it's `up`."""
+    ports = ["--kafka-port", "0", "--clickhouse-port", "0", "--web-port", "0"] if arguments[0] == "up" else []
+    return begin(data_dir, *arguments, "--data-dir", str(data_dir), *ports, environment=environment)
+
+
+def begin(data_dir: Path, *arguments: str, environment: dict[str, str] | None = None) -> Running:
+    """Start a command with just these arguments; what it says goes to a file in `data_dir`."""
     data_dir.mkdir(parents=True, exist_ok=True)
     said = data_dir / "said.txt"
-    ports = ["--kafka-port", "0", "--clickhouse-port", "0", "--web-port", "0"] if arguments[0] == "up" else []
     with said.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "upshot.cli", *arguments, "--data-dir", str(data_dir), *ports],
+            [sys.executable, "-m", "upshot.cli", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -84,6 +97,27 @@ def start(data_dir: Path, *arguments: str, environment: dict[str, str] | None = 
             start_new_session=True,
         )
     return Running(process, data_dir, said)
+
+
+def descendants(pid: int) -> set[int]:
+    """All processes below this one."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    parents = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    found, known = set[int](), {pid}
+    while more := {child for child, parent in parents if parent in known} - known:
+        known |= more
+        found |= more
+    return found
+
+
+def gone(pids: set[int]) -> bool:
+    """Whether none of them is left."""
+    deadline = time.monotonic() + START
+    while left := {pid for pid in pids if Path(f"/proc/{pid}").exists()}:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK)
+    return not left
 
 
 @dataclass
@@ -119,4 +153,14 @@ def whole_stack(running: Running) -> WholeStack:
     return WholeStack(running.data_dir, ports, load_settings({}, data_dir=running.data_dir))
 
 
-__all__ = ["Running", "WholeStack", "clean_environment", "start", "upshot", "whole_stack"]
+__all__ = [
+    "Running",
+    "WholeStack",
+    "begin",
+    "clean_environment",
+    "descendants",
+    "gone",
+    "start",
+    "upshot",
+    "whole_stack",
+]
