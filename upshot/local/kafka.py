@@ -126,7 +126,8 @@ class KafkaServer(ProcessPart):
             classpath,
             f"-Dlog4j2.configurationFile={self._home}/log4j2.properties",
         ]
-        self._format([*java, "kafka.tools.StorageTool"])
+        # A short run: compiling its code well costs more than it gives.
+        self._format([*java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "kafka.tools.StorageTool"])
         flags = [f"-Xmx{self._heap}", "-Xms64m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
         return Launch([*java, *flags, "kafka.Kafka", str(self._properties)], cwd=self._home)
 
