@@ -65,7 +65,7 @@ __all__ = [
     "KafkaUnavailable",
     "PartFailed",
     "QueryFailed",
-    "UnitFailed",
     "Unavailable",
+    "UnitFailed",
     "UpshotError",
 ]

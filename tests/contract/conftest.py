@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from upshot.local.roles import role_command, role_environment
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.local.process import ProcessPart
+from upshot.local.roles import role_command, role_environment
 from upshot.processors.store.migrate import migrate
 from upshot.settings import Settings
 from upshot.streams.admin import ensure_topics
