@@ -15,7 +15,7 @@ ROLE = "store"
 def store_app(settings: Settings, pace: Pace | None = None) -> BatchApp:
     """The Faust app of the store. The database must be migrated; call it within a running event loop."""
     pace = pace or Pace()
-    pace = replace(pace, tick_interval=min(pace.tick_interval, settings.store_interval / 2))
+    pace = replace(pace, tick_interval=min(pace.tick_interval, settings.store_interval / 5))
     return batch_app(
         settings.app_id(ROLE),
         settings,

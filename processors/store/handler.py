@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 #: Bytes of records that one insert gathers at the most: long texts are bounded by it, not by rows.
 STORE_BYTES = 32 * 1024 * 1024
+LETTERS = "raw_dead_letters"
 
 
 class StoreHandler:
@@ -71,8 +73,8 @@ class StoreHandler:
 
     async def flush(self) -> None:
         """Insert all that was gathered. Waits as long as ClickHouse is away."""
-        for table in COLUMNS:
-            await self._insert(table)
+        await asyncio.gather(*(self._insert(table) for table in COLUMNS if table != LETTERS))
+        await self._insert(LETTERS)  # last: what ClickHouse rejected is among them
         self._forget()
 
     def _take(self, topic: str, record: Record, effects: Effects) -> None:

@@ -63,7 +63,8 @@ class ClickHouseSink:
     def __init__(self, settings: Settings, now: Callable[[], float] = monotonic) -> None:
         self._settings = settings
         self._now = now
-        self._client: Client | None = None
+        #: One for each table: inserts into several run side by side.
+        self._clients: dict[str, Client] = {}
         self._types: dict[str, list[ClickHouseType]] = {}
         self._away_since: float | None = None
         self._reminded = 0.0
@@ -80,8 +81,8 @@ class ClickHouseSink:
 
     async def close(self) -> None:
         """See Sink."""
-        client, self._client = self._client, None
-        if client is not None:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await asyncio.to_thread(client.close)
 
     async def _bisect(self, table: str, rows: Sequence[Values]) -> list[Rejection]:
@@ -109,11 +110,12 @@ class ClickHouseSink:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _insert(self, table: str, rows: Sequence[Values]) -> None:
-        if self._client is None:
-            self._client = connect(self._settings)
+        if table not in self._clients:
+            self._clients[table] = connect(self._settings)
+        client = self._clients[table]
         if table not in self._types:
-            self._types[table] = self._types_of(self._client, table)
-        self._client.insert(
+            self._types[table] = self._types_of(client, table)
+        client.insert(
             table,
             list(zip(*rows, strict=True)),
             column_names=COLUMNS[table],
