@@ -17,6 +17,7 @@ from tests.upshot_process import (
     LOOK,
     START,
     WholeStack,
+    begin,
     clean_environment,
     descendants,
     gone,
@@ -24,6 +25,7 @@ from tests.upshot_process import (
     upshot,
     whole_stack,
 )
+from upshot.insights.reader import Reader
 
 pytestmark = pytest.mark.stack
 
@@ -117,6 +119,20 @@ def test_a_role_that_dies_is_started_again_and_none_outlives_the_worker(
     running.process.kill()
     running.process.wait()
     assert gone(children), "the roles outlive a worker that was killed"
+
+
+def test_ctrl_c_ends_a_query_without_a_trace(stack: WholeStack, tmp_path: Path) -> None:
+    long = "SELECT sleepEachRow(1), 'interrupted' FROM numbers(100) SETTINGS max_block_size = 1"
+    running = begin(tmp_path, "query", "--format", "csv", long, "--data-dir", str(stack.data_dir))
+    reader = Reader(stack.settings)
+    under_way = "SELECT count() FROM system.processes WHERE user = 'viewer' AND query LIKE '%interrupted%'"
+    deadline = time.monotonic() + START
+    while int(reader.query(under_way).rows[0][0]) == 0:
+        assert running.process.poll() is None, running.said.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(LOOK)
+    assert running.interrupt() == 130
+    assert "Traceback" not in running.said.read_text()
 
 
 def test_wrong_settings_end_a_worker_for_good(tmp_path: Path) -> None:

@@ -11,6 +11,13 @@ from upshot.cli.exits import Exit
 def main() -> None:
     """Run the command line and exit with one of `upshot.cli.exits.Exit`."""
     try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+
+
+def _run() -> None:
+    try:
         from upshot.cli.app import app
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("upshot"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +48,8 @@ class Bars:
 
     def stop(self) -> None:
         """Leave the bars as they stand."""
-        self._bars.stop()
+        if not self._plain:
+            self._bars.stop()
 
     def note(self, line: str) -> None:
         """A line above the bars."""
@@ -77,29 +78,30 @@ def say_result(
     # Last, since the languages may fill a screen.
     _say_lines("Merged pull requests by agent", "agent", result.agents, result.total)
     say()
-    say(
-        f"{played.sent:,} events of {len(pulls):,} pull requests; the bulk scored and stored in "
-        f"{played.seconds:.1f} s; {plan.early:,} outcomes sent before their wait, {plan.twice:,} sent twice"
-    )
-    if played.latency is None:
-        say("outcome sent → score queryable: not measured, nothing was closed")
-    else:
-        p50, p99 = (round(1000 * played.latency.quantile(q)) for q in (0.5, 0.99))
-        count = len(played.latency.seconds)
-        say(
-            f"outcome sent → score queryable: p50 {p50} ms, p99 {p99} ms ({count} outcomes, {RATE:g} a second, "
-            f"polled every {POLL * 1000:g} ms and more)"
-        )
-    say(_times(pulls))
+    for name, text in _facts(played, plan, pulls):
+        say(f"{name:<11}{text}")
     for line in wrong:
         say(f"differs: {line}", style="bold red")
     say(f"matches the file: {'no' if wrong else 'yes'}", style="bold red" if wrong else "bold green")
 
 
-def _times(pulls: Sequence[PullRequest]) -> str:
-    known = sum(pull.merged_at is not None for pull in pulls)
-    real = f"; {known:,} merge times are real" if known else ""
-    return f"times: generated, since the data has none{real} (attribute times of each run)"
+def _facts(played: Play, plan: Plan, pulls: Sequence[PullRequest]) -> Iterator[tuple[str, str]]:
+    yield "events", f"{played.sent:,} of {len(pulls):,} pull requests, in a mixed order:"
+    yield "", f"{plan.early:,} outcomes were sent before their wait, {plan.twice:,} twice"
+    yield "speed", f"the bulk, {len(plan.bulk):,} events, was scored and stored in {played.seconds:.1f} s"
+    if played.latency is None:
+        yield "latency", "not measured, since nothing was closed"
+    else:
+        p50, p99 = (round(1000 * played.latency.quantile(q)) for q in (0.5, 0.99))
+        yield "latency", f"from outcome sent to score queryable: p50 {p50} ms, p99 {p99} ms"
+        count = len(played.latency.seconds)
+        yield (
+            "",
+            f"({count:,} outcomes, {RATE:g} a second; a poll every {POLL * 1000:g} ms, its own time included)",
+        )
+    yield "times", "generated, since the data has none: attribute `times` of each run"
+    if known := sum(pull.merged_at is not None for pull in pulls):
+        yield "", f"(the {known:,} merge times that the data has are real)"
 
 
 def _say_lines(title: str, group: str, lines: Sequence[Line], total: Line) -> None:

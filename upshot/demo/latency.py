@@ -45,6 +45,7 @@ async def measure(
     async with event_producer(settings) as producer:
         sending = asyncio.create_task(_send(producer, paced, sent))
         try:
+            progress(_STAGE, 0, len(paced))
             while len(seen) < len(paced):
                 await _poll(reader, sent, seen)
                 progress(_STAGE, len(seen), len(paced))
@@ -70,9 +71,7 @@ async def _poll(reader: Reader, sent: dict[str, float], seen: dict[str, float]) 
     if not outstanding:
         return
     listed = ", ".join(_quoted(run_id) for run_id in outstanding)
-    answer = await asyncio.to_thread(
-        reader.query, f"SELECT run_id FROM current_scores WHERE run_id IN ({listed})"
-    )
+    answer = await asyncio.to_thread(reader.query, f"SELECT run_id FROM scores WHERE run_id IN ({listed})")
     now = monotonic()
     seen.update((run_id, now) for [run_id] in answer.rows)
 

@@ -76,6 +76,7 @@ async def play(settings: Settings, reader: Reader, plan: Plan, progress: Progres
 
 async def _send(settings: Settings, plan: Plan, progress: Progress) -> None:
     stage = "sent to Kafka"
+    progress(stage, 0, len(plan.bulk))
     async with event_producer(settings) as producer:
         for start in range(0, len(plan.bulk), _WINDOW):
             window = plan.bulk[start : start + _WINDOW]
@@ -88,6 +89,7 @@ async def _send(settings: Settings, plan: Plan, progress: Progress) -> None:
 
 async def _wait(settings: Settings, reader: Reader, want: Counts, stage: str, progress: Progress) -> None:
     found = Counts(0, 0, 0, 0)
+    progress(stage, 0, sum(want))
     deadline = monotonic() + _PATIENCE
     while found != want:
         counted = await _counts(reader)

@@ -17,6 +17,8 @@ import typer
 
 from upshot.cli.exits import Exit
 from upshot.cli.options import Json
+from upshot.cli.terminal import note
+from upshot.errors import PartFailed, Unavailable
 from upshot.settings import load_settings
 
 if TYPE_CHECKING:
@@ -102,12 +104,20 @@ def _end(number: int, frame: object) -> NoReturn:
 
 @contextmanager
 def _folder(wanted: Path | None) -> Iterator[Path]:
-    """The folder for data; a temporary one is removed, however this ends."""
+    """The folder for data; a temporary one is removed at the end, unless a part failed whose log it holds."""
     if wanted is not None:
         yield wanted
         return
     folder = Path(tempfile.mkdtemp(prefix="upshot-demo-"))
     try:
         yield folder
-    finally:
+    except (PartFailed, Unavailable):
+        note(f"data and logs are left in {folder}")
+        raise
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+__all__ = ["DEMO_EXAMPLES", "demo"]
