@@ -19,7 +19,6 @@ from upshot.processors.store.values import (
     Values,
     assignments,
     earlier_wins,
-    fingerprint,
     kind_of,
     later_wins,
     micros,
@@ -47,6 +46,8 @@ from upshot.streams.codec import (
 
 #: Given scores outrank decided ones: somebody corrects what a rule said.
 _GIVEN = 1 << 255
+#: The bits of a row version that are a hash of the row.
+_TIE = (1 << 64) - 1
 _REGISTERS = ("session_id", "parent_run_id", "origin", "error", "input", "output")
 
 
@@ -238,7 +239,7 @@ def _score(record: Record) -> Row:
         micros(recorded),
     )
     version = later_wins(decided, values)
-    return Row("raw_scores", (*values, version, _precedence(score, decided, fact, fingerprint(values))))
+    return Row("raw_scores", (*values, version, _precedence(score, decided, fact, tie=version & _TIE)))
 
 
 def _fact_of(score: Score, decided: Micros) -> str:
