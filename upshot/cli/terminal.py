@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -15,11 +16,15 @@ from rich.text import Text
 
 #: Wider than any row: a table that goes to a file or a program is not folded.
 _UNFOLDED = 100_000
+#: A table of more columns than this that doesn't fit the terminal is shown row by row.
+_FOLDED_COLUMNS = 6
 
 
 def _console(stream: IO[str]) -> Console:
     width = None if stream.isatty() else _UNFOLDED
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    # NO_COLOR alone would leave bold and dim.
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(file=stream, width=width, color_system=colours, highlight=False, markup=False, emoji=False)
 
 
 def results() -> Console:
@@ -67,6 +72,9 @@ def say_table(
     if not console.is_terminal:
         _say_plain(columns, kept, right)
         return
+    if _width(columns, kept) > console.width and len(columns) > _FOLDED_COLUMNS:
+        _say_records(columns, kept)
+        return
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for name, to_the_right in zip(columns, right, strict=True):
         table.add_column(Text(plain(name)), justify="right" if to_the_right else "left", overflow="fold")
@@ -86,6 +94,21 @@ def _say_plain(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
             for value, width, to_the_right in zip(line, widths, right, strict=True)
         ]
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Of the table with nothing folded."""
+    lines = [columns, *rows]
+    return sum(max(len(line[at]) for line in lines) + 3 for at in range(len(columns)))
+
+
+def _say_records(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A line for each value: a row that is far wider than the terminal can't be read as one."""
+    longest = max(len(name) for name in columns)
+    for number, row in enumerate(rows, 1):
+        say(f"row {number}", style="bold")
+        for name, value in zip(columns, row, strict=True):
+            results().print(Text(f"  {plain(name):<{longest}}  ", style="dim") + Text(value), soft_wrap=True)
 
 
 def cell(value: Any) -> str:

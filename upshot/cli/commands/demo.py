@@ -88,6 +88,9 @@ def demo(
             if keep:
                 _until_interrupted(stack)
         finally:
+            if data_dir is None:  # nobody needs the data any more, so nobody waits for a clean end
+                for part in stack.parts:
+                    part.kill()
             stack.stop()
     if wrong:
         raise typer.Exit(Exit.REFUSED)
