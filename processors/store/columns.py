@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-#: By table. The order of the tables is the order of inserting: what explains a score comes before it.
+#: By table.
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         table: tuple(columns.split())

@@ -66,8 +66,9 @@ class ClickHouseSink:
         #: One for each table: inserts into several run side by side.
         self._clients: dict[str, Client] = {}
         self._types: dict[str, list[ClickHouseType]] = {}
-        self._away_since: float | None = None
-        self._reminded = 0.0
+        #: The tables whose inserts fail at present.
+        self._failing: set[str] = set()
+        self._away_since = self._reminded = 0.0
 
     async def write(self, table: str, rows: Sequence[Values]) -> list[Rejection]:
         """See Sink."""
@@ -102,9 +103,9 @@ class ClickHouseSink:
                     raise
                 if isinstance(error, DatabaseError) and error.code in _CONTENT_CODES:
                     raise ValueError(first_line(error)) from None
-                self._missed(error)
+                self._missed(table, error)
             else:
-                self._back()
+                self._back(table)
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -128,9 +129,9 @@ class ClickHouseSink:
         context = client.create_insert_context(table, column_names=COLUMNS[table])
         return list(context.column_types)
 
-    def _missed(self, error: Exception) -> None:
+    def _missed(self, table: str, error: Exception) -> None:
         now = self._now()
-        if self._away_since is None:
+        if not self._failing:
             self._away_since = self._reminded = now
             log.warning(
                 "ClickHouse takes no rows: %s. Nothing is lost, Kafka keeps all; trying again",
@@ -143,11 +144,13 @@ class ClickHouseSink:
                 now - self._away_since,
                 first_line(error),
             )
+        self._failing.add(table)
 
-    def _back(self) -> None:
-        if self._away_since is not None:
-            log.info("ClickHouse takes rows again, after %.1f s", self._now() - self._away_since)
-            self._away_since = None
+    def _back(self, table: str) -> None:
+        if table in self._failing:
+            self._failing.remove(table)
+            if not self._failing:
+                log.info("ClickHouse takes rows again, after %.1f s", self._now() - self._away_since)
 
 
 class MemorySink:

@@ -275,6 +275,21 @@ async def test_the_log_says_once_that_clickhouse_is_away_and_once_that_it_is_bac
 
 
 @pytest.mark.stack
+async def test_tables_that_work_say_nothing_of_one_that_does_not(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "upshot")
+    store.client.command("RENAME TABLE raw_alerts TO away")
+    write = asyncio.create_task(store.sink.write("raw_alerts", [alert(1)]))
+    await until(lambda: "takes no rows" in caplog.text)
+    await store.take(score(1))
+    store.client.command("RENAME TABLE away TO raw_alerts")
+    assert await asyncio.wait_for(write, PATIENCE) == []
+    said = [message for _, _, message in caplog.record_tuples if "ClickHouse takes" in message]
+    assert len(said) == 2
+
+
+@pytest.mark.stack
 async def test_a_missing_table_is_waited_for(empty: Settings, caplog: pytest.LogCaptureFixture) -> None:
     """The worker may be up before the migrations are."""
     sink = ClickHouseSink(empty)
