@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from upshot.errors import ConfigurationError, KafkaUnavailable
+from upshot.errors import ConfigurationError
 from upshot.settings import Settings
-from upshot.streams.connection import client_options
+from upshot.streams.connection import client_options, start
 from upshot.streams.topics import TOPICS, Topic
 
 
@@ -53,10 +53,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
     """An admin client for the length of a `with`; raises KafkaUnavailable where no broker answers."""
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
-        try:
-            await admin.start()
-        except KafkaError as error:
-            raise KafkaUnavailable(f"no Kafka broker answers at {settings.kafka_url}: {error}") from None
+        await start(settings, admin)
         yield admin
     finally:
         await admin.close()

@@ -90,8 +90,9 @@ def decode(model: type[E], record: Record) -> E:
 
 def decode_wait(record: Record) -> Wait:
     """A wait with its id and opening time filled in. Raises InvalidEvent."""
-    wait = decode(Wait, record).identified(recorded_at(record))
-    _refuse_future("opened_at", wait.opened_at, record)
+    recorded = recorded_at(record)
+    wait = decode(Wait, record).identified(recorded)
+    _refuse_future("opened_at", wait.opened_at, record, recorded)
     return wait
 
 
@@ -113,13 +114,14 @@ def decode_outcome(record: Record) -> Outcome:
             "no_subject", "an outcome needs a subject: what it happened to, such as pr:acme/web#12"
         )
     outcome = _validate(Outcome, event)
+    recorded = recorded_at(record)
     outcome = outcome.model_copy(
         update={
             "id": outcome.id or "-".join(map(str, place_of(record))),
-            "time": outcome.time or recorded_at(record),
+            "time": outcome.time or recorded,
         }
     )
-    _refuse_future("time", outcome.time, record)
+    _refuse_future("time", outcome.time, record, recorded)
     return outcome
 
 
@@ -197,8 +199,8 @@ def _refusal(error: ValidationError) -> InvalidEvent:
     return InvalidEvent(reason, f"{where}: {first['msg']}")
 
 
-def _refuse_future(field: str, instant: datetime | None, record: Record) -> None:
-    if instant is not None and record.timestamp > 0 and instant > recorded_at(record) + CLOCK_TOLERANCE:
+def _refuse_future(field: str, instant: datetime | None, record: Record, recorded: datetime) -> None:
+    if instant is not None and record.timestamp > 0 and instant > recorded + CLOCK_TOLERANCE:
         raise InvalidEvent(
             "absurd_time", f"{field}: {instant.isoformat()} lies over a day after the record was written"
         )

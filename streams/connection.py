@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from typing import Any, Protocol
 
+from aiokafka.errors import KafkaError
+
+from upshot.errors import KafkaUnavailable
 from upshot.settings import Settings
 
 
@@ -24,4 +27,18 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-__all__ = ["client_options"]
+class Client(Protocol):
+    """aiokafka's producer, consumer or admin client."""
+
+    async def start(self) -> None: ...
+
+
+async def start(settings: Settings, client: Client) -> None:
+    """Start a client made with `client_options`. Raises KafkaUnavailable where no broker answers."""
+    try:
+        await client.start()
+    except KafkaError as error:
+        raise KafkaUnavailable(f"no Kafka broker answers at {settings.kafka_url}: {error}") from None
+
+
+__all__ = ["Client", "client_options", "start"]

@@ -16,7 +16,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from upshot.errors import KafkaUnavailable
 from upshot.settings import Settings
 from upshot.streams.admin import admin_client
-from upshot.streams.connection import client_options
+from upshot.streams.connection import client_options, start
 
 #: Seconds to go on asking a broker that is about to be ready.
 _PATIENCE = 5.0
@@ -116,10 +116,7 @@ async def _patiently(admin: AIOKafkaAdminClient, name: str) -> tuple[str, str, i
 async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(**client_options(settings))
     try:
-        try:
-            await consumer.start()
-        except KafkaError as error:
-            raise KafkaUnavailable(f"no Kafka broker answers at {settings.kafka_url}: {error}") from None
+        await start(settings, consumer)
         yield consumer
     finally:
         await consumer.stop()

@@ -7,12 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from upshot.errors import KafkaUnavailable
 from upshot.settings import Settings
-from upshot.streams.connection import client_options
+from upshot.streams.connection import client_options, start
 
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
@@ -66,10 +64,7 @@ async def event_producer(settings: Settings) -> AsyncIterator[EventProducer]:
         max_request_size=_MAX_REQUEST_BYTES,
     )
     try:
-        try:
-            await producer.start()
-        except KafkaError as error:
-            raise KafkaUnavailable(f"no Kafka broker answers at {settings.kafka_url}: {error}") from None
+        await start(settings, producer)
         yield EventProducer(settings, producer)
     finally:
         await producer.stop()
