@@ -6,36 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.parts import running
 from tests.upshot_process import WholeStack, start, whole_stack
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
-
-START = 120.0
-"""Seconds until a start counts as failed: far above what it takes, since the first one fetches Kafka."""
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """Apache Kafka; clients connect to `kafka.bootstrap`."""
-    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
-    server.start()
-    try:
-        server.wait_ready(START)
+    with running(KafkaServer(tmp_path_factory.mktemp("kafka"))) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     """ClickHouse with an empty database; clients connect to `clickhouse.url`."""
-    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))
-    server.start()
-    try:
-        server.wait_ready(START)
+    with running(ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ import shutil
 import sys
 import tempfile
 import time
-from datetime import timedelta
 from pathlib import Path
 
 from check import Checker, Findings
@@ -69,7 +68,6 @@ async def _run(arguments: argparse.Namespace, folder: Path) -> Findings:
             kafka_url=kafka.bootstrap,
             clickhouse_url=SecretStr(clickhouse.url),
             data_dir=folder,
-            look_back=timedelta(days=30),
         )
         await ensure_topics(settings)
         await asyncio.to_thread(migrate, settings)

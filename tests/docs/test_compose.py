@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.parts import running
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.jars import KAFKA_VERSION
 from upshot.local.process import Launch
 from upshot.settings import LOCAL_PASSWORD, Settings, load_settings
 
-START = 120.0
 VIEWER_PASSWORD = "look"
 
 
@@ -115,12 +115,8 @@ def deployed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("CLICKHOUSE_VIEWER_PASSWORD", VIEWER_PASSWORD)
     server = Deployed(tmp_path)
     server.users = root / "deploy" / "clickhouse" / "users.xml"
-    server.start()
-    try:
-        server.wait_ready(START)
+    with running(server):
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.mark.stack
