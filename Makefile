@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 DATA ?=
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+BENCH := .venv-bench
+BENCH_READY := $(BENCH)/.bench
+ARGS ?=
 
-.PHONY: help demo up test check format docs lock clean
+.PHONY: help demo up test check format docs bench lock clean
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -50,9 +53,21 @@ docs: $(DEV) ## Write the generated reference pages
 	@$(BIN)/python -m upshot.reference docs/reference
 	@$(BIN)/python -m upshot.cli.reference docs/commands.md
 
+# An environment of its own: the peers need older versions of what we use.
+$(BENCH_READY): requirements-bench.lock pyproject.toml
+	@echo "Installing the pinned peers ..."
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+bench: $(BENCH_READY) ## Measure the join against its peers (ARGS="--rounds 1 --only upshot,confluent")
+	@$(BENCH)/bin/python benchmarks/join $(ARGS)
+
 lock: ## Resolve the lock files anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --group build pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev --group build --extra local pyproject.toml --output-file requirements-dev.lock
+	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group bench --group build --extra local pyproject.toml --output-file requirements-bench.lock
 
 clean: ## Remove the environment and the local data
-	rm -rf $(VENV) .upshot build dist *.egg-info
+	rm -rf $(VENV) $(BENCH) .upshot build dist *.egg-info

@@ -1,9 +1,10 @@
 """Events per second of the batch room against stock Faust: same broker, same events, same job.
 
-    python benchmarks/batch_room.py [--events 200000] [--stock-events 20000] [--kafka HOST:PORT]
+    python benchmarks/batch_room.py [--events 200000] [--stock-events 20000] [--rounds 1] [--kafka HOST:PORT]
 
 The job: decode JSON, one table write per event, one output for every other event, offsets committed. Each
-side runs in a process of its own, from its first record to its last; the topics are filled before.
+side runs in a process of its own, from its first record to its last; the topics are filled before. The room
+runs twice in each round: without metrics, and with metrics that somebody reads every second.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import asyncio
 import logging
 import multiprocessing
 import resource
+import statistics
 import tempfile
+import threading
 import time
+import urllib.request
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +32,11 @@ from aiokafka.partitioner import murmur2
 
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
-from upshot.streams.batch import TP, BatchContext, Effects, Output, batch_app
+from upshot.streams.batch import TP, BatchContext, Change, Effects, Output, batch_app
 from upshot.streams.batch.runner import run
 from upshot.streams.codec import Record
+from upshot.streams.instruments import Instruments
+from upshot.telemetry.export import export_metrics
 
 PARTITIONS = 4
 KEYS = 20_000
@@ -41,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--stock-events", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--kafka", help="an existing broker; otherwise one is started")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -49,24 +56,36 @@ def main() -> None:
             server.start()
             server.wait_ready(120)
         try:
-            measure(options.kafka or server.bootstrap, options.events, options.stock_events)
+            measure(options.kafka or server.bootstrap, options.events, options.stock_events, options.rounds)
         finally:
             server.stop()
 
 
-def measure(url: str, events: int, stock_events: int) -> None:
-    for name, job, count in (("batch room", run_room, events), ("stock Faust", run_stock, stock_events)):
-        source, out = asyncio.run(prepare(url, count))
-        answers: Any = multiprocessing.get_context("spawn").Queue()
-        process = multiprocessing.get_context("spawn").Process(
-            target=job, args=(url, source, out, count, answers)
-        )
-        process.start()
-        seconds, cpu = answers.get()
-        process.join()
-        print(
-            f"{name:12} {count:8} events {count / seconds:9,.0f}/s {cpu / count * 1e6:7.1f} CPU µs per event"
-        )
+def measure(url: str, events: int, stock_events: int, rounds: int) -> None:
+    source, out = asyncio.run(prepare(url, events))
+    rates: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for name, job in (("batch room", run_room), ("with metrics", run_measured)):
+            rates.setdefault(name, []).append(timed(name, job, url, source, out, events))
+    plain, measured = (statistics.median(found) for found in rates.values())
+    print(f"with metrics / without: {measured / plain:.3f}, medians of {rounds}")
+    if stock_events:
+        timed("stock Faust", run_stock, url, *asyncio.run(prepare(url, stock_events)), stock_events)
+
+
+def timed(name: str, job: Callable[..., None], url: str, source: str, out: str, events: int) -> float:
+    """Run one side; events per second."""
+    answers: Any = multiprocessing.get_context("spawn").Queue()
+    process = multiprocessing.get_context("spawn").Process(
+        target=job, args=(url, source, out, events, answers)
+    )
+    process.start()
+    seconds, cpu = answers.get()
+    process.join()
+    print(
+        f"{name:12} {events:8} events {events / seconds:9,.0f}/s {cpu / events * 1e6:7.1f} CPU µs per event"
+    )
+    return float(events / seconds)
 
 
 async def prepare(url: str, events: int) -> tuple[str, str]:
@@ -139,7 +158,7 @@ class Job:
             changes = effects.changes.setdefault(tp.partition, {})
             for record in batch:
                 decoded = _decode(record.value or b"")
-                changes[record.key or b""] = b"%d" % decoded["n"]
+                changes[record.key or b""] = Change(b"%d" % decoded["n"])
                 if decoded["n"] % 2:
                     effects.outputs.append(Output(self._out, None, record.key, record.value))
         return effects
@@ -154,17 +173,36 @@ class Job:
             self._stop.set()
 
 
-def run_room(url: str, source: str, out: str, events: int, answers: Any) -> None:
-    async def work() -> None:
+def run_measured(url: str, source: str, out: str, events: int, answers: Any) -> None:
+    telemetry = export_metrics(Settings(metrics_port=0), "bench", {})
+
+    def read() -> None:
+        while True:
+            with urllib.request.urlopen(f"http://127.0.0.1:{telemetry.port}/metrics") as page:
+                page.read()
+            time.sleep(1)
+
+    threading.Thread(target=read, daemon=True).start()
+    run_room(url, source, out, events, answers, Instruments("bench", telemetry.meter))
+
+
+def run_room(
+    url: str, source: str, out: str, events: int, answers: Any, instruments: Instruments | None = None
+) -> None:
+    async def work(folder: str) -> None:
         stop = asyncio.Event()
+        settings = Settings(kafka_url=url, data_dir=Path(folder))
 
         def job(context: BatchContext) -> Job:
             return Job(source, out, Clock(events, answers), stop)
 
-        app = batch_app(f"bench-{uuid.uuid4().hex[:8]}", Settings(kafka_url=url), job, table_name="last")
+        app = batch_app(
+            f"bench-{uuid.uuid4().hex[:8]}", settings, job, table_name="last", instruments=instruments
+        )
         await run(app, stop)
 
-    asyncio.run(work())
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(work(folder))
 
 
 def run_stock(url: str, source: str, out: str, events: int, answers: Any) -> None:

@@ -2,57 +2,83 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from upshot.processors.correlate import Refused, Scored
-from upshot.processors.state import Known, instant
+from upshot.processors.state import Known
 from upshot.schemas.ids import fact_id
+from upshot.schemas.scores import Reason
+from upshot.streams.instants import instant
 
 
-def score_event(fact: Scored) -> dict[str, Any]:
-    """The revision as an event of topic `scores` (see `upshot.schemas.scores.Score`)."""
-    question, revision = fact.question, fact.revision
-    verdict = revision.verdict
-    return {
-        "score_id": fact_id("score", fact.subject, question.wait_id),
-        "run_id": question.run_id,
-        "step_id": question.step_id,
-        "name": question.name,
-        "value": verdict.value,
-        "revision": revision.number,
-        "supersedes": revision.number - 1 or None,
-        "reason": verdict.reason,
-        "late": revision.late,
-        "subject": fact.subject,
-        "wait_id": question.wait_id,
-        "outcome_id": verdict.outcome_id,
-        "occurred_at": instant(verdict.at),
-        "decided_at": instant(revision.decided_at),
-        "agent": question.agent,
-        "exposures": question.exposures,
-        "attributes": question.attributes,
-    }
+class _Score(msgspec.Struct, gc=False):
+    """An event of topic `scores` (see `upshot.schemas.scores.Score`)."""
+
+    score_id: str
+    run_id: str
+    step_id: str | None
+    name: str
+    value: bool | float | None
+    revision: int
+    supersedes: int | None
+    reason: Reason
+    late: bool
+    subject: str
+    wait_id: str
+    outcome_id: str | None
+    occurred_at: datetime
+    decided_at: datetime
+    agent: str | None
+    exposures: Raw
+    attributes: Raw
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def encode_score(fact: Scored) -> bytes:
-    """The revision as bytes."""
-    return msgspec.json.encode(score_event(fact))
+    """The revision as an event of topic `scores`."""
+    question, revision = fact.question, fact.revision
+    verdict = revision.verdict
+    return _encode(
+        _Score(
+            fact_id("score", fact.subject, question.wait_id),
+            question.run_id,
+            question.step_id,
+            question.name,
+            verdict.value,
+            revision.number,
+            revision.number - 1 or None,
+            verdict.reason,
+            revision.late,
+            fact.subject,
+            question.wait_id,
+            verdict.outcome_id,
+            instant(verdict.at),
+            instant(revision.decided_at),
+            question.agent,
+            question.exposures,
+            question.attributes,
+        )
+    )
 
 
 def outcome_bytes(subject: str, outcome: Known) -> bytes:
     """An outcome as the CloudEvent that it was."""
-    event = {
+    event: dict[str, Any] = {
         "specversion": "1.0",
         "type": outcome.type,
         "subject": subject,
         "id": outcome.id,
         "source": outcome.source,
         "time": instant(outcome.time),
-        "data": outcome.data,
+        "data": outcome.data_json,
     }
-    return msgspec.json.encode(event)
+    return _encode(event)
 
 
 def refusal(fact: Refused) -> str:
@@ -63,4 +89,4 @@ def refusal(fact: Refused) -> str:
     )
 
 
-__all__ = ["encode_score", "outcome_bytes", "refusal", "score_event"]
+__all__ = ["encode_score", "outcome_bytes", "refusal"]

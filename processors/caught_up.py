@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from upshot.processors.state import Micros
 from upshot.streams.batch import TP, BatchContext
+from upshot.streams.instants import Micros
 
 
 class CaughtUp:
@@ -40,6 +40,15 @@ class CaughtUp:
                 return None
         self._round = 0
         return self._asked_at
+
+    def unread(self) -> Mapping[TP, int]:
+        """How many records are to be read up to the ends that were noted; callable from any thread."""
+        ends = self._ends if self._round else {}
+        try:
+            left = {tp: end - self._context.position(tp) for tp, end in ends.items()}
+        except KeyError:  # they are being taken away
+            return {}
+        return {tp: count for tp, count in left.items() if count > 0}
 
     async def _note_ends(self) -> None:
         await self._context.flush_outputs()

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, assert_never
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from upshot.processors.rules import Irrelevant, Undecided, Unusable, decide, read
-from upshot.processors.state import Known, Micros, Question, Revision, Subject, Verdict, Waiting
+from upshot.processors.rules import Heard, Irrelevant, Undecided, Unusable, read, verdict_of
+from upshot.processors.state import Known, Question, Revision, Subject, Verdict, Waiting
+from upshot.streams.instants import Micros
 
 
-class Observed(NamedTuple):
+class Observed(msgspec.Struct, frozen=True, gc=False):
     """An outcome arrived."""
 
     subject: str
     outcome: Known
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """A wait arrived."""
 
     subject: str
@@ -34,7 +35,7 @@ class Asked(NamedTuple):
 Arrival = Observed | Asked
 
 
-class Scored(NamedTuple):
+class Scored(msgspec.Struct, frozen=True, gc=False):
     """A revision of a score, to be announced."""
 
     subject: str
@@ -42,12 +43,12 @@ class Scored(NamedTuple):
     revision: Revision
 
     @property
-    def identity(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str | int, ...]:
         """What makes two of them the same fact."""
-        return ("scored", self.subject, self.question.wait_id, str(self.revision.number))
+        return self.subject, self.question.wait_id, self.revision.number
 
 
-class Refused(NamedTuple):
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """An outcome that should decide a question but can't, to be dead-lettered."""
 
     subject: str
@@ -56,12 +57,13 @@ class Refused(NamedTuple):
     detail: str
 
     @property
-    def identity(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str | int, ...]:
         """What makes two of them the same fact."""
-        return ("refused", self.subject, self.question.wait_id, self.outcome.key, self.detail)
+        return self.subject, self.question.wait_id, self.outcome.key, self.detail
 
 
 Fact = Scored | Refused
+_UNKNOWN = Subject()
 
 #: `early`: an outcome that nobody waits for yet. `joined`: one that a question was waiting for.
 #: `noted`: one that a question waits for but that leaves its answer as it is. `repeated`: something known already. `opened`: a question without an answer yet. `answered`: one whose
@@ -71,8 +73,13 @@ Happening = Literal[
     "early", "joined", "noted", "repeated", "opened", "answered", "expired", "late", "corrected"
 ]
 
+_REPEATED: tuple[Happening, ...] = ("repeated",)
+_EARLY: tuple[Happening, ...] = ("early",)
+_OPENED: tuple[Happening, ...] = ("opened",)
+_ANSWERED: tuple[Happening, ...] = ("answered",)
 
-class Step(NamedTuple):
+
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What one arrival changes: the subject afterwards, the facts to announce, and what happened."""
 
     subject: Subject
@@ -94,28 +101,26 @@ def step(states: Mapping[str, Subject], arrivals: Sequence[Arrival], now: Micros
     Applied again to its own result it changes nothing and announces the same facts again.
     """
     subjects: dict[str, Subject] = {}
-    facts: dict[tuple[str, ...], Fact] = {}
-    happened: Counter[Happening] = Counter()
+    facts: list[Fact] = []
+    happened: list[Happening] = []
     for arrival in arrivals:
         key = arrival.subject
-        before = subjects.get(key) or states.get(key) or Subject()
+        before = subjects.get(key) or states.get(key) or _UNKNOWN
         taken = correlate(before, arrival, now)
         if taken.subject is not before:
             subjects[key] = taken.subject
-        facts.update((fact.identity, fact) for fact in taken.facts)
-        happened.update(taken.happened)
-    return Changes(subjects, list(facts.values()), happened)
+        facts += taken.facts
+        happened += taken.happened
+    if "repeated" in happened:
+        facts = list({fact.identity: fact for fact in facts}.values())
+    return Changes(subjects, facts, Counter(happened))
 
 
 def correlate(subject: Subject, arrival: Arrival, now: Micros) -> Step:
     """Apply one arrival to one subject."""
-    match arrival:
-        case Observed(key, outcome):
-            return _observe(key, subject, outcome, now)
-        case Asked(key, question):
-            return _ask(key, subject, question, now)
-        case _:
-            assert_never(arrival)
+    if isinstance(arrival, Observed):
+        return _observe(arrival.subject, subject, arrival.outcome, now)
+    return _ask(arrival.subject, subject, arrival.question, now)
 
 
 def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
@@ -128,7 +133,8 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
     for wait_id, waiting in subject.waits.items():
         if waiting.is_open and waiting.question.deadline <= upto:
             judged = msgspec.structs.replace(waiting, judged_at=now)
-            waits[wait_id], revised = _revise(judged, subject.outcomes.values(), now)
+            heard = _heard(waiting.question, subject.outcomes.values())
+            waits[wait_id], revised = _revise(judged, heard, now)
             facts += [Scored(key, waiting.question, revision) for revision in revised]
     if not facts:
         return Step(subject, (), ())
@@ -137,41 +143,53 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
 
 
 def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
-    known = subject.outcomes.get(outcome.key)
+    identity = outcome.key
+    known = subject.outcomes.get(identity)
     if known is not None and known.rank <= outcome.rank:
-        return Step(subject, _said_of(key, subject, known), ("repeated",))
-    outcomes = {**subject.outcomes, outcome.key: outcome}
+        return Step(subject, _said_of(key, subject, known), _REPEATED)
+    outcomes = {**subject.outcomes, identity: outcome}
+    if not subject.waits:
+        return Step(Subject(outcomes), (), _EARLY)
     waits = dict(subject.waits)
     facts: list[Fact] = []
-    happened: set[Happening] = set()
+    happened: tuple[Happening, ...] = ()
     for wait_id, waiting in subject.waits.items():
-        reading = read(waiting.question, outcome)
+        question = waiting.question
+        reading = read(question, outcome)
         if known is None and isinstance(reading, Irrelevant):
             continue
         if isinstance(reading, Unusable):
-            facts.append(Refused(key, waiting.question, outcome, reading.detail))
-        waits[wait_id], revised = _revise(waiting, outcomes.values(), now)
-        facts += [Scored(key, waiting.question, revision) for revision in revised]
-        happened.add(_name_of(waiting, revised))
-    names: tuple[Happening, ...] = tuple(happened) if happened else ("early",)
-    return Step(Subject(outcomes, waits), tuple(facts), names)
+            facts.append(Refused(key, question, outcome, reading.detail))
+        heard = [(o, reading if o is outcome else read(question, o)) for o in outcomes.values()]
+        waits[wait_id], revised = _revise(waiting, heard, now)
+        for revision in revised:
+            facts.append(Scored(key, question, revision))
+        name = _name_of(waiting, revised)
+        if name not in happened:
+            happened += (name,)
+    return Step(Subject(outcomes, waits), tuple(facts), happened or _EARLY)
 
 
 def _ask(key: str, subject: Subject, question: Question, now: Micros) -> Step:
     waiting = subject.waits.get(question.wait_id)
     if waiting is not None and waiting.question.rank <= question.rank:
-        return Step(subject, _said_to(key, waiting, subject.outcomes.values()), ("repeated",))
-    asked = Waiting(question, arrived=now, revisions=waiting.revisions if waiting else ())
-    answered, revised = _revise(asked, subject.outcomes.values(), now)
+        return Step(subject, _said_to(key, waiting, subject.outcomes.values()), _REPEATED)
+    asked = Waiting(question, now, None, waiting.revisions if waiting else ())
+    if waiting is None and not subject.outcomes:
+        return Step(Subject({}, {**subject.waits, question.wait_id: asked}), (), _OPENED)
+    heard = _heard(question, subject.outcomes.values())
+    answered, revised = _revise(asked, heard, now)
     after = Subject(subject.outcomes, {**subject.waits, question.wait_id: answered})
-    facts = _refusals(key, question, subject.outcomes.values())
-    facts += tuple(Scored(key, question, revision) for revision in revised)
-    return Step(after, facts, ("answered",) if revised else ("opened",))
+    facts = _refusals(key, question, heard)
+    for revision in revised:
+        facts += (Scored(key, question, revision),)
+    return Step(after, facts, _ANSWERED if revised else _OPENED)
 
 
-def _revise(waiting: Waiting, outcomes: Iterable[Known], now: Micros) -> tuple[Waiting, tuple[Revision, ...]]:
+def _revise(waiting: Waiting, heard: Iterable[Heard], now: Micros) -> tuple[Waiting, tuple[Revision, ...]]:
     """Decide anew; append a revision where the verdict differs from the one announced last."""
-    found = decide(waiting.question, outcomes, judged=waiting.judged_at is not None)
+    judged = waiting.judged_at is not None
+    found = verdict_of(waiting.question, heard, judged=judged)
     before = waiting.verdict
     if isinstance(found, Undecided):
         if before is None or before.reason == "reopened":
@@ -179,9 +197,14 @@ def _revise(waiting: Waiting, outcomes: Iterable[Known], now: Micros) -> tuple[W
         found = Verdict(None, "reopened", waiting.question.opened_at)
     if found == before:
         return waiting, ()
-    late = waiting.judged_at is not None and found.reason == "outcome"
+    late = judged and found.reason == "outcome"
     revision = Revision(len(waiting.revisions) + 1, found, now, late)
-    return msgspec.structs.replace(waiting, revisions=(*waiting.revisions, revision)), (revision,)
+    revisions = (*waiting.revisions, revision)
+    return Waiting(waiting.question, waiting.arrived, waiting.judged_at, revisions), (revision,)
+
+
+def _heard(question: Question, outcomes: Iterable[Known]) -> list[Heard]:
+    return [(outcome, read(question, outcome)) for outcome in outcomes]
 
 
 def _said_of(key: str, subject: Subject, outcome: Known) -> tuple[Fact, ...]:
@@ -195,15 +218,12 @@ def _said_of(key: str, subject: Subject, outcome: Known) -> tuple[Fact, ...]:
 
 def _said_to(key: str, waiting: Waiting, outcomes: Iterable[Known]) -> tuple[Fact, ...]:
     scored = tuple(Scored(key, waiting.question, revision) for revision in waiting.revisions)
-    return _refusals(key, waiting.question, outcomes) + scored
+    return _refusals(key, waiting.question, _heard(waiting.question, outcomes)) + scored
 
 
-def _refusals(key: str, question: Question, outcomes: Iterable[Known]) -> tuple[Fact, ...]:
-    return tuple(
-        Refused(key, question, outcome, reading.detail)
-        for outcome in outcomes
-        if isinstance(reading := read(question, outcome), Unusable)
-    )
+def _refusals(key: str, question: Question, heard: Iterable[Heard]) -> tuple[Fact, ...]:
+    refused = [(outcome, reading) for outcome, reading in heard if isinstance(reading, Unusable)]
+    return tuple([Refused(key, question, outcome, reading.detail) for outcome, reading in refused])
 
 
 def _name_of(before: Waiting, revised: tuple[Revision, ...]) -> Happening:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from upshot.processors.rules import Irrelevant, read
-from upshot.processors.state import Known, Micros, Subject, Waiting
-
-_MICROSECOND = timedelta(microseconds=1)
+from upshot.processors.state import Known, Subject, Waiting
+from upshot.streams.instants import MICROSECOND, Micros
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,26 @@ class Horizons:
     settled: timedelta
     grace: timedelta
 
-    @property
+    @cached_property
     def grace_micros(self) -> Micros:
         """How long after its deadline a wait is judged."""
-        return self.grace // _MICROSECOND
+        return self.grace // MICROSECOND
+
+    @cached_property
+    def _look_back(self) -> Micros:
+        return self.look_back // MICROSECOND
+
+    @cached_property
+    def _settled(self) -> Micros:
+        return self.settled // MICROSECOND
 
     def outcome_ends(self, outcome: Known) -> Micros:
         """When an outcome that no question needs may be forgotten."""
-        return outcome.arrived + self.look_back // _MICROSECOND
+        return outcome.arrived + self._look_back
 
     def wait_ends(self, waiting: Waiting) -> Micros:
         """When an answered question may be forgotten: counted from its deadline, or its arrival if that is later."""
-        return max(waiting.question.deadline, waiting.arrived) + self.settled // _MICROSECOND
+        return max(waiting.question.deadline, waiting.arrived) + self._settled
 
     def judged_from(self, waiting: Waiting) -> Micros:
         """From when an open question's deadline may be judged."""
@@ -40,13 +48,13 @@ class Horizons:
 
 def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
     """The next instant at which this subject needs a look; None where there is nothing to come."""
-    instants = [
-        horizons.judged_from(waiting) if waiting.is_open else horizons.wait_ends(waiting)
-        for waiting in subject.waits.values()
-    ]
-    if not subject.waits:
-        instants += [horizons.outcome_ends(outcome) for outcome in subject.outcomes.values()]
-    return min(instants, default=None)
+    if subject.waits:
+        return min([_look_at(waiting, horizons) for waiting in subject.waits.values()])
+    return min([horizons.outcome_ends(outcome) for outcome in subject.outcomes.values()], default=None)
+
+
+def _look_at(waiting: Waiting, horizons: Horizons) -> Micros:
+    return horizons.judged_from(waiting) if waiting.is_open else horizons.wait_ends(waiting)
 
 
 def retire(subject: Subject, now: Micros, horizons: Horizons) -> Subject:

@@ -8,31 +8,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from opentelemetry.metrics import Meter
+
 from upshot.errors import ConfigurationError, InvalidEvent
-from upshot.processors.alarms import Alarms
 from upshot.processors.announce import encode_score, outcome_bytes, refusal
 from upshot.processors.caught_up import CaughtUp
 from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Refused, Scored, judge, step
 from upshot.processors.deadlines import Horizons, next_look, retire
-from upshot.processors.state import (
-    Micros,
-    Subject,
-    decode_subject,
-    encode_subject,
-    known_of,
-    micros,
-    question_of,
-)
+from upshot.processors.slices import Slice
+from upshot.processors.state import Subject, decode_subject, encode_subject, known_of, question_of
+from upshot.processors.vitals import watch_join
 from upshot.settings import Settings
-from upshot.streams.batch import TP, BatchApp, BatchContext, Effects, Output, Pace, batch_app
-from upshot.streams.codec import FORWARDED_FROM, Record, decode_outcome, decode_wait, place_of
+from upshot.streams.arrivals import read_outcome, read_wait
+from upshot.streams.batch import TP, BatchApp, BatchContext, Change, Effects, Output, Pace, batch_app
+from upshot.streams.codec import FORWARDED_FROM, Record, place_of
 from upshot.streams.dead_letters import dead_letter
-from upshot.streams.partitions import partition_for
+from upshot.streams.instants import Micros, micros
+from upshot.streams.instruments import Instruments
+from upshot.streams.partitions import partitions_for
 
 ROLE = "correlate"
 TABLE = "subjects"
-#: Subjects that one tick looks at; the rest follows with the next.
-_LOOKS_PER_TICK = 5_000
 #: Microseconds between two lines of counts in the log.
 _TELL_EVERY = 60_000_000
 
@@ -73,10 +69,16 @@ class Join:
         self._waits = settings.topic("waits")
         self._scores = settings.topic("scores")
         self._horizons = Horizons(settings.look_back, settings.settled_retention, settings.deadline_grace)
-        self._alarms = Alarms()
         self._caught_up = CaughtUp(context, now)
+        #: Everything that was written until then has been applied.
+        self._upto: Micros = 0
+        self._slice = Slice()
         self._partitions = 0
         self.counts: Counter[str] = Counter()
+        #: By reason.
+        self.dead_letters: Counter[str] = Counter()
+        #: When the next subject needs a look, as of the last tick.
+        self.next_deadline: Micros | None = None
         self._told: Counter[str] = Counter()
         self._tell_at: Micros = 0
 
@@ -86,7 +88,7 @@ class Join:
         return [self._outcomes, self._waits]
 
     async def assigned(self, tps: frozenset[TP]) -> None:
-        """Build the index of deadlines from the table."""
+        """Check that both topics have as many partitions."""
         counts = {topic: await self._context.partition_count(topic) for topic in self.topics}
         if len(set(counts.values())) > 1:
             raise ConfigurationError(
@@ -94,25 +96,24 @@ class Join:
                 "nothing was read; create them alike"
             )
         self._partitions = counts[self._outcomes]
-        self._caught_up.forget()
-        for partition in {tp.partition for tp in tps}:
-            for key, value in self._context.table.items(partition):
-                self._set_alarm(partition, key.decode(), decode_subject(value))
+        self._forget()
 
     async def revoked(self, tps: frozenset[TP]) -> None:
-        """Forget the index of what is no longer ours."""
+        """Forget how far the topics were read."""
+        self._forget()
+
+    def _forget(self) -> None:
         self._caught_up.forget()
-        for partition in {tp.partition for tp in tps}:
-            self._alarms.drop(partition)
+        self._upto = 0
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
         """One decode pass, one pure step for each partition."""
         effects = Effects()
-        arrivals: dict[int, list[Arrival]] = {}
         now = self._now()
-        for records in batches.values():
-            for record in records:
-                self._take(record, now, arrivals, effects)
+        arrivals: dict[int, list[Arrival]] = {}
+        for tp, records in batches.items():
+            arrived = self._take(tp, records, now, effects)
+            arrivals.setdefault(tp.partition, []).extend(arrived)
         for partition, arrived in arrivals.items():
             self._apply(partition, arrived, now, effects)
         return effects
@@ -120,14 +121,19 @@ class Join:
     async def tick(self) -> Effects:
         """Judge the deadlines that are due, once all that was written before them has been applied."""
         self._tell()
-        nearest = self._alarms.nearest()
+        nearest = self.next_deadline = self._context.table.nearest_due()
         if nearest is None or nearest > self._now():
             return Effects()
-        upto = await self._caught_up.as_of()
-        return Effects() if upto is None else self._look(upto)
+        if nearest > self._upto:
+            self._upto = await self._caught_up.as_of() or self._upto
+        return self._look(self._upto) if nearest <= self._upto else Effects()
 
     async def flush(self) -> None:
         """Nothing: the table and the outputs are the room's."""
+
+    def unread(self) -> Mapping[TP, int]:
+        """Records that must be read before due deadlines can be judged. Callable from any thread."""
+        return self._caught_up.unread()
 
     def _tell(self) -> None:
         """What happened since the start, in a line of the log now and then."""
@@ -139,67 +145,75 @@ class Join:
             "since the start: %s", ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
         )
 
-    def _take(
-        self, record: Record, now: Micros, arrivals: dict[int, list[Arrival]], effects: Effects
-    ) -> None:
-        try:
-            arrival = self._decode(record, now)
-        except InvalidEvent as error:
-            self.counts["dead_lettered"] += 1
-            effects.outputs.append(dead_letter(self._settings, record, error))
-            return
-        right = partition_for(arrival.subject.encode(), self._partitions)
-        if right == record.partition:
-            arrivals.setdefault(right, []).append(arrival)
-        else:
-            self.counts["forwarded"] += 1
-            effects.outputs.append(_forwarded(record, arrival.subject.encode(), right))
-
-    def _decode(self, record: Record, now: Micros) -> Arrival:
-        if record.topic == self._waits:
-            wait = decode_wait(record)
-            return Asked(wait.subject, question_of(wait))
-        outcome = decode_outcome(record)
-        place = place_of(record)
-        return Observed(outcome.subject, known_of(outcome, now, place.partition, place.offset))
+    def _take(self, tp: TP, records: Iterable[Record], now: Micros, effects: Effects) -> list[Arrival]:
+        """What the records say; what is invalid or belongs elsewhere goes out."""
+        read = _asked if tp.topic == self._waits else _observed
+        valid, arrivals = [], []
+        for record in records:
+            try:
+                arrivals.append(read(record, now))
+            except InvalidEvent as error:
+                self.counts["dead_lettered"] += 1
+                self.dead_letters[error.reason] += 1
+                effects.outputs.append(dead_letter(self._settings, record, error))
+            else:
+                valid.append(record)
+        keys = [arrival.subject.encode() for arrival in arrivals]
+        right = partitions_for(keys, self._partitions)
+        if right.count(tp.partition) < len(right):
+            strangers = [n for n, partition in enumerate(right) if partition != tp.partition]
+            self.counts["forwarded"] += len(strangers)
+            effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in strangers]
+            arrivals = [
+                arrival
+                for arrival, partition in zip(arrivals, right, strict=True)
+                if partition == tp.partition
+            ]
+        return arrivals
 
     def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> None:
-        keys = {arrival.subject for arrival in arrivals}
-        states = {
-            key: decode_subject(value) for key in keys if (value := self._value(partition, key)) is not None
-        }
+        states = self._known(partition, {arrival.subject for arrival in arrivals})
         changes = step(states, arrivals, now)
         self.counts.update(changes.happened)
         self._keep(partition, changes.subjects, effects)
         effects.outputs += self._announced(changes.facts)
 
     def _look(self, upto: Micros) -> Effects:
+        """Look at as many of the due subjects as take little time, so that arrivals are joined in between."""
         effects = Effects(outputs_first=True)
-        now = self._now()
-        grace = self._horizons.grace_micros
-        for partition, key in self._alarms.due(upto, _LOOKS_PER_TICK):
-            before = decode_subject(self._value(partition, key))
-            judged = judge(key, before, upto - grace, now)
-            after = retire(judged.subject, now, self._horizons)
+        partitions = sorted({tp.partition for tp in self._context.assignment()})
+        share = max(1, self._slice.keys // len(partitions))
+        with self._slice.timed() as looked:
+            for partition in partitions:
+                due = self._context.table.due(partition, upto, share)
+                looked.keys += len(due)
+                effects.more = effects.more or len(due) == share
+                self._look_at(partition, due, upto, effects)
+        return effects
+
+    def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> None:
+        now, after = self._now(), {}
+        for key, before in self._known(partition, map(bytes.decode, due)).items():
+            judged = judge(key, before, upto - self._horizons.grace_micros, now)
+            after[key] = retire(judged.subject, now, self._horizons)
             self.counts.update(judged.happened)
             effects.outputs += self._announced(judged.facts)
-            if after is before:
-                self._set_alarm(partition, key, after)
-            else:
-                self._keep(partition, {key: after}, effects)
-        return effects
+        self._keep(partition, after, effects)
+
+    def _known(self, partition: int, keys: Iterable[str]) -> dict[str, Subject]:
+        names = list(keys)
+        values = self._context.table.get_many(partition, [key.encode() for key in names])
+        return {
+            key: decode_subject(value) for key, value in zip(names, values, strict=True) if value is not None
+        }
 
     def _keep(self, partition: int, subjects: Mapping[str, Subject], effects: Effects) -> None:
         changes = effects.changes.setdefault(partition, {})
         for key, subject in subjects.items():
-            changes[key.encode()] = encode_subject(subject)
-            self._set_alarm(partition, key, subject)
-
-    def _set_alarm(self, partition: int, key: str, subject: Subject) -> None:
-        self._alarms.set(partition, key, next_look(subject, self._horizons))
-
-    def _value(self, partition: int, key: str) -> bytes | None:
-        return self._context.table.get(partition, key.encode())
+            value = encode_subject(subject)
+            changes[key.encode()] = (
+                None if value is None else Change(value, next_look(subject, self._horizons))
+            )
 
     def _announced(self, facts: Iterable[Fact]) -> Iterable[Output]:
         for fact in facts:
@@ -220,7 +234,19 @@ class Join:
             outcome_bytes(fact.subject, outcome),
         )
         error = InvalidEvent("unusable_outcome", refusal(fact))
+        self.dead_letters[error.reason] += 1
         return dead_letter(self._settings, record, error, about=fact.question.wait_id)
+
+
+def _asked(record: Record, now: Micros) -> Arrival:
+    wait = read_wait(record)
+    return Asked(wait.subject, question_of(wait))
+
+
+def _observed(record: Record, now: Micros) -> Arrival:
+    outcome = read_outcome(record)
+    place = place_of(record) if record.headers else record
+    return Observed(outcome.subject, known_of(outcome, now, place.partition, place.offset))
 
 
 def _forwarded(record: Record, key: bytes, partition: int) -> Output:
@@ -229,10 +255,17 @@ def _forwarded(record: Record, key: bytes, partition: int) -> Output:
     return Output(record.topic, partition, key, record.value, headers, record.timestamp)
 
 
-def join_app(settings: Settings, pace: Pace | None = None) -> BatchApp:
-    """The Faust app of the join. Call it within a running event loop."""
+def join_app(settings: Settings, pace: Pace | None = None, meter: Meter | None = None) -> BatchApp:
+    """The Faust app of the join, measured on `meter`. Call it within a running event loop."""
+    instruments = Instruments(ROLE, meter)
+
+    def make(context: BatchContext) -> Join:
+        join = Join(context, settings)
+        watch_join(instruments, join, wall_clock)
+        return join
+
     return batch_app(
-        settings.app_id(ROLE), settings, lambda context: Join(context, settings), table_name=TABLE, pace=pace
+        settings.app_id(ROLE), settings, make, table_name=TABLE, pace=pace, instruments=instruments
     )
 
 

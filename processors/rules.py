@@ -6,36 +6,40 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from math import fsum, isfinite
-from typing import Any, NamedTuple, assert_never
+from typing import Any, assert_never
 
 import jmespath
+import msgspec
 from jmespath.exceptions import JMESPathError
 
-from upshot.processors.state import Known, Question, Verdict, instant
+from upshot.processors.state import Known, Match, Question, Rule, Verdict
+from upshot.streams.instants import Micros, instant
 
 
-class Reads(NamedTuple):
+class Reads(msgspec.Struct, frozen=True, gc=False):
     """The outcome counts, with this score."""
 
     value: bool | float
 
 
-class Irrelevant(NamedTuple):
+class Irrelevant(msgspec.Struct, frozen=True, gc=False):
     """The outcome doesn't count for this question: another type, another time, or its condition is not met."""
 
 
-class Unusable(NamedTuple):
+class Unusable(msgspec.Struct, frozen=True, gc=False):
     """The outcome should count but gives no usable score; `detail` says why."""
 
     detail: str
 
 
-class Undecided(NamedTuple):
+class Undecided(msgspec.Struct, frozen=True, gc=False):
     """Nothing has decided yet and the deadline is not judged."""
 
 
 Reading = Reads | Irrelevant | Unusable
+Heard = tuple[Known, Reading]
 _IRRELEVANT = Irrelevant()
+_UNDECIDED = Undecided()
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -44,27 +48,33 @@ def decide(question: Question, outcomes: Iterable[Known], *, judged: bool) -> Ve
 
     Depends on the set alone: order of arrival and repetition change nothing.
     """
-    counted = sorted(
-        (
-            (outcome.time, outcome.id, outcome.source, outcome, reading.value)
-            for outcome in outcomes
-            if isinstance(reading := read(question, outcome), Reads)
-        ),
-        key=lambda row: row[:3],
-    )
-    verdict = _decided_by(question, [(outcome, value) for *_, outcome, value in counted])
-    if verdict is not None:
-        return verdict
+    rule = question.rule
+    heard = [(outcome, _read(rule, question, outcome)) for outcome in outcomes]
+    return verdict_of(question, heard, judged=judged)
+
+
+def verdict_of(question: Question, heard: Iterable[Heard], *, judged: bool) -> Verdict | Undecided:
+    """The same, from what each outcome says to the question (see `read`)."""
+    rule = question.rule
+    counted = [(outcome, reading.value) for outcome, reading in heard if isinstance(reading, Reads)]
+    if counted:
+        if len(counted) > 1:
+            counted.sort(key=_in_time)
+        verdict = _decided_by(rule, counted)
+        if verdict is not None:
+            return verdict
     if not judged:
-        return Undecided()
-    value = question.rule.nothing_came
+        return _UNDECIDED
+    value = rule.nothing_came
     return Verdict(value, "expired" if value is None else "deadline", question.deadline)
 
 
-def _decided_by(question: Question, counted: list[tuple[Known, bool | float]]) -> Verdict | None:
-    if not counted:
-        return None
-    rule = question.rule
+def _in_time(counted: tuple[Known, bool | float]) -> tuple[Micros, str, str]:
+    outcome = counted[0]
+    return outcome.time, outcome.id, outcome.source
+
+
+def _decided_by(rule: Rule, counted: list[tuple[Known, bool | float]]) -> Verdict | None:
     match rule.mode:
         case "first":
             outcome, value = counted[0]
@@ -78,7 +88,7 @@ def _decided_by(question: Question, counted: list[tuple[Known, bool | float]]) -
             firsts = {outcome.type: (outcome, value) for outcome, value in reversed(counted)}
             if len(firsts) < len(rule.on):
                 return None
-            outcome = max((outcome for outcome, _ in firsts.values()), key=lambda o: (o.time, o.id, o.source))
+            outcome = max(firsts.values(), key=_in_time)[0]
             value = min(value for _, value in firsts.values())
         case _:
             assert_never(rule.mode)
@@ -87,7 +97,11 @@ def _decided_by(question: Question, counted: list[tuple[Known, bool | float]]) -
 
 def read(question: Question, outcome: Known) -> Reading:
     """What `outcome` says to `question`."""
-    match = question.rule.on.get(outcome.type)
+    return _read(question.rule, question, outcome)
+
+
+def _read(rule: Rule, question: Question, outcome: Known) -> Reading:
+    match = rule.on.get(outcome.type)
     if match is None or not question.since <= outcome.time <= question.deadline:
         return _IRRELEVANT
     if match.when is not None:
@@ -96,27 +110,30 @@ def read(question: Question, outcome: Known) -> Reading:
             return condition
         if condition is not True:
             return _IRRELEVANT
-    if question.rule.mode == "count":
+    if rule.mode == "count":
         return Reads(1.0)
-    if not isinstance(match.score, str):
-        return _usable(match.score, "the rule's score", question)
-    found = _look_up(match.score, outcome)
-    return found if isinstance(found, Unusable) else _usable(found, f"path {match.score!r}", question)
+    found = _look_up(match.score, outcome) if isinstance(match.score, str) else match.score
+    if found is True or found is False:
+        return Reads(found) if rule.mode != "sum" else _unusable(match, "a boolean, a sum needs numbers")
+    if isinstance(found, Unusable):
+        return found
+    return _number(match, found)
 
 
-def _usable(value: Any, where: str, question: Question) -> Reads | Unusable:
-    if isinstance(value, bool):
-        if question.rule.mode == "sum":
-            return Unusable(f"{where} gave a boolean, a sum needs numbers")
-        return Reads(value)
+def _number(match: Match, value: Any) -> Reads | Unusable:
     if not isinstance(value, int | float):
         shown = "null" if value is None else type(value).__name__
-        return Unusable(f"{where} gave {shown}, a score is a number or a boolean")
+        return _unusable(match, f"{shown}, a score is a number or a boolean")
     try:
         number = float(value)
     except OverflowError:
-        return Unusable(f"{where} gave a number that is too large")
-    return Reads(number) if isfinite(number) else Unusable(f"{where} gave a number that is not finite")
+        return _unusable(match, "a number that is too large")
+    return Reads(number) if isfinite(number) else _unusable(match, "a number that is not finite")
+
+
+def _unusable(match: Match, gave: str) -> Unusable:
+    where = f"path {match.score!r}" if isinstance(match.score, str) else "the rule's score"
+    return Unusable(f"{where} gave {gave}")
 
 
 @lru_cache(maxsize=4096)
@@ -124,15 +141,19 @@ def _finder(path: str) -> Callable[[Known], Any]:
     """What looks `path` up in an outcome. Most paths are names with dots, for which JMESPath is a detour."""
     first, *names = path.split(".")
     if first == "data" and all(_NAME.fullmatch(name) for name in names):
-        return lambda outcome: _walk(outcome.data, names)
+        return _walker(names)
     compiled = jmespath.compile(path)
     return lambda outcome: compiled.search(_envelope(outcome))
 
 
-def _walk(data: Any, names: list[str]) -> Any:
-    for name in names:
-        data = data.get(name) if isinstance(data, dict) else None
-    return data
+def _walker(names: list[str]) -> Callable[[Known], Any]:
+    def walk(outcome: Known) -> Any:
+        data = outcome.data
+        for name in names:
+            data = data.get(name) if isinstance(data, dict) else None
+        return data
+
+    return walk
 
 
 def _envelope(outcome: Known) -> dict[str, Any]:
@@ -152,4 +173,4 @@ def _look_up(path: str, outcome: Known) -> Any:
         return Unusable(f"path {path!r} can't be evaluated: {error}")
 
 
-__all__ = ["Irrelevant", "Reading", "Reads", "Undecided", "Unusable", "decide", "read"]
+__all__ = ["Heard", "Irrelevant", "Reading", "Reads", "Undecided", "Unusable", "decide", "read", "verdict_of"]

@@ -5,47 +5,46 @@ Instants are whole microseconds since 1970 in UTC (`Micros`): exact, small, and 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
-from upshot.schemas.outcomes import Outcome
 from upshot.schemas.scores import Reason
-from upshot.schemas.waits import Mode, Wait
+from upshot.schemas.waits import Mode
+from upshot.schemas.waits import Rule as RuleSchema
+from upshot.streams.arrivals import Asking, Observation
+from upshot.streams.instants import Micros
 
-Micros = int
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def micros(instant: datetime) -> Micros:
-    """An aware datetime as microseconds since 1970."""
-    return (instant - _EPOCH) // _MICROSECOND
+_NULL, _NO_EXPOSURES, _NO_ATTRIBUTES = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
 
 
-def instant(at: Micros) -> datetime:
-    """Microseconds since 1970 as a datetime in UTC."""
-    return _EPOCH + timedelta(microseconds=at)
-
-
-class Match(msgspec.Struct, frozen=True, omit_defaults=True):
+class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What an outcome of one type says: a constant or a path, and under which condition."""
 
     score: bool | float | str | None = None
     when: str | None = None
 
 
-class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+class Rule(msgspec.Struct, frozen=True, array_like=True):
     """How outcomes become a score; see `upshot.schemas.waits.Rule`."""
 
     on: dict[str, Match]
     nothing_came: bool | float | None = None
     mode: Mode = "first"
 
+    @property
+    def json(self) -> Raw:
+        """What a question keeps of it."""
+        return Raw(_encoder.encode(self))
 
-class Question(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A wait, as the join keeps it. Outcomes count from `since` to `deadline`, both included."""
+
+class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A wait, as the join keeps it. Outcomes count from `since` to `deadline`, both included.
+
+    What the join only hands on stays as JSON, and so does the rule: many questions share it, and it's read once.
+    """
 
     wait_id: str
     run_id: str
@@ -53,19 +52,24 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     opened_at: Micros
     since: Micros
     deadline: Micros
-    rule: Rule
+    rule_json: Raw
     step_id: str | None = None
     agent: str | None = None
-    exposures: list[dict[str, Any]] = []
-    attributes: dict[str, Any] = {}
+    exposures: Raw = _NO_EXPOSURES
+    attributes: Raw = _NO_ATTRIBUTES
+
+    @property
+    def rule(self) -> Rule:
+        """How outcomes become the score."""
+        return _rule_behind(bytes(self.rule_json))
 
     @property
     def rank(self) -> tuple[Micros, bytes]:
         """Of two waits with one id the lesser counts: what was asked again can't move the window."""
-        return self.opened_at, msgspec.json.encode(self, order="sorted")
+        return self.opened_at, msgspec.json.encode(_plain(msgspec.json.encode(self)), order="sorted")
 
 
-class Known(msgspec.Struct, frozen=True, omit_defaults=True):
+class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An outcome that is kept: what it says, when it arrived and where it lies in Kafka."""
 
     id: str
@@ -75,7 +79,12 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     partition: int
     offset: int
     source: str = ""
-    data: Any = None
+    data_json: Raw = _NULL
+
+    @property
+    def data(self) -> Any:
+        """The facts about it."""
+        return _plain(self.data_json)
 
     @property
     def key(self) -> str:
@@ -88,7 +97,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.time, msgspec.json.encode((self.type, self.data), order="sorted")
 
 
-class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a question's answer is, given all that is known. `at` is event time."""
 
     value: bool | float | None
@@ -97,7 +106,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome_id: str | None = None
 
 
-class Revision(msgspec.Struct, frozen=True, omit_defaults=True):
+class Revision(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A verdict as it was announced: numbered from 1, with our own time of deciding."""
 
     number: int
@@ -106,7 +115,7 @@ class Revision(msgspec.Struct, frozen=True, omit_defaults=True):
     late: bool = False
 
 
-class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
+class Waiting(msgspec.Struct, frozen=True, array_like=True):
     """A question and the history of its answers. `judged_at` is set once its deadline was judged."""
 
     question: Question
@@ -126,7 +135,7 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.judged_at is None and (verdict is None or verdict.reason == "reopened")
 
 
-class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
+class Subject(msgspec.Struct, frozen=True, array_like=True):
     """All that is remembered of one subject: outcomes by key, questions by wait id."""
 
     outcomes: dict[str, Known] = {}
@@ -140,11 +149,13 @@ class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Subject)
+_rules = msgspec.json.Decoder(Rule)
+_plain = msgspec.json.Decoder().decode
 
 
 def encode_subject(subject: Subject) -> bytes | None:
     """The table's value for a subject; None (a deletion) where nothing is left."""
-    return None if subject.is_empty else _encoder.encode(subject)
+    return _encoder.encode(subject) if subject.waits or subject.outcomes else None
 
 
 def decode_subject(value: bytes | None) -> Subject:
@@ -152,50 +163,53 @@ def decode_subject(value: bytes | None) -> Subject:
     return Subject() if value is None else _decoder.decode(value)
 
 
-def question_of(wait: Wait) -> Question:
-    """An identified wait (see `Wait.identified`) as the join keeps it."""
-    if wait.wait_id is None or wait.opened_at is None:
-        raise ValueError("the wait is not identified")
-    opened_at = micros(wait.opened_at)
+def question_of(wait: Asking) -> Question:
+    """A wait as the join keeps it."""
     return Question(
-        wait_id=wait.wait_id,
-        run_id=wait.run_id,
-        name=wait.name,
-        opened_at=opened_at,
-        since=opened_at if wait.since is None else micros(wait.since),
-        deadline=opened_at + wait.rule.within // _MICROSECOND,
-        rule=Rule(
-            on={kind: Match(match.score, match.when) for kind, match in wait.rule.on.items()},
-            nothing_came=wait.rule.nothing_came,
-            mode=wait.rule.mode,
-        ),
-        step_id=wait.step_id,
-        agent=wait.agent,
-        exposures=[exposure.model_dump() for exposure in wait.exposures],
-        attributes=wait.attributes,
+        wait.wait_id,
+        wait.run_id,
+        wait.name,
+        wait.opened_at,
+        wait.since,
+        wait.deadline,
+        _kept(wait.rule.json),
+        wait.step_id,
+        wait.agent,
+        wait.exposures,
+        wait.attributes,
     )
 
 
-def known_of(outcome: Outcome, arrived: Micros, partition: int, offset: int) -> Known:
-    """An outcome with id and time filled in (see `decode_outcome`) as the join keeps it."""
-    if outcome.id is None or outcome.time is None:
-        raise ValueError("the outcome has no id or no time")
+def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int) -> Known:
+    """An outcome as the join keeps it."""
     return Known(
-        id=outcome.id,
-        type=outcome.type,
-        time=micros(outcome.time),
-        arrived=arrived,
-        partition=partition,
-        offset=offset,
-        source=outcome.source,
-        data=outcome.data,
+        outcome.id,
+        outcome.type,
+        outcome.time,
+        arrived,
+        partition,
+        offset,
+        outcome.source,
+        outcome.data,
     )
+
+
+@lru_cache(maxsize=4096)
+def _kept(rule_json: bytes) -> Raw:
+    """The rule of a wait as questions keep it."""
+    rule = RuleSchema.model_validate_json(rule_json)
+    on = {kind: Match(match.score, match.when) for kind, match in rule.on.items()}
+    return Rule(on, rule.nothing_came, rule.mode).json
+
+
+@lru_cache(maxsize=4096)
+def _rule_behind(rule_json: bytes) -> Rule:
+    return _rules.decode(rule_json)
 
 
 __all__ = [
     "Known",
     "Match",
-    "Micros",
     "Question",
     "Revision",
     "Rule",
@@ -204,8 +218,6 @@ __all__ = [
     "Waiting",
     "decode_subject",
     "encode_subject",
-    "instant",
     "known_of",
-    "micros",
     "question_of",
 ]

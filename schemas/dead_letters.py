@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -25,6 +24,8 @@ Reason = Literal[
     "absurd_time",
     "unknown_version",
     "unusable_outcome",
+    "not_otlp",
+    "unmapped",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -48,6 +49,10 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         "Upgrade the worker and send the record again.",
         "unusable_outcome": "The outcome should decide a wait, but the rule's path gives no number or boolean. "
         "Mend the rule or the data; the wait stays open.",
+        "not_otlp": "The bytes are no spans in OpenTelemetry's encoding, or some spans have no valid ids. Set the "
+        "exporter's encoding to otlp_proto or otlp_json.",
+        "unmapped": "The code of a source could not make an outcome of the record. Mend that code, or what sends the "
+        "record.",
     }
 )
 
@@ -65,16 +70,6 @@ class DeadLetter(Event):
     value: str | None = Field(None, description="Its original bytes, base64.")
     headers: list[tuple[str, str]] = Field(default_factory=list, description="Its headers, values in base64.")
     recorded_at: Instant = Field(description="The record's own timestamp.")
-
-    @property
-    def payload(self) -> bytes:
-        """The original bytes; empty where there were none."""
-        return b64decode(self.value) if self.value else b""
-
-    def original(self) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
-        """Key, value and headers as the very bytes. Raises ValueError where one is no base64."""
-        headers = [(name.encode(), b64decode(value)) for name, value in self.headers]
-        return b64decode(self.key or ""), self.payload, headers
 
 
 __all__ = ["MEANINGS", "REASONS", "DeadLetter", "Reason"]

@@ -39,7 +39,12 @@ class Exposure(Event):
     @property
     def identity(self) -> str:
         """The id of this exposure."""
-        return self.exposure_id or fact_id("exposure", self.run_id, self.experiment)
+        return self.exposure_id or exposure_id(self.run_id, self.experiment)
 
 
-__all__ = ["Assignment", "Exposure"]
+def exposure_id(run_id: str, experiment: str) -> str:
+    """The id of an exposure that came without one."""
+    return fact_id("exposure", run_id, experiment)
+
+
+__all__ = ["Assignment", "Exposure", "exposure_id"]

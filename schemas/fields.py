@@ -64,6 +64,7 @@ Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Text = Annotated[StrictStr, Field(max_length=1_000_000)]
 Count = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 Money = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 #: An instant as RFC 3339 text with an offset, between the years 2000 and 2099; held in UTC.
 Instant = Annotated[datetime, BeforeValidator(_text_only), AfterValidator(_sane_instant)]
@@ -92,6 +93,8 @@ class Event(BaseModel):
 
 
 __all__ = [
+    "EARLIEST",
+    "LATEST",
     "SCHEMA_VERSION",
     "Attributes",
     "Count",
@@ -100,6 +103,7 @@ __all__ = [
     "Instant",
     "Money",
     "Name",
+    "Seconds",
     "Text",
     "Value",
     "Window",

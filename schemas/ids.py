@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from struct import Struct
+
+_LENGTH = Struct(">I").pack
 
 
 def fact_id(*parts: str) -> str:
@@ -11,12 +14,11 @@ def fact_id(*parts: str) -> str:
     BLAKE2b with a 16-byte digest over the parts, each preceded by its length in UTF-8 bytes, so that
     ("ab", "c") and ("a", "bc") differ.
     """
-    digest = blake2b(digest_size=16)
+    data = b""
     for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(4, "big"))
-        digest.update(data)
-    return digest.hexdigest()
+        encoded = part.encode("utf-8", "surrogatepass")
+        data += _LENGTH(len(encoded)) + encoded
+    return blake2b(data, digest_size=16).hexdigest()
 
 
 __all__ = ["fact_id"]

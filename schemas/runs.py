@@ -37,5 +37,10 @@ class Run(Event):
     output: Text | None = Field(None, description="What the agent gave; opt-in.")
     attributes: Attributes = Field(default_factory=dict, description="Free facts, such as the language.")
 
+    @property
+    def stated_origin(self) -> Origin | None:
+        """The origin, if the event states one: `live` is also what nobody stated."""
+        return self.origin if "origin" in self.model_fields_set else None
 
-__all__ = ["Run", "RunStatus"]
+
+__all__ = ["Origin", "Run", "RunStatus"]

@@ -69,7 +69,12 @@ class Score(Event):
     @property
     def identity(self) -> str:
         """The id that all revisions share."""
-        return self.score_id or fact_id("given", self.run_id, self.step_id or "", self.name, self.key or "")
+        return self.score_id or given_score_id(self.run_id, self.step_id, self.name, self.key)
 
 
-__all__ = ["Reason", "Score"]
+def given_score_id(run_id: str, step_id: str | None, name: str, key: str | None) -> str:
+    """The id of a score that was given without one."""
+    return fact_id("given", run_id, step_id or "", name, key or "")
+
+
+__all__ = ["Reason", "Score", "given_score_id"]

@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Money, Name, Text
+from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Money, Name, Seconds, Text
 
+#: `given`: somebody said it. `span`: its instrumentation said it. `table`: a price table says it.
+CostSource = Literal["given", "span", "table"]
 StepStatus = Literal["running", "ok", "error", "cancelled"]
 
 
@@ -23,16 +25,37 @@ class Step(Event):
     attempt: Count = Field(1, description="Which try this is, from 1.")
     started_at: Instant | None = Field(None, description="When it started.")
     ended_at: Instant | None = Field(None, description="When it ended.")
+    operation: Name | None = Field(
+        None,
+        description="What was asked for, in OpenTelemetry's words: `chat`, `embeddings`, `execute_tool`.",
+    )
     provider: Name | None = Field(None, description="Who serves the model.")
     model: Name | None = Field(None, description="The model that answered.")
+    request_model: Name | None = Field(None, description="The model that was asked for.")
     input_tokens: Count | None = Field(None, description="Tokens read, cached ones included.")
     output_tokens: Count | None = Field(None, description="Tokens written.")
     cached_input_tokens: Count | None = Field(None, description="Tokens read from a cache.")
+    cache_write_input_tokens: Count | None = Field(None, description="Tokens read and written to a cache.")
+    reasoning_output_tokens: Count | None = Field(None, description="Tokens written while thinking.")
+    first_chunk_seconds: Seconds | None = Field(
+        None, description="Seconds until the first piece of a streamed answer."
+    )
+    finish_reasons: list[Name] = Field(default_factory=list, description="Why the model stopped: `stop`.")
+    tool_name: Name | None = Field(None, description="The tool that was called.")
+    tool_call_id: Name | None = Field(None, description="The model's id of that call.")
+    prompt_name: Name | None = Field(None, description="The name of the prompt that was used.")
+    prompt_version: Name | None = Field(None, description="The version of that prompt.")
     cost_usd: Money | None = Field(None, description="What it cost, in US dollars; absent where unknown.")
+    cost_source: CostSource | None = Field(
+        None,
+        description="`given`: somebody said the cost. `span`: its instrumentation said it. "
+        "`table`: it follows from a table of prices.",
+    )
     error: Text | None = Field(None, description="What went wrong, where the status is `error`.")
+    error_type: Name | None = Field(None, description="What kind of error that is, such as `TimeoutError`.")
     input: Text | None = Field(None, description="What it was given; opt-in.")
     output: Text | None = Field(None, description="What it gave; opt-in.")
     attributes: Attributes = Field(default_factory=dict, description="Free facts.")
 
 
-__all__ = ["Step", "StepStatus"]
+__all__ = ["CostSource", "Step", "StepStatus"]

@@ -16,7 +16,7 @@ from upshot.schemas.fields import EARLIEST, LATEST
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.scores import Score
 from upshot.schemas.waits import Wait
-from upshot.streams.topics import MAX_EVENT_BYTES
+from upshot.streams.topics import MAX_EVENT_BYTES, MAX_SCORE_BYTES
 
 #: How far ahead of its record's timestamp an event may claim to be.
 CLOCK_TOLERANCE = timedelta(days=1)
@@ -83,9 +83,9 @@ def recorded_at(record: Record) -> datetime:
     return min(max(stamp, EARLIEST), LATEST - timedelta(days=1))
 
 
-def decode(model: type[E], record: Record) -> E:
-    """The record's value as an event of `model`. Raises InvalidEvent: to be dead-lettered."""
-    return _validate(model, _parse(record.value))
+def decode(model: type[E], record: Record, largest: int = MAX_EVENT_BYTES) -> E:
+    """The record's value, of `largest` bytes at the most, as an event of `model`. Raises InvalidEvent: to be dead-lettered."""
+    return validate(model, parse(record.value, largest))
 
 
 def decode_wait(record: Record) -> Wait:
@@ -98,7 +98,7 @@ def decode_wait(record: Record) -> Wait:
 
 def decode_score(record: Record) -> Score:
     """A score with its decision time filled in. Raises InvalidEvent."""
-    score = decode(Score, record)
+    score = decode(Score, record, MAX_SCORE_BYTES)
     return score if score.decided_at else score.model_copy(update={"decided_at": recorded_at(record)})
 
 
@@ -108,12 +108,12 @@ def decode_outcome(record: Record) -> Outcome:
     if "ce_type" in attributes or "ce_specversion" in attributes:
         event = _binary_mode(attributes, record.value)
     else:
-        event = _parse(record.value)
+        event = parse(record.value)
     if isinstance(event, dict) and not event.get("subject"):
         raise InvalidEvent(
             "no_subject", "an outcome needs a subject: what it happened to, such as pr:acme/web#12"
         )
-    outcome = _validate(Outcome, event)
+    outcome = validate(Outcome, event)
     recorded = recorded_at(record)
     outcome = outcome.model_copy(
         update={
@@ -141,17 +141,18 @@ def _binary_mode(headers: dict[str, bytes], value: bytes | None) -> dict[str, An
     return event
 
 
-def _parse(value: bytes | None) -> Any:
+def parse(value: bytes | None, largest: int = MAX_EVENT_BYTES) -> Any:
+    """A record's value, of `largest` bytes at the most, as JSON. Raises InvalidEvent."""
     if not value:
         raise InvalidEvent("empty", "the record has no value")
-    return _parse_json(value)
+    return _parse_json(value, largest)
 
 
-def _parse_json(value: bytes) -> Any:
-    if len(value) > MAX_EVENT_BYTES:
+def _parse_json(value: bytes, largest: int = MAX_EVENT_BYTES) -> Any:
+    if len(value) > largest:
         raise InvalidEvent(
             "too_large",
-            f"{len(value)} bytes are more than {MAX_EVENT_BYTES}; keep long content elsewhere and send a link",
+            f"{len(value)} bytes are more than {largest}; keep long content elsewhere and send a link",
         )
     try:
         return msgspec.json.decode(value)
@@ -179,7 +180,8 @@ def _names_no_number(value: bytes) -> bool:
     return bool(found)
 
 
-def _validate(model: type[E], event: Any) -> E:
+def validate(model: type[E], event: Any) -> E:
+    """Parsed JSON as an event of `model`. Raises InvalidEvent."""
     if not isinstance(event, dict):
         raise InvalidEvent("not_an_object", f"an event is a JSON object, this is {type(event).__name__}")
     try:
@@ -214,6 +216,8 @@ __all__ = [
     "decode_outcome",
     "decode_score",
     "decode_wait",
+    "parse",
     "place_of",
     "recorded_at",
+    "validate",
 ]

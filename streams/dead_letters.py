@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 
 import msgspec
 
 from upshot.errors import InvalidEvent
+from upshot.schemas.dead_letters import REASONS
 from upshot.schemas.ids import fact_id
 from upshot.settings import Settings
 from upshot.streams.batch.effects import Output
 from upshot.streams.codec import Record, place_of, recorded_at
+from upshot.streams.instruments import Instruments
 
 
 def dead_letter(settings: Settings, record: Record, error: InvalidEvent, *, about: str = "") -> Output:
@@ -36,8 +39,13 @@ def dead_letter(settings: Settings, record: Record, error: InvalidEvent, *, abou
     return Output(settings.topic("dead-letters"), None, identity.encode(), msgspec.json.encode(event))
 
 
+def watch_dead_letters(instruments: Instruments, by_reason: Mapping[str, int]) -> None:
+    """Measure a role's dead letters."""
+    instruments.watch_counts("upshot.dead_letters", by_reason, REASONS)
+
+
 def _base64(value: bytes | None) -> str | None:
     return None if value is None else b64encode(value).decode()
 
 
-__all__ = ["dead_letter"]
+__all__ = ["dead_letter", "watch_dead_letters"]

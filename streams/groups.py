@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -22,15 +23,22 @@ from upshot.streams.connection import client_options, start
 _PATIENCE = 5.0
 _PAUSE = 0.1
 
+#: As Kafka describes them.
+Members = Sequence[Mapping[str, bytes]]
+
 
 @dataclass(frozen=True)
 class Group:
-    """A consumer group: `state` in Kafka's words, `lag` in records not yet committed, by topic."""
+    """A consumer group: `state` in Kafka's words, `lag` in records not yet committed, by topic.
+
+    `ownerless` are partitions that it should read and that no member has.
+    """
 
     name: str
     state: str
     members: int
     lag: dict[str, int]
+    ownerless: Sequence[TopicPartition] = ()
 
     @property
     def is_live(self) -> bool:
@@ -57,9 +65,25 @@ async def group_states(settings: Settings, readers: Mapping[str, Sequence[str]])
         except KafkaError as error:
             raise KafkaUnavailable(f"{settings.kafka_url} can't tell about its groups: {error}") from None
     return [
-        Group(name, state, members, _lag(readers[name], committed[name], spans))
+        Group(
+            name,
+            state,
+            len(members),
+            _lag(readers[name], committed[name], spans),
+            _ownerless(readers[name], members, spans),
+        )
         for name, state, members in found
     ]
+
+
+def _ownerless(
+    topics: Sequence[str], members: Members, spans: Iterable[TopicPartition]
+) -> list[TopicPartition]:
+    owned: set[TopicPartition] = set()
+    for member in members:
+        if assignment := member["member_assignment"]:  # empty while the group agrees on who has what
+            owned.update(ConsumerProtocolMemberAssignment.decode(assignment).partitions())
+    return sorted(tp for tp in spans if tp.topic in topics and tp not in owned)
 
 
 def _lag(
@@ -92,15 +116,15 @@ async def _spans(
     return {tp: (first[tp], end[tp]) for tp in tps}
 
 
-async def _group(admin: AIOKafkaAdminClient, name: str) -> tuple[str, str, int]:
+async def _group(admin: AIOKafkaAdminClient, name: str) -> tuple[str, str, Members]:
     [response] = await admin.describe_consumer_groups([name])
     [group] = response.to_object()["groups"]
     if group["error_code"]:
         raise for_code(group["error_code"])(f"describing group {name}")
-    return name, group["state"], len(group["members"])
+    return name, group["state"], group["members"]
 
 
-async def _patiently(admin: AIOKafkaAdminClient, name: str) -> tuple[str, str, int]:
+async def _patiently(admin: AIOKafkaAdminClient, name: str) -> tuple[str, str, Members]:
     """Ask again while the broker says so: it makes its topic of offsets when it is asked first."""
     deadline = monotonic() + _PATIENCE
     while True:

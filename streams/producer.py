@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import RecordMetadata
+from aiokafka.errors import MessageSizeTooLargeError
 
 from upshot.settings import Settings
 from upshot.streams.connection import client_options, start
+from upshot.streams.outbox import Lane, Receipt, delivered, settled
+from upshot.streams.partitions import partition_for
 
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
+#: Bytes on their way at the most; who sends more waits.
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+#: What a batch says of itself, and a record besides its key and value.
+_FRAME = 1024
+_STOP_WITHIN = 0.1
 
 
 class EventProducer:
@@ -21,6 +28,10 @@ class EventProducer:
     def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
         self._settings = settings
         self._producer = producer
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._turn = 0
+        self._waiting = 0
+        self._room = asyncio.Event()
 
     async def send(
         self,
@@ -30,23 +41,57 @@ class EventProducer:
         key: str | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
         timestamp_ms: int | None = None,
-    ) -> Awaitable[RecordMetadata]:
-        """Queue one event for `topic` (its short name); await the result for the acknowledgement.
+    ) -> Receipt:
+        """Queue one event for `topic` (its short name); await the receipt for the acknowledgement.
 
-        Returning means queued, not stored: until the result is there the event may still be lost.
+        Returning means queued, not stored: until the receipt is there the event may still be lost. Waits while
+        `MAX_WAITING_BYTES` are on their way. Raises KafkaError where nothing was queued. For many events
+        `settled` waits for all receipts at once.
         """
-        future: asyncio.Future[RecordMetadata] = await self._producer.send(
-            self._settings.topic(topic),
-            value=value,
-            key=None if key is None else key.encode(),
-            headers=list(headers),
-            timestamp_ms=timestamp_ms,
-        )
-        return future
+        data = None if key is None else key.encode()
+        size = len(data or b"") + len(value or b"")
+        if size + _FRAME > _MAX_REQUEST_BYTES:
+            raise MessageSizeTooLargeError(f"the event has {size} bytes, a request {_MAX_REQUEST_BYTES}")
+        while self._waiting >= MAX_WAITING_BYTES:
+            self._room.clear()
+            await self._room.wait()
+        name = self._settings.topic(topic)
+        # Looked up for each event: a topic may get more partitions.
+        known = self._producer.client.cluster.partitions_for_topic(name)
+        count = len(known or await self._producer.partitions_for(name))
+        receipt = self._lane(name, data, count).add(data, value, list(headers), timestamp_ms)
+        self._waiting += size
+        return receipt
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are queued, or on their way."""
+        return self._waiting
 
     async def flush(self) -> None:
         """Wait until everything queued is acknowledged or has failed."""
-        await self._producer.flush()
+        await asyncio.gather(*(lane.flush() for lane in self._lanes.values()))
+
+    def close(self) -> None:
+        """Give up what is still on its way."""
+        for lane in self._lanes.values():
+            lane.close()
+
+    def _lane(self, topic: str, key: bytes | None, count: int) -> Lane:
+        if key is None:
+            self._turn += 1
+            partition = self._turn % count
+        else:
+            partition = partition_for(key, count)
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = Lane(self._producer, topic, partition, self._arrived)
+        return lane
+
+    def _arrived(self, size: int) -> None:
+        self._waiting -= size
+        if self._waiting < MAX_WAITING_BYTES:
+            self._room.set()
 
 
 @asynccontextmanager
@@ -59,15 +104,28 @@ async def event_producer(settings: Settings) -> AsyncIterator[EventProducer]:
         **client_options(settings),
         acks="all",
         enable_idempotence=True,
-        linger_ms=5,
         max_batch_size=256 * 1024,
         max_request_size=_MAX_REQUEST_BYTES,
     )
+    events = EventProducer(settings, producer)
     try:
         await start(settings, producer)
-        yield EventProducer(settings, producer)
+        yield events
     finally:
+        await _stop(events, producer)
+
+
+async def _stop(events: EventProducer, producer: AIOKafkaProducer) -> None:
+    try:
+        await events.flush()
         await producer.stop()
+    except asyncio.CancelledError:
+        # Who has no patience for the flush has none for the client's own, which waits for the same.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(producer.stop(), _STOP_WITHIN)
+        raise
+    finally:
+        events.close()
 
 
-__all__ = ["EventProducer", "event_producer"]
+__all__ = ["MAX_WAITING_BYTES", "EventProducer", "Receipt", "delivered", "event_producer", "settled"]

@@ -14,6 +14,7 @@ from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
 from upshot.schemas.experiments import Experiment
 from upshot.schemas.exposures import Exposure
+from upshot.schemas.otlp import TraceRequest
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
@@ -22,13 +23,16 @@ from upshot.schemas.waits import Wait
 
 #: Larger events are dead-lettered. Kafka itself accepts more (`Topic.max_bytes`), so that they can be kept.
 MAX_EVENT_BYTES = 1_000_000
+#: A decided score carries the facts of its wait, however many they are, and says some more.
+MAX_SCORE_BYTES = MAX_EVENT_BYTES + 65_536
+#: A dead letter carries the refused record in base64, however large that is.
+MAX_DEAD_LETTER_BYTES = 12 * 1024 * 1024
 _MAX_INPUT_BYTES = 8 * 1024 * 1024
-_MAX_DEAD_LETTER_BYTES = 12 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic of the contract; `name` is without the prefix."""
+    """One topic of the contract; `name` is without the prefix, `key` the field that is the key, if one is."""
 
     name: str
     purpose: str
@@ -50,22 +54,29 @@ class Topic:
 
 
 _DECLARED = (
-    Topic("runs", "What is known of each run", "run_id", Run, "SDK, any client", "store"),
-    Topic("steps", "The steps of each run", "run_id", Step, "SDK, any client", "store"),
+    Topic("runs", "What is known of each run", "run_id", Run, "SDK, any client, traces", "store"),
+    Topic("steps", "The steps of each run", "run_id", Step, "SDK, any client, traces", "store"),
     Topic("outcomes", "What happened in the world", "subject", Outcome, "any client", "correlate, store"),
     Topic("waits", "Open questions about a subject", "subject", Wait, "SDK, any client", "correlate, store"),
     Topic("exposures", "Variants that runs were given", "run_id", Exposure, "SDK, any client", "store"),
-    Topic("scores", "Every revision of every score", "run_id", Score, "correlate, SDK, any client", "store"),
+    Topic(
+        "scores",
+        "Every revision of every score",
+        "run_id",
+        Score,
+        "correlate, SDK, any client",
+        "store, evaluations",
+    ),
     Topic("alerts", "Bad outcomes, as they are noticed", "run_id", Alert, "any client", "store"),
     Topic(
         "dead-letters",
         "Input that could not be used, with reason and original bytes",
         "dead_letter_id",
         DeadLetter,
-        "correlate, store",
+        "correlate, store, traces",
         "store",
         retention=timedelta(days=30),
-        max_bytes=_MAX_DEAD_LETTER_BYTES,
+        max_bytes=MAX_DEAD_LETTER_BYTES,
     ),
     Topic(
         "experiments",
@@ -77,9 +88,17 @@ _DECLARED = (
         retention=None,
         cleanup="compact",
     ),
+    Topic(
+        "otlp",
+        "Spans in OpenTelemetry's own encoding, which become steps and runs",
+        "",
+        TraceRequest,
+        "OpenTelemetry Collector",
+        "traces",
+    ),
 )
 
 #: All topics of the contract by their short names.
 TOPICS: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in _DECLARED})
 
-__all__ = ["MAX_EVENT_BYTES", "TOPICS", "Topic"]
+__all__ = ["MAX_DEAD_LETTER_BYTES", "MAX_EVENT_BYTES", "MAX_SCORE_BYTES", "TOPICS", "Topic"]

@@ -1,5 +1,30 @@
 """Upshot scores AI agents by what happened next."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from upshot.sdk import App, Delivered, Run, Step, current_run, current_step, in_thread
+
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = [
+    "App",
+    "Delivered",
+    "Run",
+    "Step",
+    "__version__",
+    "current_run",
+    "current_step",
+    "in_thread",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The SDK is imported when it is first used: a worker or a command needs none of it."""
+    if name in __all__:
+        import upshot.sdk
+
+        return getattr(upshot.sdk, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

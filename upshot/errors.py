@@ -6,9 +6,13 @@
     ├── Unavailable             a part does not answer: retried with backoff, nothing is lost
     │   ├── KafkaUnavailable
     │   └── ClickHouseUnavailable
+    ├── Misuse                  the SDK was called in a way that can't work: nothing was recorded
+    ├── SpoolFull               no room for a fact while Kafka is away: that fact is not recorded
     ├── PartFailed              a local part (Kafka, ClickHouse, worker) could not be started: fatal
     ├── UnitFailed              a worker's unit of work failed: nothing of it is committed, it is done again
-    └── QueryFailed             ClickHouse refused a query: fatal for that query only
+    ├── QueryFailed             ClickHouse refused a query: fatal for that query only
+    ├── LinkRefused             a signed link is damaged or expired: nothing is recorded
+    └── Unsigned                a webhook's signature is missing or wrong: nothing is taken, the sender is told why
 
 Each message says what happened, what becomes of the data, and what to do.
 """
@@ -46,6 +50,14 @@ class ClickHouseUnavailable(Unavailable):
     """ClickHouse does not answer or refuses the connection; retried with backoff."""
 
 
+class Misuse(UpshotError):
+    """The SDK was called in a way that can't work; nothing was recorded, the message says what to write instead."""
+
+
+class SpoolFull(UpshotError):
+    """A fact could not be kept until Kafka takes it; it is not recorded, what was kept before is safe."""
+
+
 class PartFailed(UpshotError):
     """A part of the local stack could not be started or kept alive; fatal, its log says why."""
 
@@ -58,14 +70,30 @@ class QueryFailed(UpshotError):
     """ClickHouse refused a query; fatal for that query, the data is untouched."""
 
 
+class LinkRefused(UpshotError):
+    """A signed link is damaged, not ours, or expired; nothing is recorded."""
+
+    def __init__(self, detail: str, *, expired: bool = False) -> None:
+        super().__init__(detail)
+        self.expired = expired
+
+
+class Unsigned(UpshotError):
+    """A webhook's signature is missing, wrong or too old; nothing is taken, the sender is told why."""
+
+
 __all__ = [
     "ClickHouseUnavailable",
     "ConfigurationError",
     "InvalidEvent",
     "KafkaUnavailable",
+    "LinkRefused",
+    "Misuse",
     "PartFailed",
     "QueryFailed",
+    "SpoolFull",
     "Unavailable",
     "UnitFailed",
+    "Unsigned",
     "UpshotError",
 ]

@@ -46,6 +46,10 @@ class Settings(BaseModel):
         description="ClickHouse over HTTP: `http[s]://user:password@host:port/database`.",
     )
     data_dir: Path = Field(Path(".upshot"), description="Where the local stack keeps its data and logs.")
+    tables_dir: Path | None = Field(
+        None,
+        description="Where a worker keeps its tables on disk; by default `tables` in the data directory.",
+    )
     topic_prefix: str = Field("upshot.", description="Put before the name of every topic.")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of a newly created topic.")
     replication_factor: int = Field(1, ge=1, le=9, description="Replicas of a newly created topic.")
@@ -58,6 +62,26 @@ class Settings(BaseModel):
     kafka_username: str = Field("", description="SASL user.")
     kafka_password: SecretStr = Field(SecretStr(""), description="SASL password.")
     kafka_ssl_cafile: Path | None = Field(None, description="Certificate authority file for TLS.")
+    worker_id: str = Field(
+        "",
+        description="A worker's name in its group that stays the same when it is started again, such as a stateful "
+        "set's pod name: one that was killed and is back within `session_timeout` takes up its partitions at "
+        "once. No two workers of a role at a time may have the same. `upshot worker` names its children itself.",
+    )
+    standby_replicas: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="How many other workers follow each partition of the join's state, so that one of them takes it over "
+        "by reading only the end of its changelog. Costs disk and network, and needs as many more workers.",
+    )
+    session_timeout: float = Field(
+        6.0,
+        ge=1,
+        le=300,
+        description="Seconds of silence after which the group gives a worker's partitions to others. Brokers refuse "
+        "less than their `group.min.session.timeout.ms`, 6 s by default.",
+    )
     look_back: timedelta = Field(
         timedelta(days=30),
         description="How long an outcome that nobody waits for yet is kept for a later wait.",
@@ -69,13 +93,67 @@ class Settings(BaseModel):
         timedelta(seconds=1),
         description="How long after its deadline a wait is judged, for outcomes on the way.",
     )
+    spool_dir: Path | None = Field(
+        None,
+        description="Where an agent's process keeps facts that Kafka hasn't taken yet; `spool` in the data "
+        "directory where absent.",
+    )
+    spool_bytes: int = Field(
+        256 * 1024 * 1024, ge=0, description="Bytes of such facts that one process keeps at the most."
+    )
     commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between offset commits.")
     store_interval: float = Field(0.25, gt=0, le=60, description="Seconds of events that one insert gathers.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port at which Prometheus can read a worker's metrics (`/metrics`). A worker of all roles uses "
+        "one for each, from this one on. 0: any free one, named in the log. Not set: none.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="The address that `metrics_port` is opened at.")
     store_rows: int = Field(50_000, ge=1, description="Rows that one insert gathers at the most.")
+    api_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys, separated by commas, with which programs may send events over HTTP; without any, "
+        "only programs on the same machine may.",
+    )
+    otlp_content: bool = Field(
+        False,
+        description="Whether prompts and answers of spans that come over OTLP are kept; they may hold personal data.",
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8321", description="Where people reach the web server; signed links begin with it."
+    )
+    link_secret: SecretStr = Field(
+        SecretStr(""), description="Signs links that record an outcome; at least 32 characters."
+    )
+    webhook_github_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Secret of GitHub's webhooks; several, separated by commas, while one changes.",
+    )
+    webhook_stripe_secret: SecretStr = Field(
+        SecretStr(""), description="Secret of Stripe's webhooks (`whsec_…`), or several."
+    )
+    webhook_zendesk_secret: SecretStr = Field(
+        SecretStr(""), description="Secret of Zendesk's webhooks, or several."
+    )
+    otlp_url: str = Field(
+        "",
+        description="An OpenTelemetry collector over HTTP (`http://collector:4318`) that is told each score as an "
+        "event; empty: none.",
+    )
+    otlp_headers: SecretStr = Field(
+        SecretStr(""), description="Headers for that collector: `name=value,name=value`, percent-encoded."
+    )
 
     def topic(self, name: str) -> str:
         """The full name of topic `name`."""
         return self.topic_prefix + name
+
+    @property
+    def spool(self) -> Path:
+        """Where facts wait for Kafka."""
+        return self.spool_dir or self.data_dir / "spool"
 
     @property
     def clickhouse(self) -> ClickHouseAddress:
@@ -99,6 +177,11 @@ class Settings(BaseModel):
             database=unquote(url.path.strip("/")) or "upshot",
             options=dict(parse_qsl(url.query)),
         )
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the tables on disk."""
+        return self.tables_dir or self.data_dir / "tables"
 
     def app_id(self, role: str) -> str:
         """The Faust app and consumer group of a worker's role; changelogs are named after it."""

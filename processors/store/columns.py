@@ -18,6 +18,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "deadline exposures attributes recorded_at row_version",
             "raw_steps": "run_id step_id attempt parent_step_id name kind status started_at ended_at provider "
             "model input_tokens output_tokens cached_input_tokens cost_usd error input output attributes "
+            "operation request_model cache_write_input_tokens reasoning_output_tokens first_chunk_seconds "
+            "finish_reasons tool_name tool_call_id prompt_name prompt_version cost_source error_type "
             "recorded_at row_version",
             "raw_outcomes": "subject source id type time data topic partition offset recorded_at row_version",
             "raw_scores": "score_id fact_id run_id step_id name value kind key revision supersedes reason late "
@@ -31,4 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-__all__ = ["COLUMNS"]
+#: Those that hold more than 64 bits. They come last in their tables.
+WIDE = frozenset({"row_version", "precedence"})
+
+__all__ = ["COLUMNS", "WIDE"]

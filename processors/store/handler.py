@@ -13,7 +13,6 @@ from upshot.errors import InvalidEvent
 from upshot.processors.store.columns import COLUMNS
 from upshot.processors.store.rows import STORED, Refused, Row, Skipped, letter_row, row_of
 from upshot.processors.store.sink import Sink
-from upshot.processors.store.values import Values
 from upshot.settings import Settings
 from upshot.streams.batch import TP, Effects
 from upshot.streams.codec import Record
@@ -21,16 +20,35 @@ from upshot.streams.dead_letters import dead_letter
 
 log = logging.getLogger(__name__)
 
-#: Bytes of records that one insert gathers at the most: long texts are bounded by it, not by rows.
+#: Bytes of records that one block gathers at the most: long texts are bounded by it, not by rows.
 STORE_BYTES = 32 * 1024 * 1024
 LETTERS = "raw_dead_letters"
+
+
+class Block:
+    """Rows that are inserted together, by table, with the records that they are of."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, tuple[list[bytes], list[Record]]] = {}
+        self.rows = self.bytes = 0
+
+    def add(self, row: Row, record: Record) -> None:
+        """One more."""
+        if row.table not in self.tables:
+            self.tables[row.table] = ([], [])
+        rows, records = self.tables[row.table]
+        rows.append(row.packed)
+        records.append(record)
+        self.rows += 1
+        self.bytes += len(record.value or b"")
 
 
 class StoreHandler:
     """Reads every stored topic and inserts one block per table and `store_interval`.
 
-    What it took is durable once `flush` returns. `counts` tells what happened how often since the start:
-    `rows`, `dead_lettered` (by the store), `skipped` (by the join), `rejected` (by ClickHouse).
+    A block is inserted while the next is gathered: two are in memory at the most. What was taken is durable
+    once `flush` returns. `counts` tells what happened how often since the start: `rows`, `dead_lettered` (by
+    the store), `skipped` (by the join), `rejected` (by ClickHouse).
     """
 
     def __init__(self, settings: Settings, sink: Sink, now: Callable[[], float] = monotonic) -> None:
@@ -39,7 +57,13 @@ class StoreHandler:
         self._now = now
         self._names = {settings.topic(name): name for name in STORED}
         self.counts: Counter[str] = Counter()
-        self._forget()
+        #: By reason.
+        self.dead_letters: Counter[str] = Counter()
+        self._gathered = Block()
+        self._since = 0.0
+        #: What is being inserted, less what is durable.
+        self._leaving: Block | None = None
+        self._insert: asyncio.Task[None] | None = None
 
     @property
     def topics(self) -> Sequence[str]:
@@ -48,71 +72,89 @@ class StoreHandler:
 
     async def assigned(self, tps: frozenset[TP]) -> None:
         """Start with nothing: what was gathered before is read again, or is somebody else's."""
-        self._forget()
+        await self._forget()
 
     async def revoked(self, tps: frozenset[TP]) -> None:
         """What was gathered is inserted and committed, or read again."""
-        self._forget()
+        await self._forget()
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
-        """Gather the rows; insert them when there are enough."""
+        """Gather the rows; begin to insert them when there are enough."""
         effects = Effects()
         for tp, records in batches.items():
             topic = self._names[tp.topic]
             for record in records:
                 self._take(topic, record, effects)
-        if self._due():
-            await self.flush()
+        await self._insert_what_is_due()
         return effects
 
     async def tick(self) -> Effects:
-        """Insert what has waited long enough."""
-        if self._due():
-            await self.flush()
+        """Begin to insert what has waited long enough."""
+        await self._insert_what_is_due()
         return Effects()
 
     async def flush(self) -> None:
         """Insert all that was gathered. Waits as long as ClickHouse is away."""
-        await asyncio.gather(*(self._insert(table) for table in COLUMNS if table != LETTERS))
-        await self._insert(LETTERS)  # last: what ClickHouse rejected is among them
-        self._forget()
+        await self._finish()
+        self._begin()
+        await self._finish()
+
+    async def _insert_what_is_due(self) -> None:
+        if self._is_full() or (self._is_old() and (self._insert is None or self._insert.done())):
+            await self._finish()
+            self._begin()
+
+    def _is_full(self) -> bool:
+        return self._gathered.rows >= self._settings.store_rows or self._gathered.bytes >= STORE_BYTES
+
+    def _is_old(self) -> bool:
+        return self._gathered.rows > 0 and self._now() - self._since >= self._settings.store_interval
 
     def _take(self, topic: str, record: Record, effects: Effects) -> None:
         match row_of(topic, record):
             case Row() as row:
-                self._gather(row, record)
+                if not self._gathered.rows:
+                    self._since = self._now()
+                self._gathered.add(row, record)
             case Refused(error):
                 self.counts["dead_lettered"] += 1
+                self.dead_letters[error.reason] += 1
                 effects.outputs.append(dead_letter(self._settings, record, error))
             case Skipped():
                 self.counts["skipped"] += 1
             case other:
                 assert_never(other)
 
-    def _gather(self, row: Row, record: Record) -> None:
-        if not self._rows:
-            self._since = self._now()
-        values, records = self._gathered.setdefault(row.table, ([], []))
-        values.append(row.values)
-        records.append(record)
-        self._rows += 1
-        self._bytes += len(record.value or b"")
+    def _begin(self) -> None:
+        """Insert what was gathered, beside what comes next. Nothing may be under way."""
+        if self._gathered.rows:
+            self._leaving, self._gathered = self._gathered, Block()
+            self._insert = asyncio.create_task(self._write(self._leaving))
 
-    def _due(self) -> bool:
-        full = self._rows >= self._settings.store_rows or self._bytes >= STORE_BYTES
-        return full or (self._rows > 0 and self._now() - self._since >= self._settings.store_interval)
-
-    async def _insert(self, table: str) -> None:
-        if table not in self._gathered:
+    async def _finish(self) -> None:
+        """Wait until what is under way is durable; begin again what was cut off."""
+        if self._leaving is None:
             return
-        values, records = self._gathered[table]
-        rejections = await self._sink.write(table, values)
-        for rejection in rejections:
-            self._reject(table, records[rejection.number], rejection.detail)
-        self.counts["rows"] += len(values) - len(rejections)
-        del self._gathered[table]
+        if self._insert is None or self._insert.cancelled():
+            self._insert = asyncio.create_task(self._write(self._leaving))
+        await self._insert
+        self._leaving = self._insert = None
 
-    def _reject(self, table: str, record: Record, detail: str) -> None:
+    async def _write(self, block: Block) -> None:
+        await asyncio.gather(*(self._write_table(block, table) for table in COLUMNS if table != LETTERS))
+        await self._write_table(block, LETTERS)  # last: what ClickHouse rejected is among them
+
+    async def _write_table(self, block: Block, table: str) -> None:
+        if table not in block.tables:
+            return
+        rows, records = block.tables[table]
+        rejections = await self._sink.write(table, rows)
+        for rejection in rejections:
+            self._reject(block, table, records[rejection.number], rejection.detail)
+        self.counts["rows"] += len(rows) - len(rejections)
+        del block.tables[table]
+
+    def _reject(self, block: Block, table: str, record: Record, detail: str) -> None:
         """Kept as a row, not as a record: it must be durable before the offsets are committed."""
         self.counts["rejected"] += 1
         log.error(
@@ -125,12 +167,13 @@ class StoreHandler:
         )
         letter = letter_row(record, InvalidEvent("invalid_value", f"ClickHouse can't store it: {detail}"))
         if letter.table != table:
-            self._gather(letter, record)
+            block.add(letter, record)
 
-    def _forget(self) -> None:
-        self._gathered: dict[str, tuple[list[Values], list[Record]]] = {}
-        self._rows = self._bytes = 0
-        self._since = 0.0
+    async def _forget(self) -> None:
+        if self._insert is not None and not self._insert.done():
+            self._insert.cancel()
+            await asyncio.wait({self._insert})
+        self._gathered, self._leaving, self._insert = Block(), None, None
 
 
 __all__ = ["STORE_BYTES", "StoreHandler"]

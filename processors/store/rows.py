@@ -7,26 +7,25 @@ their fields is a register of its own, with the time at which it was said.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
+from pydantic import BaseModel
 
 from upshot.errors import InvalidEvent
-from upshot.processors.store.values import (
-    Micros,
+from upshot.processors.store.packed import (
+    Row,
     Values,
-    assignments,
     earlier_wins,
-    kind_of,
     later_wins,
-    micros,
-    micros_or_none,
-    number_of,
-    text_of,
-    texts,
+    pack,
+    pack_precedence,
+    pack_version,
 )
+from upshot.processors.store.values import assignments, kind_of, number_of, text_of, texts
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
 from upshot.schemas.exposures import Exposure
@@ -34,28 +33,35 @@ from upshot.schemas.ids import fact_id
 from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
-from upshot.streams.codec import (
-    Record,
-    decode,
-    decode_outcome,
-    decode_score,
-    decode_wait,
-    place_of,
-    recorded_at,
+from upshot.streams.arrivals import read_outcome, read_wait
+from upshot.streams.codec import Record, parse, place_of, validate
+from upshot.streams.instants import Micros
+from upshot.streams.topics import MAX_DEAD_LETTER_BYTES, MAX_EVENT_BYTES, MAX_SCORE_BYTES
+from upshot.streams.wire import (
+    QuickAlert,
+    QuickAssignment,
+    QuickDeadLetter,
+    QuickEvent,
+    QuickExposure,
+    QuickRun,
+    QuickScore,
+    QuickStep,
+    Unsure,
+    moment,
+    moment_or_none,
+    quick,
+    recorded_moment,
 )
 
 #: Given scores outrank decided ones: somebody corrects what a rule said.
 _GIVEN = 1 << 255
-#: The bits of a row version that are a hash of the row.
-_TIE = (1 << 64) - 1
-_REGISTERS = ("session_id", "parent_run_id", "origin", "error", "input", "output")
+_UNSAID = (0, "")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_assignments = msgspec.json.Decoder(list[QuickAssignment]).decode
 
-
-class Row(NamedTuple):
-    """A row of `table`, its values in the order of `columns.COLUMNS`."""
-
-    table: str
-    values: Values
+Q = TypeVar("Q", bound=QuickEvent)
+E = TypeVar("E", bound=BaseModel)
 
 
 class Refused(NamedTuple):
@@ -76,7 +82,7 @@ Result = Row | Refused | Skipped
 def row_of(topic: str, record: Record) -> Result:
     """What becomes of a record of `topic` (the name without the prefix)."""
     try:
-        return _MAKERS[topic](record)
+        return _READERS[topic](record)
     except InvalidEvent as error:
         refusal = error
     except RecursionError:
@@ -84,40 +90,59 @@ def row_of(topic: str, record: Record) -> Result:
     if topic in ("outcomes", "waits"):
         return Skipped(refusal)
     if topic == "dead-letters":
-        return _letter_about(record, refusal)
+        return letter_row(record, refusal)
     return Refused(refusal)
 
 
 def letter_row(record: Record, error: InvalidEvent) -> Row:
     """The row of a dead letter about `record` itself."""
-    return _letter_about(record, error)
+    place = place_of(record)
+    return _letter(
+        (
+            fact_id("dead-letter", str(place), error.reason, ""),
+            error.reason,
+            error.detail,
+            place.topic,
+            place.partition,
+            place.offset,
+            record.key or b"",
+            record.value or b"",
+            [(name.encode("utf-8", "replace"), value or b"") for name, value in record.headers],
+            recorded_moment(record),
+        )
+    )
 
 
-def _run(record: Record) -> Row:
-    run = decode(Run, record)
-    at = micros(run.occurred_at or run.ended_at or run.started_at or recorded_at(record))
-    said = run.model_fields_set
-    text = {
-        name: (at, value) if name in said and (value := getattr(run, name)) is not None else (0, "")
-        for name in ("agent", "version", *_REGISTERS)
-    }
+def _run(run: Run | QuickRun, record: Record) -> Row:
+    recorded = recorded_moment(record)
+    started, ended = moment_or_none(run.started_at), moment_or_none(run.ended_at)
+    at = moment_or_none(run.occurred_at) or ended or started or recorded
+
+    def said(value: str | None) -> tuple[Micros, str]:
+        return _UNSAID if value is None else (at, value)
+
     values = (
         run.run_id,
-        text["agent"],
-        text["version"],
+        said(run.agent),
+        said(run.version),
         (0, 0, "") if run.status is None else (int(run.status != "running"), at, run.status),
-        (0, 0) if run.started_at is None else (at, micros(run.started_at)),
-        (0, 0) if run.ended_at is None else (at, micros(run.ended_at)),
-        *(text[name] for name in _REGISTERS),
+        (0, 0) if started is None else (at, started),
+        (0, 0) if ended is None else (at, ended),
+        said(run.session_id),
+        said(run.parent_run_id),
+        said(run.stated_origin),
+        said(run.error),
+        said(run.input),
+        said(run.output),
         {name: (at, text_of(value)) for name, value in run.attributes.items()},
-        micros(recorded_at(record)),
+        recorded,
     )
-    return Row("raw_runs", values)
+    return pack("raw_runs", values)
 
 
-def _step(record: Record) -> Row:
-    step = decode(Step, record)
-    at = step.ended_at or step.started_at or recorded_at(record)
+def _step(step: Step | QuickStep, record: Record) -> Row:
+    recorded = recorded_moment(record)
+    started, ended = moment_or_none(step.started_at), moment_or_none(step.ended_at)
     values = (
         step.run_id,
         step.step_id,
@@ -126,8 +151,8 @@ def _step(record: Record) -> Row:
         step.name,
         step.kind,
         step.status,
-        micros_or_none(step.started_at),
-        micros_or_none(step.ended_at),
+        started,
+        ended,
         step.provider or "",
         step.model or "",
         step.input_tokens,
@@ -138,36 +163,45 @@ def _step(record: Record) -> Row:
         step.input or "",
         step.output or "",
         texts(step.attributes),
-        micros(recorded_at(record)),
+        step.operation or "",
+        step.request_model or "",
+        step.cache_write_input_tokens,
+        step.reasoning_output_tokens,
+        step.first_chunk_seconds,
+        step.finish_reasons,
+        step.tool_name or "",
+        step.tool_call_id or "",
+        step.prompt_name or "",
+        step.prompt_version or "",
+        step.cost_source or "",
+        step.error_type or "",
+        recorded,
     )
-    return _versioned("raw_steps", values, later_wins(micros(at), values, rank=int(step.status != "running")))
+    order = later_wins(ended or started or recorded, rank=int(step.status != "running"))
+    return pack_version("raw_steps", values, order)
 
 
 def _outcome(record: Record) -> Row:
-    outcome = decode_outcome(record)
-    recorded = recorded_at(record)
+    outcome = read_outcome(record)
     place = place_of(record)
-    time = micros(outcome.time or recorded)
-    data = _json(outcome.data)
     values = (
         outcome.subject,
         outcome.source,
         outcome.id,
         outcome.type,
-        time,
-        data,
+        outcome.time,
+        _encode(_decode(outcome.data)).decode(),
         place.topic,
         place.partition,
         place.offset,
-        micros(recorded),
+        recorded_moment(record),
     )
-    return _versioned("raw_outcomes", values, earlier_wins(time, values))
+    return pack_version("raw_outcomes", values, earlier_wins(outcome.time))
 
 
-def _exposure(record: Record) -> Row:
-    exposure = decode(Exposure, record)
-    recorded = recorded_at(record)
-    exposed = micros(exposure.exposed_at or recorded)
+def _exposure(exposure: Exposure | QuickExposure, record: Record) -> Row:
+    recorded = recorded_moment(record)
+    exposed = moment_or_none(exposure.exposed_at) or recorded
     values = (
         exposure.run_id,
         exposure.identity,
@@ -178,16 +212,14 @@ def _exposure(record: Record) -> Row:
         exposure.unit or exposure.run_id,
         exposure.strategy,
         exposed,
-        micros(recorded),
+        recorded,
     )
-    return _versioned("raw_exposures", values, earlier_wins(exposed, values))
+    return pack_version("raw_exposures", values, earlier_wins(exposed))
 
 
 def _wait(record: Record) -> Row:
-    wait = decode_wait(record)
-    recorded = recorded_at(record)
-    opened = wait.opened_at or recorded
-    rule = wait.rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    wait = read_wait(record)
+    rule = wait.rule.rule
     values = (
         wait.subject,
         wait.wait_id,
@@ -195,32 +227,40 @@ def _wait(record: Record) -> Row:
         wait.step_id,
         wait.name,
         wait.agent or "",
-        wait.rule.mode,
-        sorted(wait.rule.on),
-        _json(rule),
-        micros(opened),
-        micros(wait.since or opened),
-        micros(opened + wait.rule.within),
-        assignments(wait.exposures),
-        texts(wait.attributes),
-        micros(recorded),
+        rule.mode,
+        sorted(rule.on),
+        wait.rule.json.decode(),
+        wait.opened_at,
+        wait.since,
+        wait.deadline,
+        assignments(_assignments(wait.exposures)),
+        texts(_decode(wait.attributes)),
+        recorded_moment(record),
     )
-    return _versioned("raw_waits", values, earlier_wins(micros(opened), values))
+    return pack_version("raw_waits", values, earlier_wins(wait.opened_at))
 
 
-def _score(record: Record) -> Row:
-    score = decode_score(record)
-    recorded = recorded_at(record)
-    decided = micros(score.decided_at or recorded)
-    fact = _fact_of(score, decided)
+def _score(score: Score | QuickScore, record: Record) -> Row:
+    recorded = recorded_moment(record)
+    decided = moment_or_none(score.decided_at) or recorded
+    value, kind, identity = number_of(score.value), kind_of(score.value), score.identity
+    if score.reason == "given":
+        if value is None:
+            raise Unsure
+        # What was given is when and what; the later counts.
+        fact = fact_id("given", identity, str(decided), f"{kind} {value!r}")
+        precedence = _GIVEN | decided << 128 | int(fact[:16], 16) << 64
+    else:
+        fact = fact_id("revision", identity, str(score.revision))
+        precedence = score.revision << 128 | decided << 64
     values = (
-        score.identity,
+        identity,
         fact,
         score.run_id,
         score.step_id,
         score.name,
-        number_of(score.value),
-        kind_of(score.value),
+        value,
+        kind,
         score.key or "",
         score.revision,
         score.supersedes,
@@ -229,37 +269,20 @@ def _score(record: Record) -> Row:
         score.subject or "",
         score.wait_id or "",
         score.outcome_id or "",
-        micros_or_none(score.occurred_at),
+        moment_or_none(score.occurred_at),
         decided,
         score.agent or "",
         score.source or "",
         score.comment or "",
         assignments(score.exposures),
         texts(score.attributes),
-        micros(recorded),
+        recorded,
     )
-    version = later_wins(decided, values)
-    return Row("raw_scores", (*values, version, _precedence(score, decided, fact, tie=version & _TIE)))
+    return pack_precedence("raw_scores", values, later_wins(decided), precedence)
 
 
-def _fact_of(score: Score, decided: Micros) -> str:
-    """A decided revision is its number; a given score is when it was given and what."""
-    if score.reason != "given":
-        return fact_id("revision", score.identity, str(score.revision))
-    return fact_id(
-        "given", score.identity, str(decided), f"{kind_of(score.value)} {number_of(score.value)!r}"
-    )
-
-
-def _precedence(score: Score, decided: Micros, fact: str, tie: int) -> int:
-    if score.reason == "given":
-        return _GIVEN | decided << 128 | int(fact[:16], 16) << 64 | tie
-    return score.revision << 128 | decided << 64 | tie
-
-
-def _alert(record: Record) -> Row:
-    alert = decode(Alert, record)
-    raised = micros(alert.raised_at)
+def _alert(alert: Alert | QuickAlert, record: Record) -> Row:
+    raised = moment(alert.raised_at)
     values = (
         alert.alert_id,
         alert.name,
@@ -270,15 +293,15 @@ def _alert(record: Record) -> Row:
         kind_of(alert.value),
         alert.message,
         raised,
-        micros(recorded_at(record)),
+        recorded_moment(record),
     )
-    return _versioned("raw_alerts", values, earlier_wins(raised, values))
+    return pack_version("raw_alerts", values, earlier_wins(raised))
 
 
-def _dead_letter(record: Record) -> Row:
-    letter = decode(DeadLetter, record)
+def _dead_letter(letter: DeadLetter | QuickDeadLetter, record: Record) -> Row:
     try:
-        key, payload, headers = letter.original()
+        key, payload = b64decode(letter.key or ""), b64decode(letter.value or "")
+        headers = [(name.encode(), b64decode(value)) for name, value in letter.headers]
     except ValueError as error:
         raise InvalidEvent("invalid_value", f"key, value or headers are no base64: {error}") from None
     return _letter(
@@ -292,55 +315,44 @@ def _dead_letter(record: Record) -> Row:
             key,
             payload,
             headers,
-            micros(letter.recorded_at),
-        )
-    )
-
-
-def _letter_about(record: Record, error: InvalidEvent) -> Row:
-    place = place_of(record)
-    return _letter(
-        (
-            fact_id("dead-letter", str(place), error.reason, ""),
-            error.reason,
-            error.detail,
-            place.topic,
-            place.partition,
-            place.offset,
-            record.key or b"",
-            record.value or b"",
-            [(name.encode("utf-8", "replace"), value or b"") for name, value in record.headers],
-            micros(recorded_at(record)),
+            moment(letter.recorded_at),
         )
     )
 
 
 def _letter(values: Values) -> Row:
-    return _versioned("raw_dead_letters", values, earlier_wins(values[-1], values))
+    return pack_version("raw_dead_letters", values, earlier_wins(values[-1]))
 
 
-def _versioned(table: str, values: Values, version: int) -> Row:
-    return Row(table, (*values, version))
+def _either(
+    kind: type[Q], model: type[E], make: Callable[[Q | E, Record], Row], largest: int = MAX_EVENT_BYTES
+) -> Callable[[Record], Row]:
+    """The row of what was read fast; of what the schema makes of it, where that wasn't sure."""
+
+    def read(record: Record) -> Row:
+        event = parse(record.value, largest)
+        try:
+            return make(quick(kind, event), record)
+        except (Unsure, OverflowError):
+            return make(validate(model, event), record)
+
+    return read
 
 
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-_MAKERS: Mapping[str, Callable[[Record], Row]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[Record], Row]] = MappingProxyType(
     {
-        "runs": _run,
-        "steps": _step,
+        "runs": _either(QuickRun, Run, _run),
+        "steps": _either(QuickStep, Step, _step),
         "outcomes": _outcome,
-        "exposures": _exposure,
+        "exposures": _either(QuickExposure, Exposure, _exposure),
         "waits": _wait,
-        "scores": _score,
-        "alerts": _alert,
-        "dead-letters": _dead_letter,
+        "scores": _either(QuickScore, Score, _score, MAX_SCORE_BYTES),
+        "alerts": _either(QuickAlert, Alert, _alert),
+        "dead-letters": _either(QuickDeadLetter, DeadLetter, _dead_letter, MAX_DEAD_LETTER_BYTES),
     }
 )
 
 #: The topics that become tables.
-STORED: tuple[str, ...] = tuple(_MAKERS)
+STORED: tuple[str, ...] = tuple(_READERS)
 
 __all__ = ["STORED", "Refused", "Result", "Row", "Skipped", "letter_row", "row_of"]

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import NamedTuple, Protocol
 
-from clickhouse_connect.datatypes.base import ClickHouseType
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, DataError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from upshot.processors.store.columns import COLUMNS
 from upshot.processors.store.connection import connect, first_line
-from upshot.processors.store.values import Values
 from upshot.settings import Settings
+from upshot.streams.instruments import Instruments
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +25,20 @@ LONGEST_PAUSE = 10.0
 REMINDER = 60.0
 
 #: ClickHouse's codes for a block whose content it can't take: INCORRECT_DATA and its kin. All others, from
-#: a missing table to too many parts, pass once somebody or time has mended them.
-_CONTENT_CODES = frozenset({6, 27, 33, 38, 41, 53, 69, 70, 72, 117, 130, 131, 321, 349, 441})
-_CONTENT_ERRORS = (DataError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
+#: a missing table to too many parts, pass once somebody or time has mended them. CANNOT_READ_ALL_DATA (33) is
+#: none of them: it's what a full disk and a connection that was cut look like.
+_CONTENT_CODES = frozenset({6, 27, 38, 41, 53, 69, 70, 72, 117, 130, 131, 321, 349, 441})
+#: ILLEGAL_COLUMN: the content's fault where it's said of a value in MsgPack, the table's fault otherwise.
+_ILLEGAL_COLUMN = 44
 
+_FORMAT = "MsgPack"
 #: Rows are idempotent, which is what a retry relies on. Deduplication of blocks would only get in the way:
 #: after a crash between a table and its materialized view the retried block would be skipped by both.
-_INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 0}
+_INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 0, "input_format_null_as_default": 0}
+
+
+class _Refused(Exception):
+    """The rows can't be stored, whatever is tried."""
 
 
 class Rejection(NamedTuple):
@@ -46,8 +51,8 @@ class Rejection(NamedTuple):
 class Sink(Protocol):
     """A place for rows."""
 
-    async def write(self, table: str, rows: Sequence[Values]) -> list[Rejection]:
-        """Returns once every row is durable, but for those that are returned as rejected.
+    async def write(self, table: str, rows: Sequence[bytes]) -> list[Rejection]:
+        """Write rows as `packed` makes them. Returns once every row is durable, but for those that are returned as rejected.
 
         Waits as long as the place is away. Writing a row again changes nothing. May be cancelled at any
         point: rows may then be written or not.
@@ -58,25 +63,42 @@ class Sink(Protocol):
 
 
 class ClickHouseSink:
-    """Inserts in columns over ClickHouse's native format; retries until it's back."""
+    """Inserts over HTTP; retries until ClickHouse is back."""
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], float] = monotonic,
+        instruments: Instruments | None = None,
+    ) -> None:
         self._settings = settings
         self._now = now
         #: One for each table: inserts into several run side by side.
         self._clients: dict[str, Client] = {}
-        self._types: dict[str, list[ClickHouseType]] = {}
         #: The tables whose inserts fail at present.
         self._failing: set[str] = set()
         self._away_since = self._reminded = 0.0
+        #: By table: acknowledged rows, and inserts that failed.
+        self.rows: Counter[str] = Counter()
+        self.retries: Counter[str] = Counter()
+        self._measure(instruments or Instruments())
 
-    async def write(self, table: str, rows: Sequence[Values]) -> list[Rejection]:
+    def _measure(self, instruments: Instruments) -> None:
+        self._durations = instruments.histogram("upshot.store.insert.duration")
+        self._sizes = instruments.histogram("upshot.store.insert.size")
+        instruments.watch_counts("upshot.store.rows", self.rows, COLUMNS)
+        instruments.watch_counts("upshot.store.retries", self.retries, COLUMNS)
+        instruments.watch_value(
+            "upshot.clickhouse.away", lambda: self._now() - self._away_since if self._failing else 0.0
+        )
+
+    async def write(self, table: str, rows: Sequence[bytes]) -> list[Rejection]:
         """See Sink."""
         if not rows:
             return []
         try:
             await self._insert_patiently(table, rows)
-        except _CONTENT_ERRORS as error:
+        except _Refused as error:
             return [Rejection(0, str(error))] if len(rows) == 1 else await self._bisect(table, rows)
         return []
 
@@ -86,51 +108,47 @@ class ClickHouseSink:
         for client in clients.values():
             await asyncio.to_thread(client.close)
 
-    async def _bisect(self, table: str, rows: Sequence[Values]) -> list[Rejection]:
+    async def _bisect(self, table: str, rows: Sequence[bytes]) -> list[Rejection]:
         middle = len(rows) // 2
         first = await self.write(table, rows[:middle])
         second = await self.write(table, rows[middle:])
         return [*first, *(Rejection(middle + number, detail) for number, detail in second)]
 
-    async def _insert_patiently(self, table: str, rows: Sequence[Values]) -> None:
-        """Raises one of _CONTENT_ERRORS where it's the rows' fault; tries again for all else."""
+    async def _insert_patiently(self, table: str, rows: Sequence[bytes]) -> None:
+        """Raises _Refused where it's the rows' fault; tries again for all else."""
         pause = FIRST_PAUSE
         while True:
+            began = monotonic()
             try:
                 await asyncio.to_thread(self._insert, table, rows)
             except (ClickHouseError, OSError) as error:
-                if isinstance(error, DataError):
-                    raise
-                if isinstance(error, DatabaseError) and error.code in _CONTENT_CODES:
-                    raise ValueError(first_line(error)) from None
+                if _is_about_content(error):
+                    raise _Refused(first_line(error)) from None
                 self._missed(table, error)
             else:
                 self._back(table)
+                self.rows[table] += len(rows)
+                self._sizes.record(len(rows), table)
+                self._durations.record(monotonic() - began, table)
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _insert(self, table: str, rows: Sequence[Values]) -> None:
+    def _insert(self, table: str, rows: Sequence[bytes]) -> None:
         if table not in self._clients:
             self._clients[table] = connect(self._settings)
         client = self._clients[table]
-        if table not in self._types:
-            self._types[table] = self._types_of(client, table)
-        client.insert(
+        client.raw_insert(
             table,
-            list(zip(*rows, strict=True)),
             column_names=COLUMNS[table],
-            column_types=self._types[table],
-            column_oriented=True,
+            insert_block=b"".join(rows),
             settings=_INSERT_SETTINGS,
+            fmt=_FORMAT,
         )
-
-    def _types_of(self, client: Client, table: str) -> list[ClickHouseType]:
-        context = client.create_insert_context(table, column_names=COLUMNS[table])
-        return list(context.column_types)
 
     def _missed(self, table: str, error: Exception) -> None:
         now = self._now()
+        self.retries[table] += 1
         if not self._failing:
             self._away_since = self._reminded = now
             log.warning(
@@ -153,25 +171,31 @@ class ClickHouseSink:
                 log.info("ClickHouse takes rows again, after %.1f s", self._now() - self._away_since)
 
 
+def _is_about_content(error: Exception) -> bool:
+    if not isinstance(error, DatabaseError):
+        return False
+    return error.code in _CONTENT_CODES or (error.code == _ILLEGAL_COLUMN and _FORMAT in str(error))
+
+
 class MemorySink:
     """Keeps each row once: what `Sink` promises, for tests and dry runs. Rejects what `refuses` gives a reason for."""
 
-    def __init__(self, refuses: Callable[[str, Values], str] = lambda table, values: "") -> None:
-        self._tables: dict[str, dict[str, Values]] = defaultdict(dict)
+    def __init__(self, refuses: Callable[[str, bytes], str] = lambda table, row: "") -> None:
+        self._tables: dict[str, dict[bytes, None]] = defaultdict(dict)
         self._refuses = refuses
 
-    def rows(self, table: str) -> list[Values]:
+    def rows(self, table: str) -> list[bytes]:
         """What was written so far, in the order in which it first came."""
-        return list(self._tables[table].values())
+        return list(self._tables[table])
 
-    async def write(self, table: str, rows: Sequence[Values]) -> list[Rejection]:
+    async def write(self, table: str, rows: Sequence[bytes]) -> list[Rejection]:
         """See Sink."""
         rejected = []
-        for number, values in enumerate(rows):
-            if detail := self._refuses(table, values):
+        for number, row in enumerate(rows):
+            if detail := self._refuses(table, row):
                 rejected.append(Rejection(number, detail))
             else:
-                self._tables[table][repr(values)] = values
+                self._tables[table][row] = None
         return rejected
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ other topics. README.md says which of Faust's methods are overridden here, and w
 """
 
 from upshot.streams.batch.app import BatchApp, batch_app
-from upshot.streams.batch.effects import Effects, Output
+from upshot.streams.batch.effects import Change, Effects, Output
 from upshot.streams.batch.handler import TP, BatchContext, BatchHandler, TableView
 from upshot.streams.batch.pace import Pace
 
@@ -14,6 +14,7 @@ __all__ = [
     "BatchApp",
     "BatchContext",
     "BatchHandler",
+    "Change",
     "Effects",
     "Output",
     "Pace",

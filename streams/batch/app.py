@@ -13,14 +13,18 @@ from faust.transport.drivers.aiokafka import Producer, Transport
 
 from upshot.errors import ConfigurationError, UnitFailed
 from upshot.settings import Settings
+from upshot.streams.batch.assignor import BatchAssignor
 from upshot.streams.batch.consumer import BatchConsumer
 from upshot.streams.batch.cycle import Cycle
+from upshot.streams.batch.follower import Follower
 from upshot.streams.batch.handler import TP, BatchContext, BatchHandler, TableView
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.pace import Pace
 from upshot.streams.batch.sender import BATCH_BYTES, Sender
 from upshot.streams.batch.table import BatchTable, BatchTableManager, changelog_name
+from upshot.streams.batch.vitals import Vitals
 from upshot.streams.connection import client_options
+from upshot.streams.instruments import Instruments
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +66,9 @@ class BatchApp(faust.App):  # type: ignore[misc]
     BootStrategy = QuietBoot
     logger = SERVICES
 
-    def __init__(self, app_id: str, settings: Settings, pace: Pace, table_name: str | None) -> None:
+    def __init__(
+        self, app_id: str, settings: Settings, pace: Pace, table_name: str | None, instruments: Instruments
+    ) -> None:
         urls = [f"kafka://{host.strip()}" for host in settings.kafka_url.removeprefix("kafka://").split(",")]
         super().__init__(
             app_id,
@@ -73,6 +79,7 @@ class BatchApp(faust.App):  # type: ignore[misc]
             store="memory://",
             stream_recovery_delay=0.0,
             TableManager=BatchTableManager,
+            PartitionAssignor=BatchAssignor,
             topic_allow_declare=False,
             topic_disable_leader=True,
             web_enabled=False,
@@ -80,8 +87,10 @@ class BatchApp(faust.App):  # type: ignore[misc]
         )
         self.settings = settings
         self.pace = pace
+        self.vitals = Vitals(instruments)
         self.in_worker = True
         self.finalize()
+        self.follower = Follower(self)
         self.table = self._declare_table(app_id, table_name) if table_name else None
 
     def _declare_table(self, app_id: str, name: str) -> BatchTable:
@@ -105,7 +114,9 @@ class BatchApp(faust.App):  # type: ignore[misc]
         self.inputs = frozenset(handler.topics)
         for name in handler.topics:
             self.topics.add(self.topic(name, key_type=bytes, value_type=bytes))
-        self.sender = Sender(lambda: self.producer._ensure_producer(), self.pace.broker_away)
+        self.sender = Sender(
+            lambda: self.producer._ensure_producer(), self.pace.broker_away, self.vitals.written
+        )
         self.cycle = Cycle(
             handler,
             lambda: self.consumer,
@@ -113,7 +124,11 @@ class BatchApp(faust.App):  # type: ignore[misc]
             self.table,
             self.pace,
             self.settings.commit_interval,
+            self.vitals,
         )
+        self.vitals.follow(self.cycle.positions)
+        if self.table is not None:
+            self.vitals.follow_table(self.table.size)
 
     async def begin(self, epoch: int) -> None:
         """The table is recovered: go to the committed offsets and work, unless `epoch` is over."""
@@ -140,8 +155,10 @@ class BatchApp(faust.App):  # type: ignore[misc]
         """No folders: nothing is kept on disk."""
 
     async def on_stop(self) -> None:
-        """Finish and commit what is in flight, then let Faust stop its services."""
+        """Finish and commit what is in flight, and leave the group, before Faust stops one service after another."""
         await self.settle(self.pace.stop_within)
+        await self.consumer.leave(self.pace.stop_within)
+        await self.follower.stop()
         await super().on_stop()
 
     async def settle(self, within: float) -> None:
@@ -193,13 +210,21 @@ def batch_app(
     *,
     table_name: str | None = None,
     pace: Pace | None = None,
+    instruments: Instruments | None = None,
 ) -> BatchApp:
     """An app that runs `make_handler(context)` over the handler's topics.
 
     `app_id` is the consumer group; with `table_name` it has a table, whose changelog is
-    `<app_id>-<table_name>-changelog`. Must be called within a running event loop.
+    `<app_id>-<table_name>-changelog`. What happens is measured on `instruments`. Must be called within a
+    running event loop.
     """
-    app = BatchApp(app_id, settings, pace or Pace(), table_name)
+    app = BatchApp(
+        app_id,
+        settings,
+        pace or Pace(session_timeout=settings.session_timeout),
+        table_name,
+        instruments or Instruments(),
+    )
     app.attach(make_handler(_Context(app)))
     return app
 

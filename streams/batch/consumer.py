@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any, TypeVar
+from contextlib import suppress
+from time import monotonic
+from typing import Any, TypeVar, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
 from mode import Service
@@ -17,9 +20,11 @@ from mode.threads import WorkerThread
 
 from upshot.errors import KafkaUnavailable, UnitFailed
 from upshot.streams.batch.cycle import Polled
+from upshot.streams.batch.fetch import hasten
 from upshot.streams.batch.handler import TP
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.membership import Membership
+from upshot.streams.batch.open_transactions import OpenTransactions, Reach
 from upshot.streams.connection import client_options
 
 log = logging.getLogger(__name__)
@@ -30,6 +35,8 @@ T = TypeVar("T")
 FETCH_BYTES = 2 * 1024 * 1024
 #: A flush may wait for hours for ClickHouse; heartbeats go on beside it.
 MAX_POLL_INTERVAL = 24 * 3600.0
+#: Seconds between two looks at where the partitions end.
+ENDS_EVERY = 5.0
 
 
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -58,7 +65,9 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     async def on_start(self) -> None:
         await super().on_start()
         pace = self.app.pace
+        hasten(self._consumer._fetcher)
         self.membership = Membership(self._consumer._coordinator, pace.session_timeout)
+        self._transactions = OpenTransactions(pace.held_back)
 
     async def on_thread_stop(self) -> None:
         """Also without a broker: there aiokafka stumbles over a fetch that it has cancelled itself."""
@@ -69,19 +78,19 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf, pace = self.app.conf, self.app.pace
-        # Faust's assignor keeps a table's changelog with the partitions of its input.
-        self._assignor = self.app.assignor if self.app.tables else RoundRobinPartitionAssignor
         return AIOKafkaConsumer(
             **client_options(self.app.settings),
             client_id=conf.broker_client_id,
             group_id=conf.id,
-            partition_assignment_strategy=[self._assignor],
+            group_instance_id=self.app.settings.worker_id or None,
+            partition_assignment_strategy=[self.app.assignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
             max_poll_interval_ms=int(MAX_POLL_INTERVAL * 1000),
             max_partition_fetch_bytes=FETCH_BYTES,
             session_timeout_ms=int(pace.session_timeout * 1000),
-            heartbeat_interval_ms=int(min(3.0, pace.session_timeout / 3) * 1000),
+            heartbeat_interval_ms=int(min(pace.heartbeat_interval, pace.session_timeout / 4) * 1000),
             rebalance_timeout_ms=int((2 * pace.rebalance_within + 10.0) * 1000),
         )
 
@@ -89,13 +98,21 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _look_for_broker(self) -> None:
         """Also hands on what the coordinator gave up for: stock looks for that only where it polls."""
         async for _ in self.itertimer(1.0, name="broker"):
-            self.membership.look()
+            self.app.vitals.kafka_answers(self.membership.look())
+            self._transactions.look(self._reaches(), monotonic())
             try:
                 self._ensure_consumer()._coordinator.check_errors()
             except KafkaError as error:
                 failure = UnitFailed(f"the broker refuses the group {self.app.conf.id}: {error!r}")
                 asyncio.run_coroutine_threadsafe(self.app.crash(failure), self.parent_loop)
                 return
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _look_for_ends(self) -> None:
+        """Where the partitions end: nothing is fetched while a handler waits, and the lag grows."""
+        async for _ in self.itertimer(ENDS_EVERY, name="ends"):
+            with suppress(KafkaError, TimeoutError):  # the next look may find them
+                self.app.vitals.ends.update(await self.list_end_offsets(self._states()))
 
     async def stop(self) -> None:
         """Also when it was never started, since its loop is made with it."""
@@ -120,19 +137,32 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         records = await consumer.getmany(
             *[TopicPartition(*tp) for tp in tps], timeout_ms=int(timeout * 1000), max_records=max_records
         )
-        subscription = consumer._subscription.subscription
-        assignment = subscription.assignment if subscription else None
-        states = {tp: assignment.state_value(tp) for tp in tps} if assignment else {}
-        positions = {tp: state.position for tp, state in states.items() if state and state.has_valid_position}
+        states = {tp: state for tp, state in self._states().items() if tp in tps}
+        ends = {tp: state.highwater for tp, state in states.items() if state.highwater is not None}
+        self.app.vitals.ends.update(ends)
+        positions = {tp: state.position for tp, state in states.items()}
         return Polled({TP(*tp): found for tp, found in records.items()}, positions)
 
+    def _states(self) -> dict[TP, Any]:
+        """What aiokafka knows of each assigned partition whose position is known."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        if assignment is None:
+            return {}
+        states = {TP(*tp): assignment.state_value(tp) for tp in assignment.tps}
+        return {tp: state for tp, state in states.items() if state.has_valid_position}
+
+    def _reaches(self) -> dict[TP, Reach]:
+        return {
+            tp: Reach(state.position, state.lso, state.highwater)
+            for tp, state in self._states().items()
+            if state.lso is not None
+        }
+
     async def seek_to_start(self, tps: frozenset[TP]) -> dict[TP, int]:
-        """Go to the committed offsets, or to the beginning, and return them. Nothing else is fetched."""
+        """Go to the committed offsets, or to the beginning, and return them."""
         consumer = self._ensure_consumer()
         wanted = {TopicPartition(*tp) for tp in tps}
-        others = consumer.assignment() - wanted
-        if others:
-            consumer.pause(*others)
         committed = await consumer._coordinator.fetch_committed_offsets(list(wanted))
         fresh = []
         for tp in wanted:
@@ -157,9 +187,27 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             return False
         return True
 
+    async def leave(self) -> None:
+        """Leave the group; also with a name of its own, where aiokafka would let the session end."""
+        if self._consumer is not None:
+            self._consumer._coordinator._group_instance_id = None
+            await self._consumer._coordinator.close()
+
+    async def rejoin(self) -> None:
+        """Have the group share out anew."""
+        self._ensure_consumer()._coordinator.request_rejoin()
+
     async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        ends = await self._ensure_consumer().end_offsets([TopicPartition(*tp) for tp in tps])
-        return {TP(*tp): offset for tp, offset in ends.items()}
+        """Where the logs end, also behind what an open transaction holds back."""
+        consumer = self._ensure_consumer()
+        # It asks for the end at its own isolation level, which would be the last stable offset.
+        fetcher = copy.copy(consumer._fetcher)
+        fetcher._isolation_level = READ_UNCOMMITTED
+        wanted = [TopicPartition(*tp) for tp in tps]
+        while True:
+            with suppress(KafkaTimeoutError):
+                ends = await fetcher.end_offsets(wanted, consumer._request_timeout_ms)
+                return {TP(*tp): offset for tp, offset in ends.items()}
 
 
 class BatchConsumer(Consumer):  # type: ignore[misc]
@@ -217,6 +265,23 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
         ends: dict[TP, int] = await self._patiently(self._thread.list_end_offsets(tps))
         return ends
+
+    async def leave(self, within: float) -> None:
+        """Leave the group, so that the others take over at once; without a broker its session ends."""
+        if self._thread._thread is None:
+            return  # it was never started
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._thread.run_here(self._thread.leave())
+        except asyncio.CancelledError:
+            # Of the thread's work, where the group is lost already; nobody has cancelled this task.
+            if cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
+                raise
+
+    async def rejoin(self) -> None:
+        """Have the group share out anew, with what this member says now."""
+        await self._thread.run_here(self._thread.rejoin())
 
     @property
     def generation(self) -> int:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Literal, NamedTuple, Protocol
 
 from upshot.errors import ConfigurationError, UnitFailed
-from upshot.streams.batch.effects import Effects
+from upshot.streams.batch.effects import Effects, Output
 from upshot.streams.batch.handler import TP, BatchHandler
+from upshot.streams.batch.landing import Landing
 from upshot.streams.batch.pace import Pace
 from upshot.streams.batch.sender import Sender
-from upshot.streams.batch.table import BatchTable
+from upshot.streams.batch.table import BatchTable, Writing
+from upshot.streams.batch.vitals import Vitals
 from upshot.streams.codec import Record
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,9 @@ class Source(Protocol):
     async def is_member(self, generation: int, *, ask: bool = False) -> bool:
         """Whether this worker may still write the state of its partitions; `ask` the broker anew."""
 
+    async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Where the logs end now."""
+
 
 class _Fenced(Exception):
     """The partitions may belong to somebody else: drop what is in flight."""
@@ -57,8 +62,8 @@ class _Fenced(Exception):
 class Cycle:
     """Runs a handler over a source. Open while partitions are ours, closed in between.
 
-    At any time at most one unit runs: a call of the handler and all that follows from it. Whatever fails in
-    one is kept, raised from `run`, and nothing is committed after it.
+    At any time at most one unit runs: a call of the handler and what follows from it, but for its changes being
+    acknowledged and its outputs after them, which may go on beside the next call. Whatever fails in one is kept, raised from `run`, and nothing is committed after it.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Cycle:
         table: BatchTable | None,
         pace: Pace,
         commit_interval: float,
+        vitals: Vitals,
     ) -> None:
         self._handler = handler
         self._source = source
@@ -76,6 +82,7 @@ class Cycle:
         self._table = table
         self._pace = pace
         self._commit_interval = commit_interval
+        self._vitals = vitals
         #: Held while records are fetched: seeking beside a fetch would lose what it brings.
         self.polling = asyncio.Lock()
         #: Counts the times that partitions were taken away.
@@ -86,15 +93,21 @@ class Cycle:
         self._gate = asyncio.Event()
         self._busy = asyncio.Lock()
         self._unit: asyncio.Task[None] | None = None
+        self._landing = Landing()
         self._opened = False
         self._fenced = False
         #: What a unit has failed with; nothing runs after that.
         self.failure: BaseException | None = None
         self._next_tick = self._next_commit = 0.0
+        sender.guard = self._must_be_member
 
     def position(self, tp: TP) -> int:
         """See BatchContext."""
         return self._positions[tp]
+
+    def positions(self) -> Mapping[TP, int]:
+        """Where every partition that is ours stands. Callable from any thread."""
+        return self._positions.copy()
 
     def assignment(self) -> frozenset[TP]:
         """See BatchContext."""
@@ -113,9 +126,9 @@ class Cycle:
                 return
             self._generation, self._opened, self._fenced = generation, True, False
             self._positions, self._committed = dict(positions), dict(positions)
+            self._vitals.assigned()
             await self._handler.assigned(self.assignment())
-            self._next_tick = monotonic()
-            self._next_commit = monotonic() + self._commit_interval
+            self._next_tick = self._next_commit = monotonic()
             self._gate.set()
 
         await self._exclusive(assign)
@@ -131,9 +144,10 @@ class Cycle:
         if not self._opened:
             await self._cancel()
             return "failed" if self.failure else "dropped"
-        finished = await self._finishes(self._barrier, within)
+        finished = await self._finishes(self._last_barrier, within)
         if not finished:
             log.warning("what is in flight takes over %.0f s: dropped, its records come again", within)
+        await self._drop_landing()
         self._sender.forget()
         await self._revoke(within)
         return "failed" if self.failure else "committed" if finished and not self._fenced else "dropped"
@@ -162,7 +176,12 @@ class Cycle:
             await self._process(polled)
             if monotonic() >= self._next_tick and epoch == self.epoch:
                 self._next_tick = monotonic() + self._pace.tick_interval
-                await self._carry_out(await self._handler.tick())
+                await self._landing.landed()
+                with self._vitals.timing("tick"):
+                    effects = await self._handler.tick()
+                await self._carry_out(effects)
+                if effects.more:
+                    self._next_tick = monotonic()
             if monotonic() >= self._next_commit and epoch == self.epoch:
                 await self._barrier()
                 self._next_commit = monotonic() + self._commit_interval
@@ -174,7 +193,12 @@ class Cycle:
             tp: due for tp, records in polled.records.items() if (due := self._due(tp, records, polled))
         }
         if batches:
-            await self._carry_out(await self._handler.process(batches))
+            self._vitals.took(batches)
+            with self._vitals.timing("process"):
+                effects = await self._handler.process(batches)
+            await self._carry_out(effects)
+        else:
+            await self._landing.landed()
         self._positions.update(polled.positions)
 
     def _due(self, tp: TP, records: list[Record], polled: Polled) -> list[Record]:
@@ -186,42 +210,86 @@ class Cycle:
         return records
 
     async def _carry_out(self, effects: Effects) -> None:
-        """Changes first, and acknowledged; then the outputs. The other way round where the effects say so."""
+        """Changes first, and acknowledged; then the outputs. The other way round where the effects say so.
+
+        While the changelog acknowledges, the next unit is already processed; what it brings about waits here.
+        """
         changed = any(effects.changes.values())
         if changed and self._table is None:
             raise ConfigurationError("a handler without a table has changed one; nothing was written")
-        if (changed or effects.outputs_first) and not await self._source().is_member(self._generation):
-            raise _Fenced
-        if effects.outputs_first:
+        await self._landing.landed()
+        if changed or effects.outputs_first:
+            await self._must_be_member()
+        if effects.outputs_first or not changed:
             await self._sender.outputs(effects.outputs)
+        if effects.outputs_first:
             await self._sender.flush()
         if changed and self._table is not None:
-            foreign = await self._table.write(effects.changes, self._sender)
-            if foreign:
-                if not await self._source().is_member(self._generation, ask=True):
-                    raise _Fenced
-                await self._table.restore(foreign, self._sender)
-        if not effects.outputs_first:
-            await self._sender.outputs(effects.outputs)
+            writing = await self._table.begin(effects.changes, self._sender)
+            outputs = [] if effects.outputs_first else effects.outputs
+            self._landing.start(self._land(self._table, writing, outputs))
+
+    async def _land(self, table: BatchTable, writing: Writing, outputs: Iterable[Output]) -> None:
+        with self._vitals.timing("changelog"):
+            foreign = await table.finish(writing, self._sender)
+        await self._restore(foreign)
+        await self._sender.outputs(outputs)
+
+    async def _must_be_member(self) -> None:
+        if not await self._source().is_member(self._generation):
+            raise _Fenced
+
+    async def _check_changelog(self) -> None:
+        """Find what a former owner wrote late, also to partitions that we write nothing to."""
+        if self._table is not None and self._positions:
+            topic = self._table.changelog_topic_name
+            tps = [TP(topic, number) for number in sorted({tp.partition for tp in self._positions})]
+            ends = await self._source().list_end_offsets(tps)
+            await self._restore(self._table.foreign({tp.partition: end for tp, end in ends.items()}))
+
+    async def _restore(self, foreign: Mapping[int, range]) -> None:
+        """Have our values be the last of the changelog, if it's still ours."""
+        if foreign and self._table is not None:
+            if not await self._source().is_member(self._generation, ask=True):
+                raise _Fenced
+            await self._table.restore(foreign, self._sender)
 
     async def _barrier(self) -> None:
-        """Outputs acknowledged, handler flushed, then one commit of all that was processed."""
+        """Outputs acknowledged, changelog ours, handler flushed, then one commit of all that was processed."""
         if self.failure is not None or self._fenced:
             return
+        await self._landing.landed()
         moved = {tp: offset for tp, offset in self._positions.items() if self._committed[tp] != offset}
-        await self._sender.flush()
-        if moved:
+        with self._vitals.timing("flush"):
+            await self._sender.flush()
+            await self._check_changelog()
+            if not moved:
+                return
             await self._handler.flush()
-            if await self._source().commit_positions(moved, self._generation):
-                self._committed.update(moved)
-            else:
-                self._fence()
+        with self._vitals.timing("commit"):
+            committed = await self._source().commit_positions(moved, self._generation)
+        if committed:
+            self._committed.update(moved)
+        else:
+            self._fence()
+
+    async def _last_barrier(self) -> None:
+        try:
+            await self._barrier()
+        except _Fenced:
+            self._fence()
 
     def _fence(self) -> None:
         if not self._fenced:
             log.warning("the group has moved on without this worker: what was in flight comes again")
         self._fenced = True
         self._gate.clear()
+
+    async def _drop_landing(self) -> None:
+        if not await self._landing.drop(GIVE_UP_WITHIN):
+            self.failure = UnitFailed("a write to the changelog goes on although it was cancelled")
+        if self._table is not None:
+            self._table.forget()
 
     async def _revoke(self, within: float) -> None:
         revoked, self._opened, self._positions, self._committed = self.assignment(), False, {}, {}

@@ -18,6 +18,13 @@ class Output(NamedTuple):
     timestamp_ms: int | None = None
 
 
+class Change(NamedTuple):
+    """What a key holds from now on, and when it wants to be looked at: microseconds since 1970, None is never."""
+
+    value: bytes
+    due: int | None = None
+
+
 @dataclass
 class Effects:
     """Table changes by partition and key (None deletes), and the outputs that follow from them.
@@ -25,11 +32,14 @@ class Effects:
     The outputs are sent after the changes are durable, so that nobody sees a result that could be forgotten.
     What no record brings about, such as a deadline, sets `outputs_first`: nothing would come again to say
     it after a crash between the two, so it's said, and acknowledged, before it is remembered.
+
+    A tick that sets `more` has left something undone: the next one comes after the next poll, without waiting.
     """
 
-    changes: dict[int, dict[bytes, bytes | None]] = field(default_factory=dict)
+    changes: dict[int, dict[bytes, Change | None]] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     outputs_first: bool = False
+    more: bool = False
 
 
-__all__ = ["Effects", "Output"]
+__all__ = ["Change", "Effects", "Output"]

@@ -45,16 +45,32 @@ class BatchHandler(Protocol):
 
 
 class TableView(Protocol):
-    """The recovered state of the partitions that are ours. It changes by `Effects.changes` alone."""
+    """The recovered state of the partitions that are ours. It changes by `Effects.changes` alone.
+
+    `get` and `get_many` tell these at once; everything else once they are durable, which they always are in
+    `tick`.
+    """
+
+    def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The value of each key, None where it has none; far quicker than one by one."""
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of `key`, or None where it has none."""
 
     def items(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        """All of a partition; don't await while iterating."""
+        """All of a partition, by key; don't await while iterating."""
 
     def size(self, partition: int) -> int:
         """How many keys a partition has."""
+
+    def due(self, partition: int, upto: int, limit: int) -> list[bytes]:
+        """Keys whose `Change.due` is at or before this instant, earliest first, at most `limit`.
+
+        They are due until a change gives them a later instant, or none.
+        """
+
+    def nearest_due(self) -> int | None:
+        """The earliest due instant of all partitions that are ours; None where nothing is due ever."""
 
 
 class BatchContext(Protocol):

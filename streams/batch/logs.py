@@ -10,7 +10,8 @@ from pathlib import Path
 SERVICES = logging.getLogger("faust.batch")
 
 #: What they say while a broker is away would fill a screen a second; the room says it in one line.
-TALKATIVE = ("faust", "mode", "aiokafka")
+#: So would OpenTelemetry while a collector is away; `upshot.telemetry` says that.
+TALKATIVE = ("faust", "mode", "aiokafka", "opentelemetry")
 
 
 class OneLine(logging.Formatter):

@@ -61,8 +61,8 @@ class Membership:
             self._confirmed_at = sent_at
         return member
 
-    def look(self) -> None:
-        """Say when no broker can be reached, and when one can again. Called now and then."""
+    def look(self) -> bool:
+        """Whether a broker can be reached. Says when none can, and when one can again. Called now and then."""
         if self._coordinator.coordinator_id is None:
             self._looks_without += 1
             if self._looks_without == LOOKS:
@@ -71,6 +71,7 @@ class Membership:
             if self._looks_without >= LOOKS:
                 log.warning("Kafka answers again")
             self._looks_without = 0
+        return self._looks_without < LOOKS
 
 
 __all__ = ["Membership"]

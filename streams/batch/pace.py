@@ -16,11 +16,15 @@ class Pace:
     #: Records that one call of `process` gets at the most.
     poll_records: int = 5_000
     #: The group gives away the partitions of a member that was silent for so long.
-    session_timeout: float = 10.0
+    session_timeout: float = 6.0
+    #: Between two signs of life; also what a rebalance waits for, until the last member has heard of it.
+    heartbeat_interval: float = 0.5
     #: What is in flight gets so long to finish before partitions are given away; then it's dropped.
     rebalance_within: float = 15.0
     #: What is in flight gets so long to finish at a stop; then it's dropped.
     stop_within: float = 5.0
+    #: Records that a producer's open transaction holds back for so long are mentioned in the log.
+    held_back: float = 30.0
     #: One request to the broker; it is tried again until `broker_away` is over.
     request_timeout: float = 30.0
     #: A broker that is away for less is waited for; then the worker stops, to be started again.

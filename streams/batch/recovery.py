@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 
 from upshot.settings import Settings
+from upshot.streams.batch.fetch import hasten
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.connection import client_options
+from upshot.streams.tables import BulkLoad, PartitionTable
+from upshot.streams.topic_ids import topic_id
 
 if TYPE_CHECKING:
     from upshot.streams.batch.table import BatchTable
@@ -24,6 +27,12 @@ FETCH_BYTES = 8 * 1024 * 1024
 #: A fetch that finds nothing holds up the seek that comes after it for so long.
 FETCH_WAIT_MS = 20
 REPORT_EVERY = 5.0
+#: Records that are taken over together: of several with one key only the last counts.
+RECORDS = 50_000
+#: An empty partition with so many records to read is filled in bulk.
+BULK_FROM = 20_000
+#: Seconds; well below the changelog's `delete.retention.ms`.
+TRUSTED_FOR = 12 * 3600.0
 
 
 class BatchRecovery(Recovery):  # type: ignore[misc]
@@ -56,8 +65,13 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
         for tp in tps:
             destination[tp] = self.active_highwaters[tp]
 
+    async def _seek_offsets(self, consumer: Any, tps: set[Any], offsets: Any, title: str) -> None:
+        """Nothing: the group's consumer has no partition of a changelog."""
+
     async def _load(self, table: BatchTable, tps: set[Any]) -> None:
-        table.store.retain(tp.partition for tp in tps)
+        await self.app.follower.stop()
+        followed = [tp.partition for tp in self.app.assignor.share.standby]
+        await table.store.open([tp.partition for tp in tps], keep=followed)
         if not tps:
             return
         async with changelog_reader(self.app.settings) as reader:
@@ -84,19 +98,23 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
         self.tables.on_actives_ready()
         self.tables.on_standbys_ready()
         self.app.on_rebalance_end()
+        self.app.follower.start(self.app.assignor.share)
 
 
 @asynccontextmanager
-async def changelog_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+async def changelog_reader(
+    settings: Settings, wait_ms: int = FETCH_WAIT_MS
+) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer without a group: what it does concerns nobody else."""
     reader = AIOKafkaConsumer(
         **client_options(settings),
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCH_BYTES,
-        fetch_max_wait_ms=FETCH_WAIT_MS,
+        fetch_max_wait_ms=wait_ms,
     )
     try:
         await reader.start()
+        hasten(reader._fetcher)
         yield reader
     finally:
         await reader.stop()
@@ -108,26 +126,72 @@ async def read_changelog(reader: AIOKafkaConsumer, table: BatchTable, tps: list[
     What the table has already isn't read again. The end is the log's own end when this starts; a partition
     is there when the reader's position is, since compaction leaves gaps in the offsets.
     """
-    started = reported = monotonic()
+    progress = Progress(table)
     reader.assign(tps)
     ends = await reader.end_offsets(tps)
-    await _seek(reader, table, tps)
-    store, count = table.store, 0
-    while missing := await _missing(reader, ends):
-        for tp, records in (await reader.getmany(timeout_ms=1_000, max_records=50_000)).items():
-            store.apply(tp.partition, ((record.key, record.value) for record in records))
-            store.next_offset[tp.partition] = await reader.position(tp)
-            count += len(records)
-        if monotonic() - reported > REPORT_EVERY:
-            reported = monotonic()
-            log.info("recovering %s: %d records read, %d to go", table.name, count, missing)
+    await seek_on(reader, table, tps, ends)
+    store = table.store
+    loads = {tp: load for tp in tps if (load := await _bulk(reader, table, tp, ends[tp]))}
+    while missing := table.app.vitals.recovering(await _missing(reader, ends)):
+        for tp, records in (await reader.getmany(timeout_ms=1_000, max_records=RECORDS)).items():
+            if tp in loads:
+                await store.fill(loads[tp], records)
+            else:
+                await store.replay(tp.partition, records, await reader.position(tp))
+            progress.took(len(records))
+        progress.tell(missing)
     for tp in tps:
-        store.next_offset[tp.partition] = await reader.position(tp)
-    if count:
-        keys = sum(table.size(tp.partition) for tp in tps)
+        position = await reader.position(tp)
+        if tp in loads:
+            await store.filled(loads.pop(tp), position)
+        else:
+            await store.apply(tp.partition, {}, position)
+        store.next_offset[tp.partition] = position
+    progress.conclude(sum(table.size(tp.partition) for tp in tps))
+
+
+class Progress:
+    """Tells how far a recovery is, and how long it will take."""
+
+    def __init__(self, table: BatchTable) -> None:
+        self._table = table
+        self._started = self._told = monotonic()
+        self._count = 0
+
+    def took(self, records: int) -> None:
+        """So many more records were read."""
+        self._count += records
+        self._table.app.vitals.recovered += records
+
+    def tell(self, missing: int) -> None:
+        """A line now and then."""
+        now = monotonic()
+        if now - self._told < REPORT_EVERY or not self._count:
+            return
+        self._told = now
         log.info(
-            "recovered %s: %d keys from %d records in %.1f s", table.name, keys, count, monotonic() - started
+            "recovering %s: %d records read, %d to go, about %.0f s",
+            self._table.name,
+            self._count,
+            missing,
+            missing * (now - self._started) / self._count,
         )
+
+    def conclude(self, keys: int) -> None:
+        """A line where anything was read."""
+        if self._count:
+            spent = monotonic() - self._started
+            log.info(
+                "recovered %s: %d keys from %d records in %.1f s", self._table.name, keys, self._count, spent
+            )
+
+
+async def _bulk(reader: AIOKafkaConsumer, table: BatchTable, tp: TopicPartition, end: int) -> BulkLoad | None:
+    """A way to fill the partition in bulk, where nothing of it is here and there is much to read."""
+    database = table.store.partitions[tp.partition]
+    if database.is_new and end - await reader.position(tp) >= BULK_FROM:
+        return BulkLoad(database)
+    return None
 
 
 async def keys_written(settings: Settings, changelog: str, partition: int, offsets: range) -> set[bytes]:
@@ -142,17 +206,47 @@ async def keys_written(settings: Settings, changelog: str, partition: int, offse
     return keys
 
 
-async def _seek(reader: AIOKafkaConsumer, table: BatchTable, tps: Iterable[TopicPartition]) -> None:
+async def seek_on(
+    reader: AIOKafkaConsumer,
+    table: BatchTable,
+    tps: Iterable[TopicPartition],
+    ends: Mapping[TopicPartition, int],
+) -> None:
+    """Go to where each partition's database stands; one that doesn't fit the changelog is rebuilt."""
+    source = await topic_id(reader, table.changelog_topic_name)
     for tp, beginning in (await reader.beginning_offsets(tps)).items():
-        have = table.store.next_offset.get(tp.partition)
-        if have is None or have < beginning:
-            table.store.forget(tp.partition)
-            have = beginning
-        reader.seek(tp, have)
+        database = table.store.database(tp.partition)
+        offsets = range(beginning, ends[tp] + 1)
+        if database.is_unfinished:
+            await table.store.renew(tp.partition)
+        elif not database.is_new and (why := unfit(database, source, offsets, time())):
+            await table.store.renew(tp.partition, f"{database.folder} {why}")
+        database = table.store.database(tp.partition)
+        if source is not None and database.source is None:
+            database.comes_from(source)
+        reader.seek(tp, beginning if database.position is None else database.position)
+
+
+def unfit(database: PartitionTable, source: bytes | None, offsets: range, now: float) -> str | None:
+    """Why a database can't be brought up to date by the rest of its changelog; None where it can.
+
+    `source` is the changelog's id, `offsets` where one can begin to read it, `now` in seconds since 1970.
+    """
+    position = database.position
+    if position is None:
+        return "does not know how far it is"
+    if source is not None and database.source not in (None, source):
+        return "comes from another changelog of this name"
+    if position not in offsets:
+        return f"stands at {position} of a changelog from {offsets.start} to {offsets.stop - 1}"
+    if position < offsets.stop - 1 and now - database.written_at > TRUSTED_FOR:
+        hours = (now - database.written_at) / 3600
+        return f"was left {hours:.0f} h ago: what was deleted since may be compacted away"
+    return None
 
 
 async def _missing(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> int:
     return sum([max(0, end - await reader.position(tp)) for tp, end in ends.items()])
 
 
-__all__ = ["BatchRecovery", "keys_written", "read_changelog"]
+__all__ = ["BatchRecovery", "keys_written", "read_changelog", "unfit"]

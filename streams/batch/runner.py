@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -22,6 +23,9 @@ EX_TEMPFAIL = os.EX_TEMPFAIL
 BACKOFF = (0.25, 5.0)
 #: The services get so long to stop after what was in flight is settled.
 SERVICES_STOP_WITHIN = 10.0
+#: The collector of reference cycles looks at the youngest objects after so many more of them, at the older ones
+#: after so many looks, and at the oldest after so many of those.
+COLLECT_AFTER = (100_000, 50, 100)
 
 
 async def run(app: BatchApp, stop: asyncio.Event) -> int:
@@ -44,15 +48,28 @@ async def run(app: BatchApp, stop: asyncio.Event) -> int:
     return EX_OK
 
 
-def main(make_app: Callable[[], BatchApp]) -> NoReturn:
+def main(make_app: Callable[[], BatchApp], at_end: Callable[[], None] = lambda: None) -> NoReturn:
     """Run as a process until SIGINT or SIGTERM, and exit with the code of `run`.
 
-    `make_app` is called within the event loop. Raises ConfigurationError as `run` does.
+    `make_app` is called within the event loop, `at_end` after it. Raises ConfigurationError as `run` does.
     """
+    collect_seldom()
     code = asyncio.new_event_loop().run_until_complete(_run_until_signalled(make_app))
+    at_end()
     logging.shutdown()
     # A handler's thread that still waits for somebody (an insert under way) would hold up a normal exit.
     os._exit(code)
+
+
+def collect_seldom() -> None:
+    """Make Python look for cycles of garbage seldom, and never among what exists now: modules and models.
+
+    A batch makes and drops tens of thousands of objects without a cycle. By its defaults the collector would
+    walk over them, and over all modules, again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _run_until_signalled(make_app: Callable[[], BatchApp]) -> int:
@@ -71,8 +88,10 @@ async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
         try:
             await check_topics(app.settings, sorted(app.inputs), changelog)
         except KafkaUnavailable as error:
+            app.vitals.kafka_answers(False)
             log.warning("%s waits: %s", app.conf.id, error)
         else:
+            app.vitals.kafka_answers(True)
             return True
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
@@ -101,7 +120,7 @@ async def _work(app: BatchApp, stop: asyncio.Event) -> None:
 
 async def _stop(app: BatchApp) -> None:
     try:
-        async with asyncio.timeout(2 * app.pace.stop_within + SERVICES_STOP_WITHIN):
+        async with asyncio.timeout(3 * app.pace.stop_within + SERVICES_STOP_WITHIN):
             await app.stop()
     except TimeoutError:
         log.warning("%s does not stop in time: left to the operating system", app.conf.id)
@@ -113,4 +132,4 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-__all__ = ["EX_OK", "EX_TEMPFAIL", "main", "run"]
+__all__ = ["EX_OK", "EX_TEMPFAIL", "collect_seldom", "main", "run"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic, time
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from upshot.errors import KafkaUnavailable, UnitFailed
 from upshot.streams.batch.effects import Output
-from upshot.streams.partitions import partition_for
+from upshot.streams.partitions import partitions_for
 
 #: Below a topic's default `max.message.bytes`. A single larger record makes a batch of its own.
 BATCH_BYTES = 512 * 1024
@@ -20,13 +20,11 @@ BATCH_BYTES = 512 * 1024
 _NO_HEADERS: list[tuple[str, bytes]] = []  # aiokafka takes a list, and does not change it
 
 
-class Entry(NamedTuple):
-    """One record of a batch."""
+#: One record of a batch: key, value, timestamp in milliseconds, headers.
+Entry = tuple[bytes | None, bytes | None, int, list[tuple[str, bytes]]]
 
-    key: bytes | None
-    value: bytes | None
-    timestamp_ms: int
-    headers: list[tuple[str, bytes]] = _NO_HEADERS
+#: What was handed to the producer, by topic and partition: each batch's future, and how many records it has.
+Sent = Mapping[tuple[str, int], Sequence[tuple[asyncio.Future[Any], int]]]
 
 
 class Ack(NamedTuple):
@@ -40,25 +38,29 @@ class Sender:
     """Batches out through Faust's own producer (idempotent, acks=all).
 
     The producer retries by itself. What the broker has refused, or has not acknowledged for `away` seconds,
-    raises: the caller must not commit after that.
+    raises: the caller must not commit after that. `written` counts the records by topic.
     """
 
-    def __init__(self, producer: Callable[[], Any], away: float) -> None:
+    def __init__(self, producer: Callable[[], Any], away: float, written: Counter[str] | None = None) -> None:
         self._producer = producer
+        self._written = Counter() if written is None else written
         self._away = away
         self._outstanding: list[asyncio.Future[Any]] = []
         self._turn = 0
+        #: Asked before each batch of changes is given away; raises where they aren't ours to write any more.
+        self.guard: Callable[[], Awaitable[None]] | None = None
 
-    async def changes(
-        self, topic: str, changes: Mapping[int, Mapping[bytes, bytes | None]]
-    ) -> dict[int, list[Ack]]:
-        """Send one changelog batch per partition and wait for all; acknowledgements by partition, in order."""
+    async def changes(self, topic: str, changes: Mapping[int, Mapping[bytes, bytes | None]]) -> Sent:
+        """Send one changelog batch per partition; `acknowledged` waits until the broker has them."""
         now = int(time() * 1000)
         entries = {
-            (topic, partition): [Entry(key, value, now) for key, value in values.items()]
+            (topic, partition): [(key, value, now, _NO_HEADERS) for key, value in values.items()]
             for partition, values in changes.items()
         }
-        sent = await self._send(entries)
+        return await self._send(entries, self.guard)
+
+    async def acknowledged(self, sent: Sent) -> dict[int, list[Ack]]:
+        """Wait for all that was sent; acknowledgements by partition, in order. Raises UnitFailed."""
         await self._acknowledged([future for futures in sent.values() for future, _ in futures])
         return {
             partition: [Ack(future.result().offset, count) for future, count in futures]
@@ -67,22 +69,32 @@ class Sender:
 
     async def outputs(self, outputs: Iterable[Output]) -> None:
         """Hand the outputs to the producer; `flush` waits until the broker has them."""
+        outputs = list(outputs)
         entries: dict[tuple[str, int], list[Entry]] = defaultdict(list)
         now = int(time() * 1000)
-        counts: dict[str, int] = {}
-        self._turn += 1
-        for topic, partition, key, value, headers, timestamp_ms in outputs:
-            if partition is None:
-                if topic not in counts:
-                    counts[topic] = await self.partition_count(topic)
-                partition = self._turn % counts[topic] if key is None else partition_for(key, counts[topic])
-            stamp = now if timestamp_ms is None else timestamp_ms
-            entries[topic, partition].append(
-                Entry(key, value, stamp, list(headers) if headers else _NO_HEADERS)
-            )
+        for output, partition in zip(outputs, await self._partitions_of(outputs), strict=True):
+            stamp = now if output.timestamp_ms is None else output.timestamp_ms
+            headers = list(output.headers) if output.headers else _NO_HEADERS
+            entries[output.topic, partition].append((output.key, output.value, stamp, headers))
         self._outstanding = [future for future in self._outstanding if not _delivered(future)]
         for futures in (await self._send(entries)).values():
             self._outstanding += [future for future, _ in futures]
+
+    async def _partitions_of(self, outputs: Sequence[Output]) -> list[int]:
+        """Where each output goes, in their order: where it says, by its key, or where the turn is."""
+        self._turn += 1
+        places = [-1 if output.partition is None else output.partition for output in outputs]
+        unplaced: dict[str, list[int]] = defaultdict(list)
+        for number, output in enumerate(outputs):
+            if output.partition is None:
+                unplaced[output.topic].append(number)
+        for topic, numbers in unplaced.items():
+            count = await self.partition_count(topic)
+            keys = [outputs[number].key for number in numbers]
+            found = iter(partitions_for([key for key in keys if key is not None], count))
+            for number, key in zip(numbers, keys, strict=True):
+                places[number] = self._turn % count if key is None else next(found)
+        return places
 
     async def flush(self) -> None:
         """Return once the broker has every output handed over so far. Raises UnitFailed for one it refused."""
@@ -102,13 +114,19 @@ class Sender:
             raise UnitFailed(f"topic {topic} can't be found: {_said(error)}") from error
 
     async def _send(
-        self, entries: Mapping[tuple[str, int], Sequence[Entry]]
+        self,
+        entries: Mapping[tuple[str, int], Sequence[Entry]],
+        guard: Callable[[], Awaitable[None]] | None = None,
     ) -> dict[tuple[str, int], list[tuple[asyncio.Future[Any], int]]]:
+        for (topic, _), records in entries.items():
+            self._written[topic] += len(records)
         batches = {place: self._batches(records) for place, records in entries.items()}
         sent: dict[tuple[str, int], list[tuple[asyncio.Future[Any], int]]] = {place: [] for place in batches}
 
         async def queue(place: tuple[str, int]) -> None:
             for batch in batches[place]:
+                if guard is not None:
+                    await guard()
                 sent[place].append((await self._queue(batch, *place), batch.record_count()))
 
         if any(len(parts) > 1 for parts in batches.values()):
@@ -172,4 +190,4 @@ def _said(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-__all__ = ["BATCH_BYTES", "Ack", "Sender"]
+__all__ = ["BATCH_BYTES", "Ack", "Sender", "Sent"]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 import faust
-from faust.stores.memory import Store
 from faust.tables.manager import TableManager
 
+from upshot.streams.batch.effects import Change
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.recovery import BatchRecovery, keys_written
-from upshot.streams.batch.sender import Ack, Sender
+from upshot.streams.batch.sender import Ack, Sender, Sent
+from upshot.streams.batch.store import PartitionStore
+from upshot.streams.tables import frame
+from upshot.streams.tables.framing import PAYLOAD
+
+Framed = Mapping[bytes, bytes | None]
 
 log = logging.getLogger(__name__)
 
@@ -22,45 +28,19 @@ def changelog_name(app_id: str, table_name: str) -> str:
     return f"{app_id}-{table_name}-changelog"
 
 
-class PartitionStore(Store):  # type: ignore[misc]
-    """Keys and values as bytes, a dict per partition, and how far into the changelog each one is."""
+class Writing(NamedTuple):
+    """Changes on their way to the changelog."""
 
-    logger = SERVICES
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.data: dict[int, dict[bytes, bytes]] = {}
-        self.next_offset: dict[int, int] = {}
-
-    def apply(self, partition: int, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Take over the changes, in order; None deletes."""
-        values = self.data.setdefault(partition, {})
-        for key, value in changes:
-            if value is None:
-                values.pop(key, None)
-            else:
-                values[key] = value
-
-    def retain(self, partitions: Iterable[int]) -> None:
-        """Forget all other partitions: somebody else writes them now."""
-        for partition in set(self.data) - set(partitions):
-            self.forget(partition)
-
-    def forget(self, partition: int) -> None:
-        self.data.pop(partition, None)
-        self.next_offset.pop(partition, None)
-
-    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
-        """Faust's recovery record by record, which finds nothing left to do."""
-        for event in batch:
-            message = event.message
-            self.apply(message.partition, [(message.key, message.value)])
+    changes: Mapping[int, Framed]
+    sent: Sent
 
 
 class BatchTable(faust.Table):  # type: ignore[misc]
-    """Raw bytes by partition and key; written by `write` alone."""
+    """Raw bytes by partition and key; written by `begin` and `finish` alone."""
 
     logger = SERVICES
+    #: What was begun and isn't in the store yet.
+    _ahead: Mapping[int, Framed] = MappingProxyType({})
 
     def _new_store(self) -> PartitionStore:
         return PartitionStore("memory://", self.app, self, table_name=self.name, loop=self.loop)
@@ -74,46 +54,93 @@ class BatchTable(faust.Table):  # type: ignore[misc]
         """The changelog is there already: it was checked, or created, before the app started."""
         await self.add_runtime_dependency(self.data)
 
+    def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """See TableView."""
+        table = self.store.partitions.get(partition)
+        found: list[bytes | None] = [None] * len(keys) if table is None else table.get_many(keys)
+        if ahead := self._ahead.get(partition):
+            for number, key in enumerate(keys):
+                if key in ahead:
+                    value = ahead[key]
+                    found[number] = None if value is None else value[PAYLOAD:]
+        return found
+
     def get(self, partition: int, key: bytes) -> bytes | None:
-        values = self.store.data.get(partition)
-        return None if values is None else values.get(key)
+        return self.get_many(partition, [key])[0]
 
     def items(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        return iter(self.store.data.get(partition, {}).items())
+        table = self.store.partitions.get(partition)
+        framed = () if table is None else table.framed_items()
+        return ((key, value[PAYLOAD:]) for key, value in framed)
 
     def size(self, partition: int) -> int:
-        return len(self.store.data.get(partition, {}))
+        """See TableView."""
+        table = self.store.partitions.get(partition)
+        return 0 if table is None else table.size
 
-    async def write(
-        self, changes: Mapping[int, Mapping[bytes, bytes | None]], sender: Sender
-    ) -> dict[int, range]:
-        """Make the changes durable in the changelog, then visible here.
+    def due(self, partition: int, upto: int, limit: int) -> list[bytes]:
+        """See TableView."""
+        return self.store.partitions[partition].due(upto, limit)
+
+    def nearest_due(self) -> int | None:
+        """See TableView."""
+        found = (table.nearest_due() for table in self.store.partitions.values())
+        return min((due for due in found if due is not None), default=None)
+
+    async def begin(self, changes: Mapping[int, Mapping[bytes, Change | None]], sender: Sender) -> Writing:
+        """Send the changes to the changelog, and let `get` and `get_many` see them from now on.
+
+        `finish` has to come before the next `begin`; in between everything else still tells what was before.
+        """
+        framed = {
+            partition: {
+                key: None if change is None else frame(change.value, change.due)
+                for key, change in values.items()
+            }
+            for partition, values in changes.items()
+            if values
+        }
+        sent = await sender.changes(self.changelog_topic_name, framed)
+        self._ahead = framed
+        return Writing(framed, sent)
+
+    async def finish(self, writing: Writing, sender: Sender) -> dict[int, range]:
+        """Wait until the changelog has the changes, then take them over into the store.
 
         Returns where in the changelog somebody else has written since our last write, by partition; `restore`
         is for that. Cancelled half-way, the table is behind its changelog: the next recovery reads on from
-        `next_offset`.
+        its position.
         """
-        changes = {partition: values for partition, values in changes.items() if values}
-        acks = await sender.changes(self.changelog_topic_name, changes)
+        acks = await sender.acknowledged(writing.sent)
         foreign = {}
-        for partition, values in changes.items():
-            self.store.apply(partition, values.items())
-            if others := self._advance(partition, acks[partition]):
+        for partition, values in writing.changes.items():
+            following, others = advance(self.store.next_offset.get(partition), acks[partition])
+            # Up to what others wrote, until `restore` has seen to it: a crash in between reads it again.
+            await self.store.apply(partition, values, others.start if others else following)
+            self._expect(partition, following)
+            if others:
                 foreign[partition] = others
+        self.forget()
         return foreign
 
-    def _advance(self, partition: int, acks: Iterable[Ack]) -> range:
-        """Note how far the changelog is ours; the offsets before our batches that are not."""
-        others = range(0)
-        for ack in acks:
-            expected = self.store.next_offset.pop(partition, None)
-            if ack.offset < 0:
-                continue  # where it is isn't known: the next recovery reads the partition from the start
-            if expected is not None and ack.offset > expected:
-                others = range(others.start if others else expected, ack.offset)
-            if expected is not None:
-                self.store.next_offset[partition] = ack.offset + ack.records
-        return others
+    def forget(self) -> None:
+        """What was begun is finished, or dropped."""
+        self._ahead = {}
+
+    def _expect(self, partition: int, offset: int | None) -> None:
+        if offset is None:
+            self.store.next_offset.pop(partition, None)
+        else:
+            self.store.next_offset[partition] = offset
+
+    def foreign(self, ends: Mapping[int, int]) -> dict[int, range]:
+        """What somebody else has written to the changelog behind all that we have, given where it ends."""
+        expected = {partition: self.store.next_offset.get(partition) for partition in ends}
+        return {
+            partition: range(offset, ends[partition])
+            for partition, offset in expected.items()
+            if offset is not None and ends[partition] > offset
+        }
 
     async def restore(self, foreign: Mapping[int, range], sender: Sender) -> None:
         """Write our values again, of the keys that somebody else has written since.
@@ -121,15 +148,36 @@ class BatchTable(faust.Table):  # type: ignore[misc]
         A predecessor that was cut off while its write was under way may finish it when it's back, after we
         have taken over: the changelog must not end with what it said.
         """
-        for partition, offsets in foreign.items():
-            keys = await keys_written(self.app.settings, self.changelog_topic_name, partition, offsets)
-            log.warning(
-                "a former owner wrote %d keys of %s/%s late: written again as they are",
-                len(keys),
-                self.changelog_topic_name,
-                partition,
-            )
-            await self.write({partition: {key: self.get(partition, key) for key in keys}}, sender)
+        while foreign:
+            ours: dict[int, Framed] = {}
+            for partition, offsets in foreign.items():
+                keys = await keys_written(self.app.settings, self.changelog_topic_name, partition, offsets)
+                log.warning(
+                    "a former owner wrote %d keys of %s/%s late: written again as they are",
+                    len(keys),
+                    self.changelog_topic_name,
+                    partition,
+                )
+                ours[partition] = self.store.partitions[partition].framed(sorted(keys))
+                if self.store.next_offset.get(partition) == offsets.start:
+                    self._expect(partition, offsets.stop)
+            sent = await sender.changes(self.changelog_topic_name, ours)
+            foreign = await self.finish(Writing(ours, sent), sender)
+
+
+def advance(expected: int | None, acks: Iterable[Ack]) -> tuple[int | None, range]:
+    """How far the changelog is ours after these batches; the offsets before them that are not ours.
+
+    None where nobody knows: then the next recovery reads the partition from the start.
+    """
+    others = range(0)
+    for ack in acks:
+        if ack.offset < 0 or expected is None:
+            return None, others
+        if ack.offset > expected:
+            others = range(others.start if others else expected, ack.offset)
+        expected = ack.offset + ack.records
+    return expected, others
 
 
 class BatchTableManager(TableManager):  # type: ignore[misc]
@@ -149,4 +197,4 @@ class BatchTableManager(TableManager):  # type: ignore[misc]
         return self._recovery
 
 
-__all__ = ["BatchTable", "BatchTableManager", "PartitionStore", "changelog_name"]
+__all__ = ["BatchTable", "BatchTableManager", "Writing", "advance", "changelog_name"]

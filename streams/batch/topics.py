@@ -14,7 +14,12 @@ from upshot.settings import Settings
 from upshot.streams.admin import admin_client
 
 #: A changelog keeps the last value of each key; a single value may be as large as Kafka takes one.
-CHANGELOG_CONFIG = {"cleanup.policy": "compact", "max.message.bytes": str(16 * 1024 * 1024)}
+CHANGELOG_CONFIG = {
+    "cleanup.policy": "compact",
+    "max.message.bytes": str(16 * 1024 * 1024),
+    # A store that was left for less long than this still learns of every deletion; see `recovery.unfit`.
+    "delete.retention.ms": str(24 * 3600 * 1000),
+}
 
 VISIBLE_WITHIN = 30.0
 

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka import TopicPartition
 
 from tests.upshot_process import ANSWER, LOOK, WholeStack, upshot
 from upshot.doctor.clickhouse import clocks, tables
@@ -17,14 +18,18 @@ from upshot.doctor.kafka import read_by_roles, topics_finding, worker
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.processors.store.migrate import migrate, migrations
+from upshot.schemas.dead_letters import MEANINGS
 from upshot.settings import Settings
 from upshot.streams.admin import ensure_topics
 from upshot.streams.groups import Group
 from upshot.streams.topic_states import TopicState
 from upshot.streams.topics import TOPICS
 
+METRICS = {
+    *("metrics", "pace correlate", "pace store", "pace traces", "recovery", "deadlines", "inserts", "memory"),
+}
 CHECKS = {
-    *("Kafka", "topics", "worker correlate", "worker store"),
+    *("Kafka", "topics", "worker correlate", "worker store", "worker traces"),
     *("ClickHouse", "clocks", "tables", "dead letters", "overdue waits", "unmatched scores"),
 }
 
@@ -46,9 +51,11 @@ def states(found: dict[str, Any]) -> dict[str, str]:
 def test_a_whole_system_is_fine(stack: WholeStack) -> None:
     code, found = findings("--data-dir", str(stack.data_dir))
     assert code == 0, found
-    assert found.keys() == CHECKS | {"data directory", "ports"}
+    assert found.keys() == CHECKS | METRICS | {"data directory", "ports"}
     assert not {name: state for name, state in states(found).items() if state in ("wrong", "unknown")}
     assert f"kafka {stack.ports['kafka']}" in found["ports"]["found"]
+    assert f":{stack.ports['store']}/metrics" in found["metrics"]["found"]
+    assert "8 partitions" in found["pace correlate"]["found"]
     said = stack.upshot("doctor")
     assert said.returncode == 0
     assert "Everything works." in said.stdout
@@ -70,7 +77,8 @@ def test_bad_input_is_noticed_with_an_example(stack: WholeStack) -> None:
         time.sleep(LOOK)
     assert code == 0
     assert "missing_field" in found["dead letters"]["found"]
-    assert "send again" in found["dead letters"]["to_do"]
+    assert found["dead letters"]["to_do"].startswith(MEANINGS["missing_field"])
+    assert "send it again" in found["dead letters"]["to_do"]
     assert "upshot emit runs" in found["unmatched scores"]["to_do"]
 
 
@@ -96,9 +104,11 @@ def test_what_is_missing_is_named_one_after_the_other(place: dict[str, str]) -> 
         "topics": "wrong",
         "worker correlate": "wrong",
         "worker store": "wrong",
+        "worker traces": "wrong",
         "ClickHouse": "wrong",
         **dict.fromkeys(
-            CHECKS - {"Kafka", "topics", "worker correlate", "worker store", "ClickHouse"}, "unknown"
+            CHECKS - {"Kafka", "topics", "ClickHouse", "worker correlate", "worker store", "worker traces"},
+            "unknown",
         ),
     }
     assert found["topics"]["to_do"] == found["ClickHouse"]["to_do"] == "upshot migrate"
@@ -110,6 +120,7 @@ def test_what_is_missing_is_named_one_after_the_other(place: dict[str, str]) -> 
     assert {name for name, state in states(found).items() if state != "fine"} == {
         "worker correlate",
         "worker store",
+        "worker traces",
     }
     assert "upshot worker --role store" in found["worker store"]["to_do"]
 
@@ -146,6 +157,18 @@ def test_parts_that_are_away_are_named(place: dict[str, str]) -> None:
     assert {name for name, state in states(found).items() if state == "wrong"} == {"Kafka", "ClickHouse"}
     assert "127.0.0.1:1" in found["Kafka"]["found"]
     assert found["dead letters"]["state"] == "unknown"
+
+
+@pytest.mark.stack
+def test_metrics_that_nobody_tells_are_wrong_where_they_were_named(stack: WholeStack) -> None:
+    named = f"http://127.0.0.1:{stack.ports['store']}/metrics"
+    code, found = findings(
+        "--data-dir", str(stack.data_dir), "--metrics", f"{named}, http://127.0.0.1:1/metrics"
+    )
+    assert code == 1
+    assert {name for name, state in states(found).items() if state == "wrong"} == {"metrics"}
+    assert "no metrics at http://127.0.0.1:1/metrics" in found["metrics"]["found"]
+    assert "pace store" in found and "pace correlate" not in found
 
 
 def test_a_named_folder_without_a_stack_is_wrong(tmp_path: Path) -> None:
@@ -185,6 +208,9 @@ def test_a_worker_that_is_behind_or_away() -> None:
     behind = worker("store", Group("g", "Stable", 1, {"upshot.runs": 2_000_000, "upshot.steps": 0}))
     assert (behind.state, "upshot.runs 2,000,000" in behind.found) == ("notice", True)
     assert worker("store", Group("g", "Empty", 0, {})).state == "wrong"
+    alone = [TopicPartition("upshot.runs", number) for number in range(7)]
+    ownerless = worker("store", Group("g", "Stable", 1, {}, alone))
+    assert (ownerless.state, "upshot.runs/4 and 2 more" in ownerless.found) == ("wrong", True)
     assert worker("store", Group("g", "PreparingRebalance", 1, {})).state == "wrong"
 
 

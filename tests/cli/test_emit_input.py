@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from upshot.cli.app import app
-from upshot.cli.events import key_of, read_events, refusals
+from upshot.door.checking import check_all
+from upshot.door.reading import key_of, read_events
 from upshot.streams.topics import TOPICS
 
 OUTCOME = {"type": "pr.closed", "subject": "pr:1", "data": {"merged": True}}
@@ -23,6 +24,8 @@ OUTCOME = {"type": "pr.closed", "subject": "pr:1", "data": {"merged": True}}
         (json.dumps([OUTCOME, OUTCOME]), ["item 1", "item 2"]),
         (json.dumps([OUTCOME], indent=2), ["item 1"]),
         (f"{json.dumps(OUTCOME)}\r\n\r\n{json.dumps(OUTCOME)}", ["line 1", "line 3"]),
+        (f"\n{json.dumps(OUTCOME)}\n{json.dumps(OUTCOME)}", ["line 2", "line 3"]),
+        (f" [ {json.dumps(OUTCOME, indent=1)} ,\n{json.dumps(OUTCOME)}]", ["item 1", "item 2"]),
         ("", []),
         ("\n  \n", []),
         ("[]", []),
@@ -32,14 +35,14 @@ def test_each_way_to_write_events_down(text: str, places: list[str]) -> None:
     events = read_events(text.encode())
     assert [event.where for event in events] == places
     assert all(json.loads(event.value) == OUTCOME for event in events)
-    assert refusals(TOPICS["outcomes"], events) == []
+    assert check_all(TOPICS["outcomes"], events)[1] == []
 
 
 def test_each_wrong_line_is_named_with_its_reason() -> None:
     text = (
         b'{"type":"a","subject":"s"}\nnonsense\n{"type":"a"}\n\n[1]\n{"type":"a","subject":"s","time":"now"}'
     )
-    wrong = refusals(TOPICS["outcomes"], read_events(text))
+    wrong = check_all(TOPICS["outcomes"], read_events(text))[1]
     assert [(line.where, line.reason) for line in wrong] == [
         ("line 2", "not_json"),
         ("line 3", "no_subject"),
@@ -67,7 +70,7 @@ def test_each_wrong_line_is_named_with_its_reason() -> None:
     ],
 )
 def test_every_topic_is_checked_by_its_own_schema(topic: str, event: dict[str, object], reason: str) -> None:
-    wrong = refusals(TOPICS[topic], read_events(json.dumps(event).encode()))
+    wrong = check_all(TOPICS[topic], read_events(json.dumps(event).encode()))[1]
     assert [line.reason for line in wrong] == [reason]
 
 

@@ -26,6 +26,7 @@ from tests.upshot_process import (
     whole_stack,
 )
 from upshot.insights.reader import Reader
+from upshot.local.roles import ROLES
 
 pytestmark = pytest.mark.stack
 
@@ -40,7 +41,7 @@ def test_ctrl_c_ends_every_child_and_the_data_stays(tmp_path: Path) -> None:
     first = start(tmp_path / "data", "up")
     stack = whole_stack(first)
     children = descendants(first.process.pid)
-    assert len(children) >= 5, "Kafka, ClickHouse, two roles and the web page"
+    assert len(children) >= 3 + len(ROLES), "Kafka, ClickHouse, the roles and the web page"
     sent = stack.upshot("emit", "runs", text='{"run_id":"kept","agent":"a"}')
     assert sent.returncode == 0, sent.stderr
     stack.eventually("SELECT run_id FROM runs", [{"run_id": "kept"}])
@@ -93,7 +94,7 @@ def test_a_worker_waits_for_its_parts_and_ends_when_told(tmp_path: Path) -> None
     running.wait_said("correlate waits: no Kafka broker answers at 127.0.0.1:1")
     running.wait_said("store waits: no Kafka broker answers at 127.0.0.1:1", times=2)
     children = descendants(running.process.pid)
-    assert len(children) == 2
+    assert len(children) == len(ROLES)
     assert running.interrupt() == 0, running.said.read_text()
     assert gone(children)
     assert "Traceback" not in running.said.read_text()
@@ -113,7 +114,7 @@ def test_a_role_that_dies_is_started_again_and_none_outlives_the_worker(
     os.kill(min(children), signal.SIGKILL)
     running.wait_said("ended with exit code -9: started again")
     deadline = time.monotonic() + START
-    while len(children := descendants(running.process.pid)) < 2:
+    while len(children := descendants(running.process.pid)) < len(ROLES):
         assert time.monotonic() < deadline
         time.sleep(LOOK)
     running.process.kill()

@@ -14,13 +14,14 @@ from clickhouse_connect.driver.client import Client
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.announce import encode_score
 from upshot.processors.correlate import Arrival, Asked, Observed, Scored, judge, step
-from upshot.processors.state import Micros, Subject, known_of, micros, question_of
+from upshot.processors.state import Subject, known_of, question_of
 from upshot.processors.store.connection import connect
 from upshot.processors.store.migrate import migrate
 from upshot.processors.store.rows import Row, row_of
 from upshot.processors.store.sink import ClickHouseSink
 from upshot.settings import Settings
-from upshot.streams.codec import decode_outcome, decode_wait
+from upshot.streams.arrivals import read_outcome, read_wait
+from upshot.streams.instants import Micros, micros
 
 BEGIN = datetime(2026, 6, 1, 8, tzinfo=UTC)
 RUNS = 24
@@ -57,13 +58,13 @@ async def story(clickhouse: ClickHouseServer) -> AsyncIterator[Client]:
     settings = Settings.model_validate({"clickhouse_url": clickhouse.url.rsplit("/", 1)[0] + "/story"})
     migrate(settings)
     sink = ClickHouseSink(settings)
-    rows: dict[str, list[tuple[Any, ...]]] = {}
+    rows: dict[str, list[bytes]] = {}
     for record in [*told(), *decided(list(told()))]:
         row = row_of(record.topic, record)
         assert isinstance(row, Row), row
-        rows.setdefault(row.table, []).append(row.values)
-    for table, values in rows.items():
-        assert not await sink.write(table, values)
+        rows.setdefault(row.table, []).append(row.packed)
+    for table, packed in rows.items():
+        assert not await sink.write(table, packed)
     await sink.close()
     client = connect(settings)
     yield client
@@ -138,9 +139,9 @@ def decided(records: list[Record]) -> list[Record]:
     for record in records:
         now = micros(record.at)
         if record.topic == "waits":
-            wait = decode_wait(record)
+            wait = read_wait(record)
             take([Asked(wait.subject, question_of(wait))], now)
-        elif record.topic == "outcomes" and (outcome := decode_outcome(record)).subject not in LATE:
+        elif record.topic == "outcomes" and (outcome := read_outcome(record)).subject not in LATE:
             take([Observed(outcome.subject, known_of(outcome, now, 0, record.offset))], now)
     later = BEGIN + timedelta(days=15)
     for key, subject in list(subjects.items()):
@@ -149,7 +150,7 @@ def decided(records: list[Record]) -> list[Record]:
         facts.extend(fact for fact in judged.facts if isinstance(fact, Scored))
     for record in records:
         if record.topic == "outcomes":
-            outcome = decode_outcome(record)
+            outcome = read_outcome(record)
             now = micros(later + timedelta(days=1))
             take([Observed(outcome.subject, known_of(outcome, now, 0, record.offset))], now)
     return [Record("scores", 1000 + n, encode_score(fact), later) for n, fact in enumerate(facts)]

@@ -18,6 +18,7 @@ from tests.parts import running
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.jars import KAFKA_VERSION
 from upshot.local.process import Launch
+from upshot.local.roles import ROLES, metrics_port
 from upshot.settings import LOCAL_PASSWORD, Settings, load_settings
 
 VIEWER_PASSWORD = "look"
@@ -40,7 +41,7 @@ def test_mounted_files_exist(root: Path, compose: dict[str, Any]) -> None:
 
 def test_nothing_listens_beyond_this_machine(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == 4 and all(port.startswith("127.0.0.1:") for port in ports)
+    assert len(ports) == 5 and all(port.startswith("127.0.0.1:") for port in ports)
 
 
 def test_environment_is_real_settings(compose: dict[str, Any]) -> None:
@@ -84,6 +85,24 @@ def test_grafana_finds_datasource_and_dashboard(root: Path, compose: dict[str, A
     assert source["jsonData"]["host"] in compose["services"]
     users = ET.parse(root / "deploy" / "clickhouse" / "users.xml").getroot()
     assert users.find(f"users/{source['jsonData']['username']}") is not None
+
+
+def test_prometheus_scrapes_the_workers_and_grafana_shows_it(root: Path, compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    settings = load_settings({**services["worker"]["environment"], "UPSHOT_CLICKHOUSE_URL": "http://c/u"})
+    scraped = yaml.safe_load((root / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    targets = [sd for job in scraped["scrape_configs"] for sd in job["dns_sd_configs"]]
+    assert [target["port"] for target in targets] == [metrics_port(settings, role) for role in ROLES]
+    assert all(target["names"] == ["worker"] for target in targets) and settings.metrics_host == "0.0.0.0"
+    assert all((root / "deploy" / "prometheus" / file).exists() for file in scraped["rule_files"])
+    provisioning = root / "dashboards" / "grafana" / "provisioning"
+    source = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"][0]
+    dashboard = json.loads((root / "dashboards" / "grafana" / "upshot-workers.json").read_text())
+    used = {panel["datasource"]["uid"] for panel in dashboard["panels"]}
+    used |= {variable["datasource"]["uid"] for variable in dashboard["templating"]["list"]}
+    assert used == {source["uid"]}
+    assert source["url"] == "http://prometheus:9090" and "prometheus" in services
+    assert any("upshot-workers.json" in mount for mount in services["grafana"]["volumes"])
 
 
 class Deployed(ClickHouseServer):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 import typer
+from msgspec import Raw
 from typer.core import TyperGroup
 
 from upshot.cli.app import app
@@ -149,7 +150,10 @@ def test_the_table_of_modes_is_what_the_rules_do() -> None:
     for mode, outcomes, gives in rows:
         types = ("a", "b") if mode == "all" else ("a",)
         rule = Rule({kind: Match("data") for kind in types}, mode=mode)
-        question = Question("w", "r", "n", opened_at=0, since=0, deadline=100, rule=rule)
-        known = [Known(str(n), kind, n, n, 0, n, data=value) for n, (kind, value) in enumerate(outcomes)]
+        question = Question("w", "r", "n", opened_at=0, since=0, deadline=100, rule_json=rule.json)
+        known = [
+            Known(str(n), kind, n, n, 0, n, data_json=Raw(msgspec.json.encode(value)))
+            for n, (kind, value) in enumerate(outcomes)
+        ]
         found = decide(question, reversed(known), judged=False)
         assert (found.value if isinstance(found, Verdict) else None) == gives, mode

@@ -15,6 +15,9 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "streams": {"streams", "schemas", "settings", "errors"},
     "processors": {"processors", "streams", "schemas", "settings", "errors"},
+    "traces": {"traces", "schemas"},
+    "sources": {"sources", "errors"},
+    "sdk": {"sdk", "sources", "traces", "streams", "schemas", "settings", "errors"},
     "insights": {"insights", "schemas", "settings", "errors"},
 }
 """The rooms that a room may import. Those of `upshot/` itself that aren't listed may import all."""

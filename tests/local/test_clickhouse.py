@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -205,6 +206,21 @@ def test_a_token_makes_an_insert_count_once(clickhouse: ClickHouseServer) -> Non
         for _ in range(2):
             app.insert("once", [[1]], column_names=["n"], settings={"insert_deduplication_token": "a:0:0-1"})
         assert app.query("SELECT count() FROM once").first_row == (1,)
+
+
+def test_it_takes_no_rows_before_its_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the disk had a little less than what is to be kept free."""
+    monkeypatch.setattr(clickhouse_config, "KEPT_FREE", shutil.disk_usage(tmp_path).total)
+    server = ClickHouseServer(tmp_path)
+    server.start()
+    server.wait_ready(START)
+    try:
+        with connect(server) as app:
+            app.command("CREATE TABLE kept (n Int64) ENGINE = MergeTree ORDER BY n")
+            with pytest.raises(ClickHouseError, match="NOT_ENOUGH_SPACE"):
+                app.command("INSERT INTO kept VALUES (1)")
+    finally:
+        server.stop()
 
 
 def test_its_data_directory_has_one_user_at_a_time(clickhouse: ClickHouseServer) -> None:

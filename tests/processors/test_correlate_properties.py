@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw, json
 
 from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Scored, judge, step
 from upshot.processors.state import (
@@ -40,14 +41,14 @@ def questions(draw: st.DrawFn) -> Question:
         opened_at=opened_at,
         since=opened_at - draw(st.integers(0, 10)),
         deadline=opened_at + draw(st.integers(1, 20)),
-        rule=Rule(
+        rule_json=Rule(
             on={
                 kind: Match(draw(st.one_of(paths, constants)), draw(st.sampled_from([None, "data.flag"])))
                 for kind in types
             },
             nothing_came=draw(st.one_of(st.none(), constants)),
             mode=mode,
-        ),
+        ).json,
     )
 
 
@@ -60,10 +61,10 @@ outcomes = st.builds(
     partition=st.just(0),
     offset=st.just(0),
     source=st.sampled_from(["", "github"]),
-    data=st.fixed_dictionaries(
+    data_json=st.fixed_dictionaries(
         {"v": st.one_of(st.integers(-3, 3), st.booleans(), st.none(), st.just("text"))},
         optional={"flag": st.booleans()},
-    ),
+    ).map(lambda data: Raw(json.encode(data))),
 )
 arrivals = st.one_of(st.builds(Observed, SUBJECTS, outcomes), st.builds(Asked, SUBJECTS, questions()))
 histories = st.lists(arrivals, max_size=14)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from upshot.processors.alarms import Alarms
-from upshot.processors.correlate import Asked, Observed, Scored, judge, step
+from upshot.processors.correlate import Asked, Observed, Scored, Step, judge, step
 from upshot.processors.deadlines import Horizons, next_look, retire
 from upshot.processors.state import Known, Match, Question, Rule, Subject
 
 DAY = 24 * 3600 * 1_000_000
 HORIZONS = Horizons(look_back=timedelta(days=30), settled=timedelta(days=10), grace=timedelta(seconds=1))
-QUESTION = Question("w", "r", "n", 0, 0, 7 * DAY, Rule({"reopened": Match(False)}, nothing_came=True))
+QUESTION = Question("w", "r", "n", 0, 0, 7 * DAY, Rule({"reopened": Match(False)}, nothing_came=True).json)
 REOPENED = Known(id="o", type="reopened", time=2 * DAY, arrived=2 * DAY, partition=0, offset=0)
 
 
@@ -33,7 +32,7 @@ def test_nothing_bad_happened_is_judged_at_the_deadline() -> None:
 
 def test_a_deadline_in_the_future_is_left_alone() -> None:
     subject = known(Asked("s", QUESTION))
-    assert judge("s", subject, 7 * DAY - 1, now=8 * DAY) == (subject, (), ())
+    assert judge("s", subject, 7 * DAY - 1, now=8 * DAY) == Step(subject, (), ())
 
 
 def test_a_late_outcome_makes_a_second_revision() -> None:
@@ -62,25 +61,3 @@ def test_an_old_wait_that_arrives_now_is_kept_from_its_arrival_on() -> None:
 def test_an_open_question_is_never_forgotten() -> None:
     subject = known(Asked("s", QUESTION))
     assert retire(subject, 1000 * DAY, HORIZONS) is subject
-
-
-def test_alarms_move_and_vanish() -> None:
-    alarms = Alarms()
-    alarms.set(0, "a", 10)
-    alarms.set(0, "b", 20)
-    alarms.set(1, "c", 5)
-    alarms.set(0, "a", 30)
-    alarms.set(1, "c", None)
-    assert (alarms.nearest(), len(alarms)) == (20, 2)
-    assert list(alarms.due(19, limit=10)) == []
-    assert list(alarms.due(30, limit=1)) == [(0, "b")]
-    assert list(alarms.due(30, limit=10)) == [(0, "a")]
-    assert alarms.nearest() is None
-
-
-def test_alarms_of_a_lost_partition_are_dropped() -> None:
-    alarms = Alarms()
-    alarms.set(0, "a", 10)
-    alarms.set(1, "b", 20)
-    alarms.drop(0)
-    assert list(alarms.due(100, limit=10)) == [(1, "b")]

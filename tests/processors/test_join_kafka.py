@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,11 +15,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from upshot.local.kafka import KafkaServer
-from upshot.processors.join import join_app
+from upshot.processors.join import ROLE, join_app
 from upshot.settings import Settings
 from upshot.streams.admin import ensure_topics
 from upshot.streams.batch import Pace
 from upshot.streams.batch.runner import run
+from upshot.streams.groups import group_states
 from upshot.streams.partitions import partition_for
 
 pytestmark = pytest.mark.stack
@@ -70,6 +72,14 @@ class Bench:
         found = await self.read("scores", lambda scores: len(scores) >= count)
         return [(s["subject"], s["value"], s["reason"], s["revision"]) for s in found]
 
+    async def worked_through(self, topic: str) -> None:
+        """Return once the join has committed all of a topic."""
+        name = self.settings.topic(topic)
+        readers = {self.settings.app_id(ROLE): [name]}
+        async with asyncio.timeout(30):
+            while (await group_states(self.settings, readers))[0].total_lag:
+                pass
+
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
@@ -83,12 +93,13 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(kafka: KafkaServer) -> AsyncIterator[Bench]:
+async def bench(kafka: KafkaServer, tmp_path: Path) -> AsyncIterator[Bench]:
     settings = Settings(
         kafka_url=kafka.bootstrap,
         topic_prefix=f"{uuid4().hex}.",
         deadline_grace=timedelta(0),
         commit_interval=0.2,
+        data_dir=tmp_path,
     )
     await ensure_topics(settings)
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=4_000_000)
@@ -134,6 +145,32 @@ async def test_a_backlog_cannot_expire_what_it_holds_the_answer_to(bench: Bench)
     async with bench.worker():
         scores = await bench.scores(200)
     assert sorted(scores) == sorted((subject, True, "outcome", 1) for subject in subjects)
+
+
+async def test_an_open_transaction_cannot_expire_what_it_holds_the_answer_to(bench: Bench) -> None:
+    """The answer stands behind it, written in time; and an answer that is aborted is none."""
+    topic = bench.settings.topic("outcomes")
+    opened = datetime.now(UTC) - timedelta(days=30)
+    in_time = (opened + timedelta(days=13)).isoformat()
+    transactions = AIOKafkaProducer(
+        bootstrap_servers=bench.settings.kafka_url, transactional_id=bench.settings.topic_prefix
+    )
+    await transactions.start()
+    try:
+        await transactions.begin_transaction()
+        other = {"type": "pr.closed", "subject": "pr:2", "data": {"merged": True}, "time": in_time}
+        for partition in range(bench.settings.partitions):
+            await transactions.send_and_wait(topic, json.dumps(other).encode(), b"pr:2", partition)
+        async with bench.worker():
+            for subject in ("pr:1", "pr:2"):
+                await bench.wait(subject, opened_at=opened.isoformat())
+            await bench.outcome("pr:1", merged=True, time=in_time)
+            await bench.worked_through("waits")
+            await transactions.abort_transaction()
+            scores = await bench.scores(2)
+    finally:
+        await transactions.stop()
+    assert sorted(scores) == [("pr:1", True, "outcome", 1), ("pr:2", False, "deadline", 1)]
 
 
 async def test_late_is_not_lost(bench: Bench) -> None:

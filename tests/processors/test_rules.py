@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import jmespath
 import pytest
+from msgspec import Raw
 
 from upshot.processors.rules import Irrelevant, Reads, Undecided, Unusable, decide, read
 from upshot.processors.state import Known, Match, Question, Rule, Verdict
@@ -14,11 +16,19 @@ OPENED, SINCE, DEADLINE = 100, 90, 200
 
 
 def question(on: dict[str, Match], **rule: Any) -> Question:
-    return Question("w", "r", "n", OPENED, SINCE, DEADLINE, Rule(on=on, **rule))
+    return Question("w", "r", "n", OPENED, SINCE, DEADLINE, Rule(on=on, **rule).json)
 
 
 def outcome(time: int, data: Any = None, *, kind: str = "closed", id: str | None = None) -> Known:
-    return Known(id=id or f"{kind}@{time}", type=kind, time=time, arrived=0, partition=0, offset=0, data=data)
+    return Known(
+        id=id or f"{kind}@{time}",
+        type=kind,
+        time=time,
+        arrived=0,
+        partition=0,
+        offset=0,
+        data_json=Raw(json.dumps(data).encode()),
+    )
 
 
 MERGED = {"closed": Match("data.merged")}

@@ -9,14 +9,16 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from upshot.local.clickhouse import ClickHouseServer
-from upshot.processors.store.columns import COLUMNS
+from upshot.processors.store.columns import COLUMNS, WIDE
 from upshot.processors.store.connection import connect
 from upshot.processors.store.handler import StoreHandler
 from upshot.processors.store.migrate import migrate
+from upshot.processors.store.packed import Row
 from upshot.processors.store.sink import ClickHouseSink
 from upshot.settings import Settings
 from upshot.streams.batch import TP, Effects
@@ -55,6 +57,14 @@ def record(topic: str, event: dict[str, Any] | bytes | None, **changed: Any) -> 
     """An event (or raw bytes) on `topic`, named without its prefix."""
     value = json.dumps(event, ensure_ascii=False).encode() if isinstance(event, dict) else event
     return replace(Written(f"upshot.{topic}", value), **changed)
+
+
+def unpack(row: Row) -> dict[str, Any]:
+    """A row's values by column."""
+    columns = COLUMNS[row.table]
+    array = b"\xdc" + len(columns).to_bytes(2, "big") + row.packed
+    named = zip(columns, msgspec.msgpack.decode(array), strict=True)
+    return {name: int.from_bytes(value, "little") if name in WIDE else value for name, value in named}
 
 
 class Store:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.store.conftest import NOON, record
-from upshot.processors.store.columns import COLUMNS
+from tests.store.conftest import NOON, record, unpack
+from upshot.errors import InvalidEvent
 from upshot.processors.store.rows import STORED, Refused, Row, Skipped, row_of
+from upshot.settings import Settings
 from upshot.streams.codec import FORWARDED_FROM
-from upshot.streams.topics import TOPICS
+from upshot.streams.dead_letters import dead_letter
+from upshot.streams.topics import MAX_EVENT_BYTES, TOPICS
 
 RULE = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}
 LEAST: dict[str, dict[str, Any]] = {
@@ -45,7 +47,7 @@ LEAST: dict[str, dict[str, Any]] = {
 def values_of(topic: str, event: dict[str, Any] | bytes, **changed: Any) -> dict[str, Any]:
     row = row_of(topic, record(topic, event, **changed))
     assert isinstance(row, Row)
-    return dict(zip(COLUMNS[row.table], row.values, strict=True))
+    return unpack(row)
 
 
 def test_all_that_the_store_reads_becomes_a_row() -> None:
@@ -58,7 +60,7 @@ def test_the_least_event_is_a_row_of_its_table(topic: str) -> None:
     row = row_of(topic, record(topic, LEAST[topic]))
     assert isinstance(row, Row)
     assert row.table == "raw_" + topic.replace("-", "_")
-    assert len(row.values) == len(COLUMNS[row.table])
+    assert unpack(row)["recorded_at"] in (NOON * 1000, 1_767_225_600_000_000)
 
 
 @pytest.mark.parametrize("topic", LEAST)
@@ -74,7 +76,7 @@ def test_what_is_no_event_is_refused_or_skipped_or_kept_as_itself(topic: str, va
         assert isinstance(result, Skipped)
     elif topic == "dead-letters":
         assert isinstance(result, Row)
-        letter = dict(zip(COLUMNS[result.table], result.values, strict=True))
+        letter = unpack(result)
         assert (letter["payload"], letter["topic"]) == (value or b"", "upshot.dead-letters")
     else:
         assert isinstance(result, Refused)
@@ -82,9 +84,9 @@ def test_what_is_no_event_is_refused_or_skipped_or_kept_as_itself(topic: str, va
 
 def test_a_run_that_says_nothing_of_a_field_leaves_it_alone() -> None:
     said = values_of("runs", {"run_id": "r1", "agent": None, "ended_at": "2026-01-01T00:00:00Z"})
-    assert said["agent"] == said["origin"] == (0, "")
-    assert said["status"] == (0, 0, "")
-    assert said["ended_at"] == (1_767_225_600_000_000, 1_767_225_600_000_000)
+    assert said["agent"] == said["origin"] == [0, ""]
+    assert said["status"] == [0, 0, ""]
+    assert said["ended_at"] == [1_767_225_600_000_000, 1_767_225_600_000_000]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_a_run_that_says_nothing_of_a_field_leaves_it_alone() -> None:
     ],
 )
 def test_when_a_fact_about_a_run_came_about(times: dict[str, str], at: int) -> None:
-    assert values_of("runs", {"run_id": "r1", "agent": "a"} | times)["agent"] == (at, "a")
+    assert values_of("runs", {"run_id": "r1", "agent": "a"} | times)["agent"] == [at, "a"]
 
 
 def test_free_facts_that_are_no_strings_are_json() -> None:
@@ -139,7 +141,25 @@ def test_a_dead_letter_has_the_very_bytes() -> None:
         "headers": [["h", b64encode(b"\0\xfe").decode()]],
     }
     row = values_of("dead-letters", letter)
-    assert (row["key"], row["payload"], row["headers"]) == (b"\xffkey", raw, [(b"h", b"\0\xfe")])
+    assert (row["key"], row["payload"], row["headers"]) == (b"\xffkey", raw, [[b"h", b"\0\xfe"]])
+
+
+def test_the_dead_letter_of_the_largest_record_is_stored() -> None:
+    largest = record("outcomes", b"x" * TOPICS["outcomes"].max_bytes)
+    refused = row_of("outcomes", largest)
+    assert isinstance(refused, Skipped)
+    letter = dead_letter(Settings(), largest, InvalidEvent("too_large", "too large"))
+    row = values_of("dead-letters", json.loads(letter.value or b""))
+    assert (row["reason"], row["topic"], row["payload"]) == ("too_large", "upshot.outcomes", largest.value)
+
+
+def test_a_score_has_room_for_all_facts_of_its_wait() -> None:
+    wait = LEAST["waits"] | {"attributes": {"a": "x" * (MAX_EVENT_BYTES - 300)}}
+    assert isinstance(row_of("waits", record("waits", wait)), Row)
+    score = LEAST["scores"] | {"attributes": wait["attributes"], "outcome_id": "o" * 500}
+    assert isinstance(row_of("scores", record("scores", score)), Row)
+    score |= {"comment": "c" * 70_000}
+    assert isinstance(row_of("scores", record("scores", score)), Refused)
 
 
 @pytest.mark.parametrize("field", ["key", "value"])

@@ -100,9 +100,9 @@ class Worker:
 class Bench:
     """Topics, records and workers on one broker; every name is new."""
 
-    def __init__(self, kafka: KafkaServer) -> None:
+    def __init__(self, kafka: KafkaServer, folder: Path) -> None:
         self.kafka = kafka
-        self.settings = Settings(kafka_url=kafka.bootstrap, commit_interval=0.1)
+        self.settings = Settings(kafka_url=kafka.bootstrap, commit_interval=0.1, data_dir=folder)
 
     def name(self, stem: str) -> str:
         return f"{stem}-{uuid.uuid4().hex[:8]}"
@@ -214,7 +214,9 @@ class Bench:
         script = Path(__file__).with_name("tally_worker.py")
         with log.open("ab") as out:
             return subprocess.Popen(
-                [sys.executable, str(script), self.kafka.bootstrap, *arguments], stdout=out, stderr=out
+                [sys.executable, str(script), self.kafka.bootstrap, str(self.settings.data_dir), *arguments],
+                stdout=out,
+                stderr=out,
             )
 
 
@@ -232,8 +234,8 @@ async def until(condition: Callable[[], Any], patience: float = PATIENCE) -> Non
 
 
 @pytest.fixture
-def bench(kafka: KafkaServer) -> Bench:
-    return Bench(kafka)
+def bench(kafka: KafkaServer, tmp_path: Path) -> Bench:
+    return Bench(kafka, tmp_path)
 
 
 @pytest.fixture(name="until")

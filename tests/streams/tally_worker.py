@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from upshot.settings import Settings
-from upshot.streams.batch import TP, BatchApp, BatchContext, Effects, Output, Pace, batch_app
+from upshot.streams.batch import TP, BatchApp, BatchContext, Change, Effects, Output, Pace, batch_app
 from upshot.streams.batch.logs import log_one_line
 from upshot.streams.batch.runner import main
 from upshot.streams.codec import Record
@@ -40,10 +41,11 @@ class Tally:
             changes = effects.changes.setdefault(tp.partition, {})
             for record in batch:
                 key, number = record.key or b"", int(record.value or b"")
-                state = changes.get(key) or self._table.get(tp.partition, key) or b"0:-1:0"
+                change = changes.get(key)
+                state = change.value if change else self._table.get(tp.partition, key) or b"0:-1:0"
                 _, last, total = map(int, state.split(b":"))
                 if number == last + 1:
-                    changes[key] = b"%b:%d:%d" % (generation, number, total + number)
+                    changes[key] = Change(b"%b:%d:%d" % (generation, number, total + number))
                 elif number > last:
                     raise AssertionError(f"{key!r} goes from {last} to {number}")
                 effects.outputs.append(
@@ -59,15 +61,17 @@ class Tally:
 
 
 def make() -> BatchApp:
-    url, app_id, source, out, records = sys.argv[1:]
-    pace = Pace(poll_records=int(records), session_timeout=2.0, rebalance_within=5.0, stop_within=3.0)
+    url, folder, app_id, source, out, records, *name = sys.argv[1:]
+    # One that has a name must be back before its session ends, however slow the machine.
+    session = 60.0 if any(name) else 2.0
+    pace = Pace(poll_records=int(records), session_timeout=session, rebalance_within=5.0, stop_within=3.0)
     made: list[Tally] = []
 
     def handler(context: BatchContext) -> Tally:
         made.append(Tally(context, source, out))
         return made[0]
 
-    settings = Settings(kafka_url=url, commit_interval=0.2)
+    settings = Settings(kafka_url=url, commit_interval=0.2, data_dir=Path(folder), worker_id="".join(name))
     app = batch_app(app_id, settings, handler, table_name="tally", pace=pace)
     made[0].app = app
     return app

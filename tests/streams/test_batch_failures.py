@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from upshot.errors import ConfigurationError
-from upshot.streams.batch import TP, Effects, Output
+from upshot.streams.batch import TP, Change, Effects, Output
 from upshot.streams.batch.logs import OneLine
 from upshot.streams.codec import Record
 
@@ -43,7 +43,7 @@ async def test_a_refused_changelog_write_sends_and_commits_nothing(
         f"{group}-state-changelog", 1, {"cleanup.policy": "compact", "max.message.bytes": "1000"}
     )
     await bench.fill(source, [(0, b"k", b"")])
-    both = answering(lambda records: Effects({0: {b"k": LARGE}}, [Output(out, 0, b"k", b"v")]))
+    both = answering(lambda records: Effects({0: {b"k": Change(LARGE)}}, [Output(out, 0, b"k", b"v")]))
     async with bench.worker(group, [source], prepare=both) as worker:
         assert await worker.ends() == 75
     assert await bench.read(out) == []
@@ -138,10 +138,10 @@ async def test_a_flush_that_waits_is_dropped_at_a_rebalance_and_done_again(
     bench: Any, until: Any, quick: Any
 ) -> None:
     source, group = await bench.topic(), bench.name("app")
-    blocked, entered = asyncio.Event(), asyncio.Event()
+    entered = asyncio.Event()
 
     async def wait_first() -> None:
-        if not blocked.is_set():
+        if not entered.is_set():
             entered.set()
             await asyncio.Event().wait()
 
@@ -153,7 +153,6 @@ async def test_a_flush_that_waits_is_dropped_at_a_rebalance_and_done_again(
         async with bench.worker(group, [source], pace=pace) as second:
             await until(lambda: second.handler.count("assigned"))
             await until(lambda: first.handler.count("assigned") == 2)
-            blocked.set()
             await until(lambda: done(bench, group, source))
             # Each of the two has read its half from the start.
             assert len(second.handler.records) == 5
@@ -234,7 +233,9 @@ async def test_no_two_workers_own_a_partition(bench: Any, until: Any) -> None:
             for tp, batch in batches.items():
                 assert owners[tp] == handler.name, (tp, owners[tp], handler.name)
                 seen.extend((tp.partition, record.offset) for record in batch)
-            return Effects({tp.partition: {b"last": b"%d" % b[-1].offset} for tp, b in batches.items()})
+            return Effects(
+                {tp.partition: {b"last": Change(b"%d" % b[-1].offset)} for tp, b in batches.items()}
+            )
 
         async def assigned(tps: frozenset[TP]) -> None:
             for tp in tps:

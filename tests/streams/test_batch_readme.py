@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from upshot.streams.batch import app, consumer, recovery, table
+from upshot.streams.batch import app, consumer, recovery, store, table
 
 README = Path(__file__).parents[2] / "streams" / "batch" / "README.md"
 FOREIGN = ("faust", "mode")
@@ -35,7 +35,7 @@ def overridden(cls: type) -> list[str]:
         recovery.BatchRecovery,
         table.BatchTable,
         table.BatchTableManager,
-        table.PartitionStore,
+        store.PartitionStore,
     ],
 )
 def test_every_override_is_explained(cls: type) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from upshot.streams.batch import TP, Effects, Pace
+from upshot.errors import UnitFailed
+from upshot.streams.batch import TP, Change, Effects, Pace
 from upshot.streams.batch.cycle import Cycle, Polled
 from upshot.streams.batch.sender import Sender
+from upshot.streams.batch.vitals import Vitals
+from upshot.streams.instruments import Instruments
 
 T0, T1 = TP("in", 0), TP("in", 1)
 
@@ -25,6 +28,7 @@ class Script:
         self.commits: list[Mapping[TP, int]] = []
         self.current = True
         self.member = True
+        self.ends: dict[TP, int] = {}
 
     async def poll(self, tps: frozenset[TP], timeout: float, max_records: int) -> Polled:
         self.polls += 1
@@ -38,20 +42,49 @@ class Script:
     async def is_member(self, generation: int, *, ask: bool = False) -> bool:
         return self.member
 
+    async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        return {tp: self.ends.get(tp, 0) for tp in tps}
+
     def give(self, tp: TP, first: int, last: int, position: int | None = None) -> None:
-        records = [SimpleNamespace(offset=offset) for offset in range(first, last + 1)]
+        records = [SimpleNamespace(offset=offset, timestamp=0) for offset in range(first, last + 1)]
         self.answers.put_nowait(Polled({tp: records}, {tp: last + 1 if position is None else position}))  # type: ignore[dict-item]
 
 
 class Table:
-    """Notes what is written."""
+    """Notes what is written, and what is written again."""
+
+    changelog_topic_name = "changelog"
 
     def __init__(self) -> None:
         self.writes: list[Any] = []
+        self.restored: list[Mapping[int, range]] = []
+        self.finished = 0
+        self.hold: asyncio.Event | None = None
+        self.refuses: Exception | None = None
 
-    async def write(self, changes: Any, sender: Sender) -> dict[int, range]:
+    async def begin(self, changes: Any, sender: Sender) -> Any:
         self.writes.append(changes)
+        return changes
+
+    async def finish(self, writing: Any, sender: Sender) -> dict[int, range]:
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.refuses is not None:
+            raise self.refuses
+        self.finished += 1
         return {}
+
+    def forget(self) -> None:
+        self.writes = self.writes[: self.finished]
+
+    def foreign(self, ends: Mapping[int, int]) -> dict[int, range]:
+        return {partition: range(end) for partition, end in ends.items() if end}
+
+    async def restore(self, foreign: Mapping[int, range], sender: Sender) -> None:
+        self.restored.append(foreign)
+
+
+PACE = Pace(tick_interval=10_000.0)
 
 
 class Handler:
@@ -62,6 +95,9 @@ class Handler:
         self.calls: list[str] = []
         self.hold: asyncio.Event | None = None
         self.effects = Effects()
+        self.left = 0
+        #: After how many records each tick came.
+        self.ticked_at: list[int] = []
 
     async def assigned(self, tps: frozenset[TP]) -> None:
         self.calls.append("assigned")
@@ -77,19 +113,22 @@ class Handler:
         return self.effects
 
     async def tick(self) -> Effects:
-        return Effects()
+        self.left -= 1
+        self.ticked_at.append(len(self.offsets))
+        return Effects(more=self.left > 0)
 
     async def flush(self) -> None:
         self.calls.append("flush")
 
 
 class Setting:
-    """A cycle with its surroundings; it commits at every turn."""
+    """A cycle with its surroundings; it commits at every turn, and hardly ever ticks by itself."""
 
     def __init__(self) -> None:
         self.source, self.handler, self.table = Script(), Handler(), Table()
         sender = Sender(lambda: None, 1.0)
-        self.cycle = Cycle(self.handler, lambda: self.source, sender, self.table, Pace(), 0.0)  # type: ignore[arg-type]
+        vitals = Vitals(Instruments())
+        self.cycle = Cycle(self.handler, lambda: self.source, sender, self.table, PACE, 0.0, vitals)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.cycle.run())
 
     async def open(self, **positions: int) -> None:
@@ -145,7 +184,7 @@ async def test_gaps_alone_move_the_position_and_are_committed(setting: Any, unti
 async def test_without_membership_no_state_is_written(setting: Any, until: Any) -> None:
     await setting.open()
     setting.source.member = False
-    setting.handler.effects = Effects({0: {b"k": b"v"}})
+    setting.handler.effects = Effects({0: {b"k": Change(b"v")}})
     setting.source.give(T0, 0, 0)
     await until(lambda: setting.handler.offsets and not setting.cycle.is_open)
     assert setting.table.writes == []
@@ -157,7 +196,26 @@ async def test_without_membership_no_state_is_written(setting: Any, until: Any) 
     await setting.open()
     setting.source.give(T0, 0, 0)
     await until(lambda: setting.source.commits)
-    assert setting.table.writes == [{0: {b"k": b"v"}}]
+    assert setting.table.writes == [{0: {b"k": Change(b"v")}}]
+
+
+async def test_a_late_write_is_put_right_before_the_next_commit(setting: Any, until: Any) -> None:
+    setting.source.ends = {TP("changelog", 1): 3}
+    await setting.open()
+    setting.source.give(T0, 0, 0)
+    await until(lambda: setting.source.commits)
+    assert setting.table.restored == [{1: range(3)}]
+
+
+async def test_a_late_write_of_our_own_is_left_to_the_owner(setting: Any, until: Any) -> None:
+    """The changelog goes on without us because it's another's: then nothing is written, or committed."""
+    setting.source.ends = {TP("changelog", 1): 3}
+    setting.source.member = False
+    await setting.open()
+    setting.source.give(T0, 0, 0)
+    await until(lambda: setting.handler.offsets and not setting.cycle.is_open)
+    assert await setting.cycle.close(1.0) == "dropped"
+    assert (setting.table.restored, setting.source.commits) == ([], [])
 
 
 async def test_a_commit_that_comes_too_late_stops_work_until_the_next_assignment(
@@ -210,3 +268,50 @@ async def test_a_failure_is_the_last_unit(setting: Any, until: Any) -> None:
         await setting.running
     assert await setting.cycle.close(1.0) == "failed"
     assert setting.source.commits == [{T0: 1}]
+
+
+async def test_the_next_unit_is_processed_while_the_changelog_acknowledges(setting: Any, until: Any) -> None:
+    setting.handler.effects = Effects({0: {b"k": Change(b"v")}})
+    setting.table.hold = asyncio.Event()
+    await setting.open()
+    setting.cycle._next_tick = setting.cycle._next_commit = float("inf")
+    setting.source.give(T0, 0, 0)
+    setting.source.give(T0, 1, 1)
+    await until(lambda: setting.handler.offsets == [0, 1])
+    assert (len(setting.table.writes), setting.table.finished) == (1, 0)
+    setting.table.hold.set()
+    await until(lambda: len(setting.table.writes) == 2)
+    assert await setting.cycle.close(30.0) == "committed"
+    assert (setting.table.finished, setting.source.commits) == (2, [{T0: 2}])
+
+
+async def test_nothing_is_committed_before_the_changelog_has_acknowledged(setting: Any, until: Any) -> None:
+    setting.handler.effects = Effects({0: {b"k": Change(b"v")}})
+    setting.table.hold = asyncio.Event()
+    await setting.open()
+    setting.source.give(T0, 0, 0)
+    await until(lambda: setting.table.writes)
+    assert await setting.cycle.close(0.05) == "dropped"
+    assert (setting.table.finished, setting.table.writes, setting.source.commits) == (0, [], [])
+
+
+async def test_a_changelog_that_refuses_stops_the_work(setting: Any, until: Any) -> None:
+    setting.handler.effects = Effects({0: {b"k": Change(b"v")}})
+    setting.table.refuses = UnitFailed("refused")
+    await setting.open()
+    setting.source.give(T0, 0, 0)
+    with pytest.raises(UnitFailed, match="refused"):
+        await setting.running
+    assert await setting.cycle.close(1.0) == "failed"
+    assert setting.source.commits == []
+
+
+async def test_a_tick_that_leaves_something_undone_comes_again_with_polls_in_between(
+    setting: Any, until: Any
+) -> None:
+    setting.handler.left = 4
+    for offset in range(6):
+        setting.source.give(T0, offset, offset)
+    await setting.open()
+    await until(lambda: len(setting.handler.offsets) == 6)
+    assert setting.handler.ticked_at == [1, 2, 3, 4]

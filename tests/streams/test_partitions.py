@@ -7,7 +7,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upshot.streams.partitions import murmur2, partition_for
+from upshot.streams.partitions import murmur2, partition_for, partitions_for
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_murmur2_is_java_s(key: bytes, signed: int) -> None:
 def test_partition_is_aiokafka_s(key: bytes, partitions: int) -> None:
     everything = list(range(partitions))
     assert partition_for(key, partitions) == DefaultPartitioner()(key, everything, everything)
+
+
+@given(st.lists(st.binary(max_size=9), max_size=200), st.integers(1, 40))
+def test_many_keys_together_go_where_each_goes_alone(keys: list[bytes], partitions: int) -> None:
+    assert partitions_for(keys, partitions) == [partition_for(key, partitions) for key in keys]

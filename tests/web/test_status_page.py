@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import sys
@@ -18,9 +19,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.upshot_process import WholeStack
+from upshot.doctor.pages import Worker
 from upshot.errors import PartFailed
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
+from upshot.otlp.worker import traces_app
 from upshot.processors.join import join_app
 from upshot.processors.store.app import store_app
 from upshot.processors.store.migrate import migrate
@@ -29,6 +33,8 @@ from upshot.streams.admin import ensure_topics
 from upshot.streams.batch import Pace
 from upshot.streams.batch.runner import run
 from upshot.streams.producer import event_producer
+from upshot.telemetry.scrape import parse_page
+from upshot.web.figures import of_role
 from upshot.web.server import make_app, serve
 
 pytestmark = pytest.mark.stack
@@ -59,12 +65,13 @@ async def settings(kafka: KafkaServer, clickhouse: ClickHouseServer) -> Settings
 @asynccontextmanager
 async def workers(settings: Settings) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    tasks = [asyncio.create_task(run(make(settings, PACE), stop)) for make in (join_app, store_app)]
+    apps = [make(settings, PACE) for make in (join_app, store_app, traces_app)]
+    tasks = [asyncio.create_task(run(app, stop)) for app in apps]
     try:
         yield
     finally:
         stop.set()
-        assert await asyncio.gather(*tasks) == [0, 0]
+        assert await asyncio.gather(*tasks) == [0, 0, 0]
 
 
 class Reader:
@@ -200,6 +207,26 @@ async def test_a_database_without_tables_is_no_crash(
     )
     async with site(bare) as reader:
         assert "There are no figures: ClickHouse refused the query" in await reader.page()
+
+
+async def test_workers_of_a_local_stack_tell_what_they_do(stack: WholeStack) -> None:
+    async with aiohttp.ClientSession() as session:
+        page = await Reader(session, f"http://127.0.0.1:{stack.ports['web']}/").page()
+    join, store, _ = re.findall(r'<p class="figures">(.*)</p>', page)
+    assert re.match(r"<span>[\d.,]+ records/s</span>, <span>[\d,]+ subjects</span>, .*MiB</span>$", join)
+    assert re.match(r"<span>[\d.,]+ records/s</span>, <span>[\d.,]+ rows/s</span>, .*MiB</span>$", store)
+
+
+def test_figures_of_a_recovery_and_of_a_deadline() -> None:
+    before = parse_page("http://w/", 'process_uptime_seconds{role="correlate"} 1\n', 1.0)
+    after = parse_page(
+        "http://w/",
+        'process_uptime_seconds{role="correlate"} 3\nupshot_recovery_remaining{role="correlate"} 5000\n'
+        'upshot_join_deadline_next_seconds{role="correlate"} -7200\n',
+        3.0,
+    )
+    figures = of_role([Worker(before, after)])
+    assert figures == ["5,000 records to recover", "overdue by 2 h", "0 MiB"]
 
 
 async def test_style_and_script_are_its_own(settings: Settings) -> None:

@@ -14,9 +14,11 @@ from upshot import __version__
 from upshot.cli.commands.demo import DEMO_EXAMPLES, demo
 from upshot.cli.commands.doctor import DOCTOR_EXAMPLES, doctor
 from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
+from upshot.cli.commands.link import LINK_EXAMPLES, link
 from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
 from upshot.cli.commands.pending import PENDING_EXAMPLES, pending
 from upshot.cli.commands.query import QUERY_EXAMPLES, query
+from upshot.cli.commands.score import SCORE_EXAMPLES, score
 from upshot.cli.commands.up import UP_EXAMPLES, up
 from upshot.cli.commands.worker import WORKER_EXAMPLES, worker
 from upshot.cli.exits import Exit, exit_of
@@ -92,6 +94,8 @@ _add(up, UP_EXAMPLES)
 _add(worker, WORKER_EXAMPLES)
 _add(migrate, MIGRATE_EXAMPLES)
 _add(emit, EMIT_EXAMPLES)
+_add(score, SCORE_EXAMPLES)
+_add(link, LINK_EXAMPLES)
 _add(query, QUERY_EXAMPLES)
 _add(pending, PENDING_EXAMPLES)
 _add(doctor, DOCTOR_EXAMPLES)

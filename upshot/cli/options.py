@@ -27,6 +27,14 @@ DataDir: TypeAlias = Annotated[
         show_default="UPSHOT_DATA_DIR, else .upshot",
     ),
 ]
+AppName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        metavar="MODULE:NAME",
+        help="An app of yours, whose sources say which topics and webhooks are outcomes.",
+    ),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
@@ -53,4 +61,4 @@ def reading(settings: Settings) -> Settings:
     return settings.model_copy(update={"clickhouse_url": SecretStr(viewer)})
 
 
-__all__ = ["DataDir", "Json", "client_settings", "reading"]
+__all__ = ["AppName", "DataDir", "Json", "client_settings", "reading"]

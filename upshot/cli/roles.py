@@ -13,19 +13,33 @@ from contextlib import suppress
 from time import monotonic
 from typing import NoReturn
 
-from upshot.errors import Unavailable
-from upshot.local.roles import role_command, role_environment
+from opentelemetry.metrics import Meter
+
+from upshot.door.topics import check_topics, sources_app, topics_of
+from upshot.errors import ConfigurationError, Unavailable
+from upshot.local.roles import EVALUATIONS, SOURCES, metrics_port, role_command, role_environment
+from upshot.otlp.telling import evaluations_app
+from upshot.otlp.worker import traces_app
 from upshot.processors.join import join_app
 from upshot.processors.store.app import store_app
 from upshot.processors.store.migrate import migrate
 from upshot.settings import Settings
+from upshot.sources.loading import load_app
 from upshot.streams.admin import ensure_topics
-from upshot.streams.batch import BatchApp
+from upshot.streams.batch import BatchApp, Pace
 from upshot.streams.batch.runner import main
+from upshot.telemetry.export import export_metrics
 
 log = logging.getLogger(__name__)
 
-_APPS: Mapping[str, Callable[[Settings], BatchApp]] = {"correlate": join_app, "store": store_app}
+#: Makes a role's app, measured on a meter where there is one.
+_MakeApp = Callable[[Settings, Pace | None, Meter | None], BatchApp]
+_APPS: Mapping[str, _MakeApp] = {
+    "correlate": join_app,
+    "store": store_app,
+    "traces": traces_app,
+    EVALUATIONS: evaluations_app,
+}
 #: Set for a supervised child: the end of its stdin, however the supervisor died, is its end too.
 SUPERVISED = "UPSHOT_SUPERVISED"
 
@@ -36,13 +50,28 @@ _HEALTHY = 60.0
 _STOP_WITHIN = 30.0
 
 
-def run_role(settings: Settings, role: str) -> NoReturn:
-    """Run one role until SIGINT or SIGTERM; exits with the runner's code."""
+def run_role(settings: Settings, role: str, app: str | None = None) -> NoReturn:
+    """Run one role until SIGINT or SIGTERM; exits with the runner's code.
+
+    `app` is the user's, as `module:name`. Raises ConfigurationError where the role needs one and there is none.
+    """
     if SUPERVISED in os.environ:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    if not asyncio.run(_prepared(settings, role)):
+    telemetry = export_metrics(settings, role)
+    make, inputs = _role(role, app)
+    if not asyncio.run(_prepared(settings, role, inputs)):
         sys.exit(0)
-    main(lambda: _APPS[role](settings))
+    main(lambda: make(settings, None, telemetry.meter), telemetry.close)
+
+
+def _role(role: str, app: str | None) -> tuple[_MakeApp, Sequence[str]]:
+    """How the role's app is made, and the topics that somebody else must create for it."""
+    if role != SOURCES:
+        return _APPS[role], ()
+    if app is None:
+        raise ConfigurationError("the role sources needs an app: --app MODULE:NAME, such as support.app:app")
+    loaded = load_app(app)
+    return lambda settings, pace, meter: sources_app(settings, loaded, pace, meter), topics_of(loaded.sources)
 
 
 def _end_with_stdin() -> None:
@@ -50,7 +79,7 @@ def _end_with_stdin() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def _prepared(settings: Settings, role: str) -> bool:
+async def _prepared(settings: Settings, role: str, inputs: Sequence[str]) -> bool:
     """Topics and tables are there; False when it was told to stop before they could be."""
     stop = _stop_on_signals()
 
@@ -62,7 +91,10 @@ async def _prepared(settings: Settings, role: str) -> bool:
         for migration in await asyncio.to_thread(migrate, settings):
             log.info("applied migration %04d %s", migration.number, migration.name)
 
-    needs = [topics, tables] if role == "store" else [topics]
+    async def others() -> None:
+        await check_topics(settings, inputs)
+
+    needs = [topics, *([tables] if role == "store" else []), *([others] if inputs else [])]
     for need in needs:
         pause, longest = _BACKOFF
         while not stop.is_set():
@@ -76,21 +108,22 @@ async def _prepared(settings: Settings, role: str) -> bool:
     return not stop.is_set()
 
 
-async def supervise(settings: Settings, roles: Sequence[str]) -> int:
+async def supervise(settings: Settings, roles: Sequence[str], app: str | None = None) -> int:
     """Run each role as a child, restarted when it fails, until SIGINT or SIGTERM (0).
 
     A child whose configuration is wrong (2) ends all: to start it again would not help.
     """
     stop = _stop_on_signals()
-    codes = await asyncio.gather(*(_keep_running(settings, role, stop) for role in roles))
+    codes = await asyncio.gather(*(_keep_running(settings, role, app, stop) for role in roles))
     return max(codes)
 
 
-async def _keep_running(settings: Settings, role: str, stop: asyncio.Event) -> int:
+async def _keep_running(settings: Settings, role: str, app: str | None, stop: asyncio.Event) -> int:
     pause, longest = _BACKOFF
+    environment = role_environment(settings, metrics_port(settings, role))
     while not stop.is_set():
         began = monotonic()
-        code = await _run_child(settings, role, stop)
+        code = await _run_child(role, app, environment, stop)
         if stop.is_set():
             break
         if code == 2:
@@ -103,11 +136,11 @@ async def _keep_running(settings: Settings, role: str, stop: asyncio.Event) -> i
     return 0
 
 
-async def _run_child(settings: Settings, role: str, stop: asyncio.Event) -> int:
+async def _run_child(role: str, app: str | None, environment: Mapping[str, str], stop: asyncio.Event) -> int:
     child = await asyncio.create_subprocess_exec(
-        *role_command(role),
+        *role_command(role, app if role == SOURCES else None),
         stdin=asyncio.subprocess.PIPE,
-        env={**os.environ, **role_environment(settings), SUPERVISED: "1"},
+        env={**os.environ, **environment, SUPERVISED: "1"},
         process_group=0,
     )
     ended = asyncio.ensure_future(child.wait())

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 
 from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
 
-from upshot.cli.events import Entry, key_of
+from upshot.door.reading import Entry, key_of
 from upshot.errors import ConfigurationError, KafkaUnavailable
 from upshot.settings import Settings
 from upshot.streams.admin import admin_client
-from upshot.streams.producer import event_producer
+from upshot.streams.producer import delivered, event_producer
 from upshot.streams.topics import Topic
 
 #: Unacknowledged events at a time.
@@ -30,11 +28,11 @@ async def send_events(settings: Settings, topic: Topic, events: Sequence[Entry],
         for start in range(0, len(events), _WINDOW):
             part = events[start : start + _WINDOW]
             try:
-                results: list[Awaitable[RecordMetadata]] = [
+                receipts = [
                     await producer.send(topic.name, event.value, key=key_of(event, key_field))
                     for event in part
                 ]
-                await asyncio.gather(*results)
+                await delivered(receipts)
             except KafkaError as error:
                 raise KafkaUnavailable(
                     f"Kafka did not take all: {acknowledged} of {len(events)} events are certainly stored, the "

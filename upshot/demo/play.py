@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import NamedTuple
-
-from aiokafka.structs import RecordMetadata
 
 from upshot.demo.latency import Latency, measure
 from upshot.demo.plan import Plan
 from upshot.errors import ConfigurationError, PartFailed
 from upshot.insights.reader import Reader
 from upshot.settings import Settings
-from upshot.streams.producer import event_producer
+from upshot.streams.producer import delivered, event_producer
 
 #: Of a stage that goes on: what it is called, how much is done, of how much.
 Progress = Callable[[str, int, int], None]
@@ -80,10 +78,8 @@ async def _send(settings: Settings, plan: Plan, progress: Progress) -> None:
     async with event_producer(settings) as producer:
         for start in range(0, len(plan.bulk), _WINDOW):
             window = plan.bulk[start : start + _WINDOW]
-            results: list[Awaitable[RecordMetadata]] = [
-                await producer.send(topic, value, key=key) for topic, key, value in window
-            ]
-            await asyncio.gather(*results)
+            receipts = [await producer.send(topic, value, key=key) for topic, key, value in window]
+            await delivered(receipts)
             progress(stage, start + len(window), len(plan.bulk))
 
 

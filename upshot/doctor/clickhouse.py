@@ -8,6 +8,7 @@ from upshot.doctor.finding import Finding, unknown
 from upshot.errors import ClickHouseUnavailable, QueryFailed
 from upshot.insights.reader import Reader
 from upshot.processors.store.migrate import Migration, migrations
+from upshot.schemas.dead_letters import MEANINGS
 from upshot.settings import Settings
 
 #: Seconds after its deadline from which a wait without an answer is wrong: judging takes a second or two.
@@ -94,13 +95,16 @@ def _dead_letters(reader: Reader) -> Finding:
     rows = reader.query(_DEAD_LETTERS).rows
     if not rows:
         return Finding("dead letters", "fine", "none in the last 24 hours")
-    reasons = ", ".join(f"{int(letters):,} {reason}" for reason, letters, _ in rows)
-    topic, partition, offset, detail = rows[0][2]
+    told = [
+        f"{int(letters):,} {reason}, the last at {topic}/{partition}/{offset}: {detail}"
+        for reason, letters, (topic, partition, offset, detail) in rows
+    ]
+    meaning = MEANINGS.get(rows[0][0], "")
     return Finding(
         "dead letters",
         "notice",
-        f"in the last 24 hours: {reasons}; for example {topic}/{partition}/{offset}: {detail}",
-        'mend and send again: upshot query "SELECT * FROM dead_letters"',
+        f"in the last 24 hours: {'; '.join(told)}",
+        f'{meaning} Then send it again: upshot query "SELECT * FROM dead_letters"'.strip(),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from upshot.doctor.finding import Finding, unknown
 from upshot.errors import KafkaUnavailable
-from upshot.local.roles import ROLES
+from upshot.local.roles import roles_of
 from upshot.settings import Settings
 from upshot.streams.groups import Group, group_states
 from upshot.streams.topic_states import TopicState, topic_states
@@ -17,6 +17,8 @@ from upshot.streams.topics import TOPICS
 _PATIENCE = 15.0
 #: A worker that is so many records behind is worth a look.
 _FAR_BEHIND = 100_000
+#: Partitions that are named at the most.
+_SHOWN = 5
 
 
 async def examine_kafka(settings: Settings) -> list[Finding]:
@@ -28,12 +30,12 @@ async def examine_kafka(settings: Settings) -> list[Finding]:
     except (KafkaUnavailable, TimeoutError) as error:
         found = str(error) or f"no answer at {settings.kafka_url} within {_PATIENCE:g} s"
         to_do = "start it (upshot up), or correct UPSHOT_KAFKA_URL"
-        workers = [f"worker {role}" for role in ROLES]
+        workers = [f"worker {role}" for role in roles_of(settings)]
         return [
             Finding("Kafka", "wrong", found, to_do),
             *unknown("topics", *workers, because="Kafka doesn't answer"),
         ]
-    workers_found = [worker(role, group) for role, group in zip(ROLES, groups, strict=True)]
+    workers_found = [worker(role, group) for role, group in zip(roles_of(settings), groups, strict=True)]
     return [
         Finding("Kafka", "fine", f"at {settings.kafka_url}"),
         topics_finding(settings, topics),
@@ -47,7 +49,7 @@ def read_by_roles(settings: Settings) -> dict[str, list[str]]:
         settings.app_id(role): [
             settings.topic(topic.name) for topic in TOPICS.values() if role in topic.consumers.split(", ")
         ]
-        for role in ROLES
+        for role in roles_of(settings)
     }
 
 
@@ -95,6 +97,11 @@ def worker(role: str, group: Group) -> Finding:
         return Finding(
             check, "wrong", who, f"upshot worker --role {role}, or look into its log; nothing is lost"
         )
+    if group.ownerless:
+        names = ", ".join(f"{tp.topic}/{tp.partition}" for tp in group.ownerless[:_SHOWN])
+        more = f" and {len(group.ownerless) - _SHOWN} more" if len(group.ownerless) > _SHOWN else ""
+        found = f"no worker has {names}{more}: nobody reads there; {lag}"
+        return Finding(check, "wrong", found, f"restart the workers of role {role}, so that they share anew")
     members = f"{group.members} {'member' if group.members == 1 else 'members'}, {lag}"
     if group.total_lag > _FAR_BEHIND:
         return Finding(check, "notice", members, "if that doesn't shrink, start more workers")

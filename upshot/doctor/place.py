@@ -8,6 +8,7 @@ from pathlib import Path
 
 from upshot.doctor.finding import Finding
 from upshot.local.ports import listens
+from upshot.local.roles import ROLES
 
 _LITTLE_SPACE = 1024**3
 
@@ -46,7 +47,9 @@ def _ports(file: Path, data_dir: Path) -> Finding:
         return Finding(
             "ports", "wrong", f"{file} can't be read: {error}", "remove it and start the stack again"
         )
-    silent = [f"{name} ({port})" for name, port in ports.items() if not listens(port)]
+    # Workers do without the page of their metrics: it has a check of its own.
+    parts = {name: port for name, port in ports.items() if name.partition("-")[0] not in ROLES}
+    silent = [f"{name} ({port})" for name, port in parts.items() if not listens(port)]
     if silent:
         return Finding(
             "ports",

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from upshot.settings import LOCAL_PASSWORD, LOCAL_USER, LOCAL_VIEWER
 
+#: Bytes of the disk that inserts and merges leave free: below that they are refused, and the store waits.
+KEPT_FREE = 256 * 1024 * 1024
+
 CONFIG = """\
 <clickhouse>
   <logger><level>none</level></logger>
@@ -23,6 +26,13 @@ CONFIG = """\
   <max_server_memory_usage>4294967296</max_server_memory_usage>
   <mark_cache_size>134217728</mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>
+
+  <!-- This engine acknowledges an insert although the disk filled up while it wrote: it must never come to that. -->
+  <storage_configuration>
+    <disks>
+      <default><keep_free_space_bytes>{kept_free}</keep_free_space_bytes></default>
+    </disks>
+  </storage_configuration>
 
   <background_pool_size>2</background_pool_size>
   <background_common_pool_size>2</background_common_pool_size>
@@ -104,8 +114,10 @@ USERS = f"""\
 
 def write_config(folder: Path, *, http_port: int, tcp_port: int) -> None:
     """Write `config.xml` and `users.xml`, which the engine reads where it is started."""
-    (folder / "config.xml").write_text(CONFIG.format(http_port=http_port, tcp_port=tcp_port))
+    (folder / "config.xml").write_text(
+        CONFIG.format(http_port=http_port, tcp_port=tcp_port, kept_free=KEPT_FREE)
+    )
     (folder / "users.xml").write_text(USERS)
 
 
-__all__ = ["write_config"]
+__all__ = ["KEPT_FREE", "write_config"]

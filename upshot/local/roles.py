@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import sys
+from uuid import uuid4
 
 from upshot.settings import Settings
 
-ROLES = ("correlate", "store")
+#: What every system runs.
+ROLES = ("correlate", "store", "traces")
+#: What only runs with an app that has sources.
+SOURCES = "sources"
+#: What only runs where a collector wants to hear of scores.
+EVALUATIONS = "evaluations"
 
 
-def role_command(role: str) -> list[str]:
-    """The command line of one role."""
-    return [sys.executable, "-P", "-m", "upshot.cli", "worker", "--role", role]
+def roles_of(settings: Settings) -> tuple[str, ...]:
+    """The roles that a system with these settings runs, without an app's."""
+    return (*ROLES, EVALUATIONS) if settings.otlp_url else ROLES
 
 
-def role_environment(settings: Settings) -> dict[str, str]:
-    """What a child needs to meet the same Kafka and ClickHouse, whatever its own folder says."""
-    return {
+def role_command(role: str, app: str | None = None) -> list[str]:
+    """The command line of one role; `app` is the user's, as `module:name`."""
+    command = [sys.executable, "-P", "-m", "upshot.cli", "worker", "--role", role]
+    return [*command, "--app", app] if app else command
+
+
+def metrics_port(settings: Settings, role: str) -> int | None:
+    """Where a role's metrics are when all run on one machine: one port after the other."""
+    port = settings.metrics_port
+    return port + (*ROLES, SOURCES, EVALUATIONS).index(role) if port else port
+
+
+def role_environment(settings: Settings, metrics: int | None = None) -> dict[str, str]:
+    """What a child needs to meet the same Kafka and ClickHouse, whatever its own folder says.
+
+    Also a name in its group: who starts a child again, after its end, must use what this returned the first time.
+    """
+    page = {} if metrics is None else {"UPSHOT_METRICS_PORT": str(metrics)}
+    return page | {
         "UPSHOT_KAFKA_URL": settings.kafka_url,
         "UPSHOT_KAFKA_SECURITY": settings.kafka_security,
         "UPSHOT_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
         "UPSHOT_DATA_DIR": str(settings.data_dir),
+        "UPSHOT_WORKER_ID": settings.worker_id or uuid4().hex,
     }
 
 
-__all__ = ["ROLES", "role_command", "role_environment"]
+__all__ = ["EVALUATIONS", "ROLES", "SOURCES", "metrics_port", "role_command", "role_environment", "roles_of"]

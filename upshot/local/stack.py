@@ -158,8 +158,8 @@ class Stack:
 
     def _write_ports(self) -> Ports:
         """Whoever reads the file finds all of it or none."""
-        known = {part.name: part.port for part in self.parts}
-        ports: Ports = {name: known.get(name) for name in ("kafka", "clickhouse", "web")}
+        known = {part.name: part.port for part in self.parts if part.port}
+        ports: Ports = {**dict.fromkeys(("kafka", "clickhouse", "web")), **known}
         draft = self.ports_file.with_suffix(".json.new")
         draft.write_text(json.dumps(ports))
         draft.replace(self.ports_file)

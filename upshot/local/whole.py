@@ -12,15 +12,17 @@ from typing import Literal, get_args
 
 from pydantic import SecretStr
 
+from upshot.door.topics import topics_of
 from upshot.errors import PartFailed, Unavailable
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.local.part import Part
 from upshot.local.ports import choose_ports, is_free, listens
 from upshot.local.process import ProcessPart
-from upshot.local.roles import ROLES, role_command, role_environment
+from upshot.local.roles import SOURCES, metrics_port, role_command, role_environment, roles_of
 from upshot.processors.store.migrate import migrate
 from upshot.settings import Settings
+from upshot.sources.loading import load_app
 from upshot.streams.admin import ensure_topics
 from upshot.streams.groups import group_states
 
@@ -43,6 +45,8 @@ class Whole:
     wanted: Collection[PartName] = PARTS
     ports: Mapping[str, int] = field(default_factory=dict)
     report: Callable[[str], None] = lambda line: None
+    #: The user's app, as `module:name`.
+    app: str | None = None
 
     def parts(self) -> Iterator[Part]:
         """Each part, when those before it answer; topics and tables in between. Raises PartFailed."""
@@ -57,8 +61,10 @@ class Whole:
             self._now(clickhouse_url=SecretStr(clickhouse.url))
         if "worker" in self.wanted:
             self._prepare()
-            for role in ROLES:
+            for role in roles_of(self.settings):
                 yield from self._told(self._role(role))
+            if self.app and topics_of(load_app(self.app).sources):
+                yield from self._told(self._sources(self.app))
         if "web" in self.wanted:
             yield from self._told(self._web())
 
@@ -79,7 +85,9 @@ class Whole:
         self.report(f"{part.name}: starting")
         yield part
         where = f" at 127.0.0.1:{part.port}" if part.port else ""
-        self.report(f"{part.name}: ready{where} after {time.monotonic() - began:.1f} s")
+        after = f" after {time.monotonic() - began:.1f} s"
+        is_role = part.name in (*roles_of(self.settings), SOURCES)
+        self.report(f"{part.name}: ready{f'{after}, metrics{where}' if is_role else where + after}")
 
     def _prepare(self) -> None:
         try:
@@ -91,14 +99,27 @@ class Whole:
             self.report(f"prepared: {len(created)} topics created, {len(applied)} migrations applied")
 
     def _role(self, role: str) -> ProcessPart:
-        environment = role_environment(self.settings)
+        port = self._metrics_port(role)
+        environment = role_environment(self.settings, port)
         ready = _Reads(self.settings, role)
-        return ProcessPart(role, role_command(role), self.settings.data_dir, environment, ready)
+        return ProcessPart(role, role_command(role), self.settings.data_dir, environment, ready, port=port)
+
+    def _sources(self, app: str) -> ProcessPart:
+        """It waits for topics that others create: ready is that it runs."""
+        environment = role_environment(self.settings, port := self._metrics_port(SOURCES))
+        command = role_command(SOURCES, app)
+        return ProcessPart(SOURCES, command, self.settings.data_dir, environment, port=port)
+
+    def _metrics_port(self, role: str) -> int:
+        """A chosen one is the worker's affair: it goes on without where that is taken."""
+        file = self.settings.data_dir / "run" / f"{role}-ports.json"
+        return metrics_port(self.settings, role) or choose_ports(file, {"metrics": 0})["metrics"]
 
     def _web(self) -> ProcessPart:
         ports_file = self.settings.data_dir / "run" / "web-ports.json"
         port = choose_ports(ports_file, {"web": self.ports.get("web", 0)})["web"]
         command = [sys.executable, "-P", "-m", "upshot.web", "--port", str(port)]
+        command += ["--app", self.app] if self.app else []
         environment = role_environment(self.settings)
         return ProcessPart(
             "web", command, self.settings.data_dir, environment, lambda: listens(port), port=port

@@ -39,7 +39,8 @@ def events_page(examples: Path) -> str:
 
 def _section(topic: Topic, examples: Path) -> str:
     title = f"## {topic.schema.__name__}"
-    place = f"Topic `{topic.name}`, key `{topic.key}`. {topic.purpose}."
+    key = f"key `{topic.key}`" if topic.key else "any key"
+    place = f"Topic `{topic.name}`, {key}. {topic.purpose}."
     shapes = [
         f"### {shape.__name__}\n\n{prose(shape)}\n\n{_fields(shape)}" for shape in _shapes_first_used(topic)
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import upshot.schemas
 from upshot.reference.dead_letters import reasons_page
 from upshot.reference.events import events_page
+from upshot.reference.metrics import metrics_page
 from upshot.reference.settings import settings_page
 from upshot.reference.tables import tables_page
 from upshot.reference.topics import topics_page
@@ -18,6 +19,7 @@ def all_pages() -> dict[str, str]:
     return {
         "dead-letter-reasons.md": reasons_page(examples),
         "events.md": events_page(examples),
+        "metrics.md": metrics_page(),
         "settings.md": settings_page(),
         "tables.md": tables_page(),
         "topics.md": topics_page(),

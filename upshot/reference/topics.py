@@ -31,7 +31,7 @@ def _row(topic: Topic) -> tuple[str, ...]:
     return (
         f"`{topic.name}`",
         topic.purpose,
-        f"`{topic.key}`",
+        f"`{topic.key}`" if topic.key else "any",
         f"[{event}](events.md#{event.lower()})",
         topic.producers,
         topic.consumers,

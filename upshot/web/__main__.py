@@ -6,10 +6,13 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from upshot.errors import UpshotError
 from upshot.settings import Settings, load_settings
+from upshot.sources import Source
+from upshot.sources.loading import load_app
 from upshot.web.server import serve
 
 
@@ -20,14 +23,15 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, default=8321, help="port to listen at (default: 8321)")
     parser.add_argument("--data-dir", type=Path, help="folder of a local stack, to find Kafka and ClickHouse")
+    parser.add_argument("--app", metavar="MODULE:NAME", help="an app whose sources say what webhooks mean")
     return parser.parse_args()
 
 
-async def _until_signalled(settings: Settings, host: str, port: int) -> None:
+async def _until_signalled(settings: Settings, host: str, port: int, sources: Sequence[Source]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(settings, host, port, stop)
+    await serve(settings, host, port, stop, sources)
 
 
 def main() -> int:
@@ -35,7 +39,8 @@ def main() -> int:
     arguments = _arguments()
     try:
         settings = load_settings(data_dir=arguments.data_dir)
-        asyncio.run(_until_signalled(settings, arguments.host, arguments.port))
+        sources = load_app(arguments.app).sources if arguments.app else ()
+        asyncio.run(_until_signalled(settings, arguments.host, arguments.port, sources))
     except UpshotError as error:
         sys.stderr.write(f"upshot web: {error}\n")
         return 69

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from upshot.doctor.kafka import read_by_roles
 from upshot.errors import KafkaUnavailable, UpshotError
 from upshot.insights.reader import Reader
-from upshot.local.roles import ROLES
+from upshot.local.roles import roles_of
 from upshot.settings import Settings
 from upshot.streams.groups import Group, group_states
 
@@ -64,9 +64,9 @@ async def _kafka(settings: Settings) -> list[Part]:
             groups = await group_states(settings, read_by_roles(settings))
     except (KafkaUnavailable, TimeoutError) as error:
         why = str(error) or f"Kafka doesn't answer at {settings.kafka_url} within {_PATIENCE:g} s"
-        unknown = [Part(role, False, "unknown: Kafka doesn't answer") for role in ROLES]
+        unknown = [Part(role, False, "unknown: Kafka doesn't answer") for role in roles_of(settings)]
         return [Part("kafka", False, why), *unknown]
-    workers = [_worker(role, group) for role, group in zip(ROLES, groups, strict=True)]
+    workers = [_worker(role, group) for role, group in zip(roles_of(settings), groups, strict=True)]
     return [Part("kafka", True, f"at {settings.kafka_url}"), *workers]
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from upshot.doctor.words import span
+from upshot.links import Link
 from upshot.settings import Settings
 from upshot.web.status import Status
 
@@ -36,6 +38,11 @@ def page(status: Status, settings: Settings) -> str:
     )
 
 
+def link_page(link: Link | None, *, recorded: bool, trouble: str) -> str:
+    """The page of a signed link: asking, recorded, or why not."""
+    return _environment.get_template("link.html").render(link=link, recorded=recorded, trouble=trouble)
+
+
 def _here(data_dir: Path) -> str:
     """The option that makes a command find this stack."""
     return "" if data_dir == _DEFAULT_DATA_DIR else f" --data-dir {quote(str(data_dir))}"
@@ -44,10 +51,7 @@ def _here(data_dir: Path) -> str:
 def _ago(now: datetime, instant: str) -> str:
     """How long ago, in one unit; `instant` is UTC as ClickHouse writes it."""
     seconds = max(0.0, (now - datetime.fromisoformat(instant).replace(tzinfo=UTC)).total_seconds())
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+    return f"{span(seconds)} ago"
 
 
 def _value(row: Mapping[str, Any]) -> str:
@@ -67,4 +71,4 @@ def _share(row: Mapping[str, Any]) -> str:
     return ", ".join(shares)
 
 
-__all__ = ["page"]
+__all__ = ["link_page", "page"]

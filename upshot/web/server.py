@@ -1,16 +1,20 @@
-"""The web server: the page, its style, and `/healthz` for programs."""
+"""The web server: the page, its style, `/healthz` for programs, and the door for events."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from aiohttp import web
 
+from upshot.door.gate import MAX_BODY
+from upshot.door.routes import Door
 from upshot.errors import PartFailed
 from upshot.settings import Settings
+from upshot.sources import Source
 from upshot.web.render import page
 from upshot.web.status import Watch
 
@@ -28,21 +32,24 @@ _HEADERS = {
 }
 
 
-def make_app(settings: Settings) -> web.Application:
-    """The application."""
-    app = web.Application()
+def make_app(settings: Settings, sources: Sequence[Source] = ()) -> web.Application:
+    """The application; `sources` are an app's own mappings of webhooks. Raises ConfigurationError where the settings can't be meant."""
+    app = web.Application(client_max_size=MAX_BODY)
     app[_SETTINGS] = settings
     app[_WATCH] = Watch(settings)
     app.on_response_prepare.append(_add_headers)
     app.router.add_get("/", _page)
     app.router.add_get("/healthz", _healthz)
     app.router.add_static("/static/", _STATIC)
+    Door(settings, sources).add_to(app)
     return app
 
 
-async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings, host: str, port: int, stop: asyncio.Event, sources: Sequence[Source] = ()
+) -> None:
     """Serve until `stop`. Raises PartFailed where the port is taken."""
-    runner = web.AppRunner(make_app(settings), access_log=None, shutdown_timeout=2)
+    runner = web.AppRunner(make_app(settings, sources), access_log=None, shutdown_timeout=2)
     await runner.setup()
     try:
         try:
@@ -57,7 +64,8 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event) -
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    for name, text in _HEADERS.items():
+        response.headers.setdefault(name, text)
 
 
 async def _page(request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from upshot.errors import UpshotError
 from upshot.insights.questions import QUESTIONS
 from upshot.insights.reader import Reader
 from upshot.settings import Settings
+from upshot.web.figures import Figures
 from upshot.web.health import Health, look
 
 #: Seconds that an answer is good for, so that many readers cost no more than one.
@@ -44,6 +45,8 @@ class Status:
     latest: Sequence[Row] = ()
     dead: Sequence[Row] = ()
     trouble: str = ""
+    #: What each role does at present, where its workers tell.
+    figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -57,6 +60,7 @@ class Watch:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._reader = Reader(settings, timeout=_LONGEST)
+        self._figures = Figures(settings.data_dir)
         self._turn = asyncio.Lock()
         self._status: Status | None = None
         self._health: Health | None = None
@@ -80,9 +84,9 @@ class Watch:
             return self._status
 
     def _ask(self, health: Health) -> Status:
-        now = datetime.now(UTC)
+        now, figures = datetime.now(UTC), self._figures.by_role()
         if not health.of("clickhouse").ok:
-            return Status(now, health, trouble=health.of("clickhouse").detail)
+            return Status(now, health, trouble=health.of("clickhouse").detail, figures=figures)
         try:
             [counts] = self._reader.query(_COUNTS).objects()
             return Status(
@@ -92,9 +96,10 @@ class Watch:
                 self._reader.ask(QUESTIONS["scores-by-agent"]).objects(),
                 self._reader.ask(QUESTIONS["latest-scores"], {"limit": 12}).objects(),
                 self._reader.ask(QUESTIONS["dead-letters-by-reason"]).objects(),
+                figures=figures,
             )
         except UpshotError as error:
-            return Status(now, health, trouble=str(error))
+            return Status(now, health, trouble=str(error), figures=figures)
 
 
 __all__ = ["Status", "Watch"]

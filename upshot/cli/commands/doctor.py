@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,25 +17,48 @@ from upshot.settings import load_settings
 if TYPE_CHECKING:
     from upshot.doctor.finding import Finding
 
-DOCTOR_EXAMPLES = ("upshot doctor", "upshot doctor --json")
+DOCTOR_EXAMPLES = (
+    "upshot doctor",
+    "upshot doctor --metrics http://worker-1:9464/metrics,http://worker-1:9465/metrics",
+    "upshot doctor --json",
+)
 #: A sign and a colour for each state; the sign alone says enough.
 _SIGNS = {"fine": ("✓", "green"), "notice": ("!", "yellow"), "wrong": ("✗", "red"), "unknown": ("?", "dim")}
 
 
-def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
+def doctor(
+    data_dir: DataDir = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            metavar="URL,…",
+            help="Where workers tell their metrics, such as http://worker-1:9464/metrics; those of a local stack "
+            "are known.",
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
     """Look at every part, and say what is wrong and what to do about it.
 
+    Workers' metrics are read twice, two seconds apart, to tell what moves.
     The exit code is 1 when something is wrong; what is only worth a notice leaves it at 0.
     """
     from upshot.doctor.clickhouse import examine_clickhouse
     from upshot.doctor.kafka import examine_kafka
+    from upshot.doctor.pages import first_look, local_pages, pages_finding, second_look
     from upshot.doctor.place import examine_place
+    from upshot.doctor.workers import examine_workers
 
     settings = load_settings(data_dir=data_dir)
+    pages = [url.strip() for url in metrics.split(",") if url.strip()] or local_pages(settings.data_dir)
+    before = first_look(pages)
     findings = examine_place(settings.data_dir, named=data_dir is not None)
     if not any(finding.check == "data directory" and finding.state == "wrong" for finding in findings):
         findings += asyncio.run(examine_kafka(settings))
         findings += examine_clickhouse(reading(settings))
+    if pages:
+        looked = second_look(pages, before)
+        findings += [pages_finding(looked, named=bool(metrics)), *examine_workers(looked.workers)]
     wrong = [finding for finding in findings if finding.state == "wrong"]
     if as_json:
         say_json({"ok": not wrong, "checks": [asdict(finding) for finding in findings]})

@@ -70,8 +70,9 @@ def emit(
 
     Everything is read and checked before anything is sent.
     """
-    from upshot.cli.events import read_events, refusals
     from upshot.cli.sending import send_events
+    from upshot.door.checking import check_all
+    from upshot.door.reading import read_events
 
     chosen = _topic(topic)
     short = {"type": kind, "subject": subject, "data": data, "time": time, "id": event_id, "source": source}
@@ -79,7 +80,7 @@ def emit(
     settings = client_settings(data_dir)
     raw = _short_form(chosen, given, file) if given else _read(file)
     events = read_events(raw)
-    wrong = refusals(chosen, events) if validate else []
+    wrong = check_all(chosen, events)[1] if validate else []
     if wrong:
         for line in wrong[:_SHOWN]:
             note(f"{line.where}: {line.reason}: {line.detail}")

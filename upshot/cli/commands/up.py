@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from upshot import __version__
-from upshot.cli.options import DataDir
+from upshot.cli.options import AppName, DataDir
 from upshot.cli.terminal import note, say
 from upshot.errors import ConfigurationError
 from upshot.settings import LOCAL_PASSWORD, LOCAL_USER, LOCAL_VIEWER, Settings, load_settings
@@ -39,6 +39,7 @@ def up(
             help="Which parts to run; the others are expected where the settings say.",
         ),
     ] = "kafka,clickhouse,worker,web",
+    app: AppName = None,
 ) -> None:
     """Run Kafka, ClickHouse, the worker and the web page until Ctrl-C.
 
@@ -60,7 +61,7 @@ def up(
             raise KeyboardInterrupt
 
     ports = {"kafka": kafka_port, "clickhouse": clickhouse_port, "web": web_port}
-    whole = Whole(settings, wanted, ports, report)
+    whole = Whole(settings, wanted, ports, report, app)
     note(f"Upshot {__version__} in {settings.data_dir}", style="bold")
     stack = Stack(
         settings.data_dir,
@@ -84,6 +85,9 @@ def _say_addresses(settings: Settings, ports: dict[str, int | None], data_dir: P
         )
     if ports["web"]:
         say(f"  Web page    http://127.0.0.1:{ports['web']}")
+        say(
+            f"  Events      http://127.0.0.1:{ports['web']}/v1/outcomes and others; traces: /v1/traces (OTLP)"
+        )
     say(f"  Data, logs  {settings.data_dir}")
     say()
     say("Next, in another terminal:", style="bold")

@@ -8,20 +8,22 @@ from typing import Annotated, Literal
 import typer
 
 from upshot.cli.exits import Exit
-from upshot.cli.options import DataDir
+from upshot.cli.options import AppName, DataDir
 from upshot.settings import load_settings
 
-WORKER_EXAMPLES = ("upshot worker", "upshot worker --role store")
+WORKER_EXAMPLES = ("upshot worker", "upshot worker --role store", "upshot worker --app support.app:app")
 
 
 def worker(
     role: Annotated[
-        Literal["all", "correlate", "store"],
+        Literal["all", "correlate", "store", "traces", "sources", "evaluations"],
         typer.Option(
-            help="`correlate` joins outcomes and waits, `store` writes rows; `all` runs both, each in a "
-            "process of its own that is restarted if it dies."
+            help="`correlate` joins outcomes and waits, `store` writes rows, `traces` reads spans, "
+            "`sources` reads the topics of an app's sources, `evaluations` tells scores to a collector; `all` runs those that are set up, each in a process of its own "
+            "that is restarted if it dies."
         ),
     ] = "all",
+    app: AppName = None,
     data_dir: DataDir = None,
 ) -> None:
     """Run the stream processor until Ctrl-C.
@@ -30,14 +32,17 @@ def worker(
     many as you like: the partitions are shared among them.
     """
     from upshot.cli.roles import run_role, supervise
-    from upshot.local.roles import ROLES
+    from upshot.door.topics import topics_of
+    from upshot.local.roles import SOURCES, roles_of
+    from upshot.sources.loading import load_app
     from upshot.streams.batch.logs import log_one_line
 
     log_one_line()
     settings = load_settings(data_dir=data_dir)
     if role != "all":
-        run_role(settings, role)
-    code = asyncio.run(supervise(settings, ROLES))
+        run_role(settings, role, app)
+    has_sources = app is not None and topics_of(load_app(app).sources)
+    code = asyncio.run(supervise(settings, (*roles_of(settings), *([SOURCES] if has_sources else [])), app))
     raise typer.Exit(Exit(code))
 
 

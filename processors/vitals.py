@@ -1,0 +1,68 @@
+"""What the join and the store tell of themselves, read from what they note anyway.
+
+Collecting reads it from another thread: each read is of one whole object.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, get_args
+
+from upshot.processors.correlate import Happening
+from upshot.streams.batch import TP
+from upshot.streams.dead_letters import watch_dead_letters
+from upshot.streams.instants import Micros
+from upshot.streams.instruments import Instruments, Measured
+
+
+class Joining(Protocol):
+    """What is read of the join."""
+
+    counts: Counter[str]
+    #: By reason.
+    dead_letters: Counter[str]
+    #: When the next subject needs a look, as of the last tick.
+    next_deadline: Micros | None
+
+    def unread(self) -> Mapping[TP, int]:
+        """Records that must be read before due deadlines can be judged."""
+
+
+class Storing(Protocol):
+    """What is read of the store."""
+
+    counts: Counter[str]
+    #: By reason.
+    dead_letters: Counter[str]
+
+
+def watch_join(instruments: Instruments, join: Joining, now: Callable[[], Micros]) -> None:
+    """Measure the join from now on."""
+
+    def next_deadline() -> float | None:
+        due = join.next_deadline
+        return None if due is None else (due - now()) / 1e6
+
+    def unread() -> Iterable[Measured]:
+        return [(count, topic, str(partition)) for (topic, partition), count in join.unread().items()]
+
+    instruments.watch("upshot.join.events", lambda: _events(join.counts))
+    watch_dead_letters(instruments, join.dead_letters)
+    instruments.watch_value("upshot.join.deadline.next", next_deadline)
+    instruments.watch("upshot.join.unread", unread)
+
+
+def watch_store(instruments: Instruments, store: Storing) -> None:
+    """Measure the store from now on; its sink measures itself."""
+    watch_dead_letters(instruments, store.dead_letters)
+    instruments.watch_value("upshot.store.rejected", lambda: store.counts["rejected"])
+    instruments.watch_value("upshot.store.skipped", lambda: store.counts["skipped"])
+
+
+def _events(counts: Mapping[str, int]) -> Iterable[Measured]:
+    """All that can happen, from the beginning: the first of a kind would else be no increase."""
+    return [(counts.get(name, 0), name) for name in (*get_args(Happening), "forwarded")]
+
+
+__all__ = ["watch_join", "watch_store"]

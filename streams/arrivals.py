@@ -1,0 +1,225 @@
+"""Waits and outcomes, read fast: what the join and the store need of them, checked as the schemas say.
+
+A record goes through a typed decoder first, which takes only what it is sure about. Whatever that refuses
+goes through the schema (`upshot.streams.codec`), which alone decides what is valid and why not. A property
+test holds both to the same answer.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from upshot.schemas.ids import fact_id
+from upshot.schemas.waits import Rule
+from upshot.streams.codec import (
+    CLOCK_TOLERANCE,
+    FORWARDED_FROM,
+    Record,
+    decode_outcome,
+    decode_wait,
+    place_of,
+    recorded_at,
+)
+from upshot.streams.instants import MICROSECOND, Micros, micros
+from upshot.streams.topics import MAX_EVENT_BYTES
+from upshot.streams.wire import Id, Name, QuickAssignment, Unsure, moment, recorded_moment
+
+_TOLERANCE = CLOCK_TOLERANCE // MICROSECOND
+
+_NULL, _NONE, _NOTHING = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
+
+
+class CheckedRule(NamedTuple):
+    """A valid rule, as JSON that says only what was said, and its window in microseconds."""
+
+    rule: Rule
+    json: bytes
+    within: Micros
+
+
+class Observation(Struct, frozen=True, gc=False):
+    """An outcome with id and time filled in. `data` is JSON as it came."""
+
+    subject: str
+    id: str
+    type: str
+    source: str
+    time: Micros
+    data: Raw
+
+
+class Asking(Struct, frozen=True, gc=False):
+    """A wait with id, opening and deadline worked out. `exposures` and `attributes` are JSON."""
+
+    subject: str
+    wait_id: str
+    run_id: str
+    step_id: str | None
+    name: str
+    agent: str | None
+    opened_at: Micros
+    since: Micros
+    deadline: Micros
+    rule: CheckedRule
+    exposures: Raw
+    attributes: Raw
+
+
+class _OutcomeOnWire(Struct, gc=False):
+    type: Name
+    subject: Id
+    id: Id | None = None
+    source: Annotated[str, Meta(max_length=512)] = ""
+    time: str | None = None
+    data: Raw = _NULL
+    specversion: Literal["1.0"] = "1.0"
+
+
+class _WaitOnWire(Struct, gc=False):
+    run_id: Id
+    name: Name
+    subject: Id
+    rule: Raw
+    wait_id: Id | None = None
+    step_id: Id | None = None
+    opened_at: str | None = None
+    since: str | None = None
+    agent: Name | None = None
+    exposures: Raw | UnsetType = UNSET
+    attributes: Raw | UnsetType = UNSET
+    schema_version: Literal[1] = 1
+
+
+_outcome_on_wire = msgspec.json.Decoder(_OutcomeOnWire).decode
+_wait_on_wire = msgspec.json.Decoder(_WaitOnWire).decode
+_assignments_on_wire = msgspec.json.Decoder(list[QuickAssignment]).decode
+_attributes_on_wire = msgspec.json.Decoder(dict[Name, Any]).decode
+_anything = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_REFUSED = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, Unsure)
+
+
+def read_outcome(record: Record) -> Observation:
+    """A CloudEvent in structured or binary mode, or the least form. Raises InvalidEvent."""
+    try:
+        return _quick_outcome(record)
+    except _REFUSED:
+        return _slow_outcome(record)
+
+
+def read_wait(record: Record) -> Asking:
+    """A wait. Raises InvalidEvent."""
+    try:
+        return _quick_wait(record)
+    except _REFUSED:
+        return _slow_wait(record)
+
+
+def _quick_outcome(record: Record) -> Observation:
+    for name, _ in record.headers:
+        if name != FORWARDED_FROM and name.lower().startswith("ce_"):
+            _unsure()
+    wire = _outcome_on_wire(_value(record))
+    if wire.data is not _NULL:
+        _anything(wire.data)
+    time = recorded_moment(record) if wire.time is None else _instant(wire.time, record)
+    ident = wire.id or "-".join(map(str, place_of(record)))
+    return Observation(wire.subject, ident, wire.type, wire.source, time, wire.data)
+
+
+def _slow_outcome(record: Record) -> Observation:
+    outcome = decode_outcome(record)
+    time = micros(outcome.time or recorded_at(record))
+    data = Raw(_encode(outcome.data))
+    return Observation(outcome.subject, outcome.id or "", outcome.type, outcome.source, time, data)
+
+
+def _quick_wait(record: Record) -> Asking:
+    wire = _wait_on_wire(_value(record))
+    rule = _rule_of(bytes(wire.rule))
+    opened = recorded_moment(record) if wire.opened_at is None else _instant(wire.opened_at, record)
+    since = opened if wire.since is None else moment(wire.since)
+    if since > opened + rule.within:
+        _unsure()
+    exposures, attributes = _NONE, _NOTHING
+    if wire.exposures is not UNSET:
+        exposures = Raw(_encode(_assignments_on_wire(wire.exposures)))
+    if wire.attributes is not UNSET:
+        _attributes_on_wire(wire.attributes)
+        attributes = wire.attributes
+    wait_id = wire.wait_id or fact_id("wait", wire.run_id, wire.step_id or "", wire.name, wire.subject)
+    return Asking(
+        wire.subject,
+        wait_id,
+        wire.run_id,
+        wire.step_id,
+        wire.name,
+        wire.agent,
+        opened,
+        since,
+        opened + rule.within,
+        rule,
+        exposures,
+        attributes,
+    )
+
+
+def _slow_wait(record: Record) -> Asking:
+    wait = decode_wait(record)
+    opened = micros(wait.opened_at or recorded_at(record))
+    rule = _checked(wait.rule)
+    exposures = [msgspec.convert(e.model_dump(), QuickAssignment) for e in wait.exposures]
+    return Asking(
+        wait.subject,
+        wait.wait_id or "",
+        wait.run_id,
+        wait.step_id,
+        wait.name,
+        wait.agent,
+        opened,
+        opened if wait.since is None else micros(wait.since),
+        opened + rule.within,
+        rule,
+        Raw(_encode(exposures)),
+        Raw(_encode(wait.attributes)),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _rule_of(text: bytes) -> CheckedRule:
+    """The rule behind its JSON: a program sends the same one again and again."""
+    try:
+        return _checked(Rule.model_validate(_anything(text)))
+    except ValueError:
+        _unsure()
+
+
+def _checked(rule: Rule) -> CheckedRule:
+    said = rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return CheckedRule(rule, _encode(said), rule.within // MICROSECOND)
+
+
+def _value(record: Record) -> bytes:
+    value = record.value
+    if not value or len(value) > MAX_EVENT_BYTES:
+        _unsure()
+    return value
+
+
+def _instant(text: str, record: Record) -> Micros:
+    """An instant of the contract, at most a day after the record's."""
+    at = moment(text)
+    if at > recorded_moment(record) + _TOLERANCE:
+        _unsure()
+    return at
+
+
+def _unsure() -> NoReturn:
+    raise Unsure
+
+
+__all__ = ["Asking", "CheckedRule", "Observation", "read_outcome", "read_wait"]

@@ -1,0 +1,111 @@
+"""What the batch room measures of itself: a few numbers for each batch, nothing for each record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic, time
+from typing import Literal
+
+from upshot.streams.batch.handler import TP
+from upshot.streams.codec import Record
+from upshot.streams.instruments import Instruments, Measured
+
+#: See metric `upshot.cycle.duration`.
+Part = Literal["process", "tick", "changelog", "flush", "commit"]
+
+
+class Vitals:
+    """Takes down what happens. Collecting reads it from another thread, so each read is of one whole object."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._ages = instruments.histogram("upshot.consumer.age")
+        self._batches = instruments.histogram("upshot.consumer.batch.size")
+        self._durations = instruments.histogram("upshot.cycle.duration")
+        self._positions: Callable[[], Mapping[TP, int]] = dict
+        self._away_since: float | None = None
+        self._rebalances = 0
+        self._to_recover = 0
+        #: Records of the changelog that were read to recover the table.
+        self.recovered = 0
+        #: Records of the changelog that a copy has not taken over yet, by partition.
+        self.standing_by: dict[int, int] = {}
+        #: Records by topic.
+        self.processed: Counter[str] = Counter()
+        self.written: Counter[str] = Counter()
+        #: Where partitions end, as of the last fetch or look.
+        self.ends: dict[TP, int] = {}
+        instruments.watch_counts("upshot.consumer.records", self.processed)
+        instruments.watch_counts("upshot.producer.records", self.written)
+        instruments.watch("upshot.consumer.lag", self._lags)
+        instruments.watch_value("upshot.consumer.partitions", lambda: len(self._positions()))
+        instruments.watch_value("upshot.consumer.rebalances", lambda: self._rebalances)
+        self._instruments = instruments
+        instruments.watch_value("upshot.kafka.away", self._away)
+
+    def follow(self, positions: Callable[[], Mapping[TP, int]]) -> None:
+        """Where the partitions that are ours stand; called from another thread."""
+        self._positions = positions
+
+    def follow_table(self, size: Callable[[int], int]) -> None:
+        """The keys of a partition of the table; called from another thread."""
+        self._instruments.watch("upshot.table.keys", lambda: self._keys(size))
+        self._instruments.watch_value("upshot.recovery.remaining", lambda: self._to_recover)
+        self._instruments.watch_value("upshot.recovery.records", lambda: self.recovered)
+        self._instruments.watch("upshot.standby.lag", self._standby_lag)
+
+    def assigned(self) -> None:
+        """Partitions are ours, and recovered."""
+        self._rebalances += 1
+        self._to_recover = 0
+
+    def recovering(self, missing: int) -> int:
+        """So many records of the changelog are to be read; returns it."""
+        self._to_recover = missing
+        return missing
+
+    def took(self, batches: Mapping[TP, Sequence[Record]]) -> None:
+        """These are about to be processed."""
+        for tp, records in batches.items():
+            self.processed[tp.topic] += len(records)
+        self._batches.record(sum(map(len, batches.values())))
+        oldest = min(records[0].timestamp for records in batches.values())
+        self._ages.record(max(0.0, time() - oldest / 1000))
+
+    @contextmanager
+    def timing(self, part: Part) -> Iterator[None]:
+        """Time a part of the unit of work; one that fails is not counted."""
+        began = monotonic()
+        yield
+        self._durations.record(monotonic() - began, part)
+
+    def kafka_answers(self, answers: bool) -> None:
+        """Whether a broker answers at present."""
+        if answers:
+            self._away_since = None
+        elif self._away_since is None:
+            self._away_since = monotonic()
+
+    def _away(self) -> float:
+        since = self._away_since
+        return 0.0 if since is None else monotonic() - since
+
+    def _standby_lag(self) -> Iterable[Measured]:
+        return [(count, str(partition)) for partition, count in self.standing_by.items()]
+
+    def _keys(self, size: Callable[[int], int]) -> Iterable[Measured]:
+        for partition in {tp.partition for tp in self._positions()}:
+            yield size(partition), str(partition)
+
+    def lag(self) -> dict[TP, int]:
+        """Records that are written and not processed, of each partition that is ours."""
+        positions = self._positions()
+        ends = {tp: end for tp, end in list(self.ends.items()) if tp in positions}
+        return {tp: max(0, end - positions[tp]) for tp, end in ends.items()}
+
+    def _lags(self) -> Iterable[Measured]:
+        return [(count, topic, str(partition)) for (topic, partition), count in self.lag().items()]
+
+
+__all__ = ["Part", "Vitals"]

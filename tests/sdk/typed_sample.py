@@ -1,0 +1,102 @@
+"""What type checkers must see through; never run. `test_types.py` has mypy and pyright read it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
+from typing import Any, assert_type
+
+import upshot
+from upshot.testing import FakeClock, capture
+
+app = upshot.App("support", version="1")
+
+
+class Ticket:
+    number: int = 1
+
+
+@app.agent
+async def answer(ticket: Ticket, *, tone: str = "dry") -> str:
+    return tone
+
+
+@app.agent(name="other", version="2")
+def answer_now(ticket: Ticket) -> int:
+    return ticket.number
+
+
+@app.agent
+async def stream(ticket: Ticket) -> AsyncIterator[str]:
+    yield "a"
+
+
+@app.step
+def plain(number: int, *more: int) -> list[int]:
+    return [number, *more]
+
+
+@app.step(kind="tool", attempts=3)
+async def look_up(number: int) -> dict[str, int]:
+    return {"n": number}
+
+
+@app.step(name="items")
+def items() -> Iterator[bytes]:
+    yield b""
+
+
+class Tools:
+    @app.step
+    def count(self, text: str) -> int:
+        return len(text)
+
+
+async def draft(ticket: Ticket, tone: str) -> str:
+    return tone
+
+
+async def use() -> None:
+    ticket = Ticket()
+    assert_type(await answer(ticket, tone="kind"), str)
+    assert_type(answer_now(ticket), int)
+    assert_type(plain(1, 2), list[int])
+    assert_type(await look_up(1), dict[str, int])
+    assert_type(items(), Iterator[bytes])
+    assert_type(Tools().count("a"), int)
+    async for word in stream(ticket):
+        assert_type(word, str)
+    async with app.run("support") as run:
+        assert_type(run, upshot.Run)
+        assert_type(await run.step("draft", draft, ticket, tone="kind"), str)
+        assert_type(run.step("length", len, "abc"), int)
+        with run.step("by hand", kind="tool", attempt=2) as step:
+            assert_type(step, upshot.Step)
+            step.score("good", True)
+        assert_type(run.wait("m", "s", on={"a": True}, within=timedelta(days=1)), str)
+        assert_type(run.id, str)
+    assert_type(upshot.current_run(), upshot.Run)
+    wrapped = upshot.in_thread(answer_now)
+    assert_type(wrapped(ticket), int)
+    assert_type(app.flush(), bool)
+    assert_type(app.delivered.dropped, int)
+    with capture(app, clock=FakeClock()) as sent:
+        assert_type(sent.steps, list[dict[str, Any]])
+
+
+def takes(function: Callable[[int], list[int]]) -> None: ...
+
+
+takes(plain)
+
+
+async def wrong() -> None:
+    """Each of these lines is an error; where a checker finds none, it says that the comment isn't needed."""
+    await answer("ticket")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await answer(Ticket(), mood="kind")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    plain("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    run = app.run("support")
+    run.step("draft", draft, 7, "kind")  # type: ignore[call-overload]  # pyright: ignore
+    run.score("good", "yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    run.wait("m", "s", on={"a": True})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    app.score(7, "good", True)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

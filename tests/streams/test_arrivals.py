@@ -1,0 +1,149 @@
+"""Fast reading and the schema agree: about what is valid, and about what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upshot.errors import InvalidEvent
+from upshot.streams import arrivals
+from upshot.streams.arrivals import Asking, Observation
+
+EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
+
+
+class Record(NamedTuple):
+    """A record as the codec reads it."""
+
+    topic: str
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    partition: int = 1
+    offset: int = 7
+    timestamp: int = 1_782_864_000_123
+    key: bytes | None = None
+
+
+INSTANTS = st.sampled_from(
+    [
+        "2026-06-30T12:00:00Z",
+        "2026-06-30T12:00:00.123456Z",
+        "2026-06-30T12:00:00.123456789Z",
+        "2026-06-30T12:00:00.9999999+0000",
+        "2026-06-30T12:00:00.5+05:30",
+        "2026-06-30 12:00:00z",
+        "2026-06-30T12:00Z",
+        "2026-06-30T12:00:00",
+        "2026-07-02T12:00:00Z",
+        "1999-12-31T23:59:59Z",
+        "1782864000",
+        "yesterday",
+        "",
+        None,
+        1782864000,
+    ]
+)
+TEXTS = st.one_of(st.sampled_from(["", "x", "x" * 201, "x" * 513, "pr:acme/web#1"]), st.none(), st.integers())
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**30), 10**30),
+    st.floats(),
+    st.text(max_size=5),
+    st.dictionaries(st.text(max_size=3), st.floats(), max_size=2),
+)
+RULES = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "on": st.dictionaries(
+                st.sampled_from(["a", "pr.closed", ""]),
+                st.fixed_dictionaries(
+                    {}, optional={"score": VALUES, "when": st.sampled_from(["data.x", "(", 1])}
+                ),
+                max_size=2,
+            )
+        },
+        optional={
+            "within": st.sampled_from(["P14D", "PT30S", "P0D", 5, "P3661D", "P3660D"]),
+            "else": VALUES,
+            "otherwise": VALUES,
+            "mode": st.sampled_from(["first", "all", "count", "sum", "worst"]),
+        },
+    ),
+    st.just({"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}),
+)
+ASSIGNMENTS = st.fixed_dictionaries(
+    {"experiment": TEXTS, "variant": st.just("b")},
+    optional={"phase": TEXTS, "probability": st.sampled_from([0.5, 1, 0, 1.5, "1", True]), "more": VALUES},
+)
+NAMES = st.sampled_from(["x", "merged"])
+WAITS = st.fixed_dictionaries(
+    {"run_id": TEXTS | NAMES, "name": NAMES | TEXTS, "subject": NAMES | TEXTS, "rule": RULES},
+    optional={
+        "wait_id": TEXTS,
+        "step_id": TEXTS,
+        "opened_at": INSTANTS,
+        "since": INSTANTS,
+        "agent": TEXTS,
+        "exposures": st.one_of(st.lists(ASSIGNMENTS, max_size=2), VALUES),
+        "attributes": st.one_of(
+            st.dictionaries(st.sampled_from(["", "language", "x" * 201]), VALUES), VALUES
+        ),
+        "schema_version": st.sampled_from([1, 2, 1.0, True, "1"]),
+        "unknown": VALUES,
+    },
+)
+OUTCOMES = st.fixed_dictionaries(
+    {"type": NAMES | TEXTS, "subject": NAMES | TEXTS},
+    optional={
+        "id": TEXTS,
+        "source": TEXTS,
+        "time": INSTANTS,
+        "data": VALUES,
+        "specversion": st.sampled_from(["1.0", "0.3", 1.0]),
+        "unknown": VALUES,
+    },
+)
+BYTES = st.sampled_from([None, b"", b"{", b"[]", b'{"type":"a","subject":"b","data":{"v":1e999}}', b"\xff"])
+TIMESTAMPS = st.sampled_from([1_782_864_000_123, 0, -1, 10**18])
+
+
+def said(read: Any, record: Record) -> Any:
+    """What comes of a record: facts as plain values, or the refusal."""
+    try:
+        found = read(record)
+    except InvalidEvent as refusal:
+        return refusal.reason, refusal.detail
+    return {name: _plain(getattr(found, name)) for name in found.__struct_fields__}
+
+
+def _plain(value: Any) -> Any:
+    return repr(json.loads(bytes(value))) if isinstance(value, arrivals.Raw) else value
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.one_of(WAITS.map(lambda e: json.dumps(e).encode()), BYTES), TIMESTAMPS)
+def test_a_wait_is_read_as_the_schema_reads_it(value: bytes | None, timestamp: int) -> None:
+    record = Record("upshot.waits", value, timestamp=timestamp)
+    assert said(arrivals.read_wait, record) == said(arrivals._slow_wait, record)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.one_of(OUTCOMES.map(lambda e: json.dumps(e).encode()), BYTES), TIMESTAMPS)
+def test_an_outcome_is_read_as_the_schema_reads_it(value: bytes | None, timestamp: int) -> None:
+    record = Record("upshot.outcomes", value, timestamp=timestamp)
+    assert said(arrivals.read_outcome, record) == said(arrivals._slow_outcome, record)
+
+
+@pytest.mark.parametrize("topic", ["waits", "outcomes"])
+def test_what_is_usual_is_read_fast(topic: str) -> None:
+    quick = {"waits": arrivals._quick_wait, "outcomes": arrivals._quick_outcome}[topic]
+    expected = {"waits": Asking, "outcomes": Observation}[topic]
+    for path in sorted(EXAMPLES.glob(f"{topic}/*.json")):
+        assert isinstance(quick(Record(topic, path.read_bytes())), expected)

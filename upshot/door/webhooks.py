@@ -1,0 +1,102 @@
+"""`POST /v1/webhooks/<provider>`: verified by the provider's signature, mapped to outcomes, kept if unusable."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from upshot.door.answers import Problem, answer
+from upshot.door.checking import Checked, Unsent, check, now_ms
+from upshot.door.gate import Handler, body_of
+from upshot.door.sending import Intake
+from upshot.errors import InvalidEvent, Unsigned
+from upshot.settings import Settings
+from upshot.sources import Message, Source, outcomes_of
+from upshot.streams.dead_letters import dead_letter
+from upshot.streams.topics import TOPICS
+from upshot.webhooks.providers import PROVIDERS, Provider
+
+_FORM = "application/x-www-form-urlencoded"
+
+log = logging.getLogger(__name__)
+
+
+class WebhookDoor:
+    """Takes the webhooks of all providers that have a secret. An app's sources replace a provider's own mapping."""
+
+    def __init__(self, settings: Settings, intake: Intake, sources: Sequence[Source]) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._sources: Mapping[str, Sequence[Source]] = {
+            name: [source for source in sources if source.webhook == name] or [provider.default]
+            for name, provider in PROVIDERS.items()
+        }
+
+    def of(self, provider: Provider) -> Handler:
+        """The handler of one provider."""
+
+        async def take(request: web.Request) -> web.Response:
+            body = await body_of(request)
+            now = datetime.now(UTC)
+            self._check(provider, request.headers, body, now)
+            outcomes, letters = self._mapped(provider, request, body, now)
+            ids = await self._intake.send([*outcomes, *letters])
+            said = {"accepted": len(outcomes), "ids": ids[: len(outcomes)]}
+            return answer(said | ({"dead_lettered": len(letters)} if letters else {}), 202)
+
+        return take
+
+    def _check(self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+        secrets = provider.secrets(self._settings)
+        if not secrets:
+            variable = f"UPSHOT_WEBHOOK_{provider.name.upper()}_SECRET"
+            raise Problem(404, f"webhooks of {provider.name} aren't set up here: set {variable}")
+        try:
+            provider.check(headers, body, secrets, now)
+        except Unsigned as refusal:
+            log.warning("a webhook in the name of %s is refused: %s", provider.name, refusal)
+            raise Problem(401, f"{refusal}; nothing was taken") from None
+
+    def _mapped(
+        self, provider: Provider, request: web.Request, body: bytes, now: datetime
+    ) -> tuple[list[Checked], list[Checked]]:
+        """The outcomes, and dead letters of what a mapping fails on: to send it again would not help."""
+        outcomes: list[Checked] = []
+        letters: list[Checked] = []
+        delivery = request.headers.get(provider.delivery) or sha256(body).hexdigest()
+        for number, source in enumerate(self._sources[provider.name]):
+            try:
+                message = _message(provider, source, request, body, delivery, now)
+                outcomes += [check(TOPICS["outcomes"], told) for told in outcomes_of(source, message)]
+            except InvalidEvent as error:
+                letters.append(self._letter(provider, body, error, f"{delivery} {number}"))
+        return outcomes, letters
+
+    def _letter(self, provider: Provider, body: bytes, error: InvalidEvent, about: str) -> Checked:
+        record = Unsent(body, now_ms(), f"webhook:{provider.name}", partition=0, offset=0)
+        output = dead_letter(self._settings, record, error, about=about)
+        identity = (output.key or b"").decode()
+        return Checked("dead-letters", identity, output.value or b"", (), identity)
+
+
+def _message(
+    provider: Provider, source: Source, request: web.Request, body: bytes, delivery: str, now: datetime
+) -> Message:
+    """The webhook as its source sees it. Raises InvalidEvent where the body can't be read."""
+    if request.content_type == _FORM:
+        body = parse_qs(body.decode("utf-8", "replace")).get("payload", [""])[0].encode()
+    return Message(
+        value=source.read(body),
+        origin=f"webhook:{provider.name}",
+        place=f"{provider.name}-{delivery}",
+        at=now,
+        headers={name.lower(): text for name, text in request.headers.items()},
+    )
+
+
+__all__ = ["WebhookDoor"]

@@ -1,0 +1,99 @@
+"""Signed links: whoever opens one records one outcome, without a key and until it expires."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from upshot.errors import ConfigurationError, LinkRefused
+from upshot.schemas.ids import fact_id
+from upshot.settings import Settings, load_settings
+
+#: Characters of a link; some programs cut longer ones.
+LONGEST_LINK = 2000
+_SHORTEST_SECRET = 32
+#: Signed along, so that a signature for something else is none for a link.
+_PURPOSE = b"upshot link 1\n"
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a link says."""
+
+    type: str
+    subject: str
+    data: Any
+    id: str
+    expires_at: datetime
+
+
+def outcome_link(
+    type: str,
+    subject: str,
+    *,
+    data: Any = None,
+    expires: timedelta = timedelta(days=7),
+    id: str | None = None,
+    settings: Settings | None = None,
+    now: datetime | None = None,
+) -> str:
+    """A URL at which somebody can record this outcome, once, until it expires.
+
+    Links that say the same about one subject record one outcome, however many are opened: give each an `id` of
+    its own where each should count. What a link says can be read by whoever has it. `settings` are read from the
+    environment where absent. Raises ConfigurationError where there is no secret, or the link gets too long.
+    """
+    settings = settings or load_settings()
+    ends = (now or datetime.now(UTC)) + expires
+    written = json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    said = {
+        "type": type,
+        "subject": subject,
+        "id": id or fact_id("link", type, subject, written),
+        "until": int(ends.timestamp()),
+    }
+    if data is not None:
+        said["data"] = data
+    payload = _text(json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode())
+    link = f"{settings.public_url.rstrip('/')}/v1/links/{payload}.{_text(_signature(settings, payload))}"
+    if len(link) > LONGEST_LINK:
+        raise ConfigurationError(
+            f"the link has {len(link)} characters, more than {LONGEST_LINK}: say less in data; nothing was recorded"
+        )
+    return link
+
+
+def read_link(token: str, settings: Settings, now: datetime) -> Link:
+    """What the last part of a link's URL says. Raises LinkRefused, ConfigurationError where there is no secret."""
+    payload, _, signature = token.partition(".")
+    expected = _text(_signature(settings, payload))
+    if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
+        raise LinkRefused("this link is damaged or not ours; nothing was recorded")
+    said = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    until = datetime.fromtimestamp(said["until"], UTC)
+    if now > until:
+        raise LinkRefused(
+            f"this link has expired at {until:%Y-%m-%d %H:%M} UTC; nothing was recorded", expired=True
+        )
+    return Link(said["type"], said["subject"], said.get("data"), said["id"], until)
+
+
+def _signature(settings: Settings, payload: str) -> bytes:
+    secret = settings.link_secret.get_secret_value()
+    if len(secret) < _SHORTEST_SECRET:
+        raise ConfigurationError(
+            f"UPSHOT_LINK_SECRET needs at least {_SHORTEST_SECRET} characters, the same here and at the web server: "
+            "make one with  openssl rand -hex 32"
+        )
+    return hmac.digest(secret.encode(), _PURPOSE + payload.encode("utf-8", "replace"), "sha256")
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+__all__ = ["LONGEST_LINK", "Link", "outcome_link", "read_link"]

@@ -1,0 +1,305 @@
+"""The app: where an agent's program begins with Upshot."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar, overload
+from uuid import uuid4
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Tracer
+
+from upshot.errors import Misuse
+from upshot.sdk.attempts import repeated
+from upshot.sdk.calls import arguments_of, scoped
+from upshot.sdk.context import run_in
+from upshot.sdk.delivery import Delivery, open_spool
+from upshot.sdk.facts import outcome_message, score_message
+from upshot.sdk.runs import Run
+from upshot.sdk.scope import Scope
+from upshot.sdk.sender import Delivered
+from upshot.sdk.steps import Step
+from upshot.sdk.tracing import SCOPE, install, provider
+from upshot.sdk.transport import KafkaTransport, Transport
+from upshot.settings import Settings, load_settings
+from upshot.sources import Source
+from upshot.traces.prices import Prices, price_table
+from upshot.traces.span import instant_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Clock = Callable[[], int]
+
+
+class App:
+    """Records runs, steps, scores and outcomes, and asks questions about what happens next.
+
+    `name` is the source of what the app says. `version` is the agents' version unless they have one of their own.
+    `capture_content` keeps what agents, steps and model calls were given and gave, which may be personal data.
+    `prices` replaces the price table. `settings` are read from the environment where absent. `transport` and
+    `clock` (nanoseconds since 1970) are for tests.
+
+    Raises ConfigurationError where a setting is wrong. Nothing is connected before the first event; an agent
+    never waits for Kafka, and never fails because Kafka is away.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: str | None = None,
+        capture_content: bool = False,
+        prices: Prices | None = None,
+        settings: Settings | None = None,
+        transport: Callable[[], Transport] | None = None,
+        clock: Clock = time.time_ns,
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise Misuse('an app needs a name; write upshot.App("support")')
+        self.name = name
+        self.version = version
+        self.capture_content = capture_content
+        self.clock = clock
+        self.settings = settings or load_settings()
+        #: What the worker's role `sources` and the door's webhooks map to outcomes.
+        self.sources: list[Source] = []
+        self._prices = prices
+        self._kinds: dict[str, str] = {}
+        self._provider: TracerProvider | None = None
+        self._tracer: tuple[TracerProvider, Tracer] | None = None
+        spool = functools.partial(open_spool, self.settings.spool, self.settings.spool_bytes)
+        self.delivery = Delivery(transport or functools.partial(KafkaTransport, self.settings), spool)
+
+    @overload
+    def agent(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def agent(
+        self, function: None = None, /, *, name: str | None = None, version: str | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    def agent(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        version: str | None = None,
+    ) -> Any:
+        """Make each call of a function a run: plain or async, generators too. Its name is the agent's name."""
+        if function is None:
+            return functools.partial(self._agent, name=name, version=version)
+        return self._agent(_function(function, "@app.agent"), name=name, version=version)
+
+    @overload
+    def step(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def step(
+        self, function: None = None, /, *, name: str | None = None, kind: str = "", attempts: int = 1
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    def step(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        kind: str = "",
+        attempts: int = 1,
+    ) -> Any:
+        """Make each call of a function a step of the run around it; outside of a run it's just called.
+
+        `kind` is `model`, `tool`, `retrieval` or another word. A call that raises is made again at once until
+        `attempts` are used up (not of generators); each attempt is told of.
+        """
+        if function is None:
+            return functools.partial(self._step, name=name, kind=kind, attempts=attempts)
+        return self._step(_function(function, "@app.step"), name=name, kind=kind, attempts=attempts)
+
+    def run(
+        self,
+        agent: str | None = None,
+        *,
+        run_id: str | None = None,
+        version: str | None = None,
+        session_id: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """A run to use in a `with` or `async with`. Inside another run that one is its parent.
+
+        `agent` is the app's name where absent. The id is that of the run's span (`<trace id>-<span id>`) unless
+        `run_id` gives another, which must be unique. `session_id` is the conversation that it belongs to.
+        """
+        if agent is not None and not isinstance(agent, str):
+            raise Misuse('app.run takes the agent\'s name; write `with app.run("support") as run:`')
+        return Run(
+            self,
+            agent or self.name,
+            run_id=run_id,
+            version=version or self.version,
+            session_id=session_id,
+            attributes=attributes or {},
+        )
+
+    def score(
+        self,
+        run_id: str,
+        name: str,
+        value: bool | float,
+        *,
+        step_id: str | None = None,
+        comment: str | None = None,
+        source: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Score a run from anywhere, by its id, whether or not it is known yet.
+
+        Scores of one run, step, name and `key` are one score, the latest counts. The score is safe once this
+        returns. Raises Misuse for what is no score, SpoolFull.
+        """
+        message = score_message(
+            run_id=run_id,
+            step_id=step_id,
+            name=name,
+            value=value,
+            comment=comment,
+            source=source or self.name,
+            key=key,
+            decided_at=instant_of(self.clock()),
+        )
+        self.agree(name, value)
+        self.delivery.fact(message)
+
+    def outcome(
+        self,
+        type: str,
+        subject: str,
+        data: Any = None,
+        *,
+        id: str | None = None,
+        source: str | None = None,
+        time: datetime | None = None,
+    ) -> str:
+        """Tell what happened to a subject; runs that wait for news about it are scored. Gives the outcome's id.
+
+        Two outcomes with one `source` and `id` about one subject are one: give the id that the event has at home
+        (a delivery's, a database row's), so that telling it again does no harm. `time` is now where absent. The
+        outcome is safe once this returns. Raises Misuse for what is no outcome, SpoolFull.
+        """
+        if time is not None and time.tzinfo is None:
+            raise Misuse(f"time={time!r} has no offset; write datetime.now(UTC), or time.astimezone(UTC)")
+        # Each call is an event of its own; the id is what makes one event of its repeated delivery.
+        identity = id or uuid4().hex
+        message = outcome_message(
+            type=type,
+            subject=subject,
+            data=data,
+            id=identity,
+            source=source or self.name,
+            time=time or instant_of(self.clock()),
+        )
+        self.delivery.fact(message)
+        return identity
+
+    def instrument(self, tracer_provider: object = None) -> TracerProvider:
+        """Take spans of instrumented libraries, inside runs, as steps; gives the tracer provider for their use.
+
+        That is `tracer_provider` where it's given, else the process's one, which is set up where there is none.
+        Without this call a provider that the process has is extended all the same when the first run begins.
+        Raises Misuse for a provider that isn't of OpenTelemetry's SDK.
+        """
+        chosen = install(tracer_provider)
+        if tracer_provider is not None:
+            self._provider = chosen
+        return chosen
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until Kafka has everything, at most `timeout` seconds; whether it has. What it hasn't is kept."""
+        return self.delivery.flush(timeout)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Flush, and let go of connection and spool; done at the end of the process by itself.
+
+        Where Kafka is away that doesn't take the time: facts stay on disk for the next process.
+        """
+        self.delivery.close(timeout)
+
+    @property
+    def delivered(self) -> Delivered:
+        """What became of the app's events so far, in this process."""
+        return self.delivery.delivered
+
+    @property
+    def tracer(self) -> Tracer:
+        """Whose spans runs and steps are."""
+        chosen = self._provider or provider()
+        if self._tracer is None or self._tracer[0] is not chosen:
+            self._tracer = (chosen, chosen.get_tracer(SCOPE))
+        return self._tracer[1]
+
+    @property
+    def prices(self) -> Prices:
+        """The price table; read when it's first needed, since that takes a while."""
+        if self._prices is None:
+            self._prices = price_table()
+        return self._prices
+
+    def agree(self, name: str, value: bool | float) -> None:
+        """Hold a score's name to what it was first in this process: a number or a boolean. Raises Misuse."""
+        kind = "boolean" if isinstance(value, bool) else "number"
+        if self._kinds.setdefault(name, kind) != kind:
+            raise Misuse(
+                f"score {name!r} was a {self._kinds[name]} before and {value!r} is a {kind}: it isn't recorded; write "
+                f"{'True or False' if kind == 'number' else '1.0 or 0.0'}, or give the other one a name of its own"
+            )
+
+    def keep_result(self, scope: Scope, result: Any) -> None:
+        """Keep what a call gave, where content is wanted."""
+        if self.capture_content and isinstance(scope, Run | Step):
+            scope.set_output(result)
+
+    def _agent(self, function: Callable[P, R], *, name: str | None, version: str | None) -> Callable[P, R]:
+        agent = name or _name_of(function)
+
+        def make(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
+            run = self.run(agent, version=version)
+            if self.capture_content:
+                run.set_input(arguments_of(function, args, kwargs))
+            return run
+
+        return scoped(function, make, self.keep_result)
+
+    def _step(
+        self, function: Callable[P, R], *, name: str | None, kind: str, attempts: int
+    ) -> Callable[P, R]:
+        step_name = name or _name_of(function)
+
+        if attempts < 1:
+            raise Misuse(f"attempts={attempts} would never call it; write attempts=1 for a single try")
+
+        def call(attempt: int) -> Callable[P, R]:
+            def make(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step | None:
+                run = run_in(None)
+                if run is None:
+                    return None
+                step = run.new_step(step_name, kind=kind, attempt=attempt)
+                if self.capture_content:
+                    step.given(arguments_of(function, args, kwargs))
+                return step
+
+            return scoped(function, make, self.keep_result)
+
+        return repeated([call(attempt) for attempt in range(1, attempts + 1)])
+
+
+def _function(function: Any, decorator: str) -> Callable[..., Any]:
+    if callable(function):
+        return function  # type: ignore[no-any-return]
+    raise Misuse(f"{decorator} takes no {type(function).__name__}; write {decorator}(name={function!r})")
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+__all__ = ["App", "Clock"]

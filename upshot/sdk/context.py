@@ -1,0 +1,86 @@
+"""Where the code is: the run and the step around it. They travel in OpenTelemetry's context.
+
+That context follows `await`, new asyncio tasks and `asyncio.to_thread` by itself. A thread or an executor of one's
+own starts without it: wrap what it runs in `in_thread`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from opentelemetry import context as otel
+from opentelemetry.context import Context
+
+from upshot.errors import Misuse
+
+if TYPE_CHECKING:
+    from upshot.sdk.runs import Run
+    from upshot.sdk.steps import Step
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_RUN = otel.create_key("upshot-run")
+_STEP = otel.create_key("upshot-step")
+
+
+def current_run() -> Run:
+    """The innermost run that this code is part of. Raises Misuse where there is none."""
+    run = run_in(None)
+    if run is None:
+        raise Misuse(
+            "there is no run here: call this from a function with @app.agent or inside `with app.run(name):`; "
+            "code that runs in a thread of its own is wrapped as upshot.in_thread(function)"
+        )
+    return run
+
+
+def current_step() -> Step:
+    """The innermost step that this code is part of. Raises Misuse where there is none."""
+    step = step_in(None)
+    if step is None:
+        raise Misuse(
+            "there is no step here: call this from a function with @app.step or inside `with run.step(name):`; "
+            "for the run as a whole use upshot.current_run()"
+        )
+    return step
+
+
+def in_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, which will find the run and the step of this place, whichever thread calls it."""
+    here = contextvars.copy_context()
+
+    @functools.wraps(function)
+    def elsewhere(*args: P.args, **kwargs: P.kwargs) -> R:
+        # A copy for each call: several threads can't be inside one context at once.
+        return here.copy().run(function, *args, **kwargs)
+
+    return elsewhere
+
+
+def run_in(context: Context | None) -> Run | None:
+    """The run of a context, the current one where it's None."""
+    run: Run | None = otel.get_value(_RUN, context)  # type: ignore[assignment]
+    return run
+
+
+def step_in(context: Context | None) -> Step | None:
+    """The step of a context, the current one where it's None."""
+    step: Step | None = otel.get_value(_STEP, context)  # type: ignore[assignment]
+    return step
+
+
+def with_run(run: Run, context: Context) -> Context:
+    """A context inside a run, and not inside any step of it."""
+    return otel.set_value(_STEP, None, otel.set_value(_RUN, run, context))
+
+
+def with_step(step: Step, context: Context) -> Context:
+    """A context inside a step."""
+    return otel.set_value(_STEP, step, context)
+
+
+__all__ = ["current_run", "current_step", "in_thread", "run_in", "step_in", "with_run", "with_step"]

@@ -1,0 +1,122 @@
+"""Getting messages out of the agent's way, from the first one to the end of the process, across forks."""
+
+from __future__ import annotations
+
+import atexit
+import concurrent.futures.thread  # noqa: F401 - for its hook, see the end
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from upshot.sdk.sender import Delivered, Making, Sender
+from upshot.sdk.spool import Spool
+from upshot.sdk.transport import Message, Transport
+
+logger = logging.getLogger("upshot")
+
+#: Seconds that the end of a process waits for Kafka.
+AT_EXIT = 5.0
+
+
+class Delivery:
+    """Facts by way of the spool, telemetry by way of a bounded queue: giving them takes microseconds.
+
+    Nothing is opened and no thread runs before the first message. After a fork the child begins anew, with a
+    spool and a thread of its own; what waits at that moment the parent sends.
+    """
+
+    def __init__(self, transport: Callable[[], Transport], spool: Callable[[], Spool]) -> None:
+        self._transport = transport
+        self._spool = spool
+        self._sender = Sender(transport, spool, Delivered())
+
+    @property
+    def delivered(self) -> Delivered:
+        """The counts so far, in this process."""
+        return self._sender.delivered
+
+    def fact(self, message: Message) -> None:
+        """Keep a fact: it survives the end of the process, and is sent as soon as Kafka takes it.
+
+        Raises SpoolFull: it isn't recorded.
+        """
+        _open.add(self)
+        self._sender.fact(message)
+
+    def telemetry(self, making: Making, size: int = 0) -> None:
+        """Send what `making` gives, called in another thread; it may be dropped, which is counted.
+
+        `size` is about how many bytes it keeps in memory until then.
+        """
+        _open.add(self)
+        self._sender.telemetry(making, size)
+
+    def resume(self) -> None:
+        """Send what earlier processes left, now."""
+        _open.add(self)
+        self._sender.resume()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until Kafka has all that was given before, at most `timeout` seconds; whether it has."""
+        return self._sender.flush(timeout)
+
+    def close(self, timeout: float) -> None:
+        """Send what can be sent within `timeout` seconds. What is given later begins anew.
+
+        Facts that are left stay in the spool's file for the next process, telemetry is dropped. Where Kafka
+        doesn't answer, one attempt is all.
+        """
+        sender = self._sender
+        sender.close(timeout)
+        _open.discard(self)
+        self._sender = Sender(self._transport, self._spool, sender.delivered)
+
+    def begin_in_child(self) -> Sender:
+        """Begin anew after a fork; what is returned is the parent's and must never be closed here."""
+        inherited = self._sender
+        inherited.abandon()
+        self._sender = Sender(self._transport, self._spool, Delivered())
+        return inherited
+
+
+def open_spool(folder: Path, limit_bytes: int) -> Spool:
+    """A spool in `folder`; in memory where no file can be written."""
+    try:
+        return Spool(folder, limit_bytes)
+    except (OSError, sqlite3.Error) as error:
+        logger.warning(
+            "no file can be written in %s (%s): facts that Kafka doesn't take before the process ends are lost; "
+            "set UPSHOT_SPOOL_DIR to a folder that can be written",
+            folder,
+            error,
+        )
+        return Spool(None, limit_bytes)
+
+
+#: Those that were used: they are closed at the end of the process, even if their app is long forgotten.
+_open: set[Delivery] = set()
+#: What belongs to a parent process: kept for ever, since closing it would disturb the parent.
+_inherited: list[Any] = []
+
+
+def _close_all() -> None:
+    for delivery in list(_open):
+        delivery.close(AT_EXIT)
+
+
+def _begin_in_child() -> None:
+    for delivery in list(_open):
+        _inherited.append(delivery.begin_in_child())
+
+
+# A host's name is looked up in an executor, which takes no work any more when the functions of atexit run: a
+# process that is over before it has connected could not deliver. Threads have a hook of their own, last
+# registered first called, which executors use as well: theirs is registered by the import above, before ours.
+getattr(threading, "_register_atexit", atexit.register)(_close_all)
+os.register_at_fork(after_in_child=_begin_in_child)
+
+__all__ = ["AT_EXIT", "Delivery", "open_spool"]

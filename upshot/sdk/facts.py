@@ -1,0 +1,163 @@
+"""Events of the contract as messages: checked where they are made, so that the caller hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from upshot.errors import Misuse
+from upshot.schemas.outcomes import Outcome
+from upshot.schemas.runs import Run
+from upshot.schemas.scores import Score
+from upshot.schemas.steps import Step
+from upshot.schemas.waits import Wait
+from upshot.sdk.transport import Message
+from upshot.streams.topics import MAX_EVENT_BYTES
+from upshot.traces.reading import LONGEST_NAME
+
+E = TypeVar("E", bound=BaseModel)
+
+#: What an outcome says: a constant, a path into it, or both a score and a condition (see `Match`).
+Says = bool | float | str | Mapping[str, Any]
+
+
+def run_message(**fields: Any) -> Message:
+    """What is known of a run. One that is too long loses input, output and attributes. Raises Misuse."""
+    run = _checked(Run, "this run", fields)
+    return _fitting("runs", run.run_id, run)
+
+
+def step_message(step: Step) -> Message:
+    """A step that is over. One that is too long loses input, output and attributes."""
+    return _fitting("steps", step.run_id, step)
+
+
+def score_message(**fields: Any) -> Message:
+    """A score that somebody gives. Raises Misuse."""
+    if not isinstance(fields["value"], bool | int | float):
+        raise Misuse(
+            f"{fields['value']!r} is no score: write a number or a boolean, such as score({fields['name']!r}, True); "
+            "a text can be the comment"
+        )
+    score = _checked(Score, "this score", fields)
+    return _message("scores", score.run_id, score)
+
+
+def outcome_message(**fields: Any) -> Message:
+    """Something that happened. Raises Misuse."""
+    outcome = _checked(Outcome, "this outcome", {"specversion": "1.0", **fields})
+    return _message("outcomes", outcome.subject, outcome)
+
+
+def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tuple[Message, str]:
+    """A question and its id. `within` is a timedelta or ISO 8601. Raises Misuse."""
+    rule: dict[str, Any] = {"on": _matches(on), "within": _window(fields.pop("within"))}
+    rule |= {"mode": fields.pop("mode")}
+    otherwise = fields.pop("otherwise")
+    if otherwise is not None:
+        rule["else"] = otherwise
+    wait = _checked(Wait, "this wait", {**fields, "rule": rule}).identified(fields["opened_at"])
+    return _message("waits", wait.subject, wait), wait.wait_id or ""
+
+
+def checked_names(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes whose names can be recorded. Raises Misuse."""
+    for name in attributes:
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+            raise Misuse(
+                f"an attribute's name is a text of 1 to {LONGEST_NAME} characters, not {name!r:.100}"
+            )
+    return dict(attributes)
+
+
+def as_text(value: Any) -> str:
+    """Anything as text: a text as it is, else JSON; what JSON doesn't know by its `str`."""
+    if isinstance(value, str):
+        return value
+    try:
+        return to_json(value, fallback=str).decode()
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return str(value)
+
+
+def _matches(on: Mapping[str, Says] | Sequence[str]) -> dict[str, dict[str, Any]]:
+    if isinstance(on, str):
+        raise Misuse(f'on={on!r} says no score; write on={{"{on}": True}} or on={{"{on}": "data.field"}}')
+    if not isinstance(on, Mapping):
+        return {kind: {} for kind in on}
+    return {kind: dict(says) if isinstance(says, Mapping) else {"score": says} for kind, says in on.items()}
+
+
+def _window(within: timedelta | str) -> timedelta | str:
+    if isinstance(within, timedelta | str):
+        return within
+    raise Misuse(f"within={within!r} has no unit; write within=timedelta(days=7) or within='P7D'")
+
+
+def _checked(model: type[E], what: str, fields: Mapping[str, Any]) -> E:
+    given = {name: value for name, value in fields.items() if value is not None}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or what
+        raise Misuse(
+            f"{what} can't be recorded: {where} {_lower(first['msg'])} (it is {first['input']!r:.100})"
+        ) from None
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _fitting(topic: str, key: str, event: Run | Step) -> Message:
+    try:
+        return _message(topic, key, event)
+    except Misuse:
+        shorter = {"input": None, "output": None, "attributes": {"upshot.left_out": "too long"}}
+        return _message(topic, key, event.model_copy(update=shorter))
+
+
+def _message(topic: str, key: str, event: BaseModel) -> Message:
+    """What was said of an event, or, of a step, what differs from the defaults."""
+    step = isinstance(event, Step)
+    try:
+        value = event.model_dump_json(by_alias=True, exclude_unset=not step, exclude_defaults=step).encode()
+    except (PydanticSerializationError, UnicodeError):
+        said = event.model_dump(by_alias=True, exclude_unset=not step, exclude_defaults=step)
+        value = to_json(_plain(said), fallback=str)
+    if len(value) > MAX_EVENT_BYTES:
+        raise Misuse(
+            f"this event for {topic} has {len(value):,} bytes, {MAX_EVENT_BYTES:,} are allowed: it isn't recorded; "
+            "keep long content elsewhere and send a link"
+        )
+    return Message(topic, key.encode("utf-8", "replace").decode(), value)
+
+
+def _plain(value: Any) -> Any:
+    """The same with what UTF-8 can't say replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, Mapping):
+        return {_plain(str(name)): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    return value
+
+
+__all__ = [
+    "Says",
+    "as_text",
+    "checked_names",
+    "outcome_message",
+    "run_message",
+    "score_message",
+    "step_message",
+    "wait_message",
+]

@@ -1,0 +1,280 @@
+"""A run: one execution of an agent, and the steps, scores and waits that belong to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from opentelemetry import context as otel
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, Tracer, set_span_in_context
+
+from upshot.errors import Misuse, SpoolFull
+from upshot.schemas.runs import RunStatus
+from upshot.schemas.waits import Mode
+from upshot.sdk.calls import scoped
+from upshot.sdk.context import run_in, step_in, with_run
+from upshot.sdk.facts import Says, as_text, checked_names, run_message, score_message, wait_message
+from upshot.sdk.scope import Ending, Scope, set_on
+from upshot.sdk.steps import Step
+from upshot.sdk.tracing import span_id_of, trace_id_of
+from upshot.traces.reading import LONGEST_CONTENT
+from upshot.traces.runs import run_id_of
+from upshot.traces.span import instant_of
+
+if TYPE_CHECKING:
+    from upshot.sdk.app import App
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("upshot")
+
+_STATUSES: Mapping[Ending, RunStatus] = {"ok": "completed", "error": "failed", "cancelled": "cancelled"}
+
+
+class Run(Scope):
+    """A run of an agent, made by `app.run(agent)` or `@app.agent`; it lasts for the length of its `with`."""
+
+    _noun = "run"
+
+    def __init__(
+        self,
+        app: App,
+        agent: str,
+        *,
+        run_id: str | None,
+        version: str | None,
+        session_id: str | None,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.app = app
+        self.agent = agent
+        self.version = version
+        self.session_id = session_id
+        self.parent_run_id: str | None = None
+        self._id = run_id
+        self._attributes = checked_names(attributes)
+        self._content: dict[str, str] = {}
+        self._started_ns = 0
+        self._span_id = ""
+        self._tracer: Tracer | None = None
+        #: Where an id of the caller's own leads to in the trace; other ids say it themselves.
+        self._trace: dict[str, str] = {}
+        #: Of each name below each span, the id of the last step: further attempts at it share that.
+        self._last_step: dict[tuple[str, str], str] = {}
+        #: Step ids of spans whose step has another id than the span.
+        self._step_ids: dict[str, str] = {}
+        #: Spans above one that says its usage; used by the delivery's thread alone.
+        self.above_usage: set[str] = set()
+
+    @property
+    def id(self) -> str:
+        """The run's id; keep it to score the run later. Raises Misuse before it began."""
+        self._opened()
+        assert self._id is not None
+        return self._id
+
+    @property
+    def started_at(self) -> datetime:
+        """When it began. Raises Misuse before it did."""
+        self._opened()
+        return instant_of(self._started_ns)
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Note a fact about this run, such as the language of the task."""
+        self.set_attributes({name: value})
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Note facts about this run."""
+        self._attributes |= checked_names(attributes)
+
+    def set_input(self, value: Any) -> None:
+        """Keep what the agent was given, as text or JSON, whatever the app says about content."""
+        self._content["input"] = as_text(value)[:LONGEST_CONTENT]
+
+    def set_output(self, value: Any) -> None:
+        """Keep what the agent gave, as text or JSON, whatever the app says about content."""
+        self._content["output"] = as_text(value)[:LONGEST_CONTENT]
+
+    @overload
+    def step(
+        self, name: str, /, *, kind: str = "", attempt: int = 1, attributes: Mapping[str, Any] | None = None
+    ) -> Step: ...
+    @overload
+    def step(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def step(
+        self, name: str, function: Callable[..., Any] | None = None, /, *args: Any, **kwargs: Any
+    ) -> Any:
+        """A step to use in a `with`; or call `function` as a step and give what it gives.
+
+        An async function is awaited: `await run.step("draft", draft, ticket)`. `attempt` counts the tries at one
+        thing from 1: those of one name at one place share their step id.
+        """
+        if function is None:
+            return self.new_step(name, **kwargs)
+        if not callable(function):
+            raise Misuse(
+                f"run.step({name!r}, …) needs the function and its arguments apart: write "
+                f"run.step({name!r}, function, argument), not run.step({name!r}, function(argument))"
+            )
+        call = scoped(function, lambda args, kwargs: self.new_step(name), self.app.keep_result)
+        return call(*args, **kwargs)
+
+    def new_step(
+        self, name: str, *, kind: str = "", attempt: int = 1, attributes: Mapping[str, Any] | None = None
+    ) -> Step:
+        """A step to use in a `with`."""
+        return Step(self, name, kind=kind, attempt=attempt, attributes=attributes or {})
+
+    def score(
+        self,
+        name: str,
+        value: bool | float,
+        *,
+        comment: str | None = None,
+        source: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Score this run. Scores of one name and `key` are one score, the latest counts.
+
+        The score is safe once this returns. Raises Misuse for what is no score, SpoolFull.
+        """
+        self.give(name, value, comment=comment, source=source, key=key)
+
+    def wait(
+        self,
+        name: str,
+        subject: str,
+        *,
+        on: Mapping[str, Says] | Sequence[str],
+        within: timedelta | str,
+        otherwise: bool | float | None = None,
+        mode: Mode = "first",
+        wait_id: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Ask what becomes of `subject`: outcomes of the types in `on` become the score `name`. Gives the wait's id.
+
+        Each type in `on` says a constant or a path into the outcome (`"data.merged"`). Outcomes count from the
+        run's start to now plus `within`; `otherwise` is the score if none did, None for no score. The wait is
+        safe once this returns. Raises Misuse for a rule that doesn't hold together, SpoolFull.
+        """
+        message, identity = wait_message(
+            run_id=self.id,
+            name=name,
+            subject=subject,
+            on=on,
+            within=within,
+            otherwise=otherwise,
+            mode=mode,
+            wait_id=wait_id,
+            agent=self.agent,
+            opened_at=instant_of(self.now_ns()),
+            since=self.started_at,
+            attributes={**self._trace, **(attributes or {})} or None,
+        )
+        if otherwise is not None:
+            self.app.agree(name, otherwise)
+        self.app.delivery.fact(message)
+        return identity
+
+    def give(self, name: str, value: bool | float, *, step_id: str | None = None, **said: str | None) -> None:
+        """Score the run or one of its steps. Raises Misuse, SpoolFull."""
+        message = score_message(
+            run_id=self.id,
+            step_id=step_id,
+            name=name,
+            value=value,
+            agent=self.agent,
+            decided_at=instant_of(self.now_ns()),
+            attributes=self._trace or None,
+            **{"source": self.app.name, **{key: text for key, text in said.items() if text is not None}},
+        )
+        self.app.agree(name, value)
+        self.app.delivery.fact(message)
+
+    def now_ns(self) -> int:
+        """The app's clock: nanoseconds since 1970."""
+        return self.app.clock()
+
+    def start_span(self, name: str, attributes: Mapping[str, Any]) -> tuple[Span, Context]:
+        """A span inside this run, and the context that it's in: the current one where that is in the run."""
+        self._opened()
+        context = otel.get_current() if run_in(None) is self else self._context
+        assert self._tracer is not None
+        span = self._tracer.start_span(name, context, attributes=attributes, start_time=self.now_ns())
+        return span, context or otel.get_current()
+
+    def step_id_of(self, span: Span, name: str, attempt: int) -> str:
+        """The id of the step that a span is: its own, or for further attempts that of the first."""
+        step = step_in(None)
+        place = (step.id if step is not None and step.run is self else "", name)
+        own = span_id_of(span)
+        if attempt > 1 and place in self._last_step:
+            self._step_ids[own] = self._last_step[place]
+            return self._last_step[place]
+        self._last_step[place] = own
+        return own
+
+    def place_of(self, span_id: str) -> str | None:
+        """The step id of a span of this run; None for the run's own span."""
+        return None if span_id == self._span_id else self._step_ids.get(span_id, span_id)
+
+    def _begin(self) -> tuple[Span, Context]:
+        around = run_in(None)
+        if around is not None:
+            self.parent_run_id = around.id
+            self.above_usage = around.above_usage
+        self._started_ns = self.now_ns()
+        attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": self.agent}
+        self._tracer = self.app.tracer
+        span = self._tracer.start_span(
+            f"invoke_agent {self.agent}", attributes=attributes, start_time=self._started_ns
+        )
+        trace_id, self._span_id = trace_id_of(span), span_id_of(span)
+        if self._id is None:
+            self._id = run_id_of(trace_id, self._span_id)
+        else:
+            self._trace = {"trace_id": trace_id, "span_id": self._span_id}
+            self._attributes |= self._trace
+        span.set_attribute("upshot.run_id", self._id)
+        message = run_message(**self._known(), status="running")
+        self.app.delivery.telemetry(lambda: message)
+        return span, with_run(self, set_span_in_context(span, otel.get_current()))
+
+    def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
+        ended = self.now_ns()
+        set_on(span, self._attributes)
+        span.end(ended)
+        said = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
+        message = run_message(
+            **self._known(),
+            **self._content,
+            status=_STATUSES[ending],
+            ended_at=instant_of(ended),
+            occurred_at=instant_of(ended),
+            error=said[:10_000] or None,
+        )
+        try:
+            self.app.delivery.fact(message)
+        except SpoolFull as full:
+            # The agent has done its work: it must not fail for that. Delivered.not_recorded counts it.
+            logger.error("the end of run %s: %s", self._id, full)
+
+    def _known(self) -> dict[str, Any]:
+        return {
+            "run_id": self._id,
+            "agent": self.agent,
+            "version": self.version,
+            "session_id": self.session_id,
+            "parent_run_id": self.parent_run_id,
+            "started_at": instant_of(self._started_ns),
+            "attributes": self._attributes or None,
+        }
+
+
+__all__ = ["Run"]

@@ -1,0 +1,136 @@
+"""What runs and steps share: a span, and being the place where code runs, for the length of a `with`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from opentelemetry import context as otel
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, Status, StatusCode
+
+from upshot.errors import Misuse
+from upshot.sdk.facts import as_text
+
+R = TypeVar("R")
+Ending = Literal["ok", "error", "cancelled"]
+
+_PLAIN = (str, bool, int, float)
+
+
+class Scope:
+    """A run or a step: opened once, finished once. `with` and `async with` do both."""
+
+    _noun = "scope"
+
+    def __init__(self) -> None:
+        self._span: Span | None = None
+        self._context: Context | None = None
+        self._token: Any = None
+        self._finished = False
+
+    def _begin(self) -> tuple[Span, Context]:
+        """Start the span; what it gives is the span and the context of the code inside."""
+        raise NotImplementedError
+
+    def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
+        """Finish the span and tell of it."""
+        raise NotImplementedError
+
+    def open(self) -> None:
+        """Begin, without being the current place yet."""
+        if self._span is not None:
+            raise Misuse(f"this {self._noun} was used before; make a new one for each `with`")
+        self._span, self._context = self._begin()
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End: well, or by `error`. Once ended it stays as it is."""
+        if self._span is None or self._finished:
+            return
+        self._finished = True
+        ending = _ending(error)
+        if error is not None:
+            kind = _name_of(error)
+            self._span.set_attribute("error.type", kind)
+            if ending == "error":
+                self._span.record_exception(error)
+            self._span.set_status(Status(StatusCode.ERROR, str(error) or kind))
+        self._end(self._span, ending, error)
+
+    def inside(self, function: Callable[[], R]) -> R:
+        """Call a function in this place; what it leaves open inside is found again by the next call."""
+        token = otel.attach(self._context or otel.get_current())
+        try:
+            return function()
+        finally:
+            self._context = otel.get_current()
+            otel.detach(token)
+
+    async def inside_await(self, awaitable: Awaitable[R]) -> R:
+        """The same for something to await."""
+        token = otel.attach(self._context or otel.get_current())
+        try:
+            return await awaitable
+        finally:
+            self._context = otel.get_current()
+            otel.detach(token)
+
+    def __enter__(self) -> Self:
+        self.open()
+        assert self._context is not None
+        self._token = otel.attach(self._context)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        otel.detach(self._token)
+        self.finish(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _opened(self) -> Span:
+        if self._span is None:
+            raise Misuse(f"this {self._noun} has not begun; use it inside `with {self._noun}:`")
+        return self._span
+
+
+class Nowhere(Scope):
+    """No run and no step: the place is left as it is."""
+
+    def open(self) -> None:
+        """Nothing begins."""
+        self._context = otel.get_current()
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Nothing ends."""
+
+
+def set_on(span: Span, attributes: Mapping[str, Any]) -> None:
+    """Set attributes; what OpenTelemetry has no type for is JSON."""
+    for name, value in attributes.items():
+        span.set_attribute(name, value if isinstance(value, _PLAIN) else as_text(value))
+
+
+def _ending(error: BaseException | None) -> Ending:
+    if error is None:
+        return "ok"
+    # What is no Exception: cancelled, interrupted, or a stream that nobody reads on.
+    return "error" if isinstance(error, Exception) else "cancelled"
+
+
+def _name_of(error: BaseException) -> str:
+    if _ending(error) == "cancelled":
+        return "CancelledError"
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+__all__ = ["Ending", "Nowhere", "Scope", "set_on"]

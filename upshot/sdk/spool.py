@@ -1,0 +1,209 @@
+"""Facts that no broker has acknowledged yet, in a file that outlives the process.
+
+Every process has a file of its own, and holds a lock on it for as long as it lives, however it ends. A file
+without such a lock was left by a process that died: the next process adopts what is in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from upshot.errors import SpoolFull
+from upshot.sdk.transport import Message
+
+logger = logging.getLogger("upshot")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS refused (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+    reason TEXT NOT NULL
+);
+"""
+#: What a row takes besides its value, roughly.
+_OVERHEAD = 100
+
+
+class Kept(NamedTuple):
+    """A message in the spool and its number there."""
+
+    number: int
+    message: Message
+
+
+class Spool:
+    """One file, or memory where `folder` is None. Safe for several threads, not across a fork."""
+
+    def __init__(self, folder: Path | None, limit_bytes: int, *, path: Path | None = None) -> None:
+        """Open a new file in `folder`, or `path` in it. Raises OSError or sqlite3.Error where that fails."""
+        self._limit = limit_bytes
+        self._mutex = threading.Lock()
+        self._lock: int | None = None
+        self.path = path or (folder / f"{os.getpid()}-{uuid4().hex[:12]}.db" if folder else None)
+        if self.path is not None:
+            # What agents say of their users is nobody else's business.
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _take_lock(self.path)
+            if self._lock is None:
+                raise BlockingIOError(f"{self.path} belongs to a process that runs")
+        try:
+            self._db = _connect(self.path)
+            count, size = self._db.execute("SELECT count(*), sum(length(value)) FROM facts").fetchone()
+        except sqlite3.Error:
+            self.abandon()
+            raise
+        self._count: int = count
+        self._bytes: int = (size or 0) + count * _OVERHEAD
+
+    def __len__(self) -> int:
+        """How many facts wait."""
+        return self._count
+
+    def append(self, message: Message) -> None:
+        """Keep a fact: once this returns it survives the end of the process, however that comes about.
+
+        Raises SpoolFull: the fact isn't kept.
+        """
+        size = len(message.value) + _OVERHEAD
+        with self._mutex:
+            if self._bytes + size > self._limit:
+                raise SpoolFull(
+                    f"{self._count:,} facts wait for Kafka and {self.path or 'memory'} may hold no more than "
+                    f"{self._limit:,} bytes: this one is not recorded; bring Kafka back or raise UPSHOT_SPOOL_BYTES"
+                )
+            try:
+                self._db.execute("INSERT INTO facts (topic, key, value) VALUES (?, ?, ?)", message)
+            except sqlite3.Error as error:
+                raise SpoolFull(f"{self.path} takes no more ({error}): this fact is not recorded") from error
+            self._count += 1
+            self._bytes += size
+
+    def first(self, limit: int, limit_bytes: int = 4 * 1024 * 1024) -> list[Kept]:
+        """The oldest facts: at most `limit`, and no more once they have `limit_bytes`; at least one if there is one."""
+        sql = "SELECT number, topic, key, value FROM facts ORDER BY number LIMIT ?"
+        found: list[Kept] = []
+        with self._mutex:
+            for number, *message in self._db.execute(sql, (limit,)):
+                found.append(Kept(number, Message(*message)))
+                limit_bytes -= len(found[-1].message.value)
+                if limit_bytes <= 0:
+                    break
+        return found
+
+    def remove(self, done: Iterable[Kept]) -> None:
+        """Forget facts that the broker has. Raises sqlite3.Error: they stay, and are sent once more."""
+        done = list(done)
+        with self._mutex, self._transaction():
+            self._db.executemany("DELETE FROM facts WHERE number = ?", [(kept.number,) for kept in done])
+        self._count -= len(done)
+        self._bytes -= sum(len(kept.message.value) + _OVERHEAD for kept in done)
+
+    def adopt(self) -> None:
+        """Take over what processes left in this folder that have ended.
+
+        What is taken twice, for dying in between, does no harm. A file that can't be read stays, and is told of.
+        """
+        if self.path is None:
+            return
+        for path in sorted(self.path.parent.glob("*.db")):
+            try:
+                left = Spool(None, self._limit, path=path)
+            except BlockingIOError:
+                continue
+            except (OSError, sqlite3.Error) as error:
+                logger.error("%s, left by a process that ended, can't be read (%s): it stays", path, error)
+                continue
+            self._take(left)
+
+    def _take(self, left: Spool) -> None:
+        sql = "INSERT INTO facts (topic, key, value) VALUES (?, ?, ?)"
+        while facts := left.first(1000):
+            with self._mutex, self._transaction():
+                self._db.executemany(sql, [kept.message for kept in facts])
+                self._count += len(facts)
+                self._bytes += sum(len(kept.message.value) + _OVERHEAD for kept in facts)
+            left.remove(facts)
+        left.close()
+
+    def refuse(self, kept: Kept, reason: str) -> None:
+        """Put a fact aside that no broker will ever take; it stays in the file for people."""
+        with self._mutex:
+            sql = "INSERT INTO refused (topic, key, value, reason) VALUES (?, ?, ?, ?)"
+            self._db.execute(sql, (*kept.message, reason))
+        self.remove([kept])
+
+    def refused(self) -> list[tuple[Message, str]]:
+        """What was put aside, and why."""
+        with self._mutex:
+            rows = self._db.execute("SELECT topic, key, value, reason FROM refused").fetchall()
+        return [(Message(*row[:3]), row[3]) for row in rows]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let go of the file; it's deleted where nothing is left in it."""
+        with self._mutex:
+            empty = not self._db.execute(
+                "SELECT (SELECT count(*) FROM facts) + count(*) FROM refused"
+            ).fetchone()[0]
+            self._db.close()
+            if self.path is not None and empty:
+                # The database last: whatever is left by a process that dies here, the next one finds it by that.
+                _lock_path(self.path).unlink(missing_ok=True)
+                for suffix in ("-wal", "-shm", ""):
+                    self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Forget a file that belongs to another process: the parent, after a fork."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_SCHEMA)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_suffix(".lock")
+
+
+def _take_lock(path: Path) -> int | None:
+    file = os.open(_lock_path(path), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
+
+
+__all__ = ["Kept", "Spool"]

@@ -1,0 +1,121 @@
+"""A step: one unit inside a run, and the scores and facts about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, set_span_in_context
+
+from upshot.errors import Misuse
+from upshot.sdk.context import with_step
+from upshot.sdk.facts import as_text
+from upshot.sdk.scope import Ending, Scope, set_on
+
+if TYPE_CHECKING:
+    from upshot.sdk.runs import Run
+
+
+class Step(Scope):
+    """A step of `run`, made by `run.step(name)` or `@app.step`; it lasts for the length of its `with`."""
+
+    _noun = "step"
+
+    def __init__(
+        self, run: Run, name: str, *, kind: str, attempt: int, attributes: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        if not name:
+            raise Misuse('a step needs a name; write run.step("draft")')
+        if attempt < 1:
+            raise Misuse(f"attempt={attempt} is no attempt: the first one is 1")
+        self.run = run
+        self.name = name
+        self.kind = kind
+        self.attempt = attempt
+        self._first = dict(attributes)
+        self._id = ""
+
+    @property
+    def id(self) -> str:
+        """The step's id, unique in its run; attempts at one thing share it. Raises Misuse before it began."""
+        self._opened()
+        return self._id
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Note a fact about this step."""
+        self.set_attributes({name: value})
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Note facts about this step."""
+        set_on(self._opened(), attributes)
+
+    def set_input(self, value: Any) -> None:
+        """Keep what the step was given, as text or JSON, whatever the app says about content."""
+        self._opened().set_attribute("upshot.input", as_text(value))
+
+    def given(self, arguments: Mapping[str, Any]) -> None:
+        """Keep the arguments of the call that this step is; before it begins."""
+        self._first["upshot.input"] = as_text(arguments)
+
+    def set_output(self, value: Any) -> None:
+        """Keep what the step gave, as text or JSON, whatever the app says about content."""
+        self._opened().set_attribute("upshot.output", as_text(value))
+
+    def usage(
+        self,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cached_input_tokens: int | None = None,
+        cache_write_input_tokens: int | None = None,
+        reasoning_output_tokens: int | None = None,
+        cost_usd: float | None = None,
+    ) -> None:
+        """Say what a model call used, where no instrumentation does. `input_tokens` includes the cached ones.
+
+        `cost_usd` outranks every other source of the cost; without it, it follows from the price table.
+        """
+        said = {
+            "upshot.model": model,
+            "gen_ai.provider.name": provider,
+            "upshot.input_tokens": input_tokens,
+            "upshot.output_tokens": output_tokens,
+            "upshot.cached_input_tokens": cached_input_tokens,
+            "upshot.cache_write_input_tokens": cache_write_input_tokens,
+            "upshot.reasoning_output_tokens": reasoning_output_tokens,
+            "upshot.cost_usd": cost_usd,
+        }
+        self.set_attributes({name: value for name, value in said.items() if value is not None})
+
+    def score(
+        self,
+        name: str,
+        value: bool | float,
+        *,
+        comment: str | None = None,
+        source: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Score this step. Scores of one name and `key` are one score, the latest counts.
+
+        The score is safe once this returns. Raises Misuse for what is no score, SpoolFull.
+        """
+        self.run.give(name, value, step_id=self.id, comment=comment, source=source, key=key)
+
+    def _begin(self) -> tuple[Span, Context]:
+        span, context = self.run.start_span(self.name, {"upshot.kind": self.kind} if self.kind else {})
+        self._id = self.run.step_id_of(span, self.name, self.attempt)
+        if self.attempt > 1:
+            span.set_attribute("upshot.attempt", self.attempt)
+        set_on(span, self._first)
+        return span, with_step(self, set_span_in_context(span, context))
+
+    def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
+        span.end(self.run.now_ns())
+
+
+__all__ = ["Step"]

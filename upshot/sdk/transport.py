@@ -1,0 +1,144 @@
+"""How messages reach the topics: a small protocol, and Kafka behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import NamedTuple, Protocol
+
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from upshot.errors import KafkaUnavailable
+from upshot.settings import Settings
+from upshot.streams.admin import admin_client
+from upshot.streams.producer import EventProducer, event_producer, settled
+
+#: The topics that an agent writes to.
+WRITTEN = ("runs", "steps", "scores", "waits", "outcomes", "exposures")
+#: The name of the thread that a transport works in.
+THREAD = "upshot-delivery"
+_STOP_WITHIN = 2.0
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """The client tells of each attempt, many times a second; the delivery tells once that Kafka is away."""
+    return record.threadName != THREAD or record.levelno < logging.INFO
+
+
+class Message(NamedTuple):
+    """One event: the short name of its topic, its key, and its JSON."""
+
+    topic: str
+    key: str
+    value: bytes
+
+
+class Acknowledged(NamedTuple):
+    """All replicas have the message."""
+
+
+class Refused(NamedTuple):
+    """The broker will never take this message; `reason` says why."""
+
+    reason: str
+
+
+Fate = Acknowledged | Refused
+ACKNOWLEDGED = Acknowledged()
+
+
+class Transport(Protocol):
+    """Takes messages to their topics. All of it is called in one event loop."""
+
+    async def start(self) -> None:
+        """Get ready. Raises Unavailable where that isn't possible now; it may be called again."""
+
+    async def send(self, messages: Sequence[Message]) -> list[Fate]:
+        """Send all, and return what became of each, in their order.
+
+        Raises Unavailable where that isn't known for some: send all of them again, repeats do no harm.
+        """
+
+    async def stop(self) -> None:
+        """Let go of everything; `start` may follow, in another event loop too."""
+
+
+class KafkaTransport:
+    """Sends to Kafka, acknowledged by all replicas."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._producer: EventProducer | None = None
+
+    async def start(self) -> None:
+        """Connect. Missing topics count as unavailable: it's a worker that creates them."""
+        if self._producer is not None:
+            return
+        for name in [name for name in logging.root.manager.loggerDict if name.startswith("aiokafka")]:
+            logging.getLogger(name).addFilter(_not_ours)
+        async with admin_client(self._settings) as admin:
+            there = set(await admin.list_topics())
+        missing = [name for topic in WRITTEN if (name := self._settings.topic(topic)) not in there]
+        if missing:
+            raise KafkaUnavailable(
+                f"{', '.join(missing)} not there at {self._settings.kafka_url}: start a worker, it creates them"
+            )
+        self._producer = await self._stack.enter_async_context(event_producer(self._settings))
+
+    async def send(self, messages: Sequence[Message]) -> list[Fate]:
+        """See Transport."""
+        fates: list[Fate] = [ACKNOWLEDGED] * len(messages)
+        todo = list(range(len(messages)))
+        while todo:
+            results = await self._attempt([messages[number] for number in todo])
+            refused = {
+                n: r for n, r in zip(todo, results, strict=True) if isinstance(r, MessageSizeTooLargeError)
+            }
+            failed = [n for n, r in zip(todo, results, strict=True) if r is not None and n not in refused]
+            for number, error in refused.items():
+                fates[number] = Refused(f"the broker takes no message of that size: {error}")
+            if failed and not refused:
+                raise self._unavailable(next(result for result in results if result is not None))
+            if refused:
+                # A refusal leaves a gap in the producer's sequence, at which what came behind it fails: once more.
+                await self.stop()
+                await self.start()
+            todo = failed
+        return fates
+
+    async def _attempt(self, messages: Sequence[Message]) -> list[KafkaError | None]:
+        """What went wrong with each, None where it's acknowledged. Raises KafkaUnavailable."""
+        if self._producer is None:
+            raise KafkaUnavailable("the transport isn't started")
+        try:
+            sent = [await self._producer.send(m.topic, m.value, key=m.key) for m in messages]
+        except KafkaError as error:
+            raise self._unavailable(error) from None
+        return await settled(sent)
+
+    async def stop(self) -> None:
+        """Disconnect. What no broker has acknowledged by now may or may not be stored."""
+        self._producer = None
+        stack, self._stack = self._stack, AsyncExitStack()
+        with contextlib.suppress(TimeoutError, KafkaError):
+            await asyncio.wait_for(stack.aclose(), _STOP_WITHIN)
+
+    def _unavailable(self, error: KafkaError) -> KafkaUnavailable:
+        return KafkaUnavailable(f"Kafka at {self._settings.kafka_url} takes no events: {error!r}")
+
+
+__all__ = [
+    "ACKNOWLEDGED",
+    "THREAD",
+    "WRITTEN",
+    "Acknowledged",
+    "Fate",
+    "KafkaTransport",
+    "Message",
+    "Refused",
+    "Transport",
+]

@@ -1,0 +1,78 @@
+"""What an app sends, caught instead of sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from upshot.sdk.app import App
+from upshot.sdk.delivery import Delivery
+from upshot.sdk.spool import Spool
+from upshot.testing.memory import MemoryTransport
+
+_LIMIT = 1 << 30
+_PATIENCE = 30.0
+
+
+class Captured:
+    """The events of an app, as plain dicts in the order in which they were sent; each look waits until all are."""
+
+    def __init__(self, delivery: Delivery, transport: MemoryTransport) -> None:
+        self.transport = transport
+        self._delivery = delivery
+
+    def events(self, topic: str) -> list[dict[str, Any]]:
+        """The events of a topic, by its short name: `runs`, `steps`, `scores`, `waits`, `outcomes`."""
+        if self.transport.available and not self._delivery.flush(_PATIENCE):
+            raise AssertionError(f"events are still on their way after {_PATIENCE} seconds")
+        return [json.loads(message.value) for message in self.transport.messages if message.topic == topic]
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """What was told of runs, merged: one for each, the later fact over the earlier."""
+        merged: dict[str, dict[str, Any]] = {}
+        for event in self.events("runs"):
+            merged.setdefault(event["run_id"], {}).update(event)
+        return list(merged.values())
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """The steps, in the order in which they ended."""
+        return self.events("steps")
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        """The scores that were given."""
+        return self.events("scores")
+
+    @property
+    def waits(self) -> list[dict[str, Any]]:
+        """The questions that were asked."""
+        return self.events("waits")
+
+    @property
+    def outcomes(self) -> list[dict[str, Any]]:
+        """What was said to have happened."""
+        return self.events("outcomes")
+
+
+@contextmanager
+def capture(app: App, *, clock: Callable[[], int] | None = None) -> Iterator[Captured]:
+    """Catch what `app` sends inside this `with`: nothing reaches Kafka, nothing is written to disk.
+
+    `clock` is the app's clock for that time, such as a FakeClock.
+    """
+    transport = MemoryTransport()
+    delivery = Delivery(lambda: transport, lambda: Spool(None, _LIMIT))
+    before = app.delivery, app.clock
+    app.delivery, app.clock = delivery, clock or app.clock
+    try:
+        yield Captured(delivery, transport)
+    finally:
+        app.delivery, app.clock = before
+        delivery.close(_PATIENCE)
+
+
+__all__ = ["Captured", "capture"]

@@ -1,0 +1,46 @@
+"""A transport that keeps what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from upshot.errors import KafkaUnavailable
+from upshot.sdk.transport import ACKNOWLEDGED, Fate, Message, Refused
+from upshot.streams.topics import TOPICS
+
+
+class MemoryTransport:
+    """Takes messages as Kafka does, and keeps them in `messages`, in the order in which they came.
+
+    While `available` is False it is away: nothing is taken, as when no broker answers.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.available = True
+        self._started = False
+
+    async def start(self) -> None:
+        """See Transport."""
+        if not self.available:
+            raise KafkaUnavailable("this transport is away, as a test wants it")
+        self._started = True
+
+    async def send(self, messages: Sequence[Message]) -> list[Fate]:
+        """See Transport."""
+        if not self._started or not self.available:
+            raise KafkaUnavailable("this transport is away, as a test wants it, or isn't started")
+        return [self._take(message) for message in messages]
+
+    async def stop(self) -> None:
+        """See Transport."""
+        self._started = False
+
+    def _take(self, message: Message) -> Fate:
+        if len(message.value) > TOPICS[message.topic].max_bytes:
+            return Refused(f"{len(message.value)} bytes are more than {message.topic} takes")
+        self.messages.append(message)
+        return ACKNOWLEDGED
+
+
+__all__ = ["MemoryTransport"]

@@ -1,0 +1,62 @@
+"""What a model call costs: a price table, by the optional package genai-prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+
+class Usage(NamedTuple):
+    """Tokens of one call. `input_tokens` counts the cached ones, too; None is unknown."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    reasoning_output_tokens: int | None = None
+
+    @property
+    def uncached(self) -> int | None:
+        """Input tokens that no cache was involved in. Negative: the producer doesn't count cached ones as input."""
+        if self.input_tokens is None:
+            return None
+        return self.input_tokens - (self.cached_input_tokens or 0) - (self.cache_write_input_tokens or 0)
+
+
+#: US dollars for the usage of a model (provider, model, usage, time of the request); None where it isn't known.
+Prices = Callable[[str | None, str, Usage, datetime], float | None]
+
+
+def unpriced(provider: str | None, model: str, usage: Usage, at: datetime) -> float | None:
+    """No price table: every cost that nobody says is unknown."""
+    return None
+
+
+def price_table() -> Prices:
+    """The table of genai-prices where that is installed (`upshot[prices]`), else `unpriced`.
+
+    A model that the table doesn't know has no price, never the price zero. Nothing is fetched.
+    """
+    try:
+        import genai_prices
+    except ModuleNotFoundError:
+        return unpriced
+
+    def price(provider: str | None, model: str, usage: Usage, at: datetime) -> float | None:
+        counted = genai_prices.Usage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_input_tokens,
+        )
+        try:
+            found = genai_prices.calc_price(counted, model, provider_id=provider, genai_request_timestamp=at)
+        except (LookupError, ValueError):
+            return None
+        return float(found.total_price)
+
+    return price
+
+
+__all__ = ["Prices", "Usage", "price_table", "unpriced"]

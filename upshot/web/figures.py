@@ -1,0 +1,45 @@
+"""What each role does at present, by the metrics of a local stack's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from upshot.doctor.pages import Worker, first_look, local_pages
+from upshot.doctor.words import per_second, size, span
+from upshot.telemetry.scrape import Page
+
+
+class Figures:
+    """Reads the workers' pages; what moves shows from the second time on."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._before: dict[str, Page] = {}
+
+    def by_role(self) -> Mapping[str, Sequence[str]]:
+        """The figures of each role whose workers tell what they do. Blocks."""
+        pages = [page for page in first_look(local_pages(self._data_dir)) if isinstance(page, Page)]
+        workers = [Worker(self._before.get(page.url, page), page) for page in pages]
+        self._before = {page.url: page for page in pages}
+        roles = dict.fromkeys(worker.role for worker in workers)
+        return {role: of_role([worker for worker in workers if worker.role == role]) for role in roles}
+
+
+def of_role(workers: Sequence[Worker]) -> list[str]:
+    """The figures of one role, for people."""
+    told = [per_second(sum(worker.rate("upshot.consumer.records") for worker in workers), "records")]
+    if left := sum(worker.now("upshot.recovery.remaining") for worker in workers):
+        told = [f"{left:,.0f} records to recover"]
+    if any(worker.after.value("upshot.table.keys") is not None for worker in workers):
+        told.append(f"{sum(worker.now('upshot.table.keys') for worker in workers):,.0f} subjects")
+    due = [d for worker in workers if (d := worker.after.value("upshot.join.deadline.next")) is not None]
+    if due:
+        told.append(f"next look in {span(min(due))}" if min(due) >= 0 else f"overdue by {span(-min(due))}")
+    if any(worker.after.value("upshot.store.rows") is not None for worker in workers):
+        told.append(per_second(sum(worker.rate("upshot.store.rows") for worker in workers), "rows"))
+    told.append(size(sum(worker.now("process.memory.usage") for worker in workers)))
+    return told
+
+
+__all__ = ["Figures", "of_role"]

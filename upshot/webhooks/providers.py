@@ -1,0 +1,47 @@
+"""The providers whose webhooks are understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from pydantic import SecretStr
+
+from upshot.settings import Settings
+from upshot.sources import Source
+from upshot.webhooks.github import GITHUB
+from upshot.webhooks.signatures import check_github, check_stripe, check_zendesk
+from upshot.webhooks.stripe import STRIPE
+from upshot.webhooks.zendesk import ZENDESK
+
+#: Raises Unsigned where the headers don't prove with one of the secrets who sent the body.
+Check = Callable[[Mapping[str, str], bytes, Sequence[str], datetime], None]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One provider: how it signs, what its webhooks mean by default, the header that names a delivery."""
+
+    name: str
+    check: Check
+    default: Source
+    delivery: str
+
+    def secrets(self, settings: Settings) -> list[str]:
+        """Its secrets; none where it isn't set up."""
+        said: SecretStr = getattr(settings, f"webhook_{self.name}_secret")
+        return [secret.strip() for secret in said.get_secret_value().split(",") if secret.strip()]
+
+
+_ALL = (
+    Provider("github", check_github, GITHUB, "X-GitHub-Delivery"),
+    Provider("stripe", check_stripe, STRIPE, ""),
+    Provider("zendesk", check_zendesk, ZENDESK, "X-Zendesk-Webhook-Invocation-Id"),
+)
+
+#: By name.
+PROVIDERS: Mapping[str, Provider] = MappingProxyType({provider.name: provider for provider in _ALL})
+
+__all__ = ["PROVIDERS", "Check", "Provider"]
