@@ -1,0 +1,1 @@
+"""Follow-ups: deferred work that waits, durably, for what happens next."""
