@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import isinf
@@ -23,6 +24,9 @@ CLOCK_TOLERANCE = timedelta(days=1)
 
 #: Carries the original place (`topic/partition/offset`) of a record that was forwarded to its partition.
 FORWARDED_FROM = "upshot-forwarded-from"
+
+#: Numbers that a partition and an offset can have: no more digits, no signs.
+_FORWARDED_PLACE = re.compile(r"(.+)/([0-9]{1,9})/([0-9]{1,18})", re.ASCII | re.DOTALL)
 
 _ERROR_REASONS = {
     "absurd_time": "absurd_time",
@@ -66,11 +70,15 @@ class Place(NamedTuple):
 
 
 def place_of(record: Record) -> Place:
-    """Where the record was first written, before any forwarding."""
+    """Where the record was first written, before any forwarding.
+
+    Anyone may write the header: one that names no place of the record's own topic counts as absent.
+    """
     for name, value in record.headers:
         if name == FORWARDED_FROM:
-            topic, partition, offset = value.decode().rsplit("/", 2)
-            return Place(topic, int(partition), int(offset))
+            place = _FORWARDED_PLACE.fullmatch(value.decode("utf-8", "replace"))
+            if place and place[1] == record.topic:
+                return Place(record.topic, int(place[2]), int(place[3]))
     return Place(record.topic, record.partition, record.offset)
 
 

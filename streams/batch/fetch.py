@@ -9,7 +9,10 @@ from aiokafka.consumer.fetcher import PartitionRecords
 
 
 class Fetched(msgspec.Struct, frozen=True, gc=False):
-    """A record of a topic, as `upshot.streams.codec.Record` asks for it; the timestamp in milliseconds."""
+    """A record of a topic, as `upshot.streams.codec.Record` asks for it; the timestamp in milliseconds.
+
+    A header that has null for its value has an empty one here.
+    """
 
     topic: str
     partition: int
@@ -36,7 +39,7 @@ class QuickRecords(PartitionRecords):  # type: ignore[misc]
             record.timestamp,
             record.key,
             record.value,
-            tuple(headers) if headers else (),
+            tuple([(name, value or b"") for name, value in headers]) if headers else (),
         )
 
 

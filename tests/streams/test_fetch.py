@@ -5,8 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 
-from upshot.streams.batch.fetch import Fetched, hasten
+from upshot.streams.batch.fetch import Fetched, QuickRecords, hasten
+
+
+def batch_of(*headers: list[tuple[str, bytes | None]]) -> bytes:
+    """A batch on the wire: a record for each list of headers."""
+    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 20)
+    for offset, named in enumerate(headers):
+        builder.append(offset, timestamp=7, key=None, value=b"%d" % offset, headers=named)
+    return bytes(builder.build())
+
+
+def fetched(batches: bytes) -> list[Fetched]:
+    records = QuickRecords(
+        TopicPartition("in", 0), MemoryRecords(batches), [], 0, None, None, True, READ_COMMITTED
+    )
+    return list(records)
+
+
+def test_a_header_without_a_value_has_an_empty_one() -> None:
+    plain, odd = fetched(batch_of([], [("a", None), ("b", b"x"), ("a", b"")]))
+    assert plain.headers == ()
+    assert odd.headers == (("a", b""), ("b", b"x"), ("a", b""))
 
 
 async def read(bench: Any, topic: str, count: int, *, hastened: bool, at_once: int) -> list[Any]:

@@ -1,0 +1,64 @@
+"""The join's handler by itself: whatever one record holds, the others are joined."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.room import MemoryRoom, processed
+from upshot.processors.join import Join
+from upshot.settings import Settings
+from upshot.streams.batch import Output
+from upshot.streams.batch.fetch import Fetched
+from upshot.streams.codec import FORWARDED_FROM
+from upshot.streams.partitions import partition_for
+
+SETTINGS = Settings()
+NOON = 1_767_268_800_000
+MERGED = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}
+WAIT = {"run_id": "r1", "name": "merged", "subject": "pr:1", "rule": MERGED}
+OUTCOME = {"type": "pr.closed", "subject": "pr:1", "data": {"merged": True}}
+HOME = partition_for(b"pr:1", 2)
+
+
+def a_record(topic: str, event: dict[str, Any] | bytes | None, offset: int = 0, **changed: Any) -> Fetched:
+    value = json.dumps(event).encode() if isinstance(event, dict) else event
+    said = {"partition": HOME, "timestamp": NOON, "key": None, "headers": ()} | changed
+    return Fetched(topic=f"upshot.{topic}", offset=offset, value=value, **said)
+
+
+def joined(*records: Fetched) -> list[Output]:
+    room = MemoryRoom()
+    return processed(room, Join(room, SETTINGS, lambda: NOON * 1000), *records)
+
+
+def said(outputs: list[Output], topic: str) -> list[dict[str, Any]]:
+    return [json.loads(o.value or b"") for o in outputs if o.topic == f"upshot.{topic}"]
+
+
+@pytest.mark.parametrize("header", [b"rubbish", b"\xff", b"", b"upshot.outcomes/1/" + b"9" * 5_000])
+def test_an_outcome_with_a_malformed_place_is_joined_as_its_own(header: bytes) -> None:
+    odd = a_record("outcomes", OUTCOME, 7, headers=((FORWARDED_FROM, header),))
+    [score] = said(joined(a_record("waits", WAIT), odd), "scores")
+    assert (score["value"], score["outcome_id"]) == (True, f"upshot.outcomes-{HOME}-7")
+
+
+def test_a_misplaced_record_with_a_malformed_place_is_forwarded_with_a_good_one() -> None:
+    headers = ((FORWARDED_FROM, b"rubbish"), ("kept", b"yes"))
+    odd = a_record("outcomes", OUTCOME, 7, partition=1 - HOME, headers=headers)
+    [forwarded] = joined(odd)
+    assert forwarded.partition == HOME
+    assert dict(forwarded.headers) == {
+        "kept": b"yes",
+        FORWARDED_FROM: f"upshot.outcomes/{1 - HOME}/7".encode(),
+    }
+
+
+def test_a_refused_record_with_a_malformed_place_is_a_dead_letter_about_its_own() -> None:
+    odd = a_record("outcomes", b"{", 7, headers=((FORWARDED_FROM, b"rubbish"),))
+    outputs = joined(a_record("waits", WAIT), odd, a_record("outcomes", OUTCOME, 8))
+    [letter], [score] = said(outputs, "dead-letters"), said(outputs, "scores")
+    assert (letter["topic"], letter["partition"], letter["offset"]) == ("upshot.outcomes", HOME, 7)
+    assert score["value"] is True
