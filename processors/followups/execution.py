@@ -140,13 +140,15 @@ class Execution(msgspec.Struct, frozen=True):
 
     `waiting`: it needs an answer that isn't known yet. `done`: it ended. `failed`: it raised, and is tried again.
     `unfit`: it isn't the code whose way `path` tells, so trying again can't help. `commands` hold everything that it
-    asked for on its way, also what was asked before; doing them again changes nothing.
+    asked for on its way, also what was asked before; doing them again changes nothing. `attempts` is how often the
+    code wants to be tried in all where it fails; None for what the settings say.
     """
 
     ending: Literal["waiting", "done", "failed", "unfit"]
     commands: tuple[Command, ...] = ()
     path: tuple[Noted, ...] = ()
     error: str | None = None
+    attempts: int | None = None
 
 
 class Executor(Protocol):
@@ -169,6 +171,9 @@ class Executor(Protocol):
 
     def running(self) -> Sequence[tuple[str, Micros]]:
         """The executions under way, and since when."""
+
+    def close(self) -> None:
+        """Stop all executions; nothing comes of those under way."""
 
 
 __all__ = [
