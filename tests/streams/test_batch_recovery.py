@@ -71,8 +71,9 @@ async def test_a_hundred_thousand_keys(bench: Any, until: Any, caplog: pytest.Lo
 
 
 async def test_a_partition_that_stays_is_not_read_again(
-    bench: Any, until: Any, caplog: pytest.LogCaptureFixture
+    bench: Any, until: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("upshot.streams.batch.store.HANDED_OVER_WITHIN", 60.0)
     caplog.set_level(logging.INFO, "upshot.streams.batch.recovery")
     source, group = await bench.topic(), bench.name("app")
     await bench.fill(source, [(n % 2, b"%d" % n, b"v") for n in range(1000)])
