@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
 
 
 class Fetched(msgspec.Struct, frozen=True, gc=False):
@@ -24,11 +28,29 @@ class Fetched(msgspec.Struct, frozen=True, gc=False):
 
 
 class QuickRecords(PartitionRecords):  # type: ignore[misc]
-    """The records of one fetch. Offsets, checksums and aborted transactions are seen to as before."""
+    """The records of one fetch. Offsets, checksums and aborted transactions are seen to as before.
+
+    The name of a header is any bytes: what is no UTF-8 in it is replaced, where aiokafka never gets past it.
+    """
+
+    #: What the broker answered: the batches as they are on the wire.
+    answered: bytes
 
     def __iter__(self) -> Any:
         """The iterator itself, not through `__next__`, which only clears it in the end."""
         return self._records_iterator
+
+    def read_again(self, answered: bytes) -> None:
+        """Begin to read so. Nothing may have been read yet."""
+        self.answered = answered
+        self._records_iterator = self._unpack_records()
+
+    def _unpack_records(self) -> Iterator[Fetched]:
+        try:
+            yield from super()._unpack_records()
+        except UnicodeDecodeError:
+            self._records = _OddlyNamed(self.answered, self.next_fetch_offset)
+            yield from super()._unpack_records()
 
     def _consumer_record(self, tp: Any, record: Any) -> Fetched:
         headers = record.headers
@@ -43,19 +65,81 @@ class QuickRecords(PartitionRecords):  # type: ignore[misc]
         )
 
 
+class _OddlyNamed(_MemoryRecordsPy):  # type: ignore[misc]
+    """The batches from the one with `offset` on, read slowly, with names of headers that may be no UTF-8."""
+
+    def __init__(self, batches: bytes, offset: int) -> None:
+        super().__init__(batches)
+        self._offset = offset
+
+    def next_batch(self) -> Any:
+        """See aiokafka's. Those before the offset were read already."""
+        while True:
+            found = self._next_slice
+            self._cache_next()
+            batch = _OddBatch(found)
+            if batch.next_offset > self._offset:
+                return batch
+
+
+class _OddBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
+    """A batch of the only format that has headers."""
+
+    _buffer: bytearray
+
+    def __iter__(self) -> Any:
+        super().__iter__()
+        self._buffer = _Replacing(self._buffer)
+        return self
+
+
+class _Replacing(bytearray):
+    """Bytes whose parts are decoded whatever they hold."""
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        return _Replacing(found) if isinstance(at, slice) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
+        """As text, with U+FFFD for what is none."""
+        return super().decode(encoding, "replace")
+
+
+class _Client:
+    """A fetcher's client that has at hand what the broker answered last."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.answer: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def send(self, *request: Any) -> Any:
+        """See AIOKafkaClient."""
+        self.answer = None
+        self.answer = await self._client.send(*request)
+        return self.answer
+
+
 def hasten(fetcher: Any) -> None:
     """Have what `fetcher` brings from now on be read so. For a consumer without deserializers."""
     process = fetcher._proc_fetch_request
+    client = fetcher._client = _Client(fetcher._client)
 
     async def proc_fetch_request(*request: Any) -> Any:
         found = await process(*request)
-        for result in fetcher._records.values():
-            records = getattr(result, "_partition_records", None)
-            if type(records) is PartitionRecords:
-                records.__class__ = QuickRecords
+        # What is fetched is in `_records` at once: no other answer came in between.
+        for topic, partitions in client.answer.topics if found and client.answer else ():
+            for number, *_, batches in partitions:
+                result = fetcher._records.get(TopicPartition(topic, number))
+                records: Any = getattr(result, "_partition_records", None)
+                if type(records) is PartitionRecords:
+                    records.__class__ = QuickRecords
+                    records.read_again(batches)
         return found
 
     fetcher._proc_fetch_request = proc_fetch_request
 
 
-__all__ = ["Fetched", "hasten"]
+__all__ = ["Fetched", "QuickRecords", "hasten"]
