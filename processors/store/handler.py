@@ -31,6 +31,8 @@ class Block:
     def __init__(self) -> None:
         self.tables: dict[str, tuple[list[bytes], list[Record]]] = {}
         self.rows = self.bytes = 0
+        #: Where each partition was read to when the last row was gathered, or later.
+        self.ends: Mapping[TP, int] = {}
 
     def add(self, row: Row, record: Record) -> None:
         """One more."""
@@ -47,7 +49,7 @@ class StoreHandler:
     """Reads every stored topic and inserts one block per table and `store_interval`.
 
     A block is inserted while the next is gathered: two are in memory at the most. What was taken is durable
-    once `flush` returns. `counts` tells what happened how often since the start: `rows`, `dead_lettered` (by
+    once `flush` returns, or where `durable` says so: commits needn't wait for inserts. `counts` tells what happened how often since the start: `rows`, `dead_lettered` (by
     the store), `skipped` (by the join), `rejected` (by ClickHouse).
     """
 
@@ -64,6 +66,9 @@ class StoreHandler:
         #: What is being inserted, less what is durable.
         self._leaving: Block | None = None
         self._insert: asyncio.Task[None] | None = None
+        #: Up to where records were taken, and up to where they are durable; of what is ours now.
+        self._taken: dict[TP, int] = {}
+        self._durable: dict[TP, int] = {}
 
     @property
     def topics(self) -> Sequence[str]:
@@ -85,6 +90,7 @@ class StoreHandler:
             topic = self._names[tp.topic]
             for record in records:
                 self._take(topic, record, effects)
+            self._taken[tp] = records[-1].offset + 1
         await self._insert_what_is_due()
         return effects
 
@@ -98,6 +104,13 @@ class StoreHandler:
         await self._finish()
         self._begin()
         await self._finish()
+
+    def durable(self) -> Mapping[TP, int] | None:
+        """See Pipelined."""
+        idle = self._insert is None or self._insert.done()
+        if idle and not self._gathered.rows and (self._leaving is None or not self._leaving.tables):
+            return None
+        return self._durable
 
     async def _insert_what_is_due(self) -> None:
         if self._is_full() or (self._is_old() and (self._insert is None or self._insert.done())):
@@ -129,6 +142,7 @@ class StoreHandler:
         """Insert what was gathered, beside what comes next. Nothing may be under way."""
         if self._gathered.rows:
             self._leaving, self._gathered = self._gathered, Block()
+            self._leaving.ends = self._taken.copy()
             self._insert = asyncio.create_task(self._write(self._leaving))
 
     async def _finish(self) -> None:
@@ -143,6 +157,7 @@ class StoreHandler:
     async def _write(self, block: Block) -> None:
         await asyncio.gather(*(self._write_table(block, table) for table in COLUMNS if table != LETTERS))
         await self._write_table(block, LETTERS)  # last: what ClickHouse rejected is among them
+        self._durable.update(block.ends)
 
     async def _write_table(self, block: Block, table: str) -> None:
         if table not in block.tables:
@@ -174,6 +189,7 @@ class StoreHandler:
             self._insert.cancel()
             await asyncio.wait({self._insert})
         self._gathered, self._leaving, self._insert = Block(), None, None
+        self._taken, self._durable = {}, {}
 
 
 __all__ = ["STORE_BYTES", "StoreHandler"]

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from upshot.errors import ConfigurationError, UnitFailed
 from upshot.streams.batch.effects import Effects, Output
-from upshot.streams.batch.handler import TP, BatchHandler
+from upshot.streams.batch.handler import TP, BatchHandler, Pipelined
 from upshot.streams.batch.landing import Landing
 from upshot.streams.batch.pace import Pace
 from upshot.streams.batch.sender import Sender
@@ -183,7 +183,7 @@ class Cycle:
                 if effects.more:
                     self._next_tick = monotonic()
             if monotonic() >= self._next_commit and epoch == self.epoch:
-                await self._barrier()
+                await self._barrier(self._durable())
                 self._next_commit = monotonic() + self._commit_interval
         except _Fenced:
             self._fence()
@@ -254,24 +254,32 @@ class Cycle:
                 raise _Fenced
             await self._table.restore(foreign, self._sender)
 
-    async def _barrier(self) -> None:
-        """Outputs acknowledged, changelog ours, handler flushed, then one commit of all that was processed."""
+    async def _barrier(self, durable: Mapping[TP, int] | None = None) -> None:
+        """Outputs acknowledged, changelog ours, handler flushed, then one commit of all that was processed.
+
+        Where the handler tells what is `durable` already, that is committed, and nothing is flushed.
+        """
         if self.failure is not None or self._fenced:
             return
         await self._landing.landed()
-        moved = {tp: offset for tp, offset in self._positions.items() if self._committed[tp] != offset}
+        reached = self._positions if durable is None else durable
+        moved = {tp: offset for tp, offset in reached.items() if self._committed[tp] != offset}
         with self._vitals.timing("flush"):
             await self._sender.flush()
             await self._check_changelog()
             if not moved:
                 return
-            await self._handler.flush()
+            if durable is None:
+                await self._handler.flush()
         with self._vitals.timing("commit"):
             committed = await self._source().commit_positions(moved, self._generation)
         if committed:
             self._committed.update(moved)
         else:
             self._fence()
+
+    def _durable(self) -> Mapping[TP, int] | None:
+        return self._handler.durable() if isinstance(self._handler, Pipelined) else None
 
     async def _last_barrier(self) -> None:
         try:

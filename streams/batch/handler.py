@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from upshot.streams.batch.effects import Effects
 from upshot.streams.codec import Record
@@ -41,7 +41,18 @@ class BatchHandler(Protocol):
         """Look at the clock. Called about every `Pace.tick_interval`, not before `assigned`."""
 
     async def flush(self) -> None:
-        """Make durable all that `process` took so far; offsets are committed right after."""
+        """Make durable all that `process` took so far; offsets are committed right after. See `Pipelined`."""
+
+
+@runtime_checkable
+class Pipelined(Protocol):
+    """A handler that makes records durable by itself while it takes more: no commit has to wait for it.
+
+    Its `flush` is then only called before partitions go.
+    """
+
+    def durable(self) -> Mapping[TP, int] | None:
+        """Up to where all that `process` took is durable, by partition; None where all of it is."""
 
 
 class TableView(Protocol):
@@ -100,4 +111,4 @@ class BatchContext(Protocol):
         """How many partitions `topic` has."""
 
 
-__all__ = ["TP", "BatchContext", "BatchHandler", "TableView"]
+__all__ = ["TP", "BatchContext", "BatchHandler", "Pipelined", "TableView"]

@@ -222,6 +222,28 @@ async def test_flush_returns_when_all_is_durable() -> None:
     assert len(sink.rows("raw_scores")) == 1
 
 
+async def test_what_is_durable_is_told_while_more_is_taken() -> None:
+    sink, now = Held(), [0.0]
+    handler = StoreHandler(Settings(store_interval=1.0), sink, lambda: now[0])
+    scores, runs = TP("upshot.scores", 0), TP("upshot.runs", 0)
+    assert handler.durable() is None
+    await handler.process({scores: [score(1), score(2)]})
+    now[0] = 1.0
+    await handler.tick()
+    await until(lambda: sink.stuck == 1)
+    await handler.process({scores: [score(3)], runs: [record("runs", {"run_id": "r"})]})
+    assert handler.durable() == {}
+    sink.held.set()
+    await until(lambda: handler.durable() == {scores: score(2).offset + 1})
+    now[0] = 2.0
+    await handler.tick()
+    await until(lambda: handler.durable() is None)
+    assert (len(sink.rows("raw_scores")), len(sink.rows("raw_runs"))) == (3, 1)
+    await handler.process({scores: [score(4)]})
+    await handler.revoked(frozenset({scores, runs}))
+    assert handler.durable() is None
+
+
 async def test_what_is_under_way_is_given_up_with_its_partitions() -> None:
     sink = Held()
     handler = StoreHandler(Settings(store_rows=1, store_interval=60), sink)

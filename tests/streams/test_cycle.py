@@ -164,6 +164,20 @@ async def test_records_below_the_position_are_dropped(setting: Any, until: Any) 
     assert setting.source.commits == [{T0: 6}]
 
 
+async def test_a_commit_does_not_wait_for_a_handler_that_tells_what_is_durable(
+    setting: Any, until: Any
+) -> None:
+    setting.handler.durable = lambda: {T0: 2}
+    await setting.open()
+    setting.source.give(T0, 0, 5)
+    await until(lambda: setting.source.commits)
+    assert setting.source.commits == [{T0: 2}]
+    assert "flush" not in setting.handler.calls
+    assert await setting.cycle.close(5.0) == "committed"
+    assert setting.source.commits == [{T0: 2}, {T0: 6}]
+    assert setting.handler.calls[-2:] == ["flush", "revoked"]
+
+
 async def test_a_log_that_was_cut_back_is_read_on(setting: Any, until: Any) -> None:
     await setting.open(t0=100)
     setting.source.give(T0, 0, 2)
