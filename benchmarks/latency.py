@@ -29,6 +29,8 @@ PROBE_RUNS = 50_000
 WARM_UP = 3.0
 TICK = 0.01
 POLL = 0.025
+#: Looking must not take both cores from what is looked at.
+ONE_THREAD = {"max_threads": 1}
 SAMPLED = 20
 PATIENCE = 60.0
 
@@ -73,7 +75,7 @@ async def query(settings: Settings, sampled: Sequence[int], sent: Times, seen: T
         if waiting:
             listed = ", ".join(f"'run-{number}'" for number in waiting)
             sql = f"SELECT run_id FROM raw_scores WHERE run_id IN ({listed})"
-            rows = (await asyncio.to_thread(client.query, sql)).result_rows
+            rows = (await asyncio.to_thread(client.query, sql, settings=ONE_THREAD)).result_rows
             now = time.perf_counter()
             seen.update((int(run_id.removeprefix("run-")), now) for (run_id,) in rows)
         await asyncio.sleep(POLL)

@@ -1,10 +1,10 @@
 """Many open waits on one machine: memory, disk, latency, deadlines that fall together, recovery.
 
-    python benchmarks/scale [--waits 1000000] [--expiring 100000] [--keep FOLDER [--phases fill,recover,probe,expire]]
+    python benchmarks/scale [--waits 1000000] [--expiring 100000] [--keep FOLDER [--phases fill,recover,probe,…]]
 
 Starts Kafka, writes the changelog of a worker that has so many open waits, and lets a worker recover from it,
-with and without its tables on disk. Then measures one wait more, one outcome more, and how the join goes on
-while `--expiring` deadlines fall at one instant. Needs confluent-kafka (`make bench`). Exits with 1 where
+with and without its tables on disk. Then measures one wait more, one outcome more, how the join goes on
+while `--expiring` deadlines fall at one instant, and how soon a standby takes over. Needs confluent-kafka (`make bench`). Exits with 1 where
 an answer is missing or a deadline wasn't judged once.
 """
 
@@ -24,6 +24,7 @@ from pathlib import Path
 
 from filling import fill
 from probing import Steady, Tail, latencies, told
+from standby import take_over
 from waits import OpenWaits, outcome_event, subject, wait_event
 from worker import Worker, bytes_of
 
@@ -34,7 +35,7 @@ from upshot.streams.admin import ensure_topics
 from upshot.streams.batch.table import changelog_name
 from upshot.streams.batch.topics import check_topics
 
-PHASES = ("fill", "recover", "probe", "expire")
+PHASES = ("fill", "recover", "probe", "expire", "standby")
 DAYS = 14
 #: Events a second beside everything else, when latency is measured.
 RATE = 200.0
@@ -77,6 +78,7 @@ class Scale:
         self._settings = Settings(kafka_url=url, data_dir=folder)
         self._changelog = changelog_name(self._settings.app_id(ROLE), TABLE)
         self._worker = Worker(self._settings, folder)
+        self._next = expiring
 
     def run(self, phases: Sequence[str]) -> None:
         """These phases, one after another; each of them begins with what the one before has left."""
@@ -190,10 +192,17 @@ class Scale:
         )
         tail.close()
 
+    def _standby(self) -> None:
+        arrivals = self._arrivals()
+        take_over(self._settings, self._folder, RATE, lambda: self._deciding(next(arrivals)), say)
+
     def _arrivals(self) -> Iterator[int]:
-        """Waits that aren't expiring and weren't answered."""
+        """Waits that aren't expiring and weren't answered; it goes on where the last one ended."""
         stride = max(1, self._waits // 2000)
-        return (n for n in range(self._expiring, self._waits) if (n - self._expiring) % stride)
+        for number in range(self._next, self._waits):
+            if (number - self._expiring) % stride:
+                self._next = number + 1
+                yield number
 
     def _second(self, steady: Steady, arrivals: Iterator[int], into: list[bytes]) -> None:
         numbers = [next(arrivals) for _ in range(int(RATE))]

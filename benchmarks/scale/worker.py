@@ -33,6 +33,12 @@ class Worker:
     def start(self) -> float:
         """Start, and return after how many seconds it works."""
         began = time.monotonic()
+        self.launch()
+        self._wait_for("works on", 900)
+        return time.monotonic() - began
+
+    def launch(self) -> None:
+        """Start, and don't wait."""
         self._place = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -41,12 +47,15 @@ class Worker:
                 stdout=log,
                 stderr=log,
             )
-        self._wait_for("works on", 900)
-        return time.monotonic() - began
+
+    def partitions(self) -> int:
+        """How many partitions it said last that it works on; 0 before that."""
+        found = re.findall(r"works on (\d+) partitions", self._said())
+        return int(found[-1]) // 2 if found else 0
 
     def recovered(self) -> str:
         """What it said last about reading its changelog."""
-        found = re.findall(r"recovered .*", self._log.read_bytes()[self._place :].decode())
+        found = re.findall(r"recovered .*", self._said())
         return found[-1] if found else "nothing to read"
 
     def kill(self) -> None:
@@ -60,6 +69,11 @@ class Worker:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(60)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def rss(self) -> tuple[int, int]:
         """Resident bytes now, and at the most."""
@@ -79,10 +93,13 @@ class Worker:
         """Remove its tables, as if it had moved to another machine."""
         shutil.rmtree(self._settings.tables, ignore_errors=True)
 
+    def _said(self) -> str:
+        return self._log.read_bytes()[self._place :].decode() if self._log.exists() else ""
+
     def _wait_for(self, words: str, patience: float) -> None:
         assert self._process is not None
         give_up = time.monotonic() + patience
-        while words not in self._log.read_bytes()[self._place :].decode():
+        while words not in self._said():
             if self._process.poll() is not None or time.monotonic() > give_up:
                 raise SystemExit(f"the worker doesn't work, see {self._log}")
             time.sleep(0.05)
