@@ -34,7 +34,10 @@ class Stalled(UpshotError):
 
 
 class State(NamedTuple):
-    """What a database holds. A `position` of None: nobody knows, it has to be rebuilt."""
+    """What a database holds. A `position` of None: nobody knows, it has to be rebuilt.
+
+    No entry of the index lies before `floor`; on disk that is an instant, in memory as exact as it is known.
+    """
 
     position: int | None
     size: int
@@ -134,7 +137,7 @@ class PartitionTable:
         """The earliest due instant; None where nothing is due ever."""
         for entry in self._due.keys(from_key=self._state.floor):
             # What lay before it is deleted: not to be passed over again by the next who looks.
-            self._state = self._state._replace(floor=entry[:8])
+            self._state = self._state._replace(floor=entry)
             return int.from_bytes(entry[:8], "big")
         self._state = self._state._replace(floor=NEVER)
         return None
@@ -187,7 +190,7 @@ class PartitionTable:
             self._read.update(zip(keys, self.database.get(keys), strict=True))
 
     def _fill(self, batch: WriteBatch, changes: Mapping[bytes, bytes | None]) -> tuple[int, bytes]:
-        """Write values and index into the batch; how many keys more there are, and the least due instant."""
+        """Write values and index into the batch; how many keys more there are, and the least entry."""
         put, delete, read, index = batch.put, batch.delete, self._read, self.in_index
         size, floor = 0, self._state.floor
         for key, framed in changes.items():
@@ -207,8 +210,8 @@ class PartitionTable:
                 if old != NEVER:
                     delete(old + key, index)
                 if new != NEVER:
-                    put(new + key, b"", index)
-                    floor = min(floor, new)
+                    put(entry := new + key, b"", index)
+                    floor = min(floor, entry)
         return size, floor
 
     def _write(self, batch: WriteBatch, state: State) -> None:
@@ -229,7 +232,7 @@ def is_stall(error: Exception) -> bool:
 
 def _packed(state: State) -> bytes:
     position = _NOWHERE if state.position is None else state.position
-    return _STATE.pack(LAYOUT, position, state.size, state.written_at, state.floor)
+    return _STATE.pack(LAYOUT, position, state.size, state.written_at, state.floor[:8])
 
 
 def _state(found: bytes | None) -> State:

@@ -122,6 +122,28 @@ def test_a_role_that_dies_is_started_again_and_none_outlives_the_worker(
     assert gone(children), "the roles outlive a worker that was killed"
 
 
+def test_several_processes_of_the_join_share_its_partitions(stack: WholeStack, tmp_path: Path) -> None:
+    where = {
+        "UPSHOT_KAFKA_URL": stack.settings.kafka_url,
+        "UPSHOT_TOPIC_PREFIX": "shared.",
+        "UPSHOT_PARTITIONS": "3",
+        "UPSHOT_WORKER_ID": "here",
+    }
+    running = start(
+        tmp_path / "data", "worker", "--role", "correlate", "--processes", "2", environment=where
+    )
+    running.wait_said("correlate works on 4 partitions")
+    running.wait_said("correlate works on 2 partitions")
+    assert len(descendants(running.process.pid)) == 2
+    assert running.interrupt() == 0, running.said.read_text()
+
+
+def test_only_the_join_is_shared_among_processes(tmp_path: Path) -> None:
+    done = upshot("worker", "--role", "store", "--processes", "2", "--data-dir", str(tmp_path))
+    assert done.returncode == 2
+    assert "only the join is shared among processes" in done.stderr
+
+
 def test_ctrl_c_ends_a_query_without_a_trace(stack: WholeStack, tmp_path: Path) -> None:
     long = "SELECT sleepEachRow(1), 'interrupted' FROM numbers(100) SETTINGS max_block_size = 1"
     running = begin(tmp_path, "query", "--format", "csv", long, "--data-dir", str(stack.data_dir))

@@ -109,18 +109,21 @@ async def _prepared(settings: Settings, role: str, inputs: Sequence[str]) -> boo
 
 
 async def supervise(settings: Settings, roles: Sequence[str], app: str | None = None) -> int:
-    """Run each role as a child, restarted when it fails, until SIGINT or SIGTERM (0).
+    """Run each role as a child, restarted when it fails, until SIGINT or SIGTERM (0). A role may be there several times.
 
     A child whose configuration is wrong (2) ends all: to start it again would not help.
     """
     stop = _stop_on_signals()
-    codes = await asyncio.gather(*(_keep_running(settings, role, app, stop) for role in roles))
+    numbered = [(role, roles[:place].count(role)) for place, role in enumerate(roles)]
+    codes = await asyncio.gather(*(_keep_running(settings, role, n, app, stop) for role, n in numbered))
     return max(codes)
 
 
-async def _keep_running(settings: Settings, role: str, app: str | None, stop: asyncio.Event) -> int:
+async def _keep_running(
+    settings: Settings, role: str, number: int, app: str | None, stop: asyncio.Event
+) -> int:
     pause, longest = _BACKOFF
-    environment = role_environment(settings, metrics_port(settings, role))
+    environment = role_environment(settings, metrics_port(settings, role, number), number)
     while not stop.is_set():
         began = monotonic()
         code = await _run_child(role, app, environment, stop)

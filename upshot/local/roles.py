@@ -7,8 +7,9 @@ from uuid import uuid4
 
 from upshot.settings import Settings
 
+CORRELATE = "correlate"
 #: What every system runs.
-ROLES = ("correlate", "store", "traces")
+ROLES = (CORRELATE, "store", "traces")
 #: What only runs with an app that has sources.
 SOURCES = "sources"
 #: What only runs where a collector wants to hear of scores.
@@ -26,16 +27,17 @@ def role_command(role: str, app: str | None = None) -> list[str]:
     return [*command, "--app", app] if app else command
 
 
-def metrics_port(settings: Settings, role: str) -> int | None:
-    """Where a role's metrics are when all run on one machine: one port after the other."""
-    port = settings.metrics_port
-    return port + (*ROLES, SOURCES, EVALUATIONS).index(role) if port else port
+def metrics_port(settings: Settings, role: str, number: int = 0) -> int | None:
+    """Where a role's metrics are when all run on one machine: one port after the other, then the further processes'."""
+    port, roles = settings.metrics_port, (*ROLES, SOURCES, EVALUATIONS)
+    return port + number * len(roles) + roles.index(role) if port else port
 
 
-def role_environment(settings: Settings, metrics: int | None = None) -> dict[str, str]:
+def role_environment(settings: Settings, metrics: int | None = None, number: int = 0) -> dict[str, str]:
     """What a child needs to meet the same Kafka and ClickHouse, whatever its own folder says.
 
     Also a name in its group: who starts a child again, after its end, must use what this returned the first time.
+    `number` tells processes of one role apart.
     """
     page = {} if metrics is None else {"UPSHOT_METRICS_PORT": str(metrics)}
     return page | {
@@ -43,8 +45,17 @@ def role_environment(settings: Settings, metrics: int | None = None) -> dict[str
         "UPSHOT_KAFKA_SECURITY": settings.kafka_security,
         "UPSHOT_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
         "UPSHOT_DATA_DIR": str(settings.data_dir),
-        "UPSHOT_WORKER_ID": settings.worker_id or uuid4().hex,
+        "UPSHOT_WORKER_ID": f"{settings.worker_id or uuid4().hex}{f'-{number}' if number else ''}",
     }
 
 
-__all__ = ["EVALUATIONS", "ROLES", "SOURCES", "metrics_port", "role_command", "role_environment", "roles_of"]
+__all__ = [
+    "CORRELATE",
+    "EVALUATIONS",
+    "ROLES",
+    "SOURCES",
+    "metrics_port",
+    "role_command",
+    "role_environment",
+    "roles_of",
+]

@@ -11,7 +11,12 @@ from upshot.cli.exits import Exit
 from upshot.cli.options import AppName, DataDir
 from upshot.settings import load_settings
 
-WORKER_EXAMPLES = ("upshot worker", "upshot worker --role store", "upshot worker --app support.app:app")
+WORKER_EXAMPLES = (
+    "upshot worker",
+    "upshot worker --role store",
+    "upshot worker --role correlate --processes 4",
+    "upshot worker --app support.app:app",
+)
 
 
 def worker(
@@ -23,6 +28,10 @@ def worker(
             "that is restarted if it dies."
         ),
     ] = "all",
+    processes: Annotated[
+        int,
+        typer.Option(min=1, help="Processes of `correlate`, which share its partitions: each uses a core."),
+    ] = 1,
     app: AppName = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -33,16 +42,21 @@ def worker(
     """
     from upshot.cli.roles import run_role, supervise
     from upshot.door.topics import topics_of
-    from upshot.local.roles import SOURCES, roles_of
+    from upshot.local.roles import CORRELATE, SOURCES, roles_of
     from upshot.sources.loading import load_app
     from upshot.streams.batch.logs import log_one_line
 
     log_one_line()
     settings = load_settings(data_dir=data_dir)
-    if role != "all":
+    if processes > 1 and role not in ("all", CORRELATE):
+        raise typer.BadParameter(f"only the join is shared among processes; {role} runs in one")
+    if role != "all" and processes == 1:
         run_role(settings, role, app)
-    has_sources = app is not None and topics_of(load_app(app).sources)
-    code = asyncio.run(supervise(settings, (*roles_of(settings), *([SOURCES] if has_sources else [])), app))
+    roles: list[str] = [role]
+    if role == "all":
+        has_sources = app is not None and topics_of(load_app(app).sources)
+        roles = [*roles_of(settings), *([SOURCES] if has_sources else [])]
+    code = asyncio.run(supervise(settings, [*[CORRELATE] * (processes - 1), *roles], app))
     raise typer.Exit(Exit(code))
 
 
