@@ -5,18 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from upshot.sdk import App, Delivered, Run, Step, current_run, current_step, in_thread
+    from upshot.sdk import (
+        App,
+        Delivered,
+        Event,
+        Expected,
+        Followup,
+        Run,
+        Scorer,
+        Step,
+        current_run,
+        current_step,
+        expect,
+        in_thread,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "App",
     "Delivered",
+    "Event",
+    "Expected",
+    "Followup",
     "Run",
+    "Scorer",
     "Step",
     "__version__",
     "current_run",
     "current_step",
+    "expect",
     "in_thread",
 ]
 

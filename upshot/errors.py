@@ -7,6 +7,7 @@
     │   ├── KafkaUnavailable
     │   └── ClickHouseUnavailable
     ├── Misuse                  the SDK was called in a way that can't work: nothing was recorded
+    ├── StepFailed              a step of a follow-up raised: caught, it has failed for good; else all is tried again
     ├── SpoolFull               no room for a fact while Kafka is away: that fact is not recorded
     ├── PartFailed              a local part (Kafka, ClickHouse, worker) could not be started: fatal
     ├── UnitFailed              a worker's unit of work failed: nothing of it is committed, it is done again
@@ -54,6 +55,14 @@ class Misuse(UpshotError):
     """The SDK was called in a way that can't work; nothing was recorded, the message says what to write instead."""
 
 
+class StepFailed(UpshotError):
+    """A step of a follow-up raised; the message says what, and `__cause__` is the error where it was raised just now.
+
+    Code that catches it and goes on will find that step failed each time. Where nothing catches it, the follow-up is
+    tried again later: this step anew, those that worked are not.
+    """
+
+
 class SpoolFull(UpshotError):
     """A fact could not be kept until Kafka takes it; it is not recorded, what was kept before is safe."""
 
@@ -92,6 +101,7 @@ __all__ = [
     "PartFailed",
     "QueryFailed",
     "SpoolFull",
+    "StepFailed",
     "Unavailable",
     "UnitFailed",
     "Unsigned",

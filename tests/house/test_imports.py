@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "processors": {"processors", "streams", "schemas", "settings", "errors"},
     "traces": {"traces", "schemas"},
     "sources": {"sources", "errors"},
-    "sdk": {"sdk", "sources", "traces", "streams", "schemas", "settings", "errors"},
+    "followups": {"followups", "processors", "streams", "schemas", "errors"},
+    "sdk": {"sdk", "followups", "sources", "traces", "streams", "schemas", "settings", "errors"},
     "insights": {"insights", "schemas", "settings", "errors"},
 }
 """The rooms that a room may import. Those of `upshot/` itself that aren't listed may import all."""

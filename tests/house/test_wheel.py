@@ -84,6 +84,7 @@ def test_the_base_is_light(installed: Path, project: dict[str, Any]) -> None:
     """Without any extra: the SDK and the contract import, and nothing heavy comes along."""
     extras = _extra_modules(project)
     check = (
+        "from datetime import timedelta\n"
         "import pkgutil, importlib, upshot, upshot.settings, upshot.errors, upshot.schemas\n"
         "for found in pkgutil.walk_packages(upshot.schemas.__path__, 'upshot.schemas.'):\n"
         "    importlib.import_module(found.name)\n"
@@ -93,6 +94,13 @@ def test_the_base_is_light(installed: Path, project: dict[str, Any]) -> None:
         "with upshot.testing.capture(app) as sent, app.run('light') as run, run.step('draft'):\n"
         "    run.score('helpful', True)\n"
         "    run.wait('merged', 'pr:1', on={'pr.closed': 'data.merged'}, within='P1D')\n"
+        "@app.scorer\n"
+        "async def stays(ctx: upshot.Followup[int]) -> bool:\n"
+        "    await ctx.sleep(timedelta(days=ctx.data))\n"
+        "    return True\n"
+        "with upshot.testing.followup(stays, 7) as f:\n"
+        "    f.advance(timedelta(days=7))\n"
+        "    assert f.scores == {'stays': True}\n"
         f"loaded = {{name.split('.')[0] for name in sys.modules}} & {extras!r}\n"
         "assert not loaded, loaded\n"
         "print('light', len(sent.steps), len(sent.scores), len(sent.waits))\n"

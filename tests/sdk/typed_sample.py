@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, assert_type
 
 import upshot
-from upshot.testing import FakeClock, capture
+from upshot.testing import FakeClock, capture, followup
 
 app = upshot.App("support", version="1")
 
@@ -50,6 +50,46 @@ class Tools:
     @app.step
     def count(self, text: str) -> int:
         return len(text)
+
+
+@app.scorer
+async def stayed_closed(ctx: upshot.Followup[Ticket]) -> bool:
+    """Does the ticket stay closed?"""
+    assert_type(ctx, upshot.Followup[Ticket])
+    assert_type(ctx.data, Ticket)
+    subject = f"ticket:{ctx.data.number}"
+    reopened = await ctx.wait_for_event("ticket.reopened", subject=subject, timeout=timedelta(days=7))
+    assert_type(reopened, upshot.Event | None)
+    events = await ctx.wait_for_all([upshot.expect("a", subject=subject)], timeout=timedelta(days=7))
+    assert_type(events, list[upshot.Event] | None)
+    await ctx.sleep(timedelta(hours=1))
+    assert_type(await ctx.step("draft", draft, ctx.data, tone="kind"), str)
+    assert_type(await ctx.step("plain", plain, 1, 2), list[int])
+    assert_type(await ctx.step("look up", look_up, 1), dict[str, int])
+    ctx.score("length", 3, comment="words")
+    assert_type(ctx.defer(judged, 7), str)
+    return reopened is None
+
+
+@app.scorer(name="judged_well", version="2", timeout=timedelta(minutes=1), attempts=3)
+async def judged(ctx: upshot.Followup[int]) -> float | None:
+    assert_type(ctx.data, int)
+    return None
+
+
+@app.scorer
+async def silent(ctx: upshot.Followup[list[str]]) -> None: ...
+
+
+assert_type(stayed_closed, upshot.Scorer[Ticket, bool])
+assert_type(judged, upshot.Scorer[int, float | None])
+assert_type(silent, upshot.Scorer[list[str], None])
+
+
+def rehearse() -> None:
+    with followup(stayed_closed, Ticket(), run_id="r1") as f:
+        f.outcome("ticket.reopened", "ticket:1")
+        assert_type(f.scores, dict[str, bool | float])
 
 
 async def draft(ticket: Ticket, tone: str) -> str:
@@ -100,3 +140,18 @@ async def wrong() -> None:
     run.score("good", "yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     run.wait("m", "s", on={"a": True})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     app.score(7, "good", True)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ctx: upshot.Followup[Ticket] = ...  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    ctx.defer(judged, "text")  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+    await ctx.step("draft", draft, 7, "kind")  # type: ignore[call-overload]  # pyright: ignore
+    await ctx.wait_for_event("a", subject="s")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    followup(judged, "text")  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+    app.scorer(says_text)  # type: ignore[type-var]  # pyright: ignore
+    app.scorer(not_async)  # type: ignore[arg-type]  # pyright: ignore
+
+
+async def says_text(ctx: upshot.Followup[int]) -> str:
+    return "good"
+
+
+def not_async(ctx: upshot.Followup[int]) -> bool:
+    return True

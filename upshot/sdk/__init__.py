@@ -1,9 +1,25 @@
 """The SDK: what an agent's program uses. All of it is at hand as `upshot.App`, `upshot.current_run` and so on."""
 
+from upshot.followups.context import Followup
+from upshot.followups.events import Event, Expected, expect
+from upshot.followups.scorers import Scorer
 from upshot.sdk.app import App
 from upshot.sdk.context import current_run, current_step, in_thread
 from upshot.sdk.runs import Run
 from upshot.sdk.sender import Delivered
 from upshot.sdk.steps import Step
 
-__all__ = ["App", "Delivered", "Run", "Step", "current_run", "current_step", "in_thread"]
+__all__ = [
+    "App",
+    "Delivered",
+    "Event",
+    "Expected",
+    "Followup",
+    "Run",
+    "Scorer",
+    "Step",
+    "current_run",
+    "current_step",
+    "expect",
+    "in_thread",
+]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, overload
 from uuid import uuid4
 
@@ -13,6 +13,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
 
 from upshot.errors import Misuse
+from upshot.followups.context import Followup
+from upshot.followups.scorers import Scorer, names_at
 from upshot.sdk.attempts import repeated
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import run_in
@@ -31,6 +33,8 @@ from upshot.traces.span import instant_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+S = TypeVar("S", bound=bool | float | None)
 Clock = Callable[[], int]
 
 
@@ -66,6 +70,8 @@ class App:
         self.settings = settings or load_settings()
         #: What the worker's role `sources` and the door's webhooks map to outcomes.
         self.sources: list[Source] = []
+        #: What can be deferred, by name and version; the worker's role `followups` runs it.
+        self.scorers: dict[tuple[str, str], Scorer[Any, Any]] = {}
         self._prices = prices
         self._kinds: dict[str, str] = {}
         self._provider: TracerProvider | None = None
@@ -91,6 +97,52 @@ class App:
         if function is None:
             return functools.partial(self._agent, name=name, version=version)
         return self._agent(_function(function, "@app.agent"), name=name, version=version)
+
+    @overload
+    def scorer(self, function: Callable[[Followup[T]], Coroutine[Any, Any, S]], /) -> Scorer[T, S]: ...
+    @overload
+    def scorer(
+        self,
+        function: None = None,
+        /,
+        *,
+        name: str | None = None,
+        version: str = "1",
+        timeout: timedelta | None = None,
+        attempts: int | None = None,
+    ) -> Callable[[Callable[[Followup[T]], Coroutine[Any, Any, S]]], Scorer[T, S]]: ...
+    def scorer(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        version: str = "1",
+        timeout: timedelta | None = None,
+        attempts: int | None = None,
+    ) -> Any:
+        """Make an async function work that can be deferred: `run.defer(function, data)`. See docs/followups.md.
+
+        It takes an `upshot.Followup` of its data's type; what it returns is the score of its name, None is no score.
+        Changed code gets another `version` beside the old one, which goes on with what it began. `timeout` is how
+        long one execution may take (waiting by its ctx doesn't count), 5 minutes where absent; `attempts` how often
+        it's tried where it fails. Raises Misuse.
+        """
+        scope = names_at(1)
+
+        def register(chosen: Callable[..., Any]) -> Scorer[Any, Any]:
+            made: Scorer[Any, Any] = Scorer(
+                chosen, name=name, version=version, timeout=timeout, attempts=attempts, scope=scope
+            )
+            if (made.name, made.version) in self.scorers:
+                raise Misuse(
+                    f"there is a scorer {made.name} version {made.version} already: write @app.scorer(name=…) for "
+                    'another one, @app.scorer(version="2") for changed code beside the old'
+                )
+            self.scorers[made.name, made.version] = made
+            return made
+
+        return register if function is None else register(function)
 
     @overload
     def step(self, function: Callable[P, R], /) -> Callable[P, R]: ...

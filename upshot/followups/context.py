@@ -1,0 +1,332 @@
+"""What deferred code is handed: its data, its own clock, and the ways to wait, to run steps and to score."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from msgspec import Raw
+
+from upshot.errors import Misuse, StepFailed
+from upshot.followups.events import (
+    Event,
+    Expected,
+    beginning_of,
+    conditions,
+    event_of,
+    expect,
+    length_of,
+)
+from upshot.followups.lanes import Lane, time_of
+from upshot.followups.steps import Kept, arguments_shape, call, failure_of
+from upshot.followups.walk import Question, Walk, short
+from upshot.processors.followups.execution import Answer, Give, KeepResult, Origin
+from upshot.schemas.ids import fact_id
+from upshot.streams.instants import Micros, instant
+
+if TYPE_CHECKING:
+    from upshot.followups.scorers import Scorer
+
+T = TypeVar("T")
+D = TypeVar("D")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_EXAMPLE = "timeout=timedelta(days=7)"
+
+
+class Followup(Generic[T]):
+    """One piece of deferred work on a run, as its code sees it.
+
+    The code is run from its top each time that something new is known. What it waits for and what its steps gave
+    is then at hand at once, so it goes on where it stood. Between these it must do the same each time: what isn't
+    (the time, a random number, the world outside) belongs into a step.
+    """
+
+    def __init__(self, walk: Walk, data: T) -> None:
+        self._walk = walk
+        self._data = data
+
+    @property
+    def data(self) -> T:
+        """What was handed over when it was deferred."""
+        return self._data
+
+    @property
+    def id(self) -> str:
+        """The follow-up's id."""
+        return self._walk.origin.followup_id
+
+    @property
+    def run_id(self) -> str:
+        """The run that it's about."""
+        return self._walk.origin.run_id
+
+    @property
+    def step_id(self) -> str | None:
+        """The step that it's about, if not the whole run; its scores belong to that step."""
+        return self._walk.origin.step_id
+
+    @property
+    def agent(self) -> str | None:
+        """The run's agent."""
+        return self._walk.origin.agent
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Facts that its scores inherit."""
+        found: dict[str, Any] = json.loads(bytes(self._walk.origin.attributes))
+        return found
+
+    def now(self) -> datetime:
+        """The follow-up's own clock: when it was deferred, then the times of what it has heard or slept until.
+
+        It doesn't depend on when the code is run, or how often.
+        """
+        return instant(self._walk.here(asks=False).now())
+
+    async def wait_for_event(
+        self,
+        type: str | Sequence[str],
+        *,
+        subject: str,
+        timeout: timedelta,
+        when: str | None = None,
+        since: datetime | Event | None = None,
+    ) -> Event | None:
+        """Wait for the first event of a type (or of any of several) about `subject`; None where none came in time.
+
+        First is meant by the events' own time. They count from the run's start, or from `since`: an instant, or an
+        event that this one has to follow. `timeout` begins at `now()`. `when` is a JMESPath condition, such as
+        `data.state == 'approved'`. An event of that time that is told later, or after the timeout, runs the code
+        again with it.
+        """
+        return await self.wait_for_any(
+            [expect(type, subject=subject, when=when)], timeout=timeout, since=since
+        )
+
+    async def wait_for_any(
+        self,
+        expected: Sequence[Expected],
+        *,
+        timeout: timedelta,
+        since: datetime | Event | None = None,
+    ) -> Event | None:
+        """Wait for whichever comes first, by the events' own time; None where none came in time."""
+        lane, answers = self._ask(expected, timeout, since)
+        heard = [answer for answer in answers if answer is not None and answer.event is not None]
+        if heard:
+            first = min(heard, key=_in_time)
+            lane.hear(first)
+            return _event(first, since)
+        if any(answer is None for answer in answers):
+            raise self._walk.suspend(lane, _words(expected))
+        lane.hear(_last(answers))
+        return None
+
+    async def wait_for_all(
+        self,
+        expected: Sequence[Expected],
+        *,
+        timeout: timedelta,
+        since: datetime | Event | None = None,
+    ) -> list[Event] | None:
+        """Wait for the first event of each, in the order of `expected`; None where one of them didn't come in time."""
+        lane, answers = self._ask(expected, timeout, since)
+        ran_out = [answer for answer in answers if answer is not None and answer.event is None]
+        if ran_out:
+            lane.hear(ran_out[0])
+            return None
+        if any(answer is None for answer in answers):
+            raise self._walk.suspend(lane, _words(expected))
+        lane.hear(_last(answers))
+        return [_event(answer, since) for answer in answers if answer is not None]
+
+    async def sleep(self, length: timedelta) -> None:
+        """Go on after that much time, counted from `now()`."""
+        lane = self._walk.here()
+        if length == timedelta(0):
+            return
+        due = lane.now() + length_of(length, "ctx.sleep(timedelta(days=1))")
+        answer = self._walk.set_timer(lane, due)
+        if answer is None:
+            raise self._walk.suspend(lane, f"whether it is {instant(due).isoformat()} yet")
+        lane.hear(answer)
+
+    @overload
+    async def step(
+        self, name: str, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    async def step(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    async def step(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function once, however often this code is run; gives what it gave then.
+
+        An async function is awaited, any other one is called in a thread. The result is kept as JSON, and given back
+        as the type that the function says it returns. A step is known again by its name and arguments, which are
+        plain data. Raises StepFailed where the function raises: caught, it has failed for good; else the whole is
+        tried again later, without the steps that worked.
+        """
+        lane = self._walk.here()
+        if not name or not isinstance(name, str) or not callable(function):
+            raise Misuse(
+                "a step needs a name, the function and its arguments apart: write "
+                'await ctx.step("fetch", fetch, url), not ctx.step(fetch(url))'
+            )
+        kept = Kept(name, function)
+        shape = short(arguments_shape(name, args, kwargs))
+        key = self._walk.note(lane, f"step {short(name)}", shape)
+        step_id = fact_id(self.id, key, shape)
+        result = self._walk.results.get(step_id)
+        if result is None:
+            return await self._run(lane, step_id, kept, function, args, kwargs)
+        self._walk.keep(KeepResult(step_id, result))
+        return kept.read(result)
+
+    def score(
+        self,
+        name: str,
+        value: bool | float,
+        *,
+        comment: str | None = None,
+        step_id: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Score the run, or a step of it. Scores of one step, name and `key` are one score, the last counts."""
+        lane = self._walk.here()
+        step_id = step_id or self.step_id
+        self._walk.note(lane, " ".join(part for part in ("score", short(name), key, step_id) if part), "")
+        given = Give(
+            fact_id("followup", self.id, step_id or "", name, key or ""),
+            name,
+            plain_value(name, value),
+            lane.now(),
+            step_id,
+            comment,
+            key,
+            lane.heard(),
+        )
+        self._walk.give(given)
+
+    def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
+        """Defer more work on the same run; gives its id. Each call is a follow-up of its own unless they share a key."""
+        lane = self._walk.here()
+        written = scorer.write(data)
+        shape = short(f"key {key}" if key else written.decode())
+        place = self._walk.note(lane, f"defer {scorer.name} {scorer.version}", shape)
+        origin = self._walk.origin
+        ident = keyed_id(self.run_id, self.step_id, scorer, key) if key else fact_id(self.id, place, shape)
+        self._walk.defer(
+            Origin(
+                ident,
+                origin.run_id,
+                scorer.name,
+                scorer.version,
+                lane.now(),
+                origin.since,
+                Raw(written),
+                origin.step_id,
+                origin.agent,
+                origin.exposures,
+                origin.attributes,
+            )
+        )
+        return ident
+
+    def _ask(
+        self, expected: Sequence[Expected], timeout: timedelta, since: datetime | Event | None
+    ) -> tuple[Lane, list[Answer | None]]:
+        lane = self._walk.here()
+        if not expected or not all(isinstance(one, Expected) for one in expected):
+            raise Misuse(
+                "there is nothing to wait for: write [upshot.expect('pr.closed', subject=subject), …]"
+            )
+        begin = beginning_of(since, self._walk.origin.since)
+        deadline = lane.now() + length_of(timeout, _EXAMPLE)
+        questions = []
+        for one in expected:
+            on, later = conditions(one, since)
+            name = short(f"{'|'.join(one.types)} about {one.subject}")
+            questions.append((name, Question(one.subject, on, min(begin + later, deadline), deadline)))
+        return lane, self._walk.ask(lane, questions)
+
+    async def _run(
+        self, lane: Lane, step_id: str, kept: Kept, function: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        """Run a step that has no result yet. It goes on where the code that awaits it is cancelled."""
+        walk = self._walk
+
+        async def run() -> Exception | None:
+            try:
+                result = kept.write(await call(function, args, kwargs))
+            except Misuse as error:
+                return error
+            except Exception as error:  # noqa: BLE001 - the user's code decides what becomes of it
+                return error
+            except (SystemExit, KeyboardInterrupt) as error:
+                return RuntimeError(f"raised {error!r}")
+            walk.gained[step_id] = result
+            walk.keep(KeepResult(step_id, result))
+            return None
+
+        # Not by the loop's factory: a step is no branch of the code.
+        task = asyncio.Task(run(), loop=asyncio.get_running_loop(), name=f"step {kept.name!r}")
+        walk.steps.add(task)
+        error = await asyncio.shield(task)
+        walk.seen.add(step_id)
+        if error is None:
+            return kept.read(walk.gained[step_id])
+        if isinstance(error, Misuse):
+            raise error
+        failure = failure_of(kept.name, error)
+        lane.failure = KeepResult(step_id, failure)
+        try:
+            kept.read(failure)
+        except StepFailed as failed:
+            raise failed from error
+
+
+def plain_value(name: str, value: Any) -> bool | float:
+    """A score's value. Raises Misuse for what is none."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        try:
+            if isfinite(number := float(value)):
+                return number
+        except OverflowError:
+            pass
+    raise Misuse(
+        f"{value!r:.100} ({type(value).__name__}) is no score for {name!r}: give True, False or a finite number; a text "
+        "can be the comment"
+    )
+
+
+def keyed_id(run_id: str, step_id: str | None, scorer: Scorer[Any, Any], key: str) -> str:
+    """The id of a follow-up with a key: repeats are one."""
+    return fact_id("followup", run_id, step_id or "", scorer.name, scorer.version, key)
+
+
+def _event(answer: Answer, since: datetime | Event | None) -> Event:
+    assert answer.event is not None
+    return event_of(answer.event, since)
+
+
+def _in_time(answer: Answer) -> tuple[Micros, str, str]:
+    assert answer.event is not None
+    return answer.event.time, answer.event.id, answer.event.source
+
+
+def _last(answers: Sequence[Answer | None]) -> Answer:
+    return max((answer for answer in answers if answer is not None), key=time_of)
+
+
+def _words(expected: Sequence[Expected]) -> str:
+    return " or ".join(f"{'|'.join(one.types)} about {one.subject}" for one in expected)
+
+
+__all__ = ["Followup", "keyed_id", "plain_value"]

@@ -1,0 +1,167 @@
+"""Running deferred code once, from its top to its end or to the first answer that isn't known."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+from upshot.errors import Misuse
+from upshot.followups.context import Followup
+from upshot.followups.failing import is_users, places, told
+from upshot.followups.lanes import watch_tasks
+from upshot.followups.scorers import Scorer
+from upshot.followups.walk import Suspended, Unfit, Walk, swallowed
+from upshot.processors.followups.execution import Execution, KeepResult, Memory
+
+#: Turns of the loop that branches get after one of them has left the code, to reach what they wait for.
+_TURNS = 20
+#: Seconds that code gets to clean up where it's cancelled.
+_CLEAN_UP = 1.0
+_Ending = Literal["waiting", "done", "failed"]
+
+
+async def execute(scorer: Scorer[Any, Any], memory: Memory) -> Execution:
+    """What comes of running a scorer's code with what is known; see `Execution`.
+
+    Never raises but for being cancelled. Steps that are under way when the code leaves are finished first. Their
+    results may let another branch of the code go on, so it is run again with them.
+    """
+    watch_tasks(asyncio.get_running_loop())
+    loop_time = asyncio.get_running_loop().time
+    ends = loop_time() + scorer.timeout.total_seconds()
+    try:
+        data = scorer.read(bytes(memory.origin.data))
+    except Misuse as misfit:
+        return Execution("unfit", error=str(misfit), attempts=scorer.attempts)
+    results = dict(memory.results)
+    while True:
+        walk = Walk(memory, results)
+        ending, error = await _walk(scorer, walk, data, ends)
+        results |= walk.gained
+        if walk.unfit is not None:
+            kept = tuple(command for command in walk.commands if isinstance(command, KeepResult))
+            return Execution("unfit", kept, error=walk.unfit, attempts=scorer.attempts)
+        if ending != "waiting" or walk.gained.keys() <= walk.seen:
+            return Execution(ending, walk.commands, tuple(walk.path), error, scorer.attempts)
+
+
+async def _walk(scorer: Scorer[Any, Any], walk: Walk, data: Any, ends: float) -> tuple[_Ending, str | None]:
+    """Walk through the code once; how it ended, and by which error."""
+    # Not by the loop's factory: the code's first branch begins here.
+    main = asyncio.Task(_code(scorer, walk, data), loop=asyncio.get_running_loop())
+    walk.begin(main)
+    ending: _Ending = "failed"
+    error: str | None = None
+    try:
+        if not await _over({main}, ends):
+            error = _too_long(scorer, _where(main))
+            return ending, error
+        ending, error = _judge(scorer, walk, main)
+        if ending == "waiting":
+            await _turns(walk)
+        while under_way := {step for step in walk.steps if not step.done()}:
+            if not await _over(under_way, ends):
+                ending, error = "failed", _too_long(scorer, next(iter(under_way)).get_name())
+                break
+            await _turns(walk)
+        if ending == "done" and walk.missing:
+            ending, error = "failed", swallowed(walk.missing)
+        return ending, error
+    finally:
+        walk.end(ending)
+        await _clear(walk)
+
+
+async def _code(scorer: Scorer[Any, Any], walk: Walk, data: Any) -> None:
+    ctx = Followup(walk, data)
+    try:
+        value = await scorer.function(ctx)
+    except (SystemExit, KeyboardInterrupt) as error:
+        # These would end the loop, with all other executions.
+        raise RuntimeError(f"raised {error!r}") from error
+    if value is not None:
+        ctx.score(scorer.name, value)
+
+
+async def _over(tasks: set[asyncio.Task[Any]], ends: float) -> bool:
+    """Wait until all are done, no longer than to `ends`; whether they are."""
+    _, left = await asyncio.wait(tasks, timeout=max(0.0, ends - asyncio.get_running_loop().time()))
+    return not left
+
+
+async def _turns(walk: Walk) -> None:
+    """Let branches that are still there go on."""
+    for _ in range(_TURNS):
+        if all(lane.task is None or lane.task.done() for lane in walk.lanes):
+            return
+        await asyncio.sleep(0)
+
+
+async def _clear(walk: Walk) -> None:
+    """Leave nothing behind. A task that never used the ctx may belong to a library, and be meant to stay."""
+    ours = [lane.task for lane in walk.lanes if lane.task is not None and lane.used]
+    left = [task for task in (*ours, *walk.steps) if not task.done()]
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=_CLEAN_UP)
+
+
+def _judge(scorer: Scorer[Any, Any], walk: Walk, main: asyncio.Task[None]) -> tuple[_Ending, str | None]:
+    if main.cancelled():
+        return "failed", f"the code of {scorer.name} cancelled itself"
+    error = main.exception()
+    if error is None:
+        return "done", None
+    if _is_leaving(error):
+        return "waiting", None
+    if walk.misuse is not None:
+        return "failed", walk.misuse
+    lines = [told(error)]
+    if not places(error, 1):
+        code = scorer.function.__code__ if hasattr(scorer.function, "__code__") else None
+        lines += [f"  {code.co_filename}:{code.co_firstlineno} in {code.co_name}"] if code else []
+    if _was_leaving(error):
+        lines.append(
+            f"(raised on the way out of the code, which doesn't know {walk.missing[0]} yet: `finally` and "
+            "`except BaseException` run then, too)"
+        )
+    return "failed", "\n".join(lines)
+
+
+def _is_leaving(error: BaseException) -> bool:
+    """Whether the code was left by what leaves it, also where that came out of a TaskGroup."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_leaving(inner) for inner in error.exceptions)
+    return isinstance(error, Suspended | Unfit)
+
+
+def _was_leaving(error: BaseException | None) -> bool:
+    while error is not None:
+        error = error.__cause__ or error.__context__
+        if isinstance(error, Suspended):
+            return True
+    return False
+
+
+def _too_long(scorer: Scorer[Any, Any], where: str) -> str:
+    return (
+        f"the code of {scorer.name} ran for more than {scorer.timeout.total_seconds():g} s{where and f', at {where}'}: steps "
+        "that ended are kept. Give it longer, @app.scorer(timeout=timedelta(minutes=…)), or wait by ctx.sleep and "
+        "ctx.wait_for_event, which take none of that time"
+    )
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """The last place in the user's code that a task awaits something at."""
+    coroutine: Any = task.get_coro()
+    found = ""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None)
+        if frame is not None and is_users(frame.f_code.co_filename):
+            found = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        coroutine = getattr(coroutine, "cr_await", None)
+    return found
+
+
+__all__ = ["execute"]

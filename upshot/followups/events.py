@@ -1,0 +1,137 @@
+"""What a follow-up waits for, and what it hears."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from upshot.errors import Misuse
+from upshot.processors.followups.execution import Heard
+from upshot.schemas.fields import LONGEST_WINDOW
+from upshot.streams.instants import MICROSECOND, Micros, instant, micros
+
+_LONGEST_SUBJECT, _LONGEST_TYPE, LONGEST_CONDITION = 512, 200, 500
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: an outcome, as it was told. `time` is when it happened."""
+
+    id: str
+    type: str
+    subject: str
+    time: datetime
+    source: str = ""
+    data: Any = None
+    #: Events at the same instant that were heard on the way to this one, each as (type, source, id).
+    _heard_before: tuple[tuple[str, str, str], ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Events that are waited for; made by `expect`."""
+
+    types: tuple[str, ...]
+    subject: str
+    when: str | None = None
+
+
+def expect(type: str | Sequence[str], *, subject: str, when: str | None = None) -> Expected:
+    """Events of one type, or of any of several, about `subject`; those for which the JMESPath `when` gives true.
+
+    `when` looks at the whole event: `data.amount > `100``. Raises Misuse for what could never come.
+    """
+    types = (type,) if isinstance(type, str) else tuple(type)
+    for kind in types:
+        if not isinstance(kind, str) or not 0 < len(kind) <= _LONGEST_TYPE:
+            raise Misuse(f"{kind!r:.100} is no type of event: write wait_for_event('ticket.reopened', …)")
+    if not types:
+        raise Misuse("there is no type of event to wait for: write wait_for_event('ticket.reopened', …)")
+    if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
+        raise Misuse(
+            f"{subject!r:.100} is no subject: write subject=f'ticket:{{number}}', the key of the events"
+        )
+    if when is not None:
+        _check_condition(when)
+    return Expected(types, subject, when)
+
+
+@lru_cache(maxsize=1024)
+def _check_condition(when: str) -> None:
+    if len(when) > LONGEST_CONDITION:
+        raise Misuse(
+            f"when has {len(when)} characters, {LONGEST_CONDITION} are allowed; look at event.data instead"
+        )
+    try:
+        jmespath.compile(when)
+    except JMESPathError as error:
+        raise Misuse(f"when={when!r} is no JMESPath expression: {error}") from None
+
+
+def length_of(timeout: timedelta, example: str) -> Micros:
+    """How long a wait or a sleep is meant to last. Raises Misuse."""
+    if not isinstance(timeout, timedelta):
+        raise Misuse(f"{timeout!r} has no unit: write {example}")
+    if not timedelta(0) < timeout <= LONGEST_WINDOW:
+        raise Misuse(f"{timeout!r} isn't longer than zero and at most ten years: write {example}")
+    return timeout // MICROSECOND
+
+
+def beginning_of(since: datetime | Event | None, run_start: Micros) -> Micros:
+    """From when events count. Raises Misuse for a datetime without an offset."""
+    if since is None:
+        return run_start
+    if isinstance(since, Event):
+        return micros(since.time)
+    if not isinstance(since, datetime) or since.tzinfo is None:
+        raise Misuse(
+            f"since={since!r} is no instant: give an event, or a datetime with an offset (datetime.now(UTC))"
+        )
+    return micros(since)
+
+
+def conditions(expected: Expected, since: datetime | Event | None) -> tuple[dict[str, str | None], Micros]:
+    """The condition of each type, and how much later than `since` the window begins.
+
+    What comes after an event may bear the same instant, since many clocks tick in seconds. So the window begins
+    at the event's own time, without the event itself and those that led to it.
+    """
+    on: dict[str, str | None] = dict.fromkeys(expected.types, expected.when)
+    if not isinstance(since, Event):
+        return on, 0
+    for kind, source, ident in (*since._heard_before, _name_of(since)):
+        if kind in on:
+            other = f"!(id == {_literal(ident)} && source == {_literal(source)})"
+            before = on[kind]
+            on[kind] = other if before is None else f"({before}) && {other}"
+    if any(when is not None and len(when) > LONGEST_CONDITION for when in on.values()):
+        # Ids of hundreds of characters: an instant's neighbours are then left out with it.
+        return dict.fromkeys(expected.types, expected.when), 1
+    return on, 0
+
+
+def event_of(heard: Heard, since: datetime | Event | None) -> Event:
+    """An answer as code sees it."""
+    before: tuple[tuple[str, str, str], ...] = ()
+    if isinstance(since, Event) and micros(since.time) == heard.time:
+        before = (*since._heard_before, _name_of(since))
+    data = json.loads(bytes(heard.data))
+    return Event(heard.id, heard.type, heard.subject, instant(heard.time), heard.source, data, before)
+
+
+def _name_of(event: Event) -> tuple[str, str, str]:
+    return event.type, event.source, event.id
+
+
+def _literal(text: str) -> str:
+    return "`" + json.dumps(text).replace("`", "\\u0060") + "`"
+
+
+__all__ = ["Event", "Expected", "beginning_of", "conditions", "event_of", "expect", "length_of"]

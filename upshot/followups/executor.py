@@ -1,0 +1,181 @@
+"""The executor: runs deferred code beside the worker's cycle, in an event loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Sequence
+from threading import Lock
+
+from upshot.followups.engine import execute
+from upshot.followups.failing import told
+from upshot.followups.loops import LoopThread
+from upshot.followups.scorers import HasScorers, Scorer, Scorers
+from upshot.processors.followups.execution import Execution, Memory
+from upshot.streams.instants import Micros
+
+logger = logging.getLogger(__name__)
+
+CONCURRENCY = 100
+#: Seconds without an answer after which a loop counts as blocked by the code that it runs.
+_BLOCKED = 1.0
+#: Blocked loops that are put up with; then nothing more is started.
+_MOST_BLOCKED = 8
+#: Seconds that an execution gets beyond its timeout to end by itself.
+_GRACE = 5.0
+
+
+class _UnderWay:
+    def __init__(self, memory: Memory, scorer: Scorer[object, None] | None, thread: LoopThread) -> None:
+        self.memory = memory
+        self.scorer = scorer
+        self.thread = thread
+        self.since: Micros = time.time_ns() // 1000
+        self.ends = time.monotonic() + (scorer.timeout.total_seconds() if scorer else 0.0) + _GRACE
+        self.task: asyncio.Task[Execution] | None = None
+
+
+class LoopExecutor:
+    """See `upshot.processors.followups.execution.Executor`. Its methods may be called in any thread.
+
+    All code shares one loop, so that it can share clients. Code that blocks it (a plain call that takes long,
+    instead of a step) holds up what is there already; what comes next gets another loop.
+    """
+
+    def __init__(self, scorers: Scorers, concurrency: int) -> None:
+        self._scorers = scorers
+        self._concurrency = concurrency
+        self._mutex = Lock()
+        self._under_way: dict[str, _UnderWay] = {}
+        self._finished: list[tuple[str, Execution]] = []
+        self._thread: LoopThread | None = None
+        self._blocked: list[LoopThread] = []
+
+    def knows(self, scorer: str, version: str) -> bool:
+        """Whether that code is deployed here."""
+        return (scorer, version) in self._scorers
+
+    def start(self, memory: Memory) -> None:
+        """Run a follow-up's code; at most one execution of a follow-up is under way at a time."""
+        origin = memory.origin
+        with self._mutex:
+            if self._thread is None:
+                self._thread = LoopThread("upshot-followups")
+            one = _UnderWay(memory, self._scorers.get((origin.scorer, origin.version)), self._thread)
+            self._under_way[origin.followup_id] = one
+            thread = self._thread
+        thread.call(lambda: self._begin(one, thread))
+
+    def finished(self) -> Sequence[tuple[str, Execution]]:
+        """What has come of executions since the last call, by follow-up id."""
+        self._give_up()
+        self._relieve()
+        with self._mutex:
+            finished, self._finished = self._finished, []
+        return finished
+
+    def forget(self, followup_id: str) -> None:
+        """Stop an execution whose follow-up now belongs to somebody else; nothing comes of it."""
+        with self._mutex:
+            one = self._under_way.pop(followup_id, None)
+        if one is not None:
+            one.thread.call(lambda: one.task is not None and one.task.cancel())
+
+    def room(self) -> int:
+        """How many more executions may be started now."""
+        if len(self._blocked) >= _MOST_BLOCKED:
+            return 0
+        return max(0, self._concurrency - len(self._under_way))
+
+    def running(self) -> Sequence[tuple[str, Micros]]:
+        """The executions under way, and since when."""
+        with self._mutex:
+            return [(followup_id, one.since) for followup_id, one in self._under_way.items()]
+
+    def close(self) -> None:
+        """Stop all executions; nothing comes of those under way."""
+        with self._mutex:
+            threads = [*self._blocked, *([self._thread] if self._thread else [])]
+            self._blocked, self._thread = [], None
+            self._under_way.clear()
+            self._finished.clear()
+        for thread in threads:
+            thread.stop()
+
+    def _begin(self, one: _UnderWay, thread: LoopThread) -> None:
+        """In the loop: begin, unless it was forgotten or moved to another loop by now."""
+        followup_id = one.memory.origin.followup_id
+        if self._under_way.get(followup_id) is not one or one.thread is not thread:
+            return
+        if one.scorer is None:
+            origin = one.memory.origin
+            error = f"{origin.scorer} version {origin.version} isn't deployed here"
+            self._end(one, Execution("failed", error=error))
+            return
+        one.task = thread.loop.create_task(execute(one.scorer, one.memory))
+        one.task.add_done_callback(lambda task: self._end(one, _result(task)))
+
+    def _end(self, one: _UnderWay, execution: Execution) -> None:
+        followup_id = one.memory.origin.followup_id
+        with self._mutex:
+            if self._under_way.get(followup_id) is one:
+                del self._under_way[followup_id]
+                self._finished.append((followup_id, execution))
+
+    def _give_up(self) -> None:
+        """Let go of executions whose code can't even be told that its time is up."""
+        now = time.monotonic()
+        with self._mutex:
+            overdue = [one for one in self._under_way.values() if one.ends < now]
+        for one in overdue:
+            origin = one.memory.origin
+            error = (
+                f"the code of {origin.scorer} version {origin.version} doesn't end, and blocks its event loop or takes no "
+                f"notice of being cancelled (the loop is at {one.thread.where()}): call what takes long as a step"
+            )
+            self._end(one, Execution("failed", error=error))
+
+    def _relieve(self) -> None:
+        """Go on in another loop where code blocks the one in use; end those that nobody needs any more."""
+        with self._mutex:
+            used = {one.thread for one in self._under_way.values()}
+            free = [thread for thread in self._blocked if thread not in used and not thread.blocked_for()]
+            self._blocked = [thread for thread in self._blocked if thread not in free]
+            blocked = self._thread
+            if blocked is None or blocked.blocked_for() < _BLOCKED or len(self._blocked) >= _MOST_BLOCKED:
+                blocked = None
+            else:
+                self._blocked.append(blocked)
+                self._thread = thread = LoopThread("upshot-followups")
+                waiting = [
+                    one for one in self._under_way.values() if one.thread is blocked and one.task is None
+                ]
+                for one in waiting:
+                    one.thread = thread
+        for idle in free:
+            idle.stop()
+        if blocked is not None:
+            logger.warning(
+                "deferred code blocks its event loop at %s: others go on in a new one; call what takes long as a step, "
+                "ctx.step runs plain functions in threads",
+                blocked.where(),
+            )
+            for one in waiting:
+                thread.call(functools.partial(self._begin, one, thread))
+
+
+def _result(task: asyncio.Task[Execution]) -> Execution:
+    if task.cancelled():
+        return Execution("failed", error="it was cancelled")
+    error = task.exception()
+    return task.result() if error is None else Execution("failed", error=told(error))
+
+
+def make_executor(app: HasScorers, *, concurrency: int = CONCURRENCY) -> LoopExecutor:
+    """Runs the scorers of an app, at most `concurrency` at a time. Nothing is started before the first one."""
+    return LoopExecutor(app.scorers, concurrency)
+
+
+__all__ = ["CONCURRENCY", "LoopExecutor", "make_executor"]

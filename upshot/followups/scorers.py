@@ -1,0 +1,160 @@
+"""Scorers: async functions that can be deferred, and what is known of them by their signature."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from upshot.errors import Misuse
+from upshot.followups.context import Followup
+
+T = TypeVar("T")
+R = TypeVar("R", bound=bool | float | None)
+
+#: How long one execution may take, apart from what it waits for through its ctx.
+TIMEOUT = timedelta(minutes=5)
+_LONGEST_NAME = 200
+_EXAMPLE = "async def {name}(ctx: upshot.Followup[Ticket]) -> bool:"
+
+
+class Scorer(Generic[T, R]):
+    """A function that can be deferred, made by `@app.scorer`. It's known by `name` and `version`.
+
+    `timeout` is how long one execution may take, `attempts` how often it's tried where it fails (None: as the
+    worker is set).
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Followup[T]], Awaitable[R]],
+        *,
+        name: str | None = None,
+        version: str = "1",
+        timeout: timedelta | None = None,
+        attempts: int | None = None,
+        scope: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Raises Misuse for what is no scorer. `scope` holds the local names where the function stands."""
+        self.function = function
+        self.__doc__ = function.__doc__
+        self.__name__ = getattr(function, "__name__", "scorer")
+        self.name = self.__name__ if name is None else name
+        self.version = version
+        self.timeout = TIMEOUT if timeout is None else timeout
+        self.attempts = attempts
+        for what, text in (("name", self.name), ("version", version)):
+            if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_NAME:
+                raise Misuse(f'{what}={text!r:.100} is no {what} of a scorer: write @app.scorer({what}="2")')
+        if not isinstance(self.timeout, timedelta) or self.timeout <= timedelta(0):
+            raise Misuse(f"timeout={timeout!r} is no length of time: write timeout=timedelta(minutes=5)")
+        if attempts is not None and (not isinstance(attempts, int) or attempts < 1):
+            raise Misuse(f"attempts={attempts!r} would never run it: write attempts=1 for a single try")
+        self._kind = _data_type(function, self.__name__, scope)
+        try:
+            self._adapter: TypeAdapter[T] = TypeAdapter(self._kind)
+        except PydanticUserError as error:
+            raise Misuse(
+                f"{self.__name__} takes Followup[{type_name(self._kind)}], and that can't be kept as JSON: use a pydantic "
+                f"model, a dataclass or plain data ({error.message.splitlines()[0]})"
+            ) from None
+
+    def __call__(self, ctx: Followup[T]) -> Awaitable[R]:
+        """The function itself, to be called from another scorer with its ctx."""
+        return self.function(ctx)
+
+    def __repr__(self) -> str:
+        return f"<scorer {self.name} version {self.version}>"
+
+    def write(self, data: T) -> bytes:
+        """The data to defer it with, as JSON. Raises Misuse for data of another type."""
+        try:
+            written = self._adapter.dump_json(self._adapter.validate_python(data), warnings="error")
+            self._adapter.validate_json(written)
+        except ValidationError as error:
+            raise Misuse(
+                f"{self.name} takes {type_name(self._kind)}, not {data!r:.100}: {_first(error)}; nothing is deferred"
+            ) from None
+        except (PydanticSerializationError, ValueError, RecursionError) as error:
+            raise Misuse(
+                f"{data!r:.100} can't be kept as JSON for {self.name}: {error}; nothing is deferred"
+            ) from None
+        return written
+
+    def read(self, data: bytes) -> T:
+        """The data again. Raises Misuse where this code takes another type by now."""
+        try:
+            return self._adapter.validate_json(data)
+        except ValidationError as error:
+            raise Misuse(
+                f"its data {data[:100]!r} is no {type_name(self._kind)}, which {self.name} version {self.version} takes: "
+                f"{_first(error)}. Take the old data too (a default for a new field), or register the changed code "
+                'beside the old as @app.scorer(version="2")'
+            ) from None
+
+
+#: The scorers of an app by name and version.
+Scorers = Mapping[tuple[str, str], Scorer[Any, Any]]
+
+
+class HasScorers(Protocol):
+    """What is needed of an app: `upshot.App` has it."""
+
+    @property
+    def scorers(self) -> Scorers: ...
+
+
+def names_at(depth: int) -> Mapping[str, Any]:
+    """The local names of whoever called, `depth` calls above: annotations may name classes made there."""
+    return sys._getframe(depth + 1).f_locals
+
+
+def type_name(kind: Any) -> str:
+    """A type as people write it."""
+    return getattr(kind, "__name__", str(kind))
+
+
+def _data_type(function: Any, name: str, scope: Mapping[str, Any] | None) -> Any:
+    example = _EXAMPLE.format(name=name)
+    if not callable(function):
+        raise Misuse(f"@app.scorer takes no {type(function).__name__}; write @app.scorer(name={function!r})")
+    if not inspect.iscoroutinefunction(function):
+        raise Misuse(f"{name} is no async function: write `{example}`")
+    parameters = list(inspect.signature(function).parameters.values())
+    needed = [
+        p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if not parameters or len(needed) > 1 or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+        raise Misuse(
+            f"{name} takes {len(needed)} arguments, a scorer takes one: write `{example}`; what it needs to know goes into "
+            "ctx.data"
+        )
+    first = parameters[0]
+    if first.annotation is first.empty:
+        raise Misuse(f"{name} doesn't say what data it takes: write `{example}`")
+    try:
+        annotation = get_type_hints(function, localns=dict(scope or {}), include_extras=True).get(first.name)
+    except NameError as error:
+        raise Misuse(
+            f"{name} names a type that isn't known here ({error}): define or import it above the scorer, not only "
+            "under TYPE_CHECKING"
+        ) from None
+    if annotation is Followup or get_origin(annotation) is not Followup:
+        raise Misuse(
+            f"{name} takes {type_name(annotation)}, a scorer takes Followup of its data's type: write `{example}`"
+        )
+    return get_args(annotation)[0]
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in found["loc"])
+    return f"{where}: {found['msg']}" if where else found["msg"]
+
+
+__all__ = ["TIMEOUT", "HasScorers", "Scorer", "Scorers", "names_at", "type_name"]

@@ -1,0 +1,157 @@
+"""Steps of deferred code: run once, and their results kept as JSON and given back as what they were."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Raw
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from upshot.errors import Misuse, StepFailed
+from upshot.followups.failing import told
+
+_UNKNOWN = Any
+
+
+def arguments_shape(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """The arguments of a step as JSON. Raises Misuse for what JSON doesn't know."""
+    try:
+        return to_json((args, kwargs) if kwargs else args).decode()[1:-1]
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise Misuse(
+            f"step {name!r} can't be known again by its arguments: {error}. Hand in plain data; what is no data, such "
+            "as a client, belongs to the function: client.fetch, or functools.partial(fetch, client)"
+        ) from None
+
+
+class Kept:
+    """How a function's results are kept: by the type that it says it returns."""
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        """Raises Misuse for a type that can't be kept, before the step is run."""
+        self.name = name
+        self._type = _returned(function)
+        try:
+            self._adapter = _adapter(self._type)
+        except PydanticUserError as error:
+            raise Misuse(
+                f"step {name!r} returns {_type_name(self._type)}, which can't be kept as JSON: return plain data, a "
+                f"dataclass or a pydantic model ({error.message.splitlines()[0]})"
+            ) from None
+
+    def write(self, value: Any) -> Raw:
+        """A result, for keeping. Raises Misuse for one that isn't what the function says it returns."""
+        try:
+            written = self._adapter.dump_json(value, warnings="error")
+            back = self._adapter.validate_json(written)
+        except (PydanticSerializationError, ValidationError, ValueError, RecursionError) as error:
+            raise Misuse(
+                f"step {self.name!r} gave {value!r:.100}, which can't be kept as {_type_name(self._type)}: return plain "
+                f"data, and say its type (`-> {type(value).__name__}`); {str(error).splitlines()[0]}"
+            ) from None
+        if self._type is _UNKNOWN and back != value:
+            raise Misuse(
+                f"step {self.name!r} gave a {type(value).__name__}, which JSON alone would give back as "
+                f"{type(back).__name__}: annotate the function, `-> {type(value).__name__}`"
+            )
+        return Raw(b'{"gave":' + written + b"}")
+
+    def read(self, result: Raw) -> Any:
+        """The result again. Raises StepFailed where the step failed, Misuse for what the type no longer takes."""
+        kept = msgspec.json.decode(result, type=dict[str, Raw])
+        if "raised" in kept:
+            raise StepFailed(msgspec.json.decode(kept["raised"], type=str))
+        try:
+            return self._adapter.validate_json(bytes(kept["gave"]))
+        except ValidationError as error:
+            raise Misuse(
+                f"step {self.name!r} gave {bytes(kept['gave'])!r:.100} when it was run, which is no "
+                f"{_type_name(self._type)}: give the old code back, and register the changed one beside it as "
+                f'@app.scorer(version="2"); {str(error).splitlines()[0]}'
+            ) from None
+
+
+def failure_of(name: str, error: BaseException) -> Raw:
+    """That a step failed, for keeping."""
+    return Raw(msgspec.json.encode({"raised": f"step {name!r} raised {told(error, frames=0)}"}))
+
+
+async def call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call a function: an async one here, any other one in a thread of its own."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*args, **kwargs)
+    given = await _in_thread(functools.partial(function, *args, **kwargs))
+    return await given if inspect.isawaitable(given) else given
+
+
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    """In a daemon thread: one that never comes back keeps neither others nor the end of the process waiting."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(value: Any, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(value)
+        elif isinstance(error, Exception) and not isinstance(error, StopIteration):
+            done.set_exception(error)
+        else:
+            # These a future doesn't take, or the loop would end by them.
+            done.set_exception(RuntimeError(f"raised {error!r}"))
+
+    def work() -> None:
+        outcome: tuple[Any, BaseException | None]
+        try:
+            outcome = context.run(function), None
+        except BaseException as error:  # noqa: BLE001 - handed to the code that awaits it
+            outcome = None, error
+        # The loop may be closed by then: nobody waits any more.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=work, name="upshot-step", daemon=True).start()
+    return await done
+
+
+def _returned(function: Callable[..., Any]) -> Any:
+    """What a function says it returns; anything where it doesn't say."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if isinstance(function, type):
+        return function
+    if not inspect.isroutine(function):
+        function = type(function).__call__
+    try:
+        found = get_type_hints(function, include_extras=True).get("return", _UNKNOWN)
+    except (NameError, TypeError):
+        return _UNKNOWN
+    if not inspect.iscoroutinefunction(function) and _is_awaitable(get_origin(found)):
+        found = (get_args(found) or (_UNKNOWN,))[-1]
+    return found
+
+
+def _is_awaitable(kind: Any) -> bool:
+    return isinstance(kind, type) and hasattr(kind, "__await__")
+
+
+@lru_cache(maxsize=1024)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _type_name(kind: Any) -> str:
+    return "JSON" if kind is _UNKNOWN else getattr(kind, "__name__", str(kind))
+
+
+__all__ = ["Kept", "arguments_shape", "call", "failure_of"]

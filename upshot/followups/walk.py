@@ -1,0 +1,259 @@
+"""One walk through deferred code, from its top to where it ends or an answer is missing.
+
+Each thing that the code asks for is a place: named, compared with what the code did when it was last run, and
+turned into commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+from msgspec import Raw
+
+from upshot.errors import Misuse
+from upshot.followups.lanes import MAIN, Lane, current_lane
+from upshot.processors.followups.execution import (
+    Answer,
+    Command,
+    DeferMore,
+    Give,
+    KeepResult,
+    Memory,
+    Noted,
+    OpenWait,
+    Origin,
+    SetTimer,
+)
+from upshot.schemas.ids import fact_id
+from upshot.streams.instants import Micros, instant
+
+#: Places on one way through the code: its memory is read and written as a whole.
+MOST_PLACES = 5_000
+_LONGEST_SHAPE = 160
+
+
+class Suspended(BaseException):
+    """Leaves the code, since an answer isn't known yet. Not an Exception: user code is not meant to catch it."""
+
+
+class Unfit(BaseException):
+    """Leaves the code, since it isn't the code that began this follow-up."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one wait asks; see `OpenWait`."""
+
+    subject: str
+    on: dict[str, str | None]
+    since: Micros
+    deadline: Micros
+
+
+class Walk:
+    """What one walk has been through so far: places, commands, and how it stands."""
+
+    def __init__(self, memory: Memory, results: dict[str, Raw]) -> None:
+        self.origin = memory.origin
+        self.results = results
+        #: Results of steps that this walk ran itself; `seen` are those that its code went on with.
+        self.gained: dict[str, Raw] = {}
+        self.seen: set[str] = set()
+        self.steps: set[asyncio.Task[Any]] = set()
+        self.lanes: list[Lane] = []
+        self.path: list[Noted] = []
+        #: What it could not know yet, in words.
+        self.missing: list[str] = []
+        self.unfit: str | None = None
+        self.misuse: str | None = None
+        self.over = False
+        self._answers = memory.answers
+        self._changed = False
+        self._before: defaultdict[str, list[Noted]] = defaultdict(list)
+        for noted in memory.path:
+            self._before[noted.key.partition(" ")[0]].append(noted)
+        self._places: Counter[str] = Counter()
+        self._commands: list[Command] = []
+        self._scores: dict[str, Give] = {}
+
+    def begin(self, task: asyncio.Task[Any]) -> Lane:
+        """The branch that the code begins in."""
+        lane = Lane(self, MAIN, self.origin.deferred_at)
+        lane.enter(task)
+        return lane
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """All that was asked for, scores last: of several with one identity the last one."""
+        return (*self._commands, *self._scores.values())
+
+    def here(self, *, asks: bool = True) -> Lane:
+        """The branch that asks for something. Raises Misuse where none may, Suspended where it's on its way out.
+
+        With `asks=False` it only looks.
+        """
+        lane = current_lane()
+        if self.over:
+            if lane is not None and lane.walk is self and self.missing:
+                raise Suspended
+            raise Misuse(
+                "this follow-up's code has ended, its ctx can't be used any more: await all that you start"
+            )
+        if lane is None or lane.walk is not self:
+            raise Misuse(
+                "ctx is used outside of the scorer's own code, such as inside a step: a step is plain code; use ctx "
+                "before and after it"
+            )
+        if lane.ghost or (lane.suspended and isinstance(sys.exc_info()[1], Suspended)):
+            raise Suspended
+        if lane.suspended:
+            self.misuse = swallowed(self.missing)
+            raise Misuse(self.misuse)
+        lane.used = lane.used or asks
+        if asks and lane.failure is not None:
+            # The code has got over it: from now on that step has failed, whatever comes of trying it again.
+            self._commands.append(lane.failure)
+            lane.failure = None
+        return lane
+
+    def note(self, lane: Lane, what: str, shape: str, revision: int = 0) -> str:
+        """Name a place, and hold it against what the code did last time. Gives the place's key. Raises Unfit."""
+        key = lane.key(what, shape)
+        lane.count(what, shape)
+        noted = Noted(key, shape, revision)
+        self._compare(lane, noted)
+        self.path.append(noted)
+        if len(self.path) > MOST_PLACES:
+            self.misuse = (
+                f"this code has waited, scored or run steps {MOST_PLACES:,} times: a loop that never ends? To hear of the "
+                "next event, say since=event; for endless work, end and ctx.defer the next part"
+            )
+            raise Misuse(self.misuse)
+        return key
+
+    def ask(self, lane: Lane, questions: Sequence[tuple[str, Question]]) -> list[Answer | None]:
+        """Ask all questions, each with its name; gives what is known."""
+        answers = []
+        for name, question in questions:
+            shape = _shape_of(question)
+            wait_id, answer = self._place(lane, f"wait {name}", shape)
+            window = lane.now(), question.since, question.deadline
+            self._commands.append(OpenWait(wait_id, question.subject, question.on, *window))
+            answers.append(answer)
+        return answers
+
+    def set_timer(self, lane: Lane, due: Micros) -> Answer | None:
+        """Ask to go on at `due`; gives what is known."""
+        timer_id, answer = self._place(lane, "sleep", f"until {_shown(due)}")
+        self._commands.append(SetTimer(timer_id, due))
+        return answer
+
+    def keep(self, result: KeepResult) -> None:
+        """A step has a result."""
+        self._commands.append(result)
+
+    def give(self, score: Give) -> None:
+        """A score is given; given again, the later one counts."""
+        self._scores.pop(score.score_id, None)
+        self._scores[score.score_id] = score
+
+    def defer(self, origin: Origin) -> None:
+        """More is deferred."""
+        self._commands.append(DeferMore(origin))
+
+    def suspend(self, lane: Lane, missing: str) -> Suspended:
+        """What leaves the code of a branch whose answer isn't known yet."""
+        lane.suspended = True
+        self.missing.append(missing)
+        assert lane.task is not None
+        lane.task.add_done_callback(_looked_at)
+        return Suspended(missing)
+
+    def end(self, ending: Literal["waiting", "done", "failed"]) -> None:
+        """No more is asked for: an answer is missing, the code came to its end, or it raised."""
+        self.over = True
+        for lane in self.lanes:
+            if ending == "done" and lane.failure is not None:
+                self._commands.append(lane.failure)
+            if ending == "done" or (ending == "waiting" and lane.name == MAIN):
+                self._expect_no_more(lane, "ends" if ending == "done" else "waits before that")
+
+    def _expect_no_more(self, lane: Lane, does: str) -> None:
+        place, before = self._places[lane.name], self._before[lane.name]
+        if place < len(before) and not self._changed and self.unfit is None:
+            self.unfit = _unfit(place, before[place], does)
+
+    def _place(self, lane: Lane, what: str, shape: str) -> tuple[str, Answer | None]:
+        """The id of a question of this shape at this place, and its answer where that is known."""
+        ident = fact_id(self.origin.followup_id, lane.key(what, shape), shape)
+        answer = self._answers.get(ident)
+        self.note(lane, what, shape, 0 if answer is None else answer.revision)
+        return ident, answer
+
+    def _compare(self, lane: Lane, noted: Noted) -> None:
+        place = self._places[lane.name]
+        self._places[lane.name] += 1
+        before = self._before[lane.name]
+        if self._changed or place >= len(before):
+            return
+        was = before[place]
+        if (was.key, was.shape) != (noted.key, noted.shape):
+            self.unfit = _unfit(place, was, f"asks for {_described(noted)}")
+            raise Unfit(self.unfit)
+        self._changed = was.revision != noted.revision
+
+
+def swallowed(missing: Sequence[str]) -> str:
+    """What to tell whose code goes on without an answer."""
+    return (
+        f"the code went on without knowing {missing[0] if missing else 'an answer'}: something caught what leaves the "
+        "code until that is known. Write `except Exception:` where it says `except:` or `except BaseException:`, leave "
+        "out return_exceptions=True, and await each task that you start"
+    )
+
+
+def short(text: str) -> str:
+    """A text, or its beginning with a hash of all of it."""
+    if len(text) <= _LONGEST_SHAPE:
+        return text
+    return f"{text[:_LONGEST_SHAPE]}…{blake2b(text.encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
+
+
+def _looked_at(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def _shape_of(question: Question) -> str:
+    conditions = sorted(f"{kind}: {when}" for kind, when in question.on.items() if when is not None)
+    window = f"from {_shown(question.since)} to {_shown(question.deadline)}"
+    return short(" ".join([window, *conditions]))
+
+
+def _shown(at: Micros) -> str:
+    return instant(at).isoformat().replace("+00:00", "Z")
+
+
+def _described(noted: Noted) -> str:
+    place = noted.key.partition(" ")[2]
+    return f"`{place}` ({noted.shape})" if noted.shape else f"`{place}`"
+
+
+def _unfit(place: int, was: Noted, does: str) -> str:
+    branch = was.key.partition(" ")[0]
+    of = "" if branch == MAIN else f" in {branch.partition('/')[2]}"
+    return (
+        f"this isn't the code that began the follow-up: as number {place + 1}{of} it asked for {_described(was)}, now it "
+        f'{does}. Give the old code back, and register the changed one beside it: @app.scorer(version="2"). If the '
+        "code is the same, it depends on something that differs each time, such as the clock or a random number: take "
+        "ctx.now(), or put that into ctx.step"
+    )
+
+
+__all__ = ["MOST_PLACES", "Question", "Suspended", "Unfit", "Walk", "short", "swallowed"]
