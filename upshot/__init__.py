@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from upshot.replays import replay
     from upshot.sdk import (
         App,
         Delivered,
@@ -36,11 +37,16 @@ __all__ = [
     "current_step",
     "expect",
     "in_thread",
+    "replay",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """The SDK is imported when it is first used: a worker or a command needs none of it."""
+    if name == "replay":
+        import upshot.replays
+
+        return upshot.replays.replay
     if name in __all__:
         import upshot.sdk
 

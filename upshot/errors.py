@@ -12,6 +12,7 @@
     ├── PartFailed              a local part (Kafka, ClickHouse, worker) could not be started: fatal
     ├── UnitFailed              a worker's unit of work failed: nothing of it is committed, it is done again
     ├── QueryFailed             ClickHouse refused a query: fatal for that query only
+    ├── ReplayRefused           a run can't be made again, or not any further: what was run so far is told
     ├── LinkRefused             a signed link is damaged or expired: nothing is recorded
     └── Unsigned                a webhook's signature is missing or wrong: nothing is taken, the sender is told why
 
@@ -79,6 +80,17 @@ class QueryFailed(UpshotError):
     """ClickHouse refused a query; fatal for that query, the data is untouched."""
 
 
+class ReplayRefused(UpshotError):
+    """A run can't be made again, or not any further; the recorded run is untouched, nothing of the world was told.
+
+    `so_far` is the `upshot.replays.Replayed` of what was run until then, None where that is nothing.
+    """
+
+    def __init__(self, detail: str, so_far: object = None) -> None:
+        super().__init__(detail)
+        self.so_far = so_far
+
+
 class LinkRefused(UpshotError):
     """A signed link is damaged, not ours, or expired; nothing is recorded."""
 
@@ -100,6 +112,7 @@ __all__ = [
     "Misuse",
     "PartFailed",
     "QueryFailed",
+    "ReplayRefused",
     "SpoolFull",
     "StepFailed",
     "Unavailable",

@@ -309,23 +309,6 @@ async def test_a_stream_that_nobody_reads_on_is_cancelled(app: App, sent: Captur
     ]
 
 
-def test_content_is_opt_in(app: App, sent: Captured) -> None:
-    @app.agent
-    def answer(ticket: str, *, tone: str = "dry") -> dict[str, str]:
-        with upshot.current_run().step("look up") as step:
-            step.set_output({"found": 1})
-        return {"text": ticket}
-
-    answer("secret")
-    app.capture_content = True
-    answer("open", tone="kind")
-    first, second = sent.runs
-    assert "input" not in first and "output" not in first
-    assert second["input"] == '{"ticket":"open","tone":"kind"}'
-    assert second["output"] == '{"text":"open"}'
-    assert [step["output"] for step in sent.steps] == ['{"found":1}'] * 2
-
-
 def test_what_a_model_call_used(app: App, sent: Captured) -> None:
     with app.run("helper") as run, run.step("draft", kind="model") as step:
         step.usage(model="gpt-4o-mini", provider="openai", input_tokens=1000, output_tokens=100)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, assert_type
 
 import upshot
+from upshot.replays import Replayed
 from upshot.testing import FakeClock, capture, followup
 
 app = upshot.App("support", version="1")
@@ -44,6 +45,11 @@ async def look_up(number: int) -> dict[str, int]:
 @app.step(name="items")
 def items() -> Iterator[bytes]:
     yield b""
+
+
+@app.step(side_effects=True)
+def send(text: str) -> bool:
+    return True
 
 
 class Tools:
@@ -104,13 +110,14 @@ async def use() -> None:
     assert_type(await look_up(1), dict[str, int])
     assert_type(items(), Iterator[bytes])
     assert_type(Tools().count("a"), int)
+    assert_type(send("a"), bool)
     async for word in stream(ticket):
         assert_type(word, str)
     async with app.run("support") as run:
         assert_type(run, upshot.Run)
         assert_type(await run.step("draft", draft, ticket, tone="kind"), str)
         assert_type(run.step("length", len, "abc"), int)
-        with run.step("by hand", kind="tool", attempt=2) as step:
+        with run.step("by hand", kind="tool", attempt=2, side_effects=True) as step:
             assert_type(step, upshot.Step)
             step.score("good", True)
         assert_type(run.wait("m", "s", on={"a": True}, within=timedelta(days=1)), str)
@@ -122,6 +129,9 @@ async def use() -> None:
     assert_type(app.delivered.dropped, int)
     with capture(app, clock=FakeClock()) as sent:
         assert_type(sent.steps, list[dict[str, Any]])
+        replayed = upshot.replay(app, "r1", "draft", side_effects="recorded", history=sent)
+        assert_type(replayed, Replayed)
+        upshot.replay(app, "r1", "draft", side_effects="perhaps")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def takes(function: Callable[[int], list[int]]) -> None: ...

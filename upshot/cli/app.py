@@ -18,6 +18,7 @@ from upshot.cli.commands.link import LINK_EXAMPLES, link
 from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
 from upshot.cli.commands.pending import PENDING_EXAMPLES, pending
 from upshot.cli.commands.query import QUERY_EXAMPLES, query
+from upshot.cli.commands.replay import REPLAY_EXAMPLES, replay
 from upshot.cli.commands.score import SCORE_EXAMPLES, score
 from upshot.cli.commands.up import UP_EXAMPLES, up
 from upshot.cli.commands.worker import WORKER_EXAMPLES, worker
@@ -98,6 +99,7 @@ _add(score, SCORE_EXAMPLES)
 _add(link, LINK_EXAMPLES)
 _add(query, QUERY_EXAMPLES)
 _add(pending, PENDING_EXAMPLES)
+_add(replay, REPLAY_EXAMPLES)
 _add(doctor, DOCTOR_EXAMPLES)
 
 __all__ = ["EXAMPLES", "app"]

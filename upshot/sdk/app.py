@@ -17,9 +17,10 @@ from upshot.followups.context import Followup
 from upshot.followups.scorers import Scorer, names_at
 from upshot.sdk.attempts import repeated
 from upshot.sdk.calls import arguments_of, scoped
-from upshot.sdk.context import run_in
+from upshot.sdk.context import replay_in, run_in
 from upshot.sdk.delivery import Delivery, open_spool
 from upshot.sdk.facts import outcome_message, score_message
+from upshot.sdk.replaying import Outlet
 from upshot.sdk.runs import Run
 from upshot.sdk.scope import Scope
 from upshot.sdk.sender import Delivered
@@ -68,6 +69,8 @@ class App:
         self.capture_content = capture_content
         self.clock = clock
         self.settings = settings or load_settings()
+        #: The functions with `@app.agent`, by agent and version: what a replay calls.
+        self.agents: dict[tuple[str, str | None], Callable[..., Any]] = {}
         #: What the worker's role `sources` and the door's webhooks map to outcomes.
         self.sources: list[Source] = []
         #: What can be deferred, by name and version; the worker's role `followups` runs it.
@@ -76,8 +79,8 @@ class App:
         self._kinds: dict[str, str] = {}
         self._provider: TracerProvider | None = None
         self._tracer: tuple[TracerProvider, Tracer] | None = None
-        spool = functools.partial(open_spool, self.settings.spool, self.settings.spool_bytes)
-        self.delivery = Delivery(transport or functools.partial(KafkaTransport, self.settings), spool)
+        self._transport = transport
+        self.delivery = self._delivery()
 
     @overload
     def agent(self, function: Callable[P, R], /) -> Callable[P, R]: ...
@@ -148,7 +151,14 @@ class App:
     def step(self, function: Callable[P, R], /) -> Callable[P, R]: ...
     @overload
     def step(
-        self, function: None = None, /, *, name: str | None = None, kind: str = "", attempts: int = 1
+        self,
+        function: None = None,
+        /,
+        *,
+        name: str | None = None,
+        kind: str = "",
+        attempts: int = 1,
+        side_effects: bool = False,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
     def step(
         self,
@@ -158,15 +168,18 @@ class App:
         name: str | None = None,
         kind: str = "",
         attempts: int = 1,
+        side_effects: bool = False,
     ) -> Any:
         """Make each call of a function a step of the run around it; outside of a run it's just called.
 
         `kind` is `model`, `tool`, `retrieval` or another word. A call that raises is made again at once until
-        `attempts` are used up (not of generators); each attempt is told of.
+        `attempts` are used up (not of generators); each attempt is told of. `side_effects` says that a call changes
+        something outside, such as sending a mail: a replay asks before it makes one.
         """
-        if function is None:
-            return functools.partial(self._step, name=name, kind=kind, attempts=attempts)
-        return self._step(_function(function, "@app.step"), name=name, kind=kind, attempts=attempts)
+        made = functools.partial(
+            self._step, name=name, kind=kind, attempts=attempts, side_effects=side_effects
+        )
+        return made if function is None else made(_function(function, "@app.step"))
 
     def run(
         self,
@@ -220,7 +233,7 @@ class App:
             decided_at=instant_of(self.clock()),
         )
         self.agree(name, value)
-        self.delivery.fact(message)
+        self.outlet.fact(message)
 
     def outcome(
         self,
@@ -250,8 +263,13 @@ class App:
             source=source or self.name,
             time=time or instant_of(self.clock()),
         )
-        self.delivery.fact(message)
+        self.outlet.fact(message)
         return identity
+
+    def use(self, settings: Settings) -> None:
+        """Take other settings than those that the app was made with; before it has sent anything."""
+        self.settings = settings
+        self.delivery = self._delivery()
 
     def instrument(self, tracer_provider: object = None) -> TracerProvider:
         """Take spans of instrumented libraries, inside runs, as steps; gives the tracer provider for their use.
@@ -282,6 +300,12 @@ class App:
         return self.delivery.delivered
 
     @property
+    def outlet(self) -> Outlet:
+        """Where events of this place in the code go."""
+        replaying = replay_in(None)
+        return self.delivery if replaying is None else replaying.outlet
+
+    @property
     def tracer(self) -> Tracer:
         """Whose spans runs and steps are."""
         chosen = self._provider or provider()
@@ -308,21 +332,35 @@ class App:
     def keep_result(self, scope: Scope, result: Any) -> None:
         """Keep what a call gave, where content is wanted."""
         if self.capture_content and isinstance(scope, Run | Step):
-            scope.set_output(result)
+            scope.gave(result)
+
+    def _delivery(self) -> Delivery:
+        transport = self._transport or functools.partial(KafkaTransport, self.settings)
+        spool = functools.partial(open_spool, self.settings.spool, self.settings.spool_bytes)
+        return Delivery(transport, spool)
 
     def _agent(self, function: Callable[P, R], *, name: str | None, version: str | None) -> Callable[P, R]:
         agent = name or _name_of(function)
 
         def make(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
             run = self.run(agent, version=version)
+            run.is_call = True
             if self.capture_content:
                 run.set_input(arguments_of(function, args, kwargs))
             return run
 
-        return scoped(function, make, self.keep_result)
+        made = scoped(function, make, self.keep_result)
+        self.agents[agent, version or self.version] = made
+        return made
 
     def _step(
-        self, function: Callable[P, R], *, name: str | None, kind: str, attempts: int
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None,
+        kind: str,
+        attempts: int,
+        side_effects: bool,
     ) -> Callable[P, R]:
         step_name = name or _name_of(function)
 
@@ -332,12 +370,8 @@ class App:
         def call(attempt: int) -> Callable[P, R]:
             def make(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step | None:
                 run = run_in(None)
-                if run is None:
-                    return None
-                step = run.new_step(step_name, kind=kind, attempt=attempt)
-                if self.capture_content:
-                    step.given(arguments_of(function, args, kwargs))
-                return step
+                said = {"kind": kind, "attempt": attempt, "side_effects": side_effects}
+                return None if run is None else run.call_of(step_name, function, args, kwargs, **said)
 
             return scoped(function, make, self.keep_result)
 

@@ -39,7 +39,7 @@ def _plain(function: Callable[..., Any], make: Making, result: Result) -> Callab
             return function(*args, **kwargs)
         scope.open()
         try:
-            given = scope.inside(lambda: function(*args, **kwargs))
+            given = scope.inside(lambda: scope.stand_in(function)(*args, **kwargs))
         except BaseException as error:
             scope.finish(error)
             raise
@@ -59,7 +59,7 @@ def _async(function: Callable[..., Any], make: Making, result: Result) -> Callab
         if scope is None:
             return await function(*args, **kwargs)
         async with scope:
-            given = await function(*args, **kwargs)
+            given = await scope.stand_in(function)(*args, **kwargs)
             result(scope, given)
             return given
 
@@ -72,6 +72,7 @@ async def _awaited(scope: Scope, awaitable: Any, result: Result) -> Any:
     except BaseException as error:
         scope.finish(error)
         raise
+    scope.awaited = True
     result(scope, given)
     scope.finish()
     return given
@@ -82,7 +83,7 @@ def _stream(function: Callable[..., Any], make: Making) -> Callable[..., Any]:
         scope = make(args, kwargs) or Nowhere()
         scope.open()
         try:
-            source: Generator[Any, Any, Any] = function(*args, **kwargs)
+            source: Generator[Any, Any, Any] = scope.inside(lambda: scope.stand_in(function)(*args, **kwargs))
             item = scope.inside(lambda: next(source))
             while True:
                 try:
@@ -109,7 +110,7 @@ def _async_stream(function: Callable[..., Any], make: Making) -> Callable[..., A
         scope = make(args, kwargs) or Nowhere()
         scope.open()
         try:
-            source: AsyncGenerator[Any, Any] = function(*args, **kwargs)
+            source: AsyncGenerator[Any, Any] = scope.inside(lambda: scope.stand_in(function)(*args, **kwargs))
             item = await scope.inside_await(anext(source))
             while True:
                 try:

@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 from upshot.errors import Misuse
 
 if TYPE_CHECKING:
+    from upshot.sdk.replaying import Replaying
     from upshot.sdk.runs import Run
     from upshot.sdk.steps import Step
 
@@ -25,6 +26,7 @@ R = TypeVar("R")
 
 _RUN = otel.create_key("upshot-run")
 _STEP = otel.create_key("upshot-step")
+_REPLAY = otel.create_key("upshot-replay")
 
 
 def current_run() -> Run:
@@ -73,6 +75,19 @@ def step_in(context: Context | None) -> Step | None:
     return step
 
 
+def replay_in(context: Context | None) -> Replaying | None:
+    """What is being replayed in a context, the current one where it's None."""
+    replaying: Replaying | None = otel.get_value(_REPLAY, context)  # type: ignore[assignment]
+    return replaying
+
+
+def with_replay(replaying: Replaying, context: Context) -> Context:
+    """A context in which runs are made again, and which is inside no run."""
+    return otel.set_value(
+        _REPLAY, replaying, otel.set_value(_STEP, None, otel.set_value(_RUN, None, context))
+    )
+
+
 def with_run(run: Run, context: Context) -> Context:
     """A context inside a run, and not inside any step of it."""
     return otel.set_value(_STEP, None, otel.set_value(_RUN, run, context))
@@ -83,4 +98,14 @@ def with_step(step: Step, context: Context) -> Context:
     return otel.set_value(_STEP, step, context)
 
 
-__all__ = ["current_run", "current_step", "in_thread", "run_in", "step_in", "with_run", "with_step"]
+__all__ = [
+    "current_run",
+    "current_step",
+    "in_thread",
+    "replay_in",
+    "run_in",
+    "step_in",
+    "with_replay",
+    "with_run",
+    "with_step",
+]

@@ -74,6 +74,14 @@ def checked_names(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return dict(attributes)
 
 
+def as_json(value: Any) -> str | None:
+    """The value as JSON, from which it can be read back by its type; None where JSON doesn't know all of it."""
+    try:
+        return to_json(value).decode()
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return None
+
+
 def as_text(value: Any) -> str:
     """Anything as text: a text as it is, else JSON; what JSON doesn't know by its `str`."""
     if isinstance(value, str):
@@ -153,6 +161,7 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "Says",
+    "as_json",
     "as_text",
     "checked_names",
     "outcome_message",

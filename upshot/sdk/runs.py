@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,9 +15,10 @@ from opentelemetry.trace import Span, Tracer, set_span_in_context
 from upshot.errors import Misuse, SpoolFull
 from upshot.schemas.runs import RunStatus
 from upshot.schemas.waits import Mode
-from upshot.sdk.calls import scoped
-from upshot.sdk.context import run_in, step_in, with_run
+from upshot.sdk.calls import arguments_of, scoped
+from upshot.sdk.context import replay_in, run_in, step_in, with_run
 from upshot.sdk.facts import Says, as_text, checked_names, run_message, score_message, wait_message
+from upshot.sdk.replaying import Outlet
 from upshot.sdk.scope import Ending, Scope, set_on
 from upshot.sdk.steps import Step
 from upshot.sdk.tracing import span_id_of, trace_id_of
@@ -56,6 +58,8 @@ class Run(Scope):
         self.version = version
         self.session_id = session_id
         self.parent_run_id: str | None = None
+        #: Set where this run is made again; see `upshot.replays`.
+        self.replaying = replay_in(None)
         self._id = run_id
         self._attributes = checked_names(attributes)
         self._content: dict[str, str] = {}
@@ -92,6 +96,24 @@ class Run(Scope):
         """Note facts about this run."""
         self._attributes |= checked_names(attributes)
 
+    @property
+    def outlet(self) -> Outlet:
+        """Where its events go."""
+        return self.app.delivery if self.replaying is None else self.replaying.outlet
+
+    @property
+    def arguments(self) -> str | None:
+        """The arguments of the call that this run is, as JSON, where content is wanted."""
+        return self._content.get("input") if self.is_call else None
+
+    def gave(self, result: Any) -> None:
+        """Keep what the call gave that this run is."""
+        self.set_output(result)
+
+    def stand_in(self, function: Callable[P, R]) -> Callable[P, R]:
+        """See Scope."""
+        return function if self.replaying is None else self.replaying.stand_in(self, function)
+
     def set_input(self, value: Any) -> None:
         """Keep what the agent was given, as text or JSON, whatever the app says about content."""
         self._content["input"] = as_text(value)[:LONGEST_CONTENT]
@@ -102,7 +124,14 @@ class Run(Scope):
 
     @overload
     def step(
-        self, name: str, /, *, kind: str = "", attempt: int = 1, attributes: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        /,
+        *,
+        kind: str = "",
+        attempt: int = 1,
+        attributes: Mapping[str, Any] | None = None,
+        side_effects: bool = False,
     ) -> Step: ...
     @overload
     def step(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -112,7 +141,8 @@ class Run(Scope):
         """A step to use in a `with`; or call `function` as a step and give what it gives.
 
         An async function is awaited: `await run.step("draft", draft, ticket)`. `attempt` counts the tries at one
-        thing from 1: those of one name at one place share their step id.
+        thing from 1: those of one name at one place share their step id. `side_effects` says that the code of
+        the `with` changes something outside: a replay asks before it runs it.
         """
         if function is None:
             return self.new_step(name, **kwargs)
@@ -121,14 +151,42 @@ class Run(Scope):
                 f"run.step({name!r}, …) needs the function and its arguments apart: write "
                 f"run.step({name!r}, function, argument), not run.step({name!r}, function(argument))"
             )
-        call = scoped(function, lambda args, kwargs: self.new_step(name), self.app.keep_result)
-        return call(*args, **kwargs)
+        make = functools.partial(self.call_of, name, function)
+        return scoped(function, make, self.app.keep_result)(*args, **kwargs)
 
     def new_step(
-        self, name: str, *, kind: str = "", attempt: int = 1, attributes: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        *,
+        kind: str = "",
+        attempt: int = 1,
+        attributes: Mapping[str, Any] | None = None,
+        side_effects: bool = False,
     ) -> Step:
         """A step to use in a `with`."""
-        return Step(self, name, kind=kind, attempt=attempt, attributes=attributes or {})
+        return Step(
+            self,
+            name,
+            kind=kind,
+            attempt=attempt,
+            attributes=attributes or {},
+            side_effects=side_effects,
+        )
+
+    def call_of(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        **said: Any,
+    ) -> Step:
+        """The step that a call of `function` is."""
+        step = self.new_step(name, **said)
+        step.is_call = True
+        if self.app.capture_content:
+            step.given(arguments_of(function, args, kwargs))
+        return step
 
     def score(
         self,
@@ -179,7 +237,7 @@ class Run(Scope):
         )
         if otherwise is not None:
             self.app.agree(name, otherwise)
-        self.app.delivery.fact(message)
+        self.outlet.fact(message)
         return identity
 
     def give(self, name: str, value: bool | float, *, step_id: str | None = None, **said: str | None) -> None:
@@ -191,11 +249,11 @@ class Run(Scope):
             value=value,
             agent=self.agent,
             decided_at=instant_of(self.now_ns()),
-            attributes=self._trace or None,
+            attributes={**self._trace, **self._marks} or None,
             **{"source": self.app.name, **{key: text for key, text in said.items() if text is not None}},
         )
         self.app.agree(name, value)
-        self.app.delivery.fact(message)
+        self.outlet.fact(message)
 
     def now_ns(self) -> int:
         """The app's clock: nanoseconds since 1970."""
@@ -242,9 +300,14 @@ class Run(Scope):
             self._trace = {"trace_id": trace_id, "span_id": self._span_id}
             self._attributes |= self._trace
         span.set_attribute("upshot.run_id", self._id)
-        message = run_message(**self._known(), status="running")
-        self.app.delivery.telemetry(lambda: message)
+        self._attributes |= self._marks
         return span, with_run(self, set_span_in_context(span, otel.get_current()))
+
+    def _began(self) -> None:
+        if self.replaying is not None:
+            self.replaying.entered(self)
+        message = run_message(**self._known(), status="running")
+        self.outlet.telemetry(lambda: message)
 
     def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
         ended = self.now_ns()
@@ -260,10 +323,14 @@ class Run(Scope):
             error=said[:10_000] or None,
         )
         try:
-            self.app.delivery.fact(message)
+            self.outlet.fact(message)
         except SpoolFull as full:
             # The agent has done its work: it must not fail for that. Delivered.not_recorded counts it.
             logger.error("the end of run %s: %s", self._id, full)
+
+    @property
+    def _marks(self) -> Mapping[str, Any]:
+        return {} if self.replaying is None else self.replaying.marks
 
     def _known(self) -> dict[str, Any]:
         return {
@@ -272,6 +339,7 @@ class Run(Scope):
             "version": self.version,
             "session_id": self.session_id,
             "parent_run_id": self.parent_run_id,
+            "origin": None if self.replaying is None else "replay",
             "started_at": instant_of(self._started_ns),
             "attributes": self._attributes or None,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
@@ -13,6 +13,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 from upshot.errors import Misuse
 from upshot.sdk.facts import as_text
 
+P = ParamSpec("P")
 R = TypeVar("R")
 Ending = Literal["ok", "error", "cancelled"]
 
@@ -23,6 +24,10 @@ class Scope:
     """A run or a step: opened once, finished once. `with` and `async with` do both."""
 
     _noun = "scope"
+    #: Whether it is a call of a function, not the code of a `with`.
+    is_call = False
+    #: Whether that call gave something to await, although its function isn't async.
+    awaited = False
 
     def __init__(self) -> None:
         self._span: Span | None = None
@@ -34,15 +39,26 @@ class Scope:
         """Start the span; what it gives is the span and the context of the code inside."""
         raise NotImplementedError
 
+    def _began(self) -> None:
+        """Tell that it began; the place around it is still the current one."""
+
     def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
         """Finish the span and tell of it."""
         raise NotImplementedError
+
+    def stand_in(self, function: Callable[P, R]) -> Callable[P, R]:
+        """What this call calls: the function, unless a replay tells what it gave before."""
+        return function
+
+    def admit(self) -> None:
+        """The code of the `with` may run, unless a replay says no."""
 
     def open(self) -> None:
         """Begin, without being the current place yet."""
         if self._span is not None:
             raise Misuse(f"this {self._noun} was used before; make a new one for each `with`")
         self._span, self._context = self._begin()
+        self._began()
 
     def finish(self, error: BaseException | None = None) -> None:
         """End: well, or by `error`. Once ended it stays as it is."""
@@ -78,6 +94,8 @@ class Scope:
 
     def __enter__(self) -> Self:
         self.open()
+        if not self.is_call:
+            self._checked()
         assert self._context is not None
         self._token = otel.attach(self._context)
         return self
@@ -95,6 +113,13 @@ class Scope:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+    def _checked(self) -> None:
+        try:
+            self.admit()
+        except BaseException as error:
+            self.finish(error)
+            raise
 
     def _opened(self) -> Span:
         if self._span is None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, set_span_in_context
 
 from upshot.errors import Misuse
 from upshot.sdk.context import with_step
-from upshot.sdk.facts import as_text
+from upshot.sdk.facts import as_json, as_text
 from upshot.sdk.scope import Ending, Scope, set_on
 
 if TYPE_CHECKING:
     from upshot.sdk.runs import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: How the result of a call is kept: `text` as it is, `json`, or `str`, which can't be read back.
+RESULT = "upshot.result"
+#: Set where the result had to be awaited, although the function isn't async.
+AWAITED = "upshot.result_awaited"
 
 
 class Step(Scope):
@@ -23,7 +31,14 @@ class Step(Scope):
     _noun = "step"
 
     def __init__(
-        self, run: Run, name: str, *, kind: str, attempt: int, attributes: Mapping[str, Any]
+        self,
+        run: Run,
+        name: str,
+        *,
+        kind: str,
+        attempt: int,
+        attributes: Mapping[str, Any],
+        side_effects: bool = False,
     ) -> None:
         super().__init__()
         if not name:
@@ -34,6 +49,7 @@ class Step(Scope):
         self.name = name
         self.kind = kind
         self.attempt = attempt
+        self.side_effects = side_effects
         self._first = dict(attributes)
         self._id = ""
 
@@ -58,6 +74,18 @@ class Step(Scope):
     def given(self, arguments: Mapping[str, Any]) -> None:
         """Keep the arguments of the call that this step is; before it begins."""
         self._first["upshot.input"] = as_text(arguments)
+
+    @property
+    def arguments(self) -> str | None:
+        """The arguments of the call that this step is, as JSON, where content is wanted."""
+        return self._first.get("upshot.input")
+
+    def gave(self, result: Any) -> None:
+        """Keep what the call gave that this step is, in a way that tells later what exactly it was."""
+        kept = result if isinstance(result, str) else as_json(result)
+        self.set_output(result if kept is None else kept)
+        how = "text" if kept is result else "str" if kept is None else "json"
+        self.set_attributes({RESULT: how, **({AWAITED: True} if self.awaited else {})})
 
     def set_output(self, value: Any) -> None:
         """Keep what the step gave, as text or JSON, whatever the app says about content."""
@@ -106,6 +134,15 @@ class Step(Scope):
         """
         self.run.give(name, value, step_id=self.id, comment=comment, source=source, key=key)
 
+    def stand_in(self, function: Callable[P, R]) -> Callable[P, R]:
+        """See Scope."""
+        return function if self.run.replaying is None else self.run.replaying.stand_in(self, function)
+
+    def admit(self) -> None:
+        """See Scope."""
+        if self.run.replaying is not None:
+            self.run.replaying.admit(self)
+
     def _begin(self) -> tuple[Span, Context]:
         span, context = self.run.start_span(self.name, {"upshot.kind": self.kind} if self.kind else {})
         self._id = self.run.step_id_of(span, self.name, self.attempt)
@@ -114,8 +151,12 @@ class Step(Scope):
         set_on(span, self._first)
         return span, with_step(self, set_span_in_context(span, context))
 
+    def _began(self) -> None:
+        if self.run.replaying is not None:
+            self.run.replaying.entered(self)
+
     def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
         span.end(self.run.now_ns())
 
 
-__all__ = ["Step"]
+__all__ = ["AWAITED", "RESULT", "Step"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from opentelemetry import trace
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from upshot.sdk.runs import Run
 
 SCOPE = "upshot"
+#: Which instrumentation a step's span is of; absent where it's a step of ours.
+INSTRUMENTATION = "otel.scope.name"
 _KINDS: dict[SpanKind, Kind] = {
     SpanKind.INTERNAL: "internal",
     SpanKind.SERVER: "server",
@@ -62,7 +64,7 @@ class RunSpans(SpanProcessor):
         run = self._runs.pop(span.context.span_id, None) if span.context else None
         if run is not None:
             texts = [value for value in (span.attributes or {}).values() if isinstance(value, str)]
-            run.app.delivery.telemetry(lambda: step_of_run(run, span), _SPAN_BYTES + sum(map(len, texts)))
+            run.outlet.telemetry(lambda: step_of_run(run, span), _SPAN_BYTES + sum(map(len, texts)))
 
 
 def step_of_run(run: Run, span: ReadableSpan) -> Message:
@@ -81,7 +83,10 @@ def step_of_run(run: Run, span: ReadableSpan) -> Message:
     )
     parent = record.parent_span_id and run.place_of(record.parent_span_id)
     own = run.place_of(record.span_id) or record.span_id
-    return step_message(step.model_copy(update={"step_id": own, "parent_step_id": parent}))
+    told: dict[str, Any] = {"step_id": own, "parent_step_id": parent}
+    if record.scope and record.scope != SCOPE:
+        told["attributes"] = {**step.attributes, INSTRUMENTATION: record.scope}
+    return step_message(step.model_copy(update=told))
 
 
 def record_of(span: ReadableSpan) -> SpanRecord:
@@ -163,6 +168,7 @@ def _own_provider() -> TracerProvider:
 
 
 __all__ = [
+    "INSTRUMENTATION",
     "SCOPE",
     "RunSpans",
     "extend",

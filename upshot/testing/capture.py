@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from upshot.replays.history import Story, story_of
 from upshot.sdk.app import App
 from upshot.sdk.delivery import Delivery
 from upshot.sdk.spool import Spool
@@ -41,6 +42,10 @@ class Captured:
     def steps(self) -> list[dict[str, Any]]:
         """The steps, in the order in which they ended."""
         return self.events("steps")
+
+    def read(self, run_id: str) -> Story:
+        """All about a run: as the `history` of `upshot.replay`. Raises ReplayRefused."""
+        return story_of(run_id, self.events("runs"), self.steps, self.scores)
 
     @property
     def scores(self) -> list[dict[str, Any]]:

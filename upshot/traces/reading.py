@@ -91,7 +91,8 @@ def content(attributes: Attributes, names: Iterable[str]) -> str | None:
         value: Any = _gathered(attributes, name) if name.endswith(".") else attributes.get(name)
         if value is not None:
             said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-            return said[:LONGEST_CONTENT]
+            # Half a character, which a text may hold and an event may not, costs that character alone.
+            return said[:LONGEST_CONTENT].encode("utf-8", "replace").decode()
     return None
 
 

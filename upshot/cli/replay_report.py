@@ -1,0 +1,110 @@
+"""What `upshot replay` prints: the steps of a run, and two runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from upshot.cli.terminal import cell, note, say, say_json, say_table
+from upshot.replays import Figures, Line, Replayed
+from upshot.replays.recorded import Recorded
+
+_COLUMNS = ("step", "", "seconds", "tokens", "cost_usd")
+
+
+def say_steps(top: Recorded, as_json: bool) -> None:
+    """The steps that a replay may begin from, in the order in which they began."""
+    steps = sorted((node for node in top.all() if node is not top), key=lambda node: node.place)
+    ours = [node for node in steps if node.instrumentation is None]
+    if as_json:
+        say_json([{"step": node.label, "step_id": node.id, "started_at": node.started_at} for node in ours])
+        return
+    say_table(
+        ("step", "kind", "status", "started_at", "step_id"),
+        [
+            (node.label, node.last.kind, node.last.status, node.started_at, node.id)
+            for node in ours
+            if node.last is not None
+        ],
+        empty="this run has no steps of its own code",
+    )
+    note("begin from one of them: --from STEP --app MODULE:NAME")
+
+
+def say_replayed(told: Replayed, as_json: bool, *, recorded: bool) -> None:
+    """Both runs, step by step; what changed in full."""
+    if as_json:
+        say_json(_plain(told))
+        return
+    say_table(_COLUMNS, [_row(line) for line in told.lines], empty="the code asked for no step")
+    if told.scores:
+        say()
+        say_table(
+            ("score", "step", "before", "after"), [(s.name, s.step, s.before, s.after) for s in told.scores]
+        )
+    for name, before, after in _changed(told):
+        say()
+        say(name, style="bold")
+        say(f"  before  {before}")
+        say(f"  after   {after}")
+    say()
+    for topic, event in told.withheld:
+        subject = f" about {event['subject']}" if "subject" in event else ""
+        note(f"not told to the world: {topic}{subject} ({event.get('name') or event.get('type') or topic})")
+    for line in told.notes:
+        note(line)
+    kept = "recorded as a replay" if recorded else "not recorded"
+    note(f"run {told.run_id} ({kept}) repeats {told.replayed_from} from {told.replayed_step}")
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    return (
+        "  " * line.depth + line.name,
+        line.what,
+        _both(line, lambda f: f"{f.seconds:.3f}" if f.seconds is not None else ""),
+        _both(line, lambda f: cell(_tokens(f))),
+        _both(line, lambda f: cell(f.cost_usd)),
+    )
+
+
+def _both(line: Line, shown: Callable[[Figures], str]) -> str:
+    """Before and after; one of them where it is all there is to say."""
+    before = shown(line.before) if line.before else ""
+    after = shown(line.after) if line.after else ""
+    if line.what == "recorded" or before == after or not (before or after):
+        return before
+    return f"{before or '-'} → {after or '-'}"
+
+
+def _tokens(figures: Figures) -> int | None:
+    known = [count for count in (figures.input_tokens, figures.output_tokens) if count is not None]
+    return sum(known) if known else None
+
+
+def _changed(told: Replayed) -> Iterator[tuple[str, str, str]]:
+    for line in told.lines:
+        if line.what == "changed" and line.before and line.after:
+            yield line.name, _said(line.before), _said(line.after)
+    if _said(told.before) != _said(told.after):
+        yield f"{told.agent} (the run)", _said(told.before), _said(told.after)
+
+
+def _said(figures: Figures) -> str:
+    return f"{figures.status}: {figures.error}" if figures.error else figures.output or figures.status
+
+
+def _plain(told: Replayed) -> dict[str, Any]:
+    """For a program: all but the Python objects."""
+    about = ("run_id", "replayed_from", "replayed_step", "agent")
+    return {name: getattr(told, name) for name in about} | {
+        "before": asdict(told.before),
+        "after": asdict(told.after),
+        "steps": [asdict(line) for line in told.lines],
+        "scores": [asdict(score) for score in told.scores],
+        "withheld": [{"topic": topic, "event": event} for topic, event in told.withheld],
+        "notes": list(told.notes),
+    }
+
+
+__all__ = ["say_replayed", "say_steps"]

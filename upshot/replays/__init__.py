@@ -1,0 +1,18 @@
+"""Making a run again: the recorded results up to a step, today's code from there on, both runs side by side."""
+
+from upshot.replays.comparison import Figures, Line
+from upshot.replays.history import ClickHouseHistory, History, Story
+from upshot.replays.player import Choice, SideEffect
+from upshot.replays.replay import Replayed, replay
+
+__all__ = [
+    "Choice",
+    "ClickHouseHistory",
+    "Figures",
+    "History",
+    "Line",
+    "Replayed",
+    "SideEffect",
+    "Story",
+    "replay",
+]

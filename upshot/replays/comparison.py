@@ -1,0 +1,159 @@
+"""Two runs side by side, step by step: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from upshot.replays.recorded import Recorded
+from upshot.schemas.scores import Score
+
+N = TypeVar("N", int, float)
+
+#: `recorded`: given as it was, not run. `same`, `changed`: run, and its status and output are as before or not.
+#: `unknown`: run, but whether its output is the same isn't known, since it isn't kept. `new`: it wasn't there
+#: before. `gone`: it isn't there any more.
+What = Literal["recorded", "same", "changed", "unknown", "new", "gone"]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a step did and used: of one that isn't looked into, all that is inside of it, too."""
+
+    status: str
+    output: str | None
+    error: str | None
+    seconds: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One step of both runs, or of one of them. `depth` is 0 right below the run."""
+
+    name: str
+    depth: int
+    what: What
+    before: Figures | None
+    after: Figures | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A score that the code gave in one of the runs, or in both. `step` is empty where it's the run's."""
+
+    name: str
+    step: str
+    before: bool | float | None
+    after: bool | float | None
+
+
+def compared(before: Recorded, after: Recorded, depth: int = 0) -> Iterator[Line]:
+    """The steps inside of two steps (or runs), in the order of the second; what is gone stands where it was."""
+    partners = _partners(before, after)
+    told: set[Recorded] = set()
+    for child in after.children:
+        partner = partners.get(child)
+        if partner is None:
+            yield Line(child.label, depth, "new", None, figures(child))
+            continue
+        yield from _gone(before, partners, told, depth, until=partner)
+        told.add(partner)
+        if _marked(child, "recorded"):
+            yield Line(partner.label, depth, "recorded", figures(partner), figures(child))
+            continue
+        was, now = figures(partner, alone=True), figures(child, alone=True)
+        yield Line(partner.label, depth, _what(was, now), was, now)
+        yield from compared(partner, child, depth + 1)
+    yield from _gone(before, partners, told, depth)
+
+
+def scored(before: Recorded, given: Sequence[Score], after: Recorded, again: Sequence[Score]) -> list[Scored]:
+    """The scores that the code gave in both runs."""
+    was = {(score.name, _place(before, score)): score.value for score in given}
+    now = {(score.name, _place(after, score)): score.value for score in again}
+    return [Scored(*key, was.get(key), now.get(key)) for key in sorted({*was, *now})]
+
+
+def figures(node: Recorded, *, alone: bool = False) -> Figures:
+    """What it did; with what is inside of it, or `alone`."""
+    steps = [
+        step for inside in ([node] if alone else node.all()) for step in inside.attempts.values() if step
+    ]
+    last, run = node.last, node.run
+    ended = [step.ended_at for step in node.attempts.values() if step.ended_at]
+    end = max(ended) if ended else run.ended_at if run else None
+    return Figures(
+        status=last.status if last else str(run.status or "") if run else "",
+        output=run.output if run else last.output if last else None,
+        error=last.error if last else run.error if run else None,
+        seconds=(end - node.started_at).total_seconds() if end else None,
+        input_tokens=_sum(step.input_tokens for step in steps),
+        output_tokens=_sum(step.output_tokens for step in steps),
+        cost_usd=_sum(step.cost_usd for step in steps),
+    )
+
+
+def _partners(before: Recorded, after: Recorded) -> Mapping[Recorded, Recorded]:
+    """Of each step now the one that it was then: as the replay said, else by name and turn."""
+    by_id = {child.id: child for child in before.children}
+    by_id |= {child.run.run_id: child for child in before.children if child.run is not None}
+    found: dict[Recorded, Recorded] = {}
+    for child in after.children:
+        if (was := by_id.get(str(_marked(child, "replayed_from")))) is not None:
+            found[child] = was
+    free = [child for child in before.children if child not in found.values()]
+    for child in after.children:
+        # A step of ours that the replay has not found in the record is new, whatever it's called.
+        if child not in found and child.instrumentation is not None:
+            named = [was for was in free if was.name == child.name]
+            if named:
+                found[child] = named[0]
+                free.remove(named[0])
+    return found
+
+
+def _gone(
+    before: Recorded,
+    partners: Mapping[Recorded, Recorded],
+    told: set[Recorded],
+    depth: int,
+    until: Recorded | None = None,
+) -> Iterator[Line]:
+    still = set(partners.values())
+    for child in before.children:
+        if child is until:
+            return
+        if child not in told and child not in still:
+            told.add(child)
+            yield Line(child.label, depth, "gone", figures(child), None)
+
+
+def _what(was: Figures, now: Figures) -> What:
+    if was.status != now.status or was.error != now.error:
+        return "changed"
+    if was.output is None and now.output is None:
+        return "same"
+    if was.output is None or now.output is None:
+        return "unknown"
+    return "same" if was.output == now.output else "changed"
+
+
+def _marked(node: Recorded, name: str) -> object:
+    return node.last.attributes.get(name) if node.last else None
+
+
+def _place(top: Recorded, score: Score) -> str:
+    """What the step of a score is called."""
+    return next((node.label for node in top.all() if node.id == score.step_id), score.step_id or "")
+
+
+def _sum(values: Iterable[N | None]) -> N | None:
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+__all__ = ["Figures", "Line", "Scored", "What", "compared", "figures", "scored"]

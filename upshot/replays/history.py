@@ -1,0 +1,144 @@
+"""What is recorded of a run: the runs inside it, the steps of all of them, the scores that were given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from upshot.errors import ReplayRefused
+from upshot.insights.reader import Reader
+from upshot.schemas.runs import Run
+from upshot.schemas.scores import Score
+from upshot.schemas.steps import Step
+
+_RUNS = """\
+SELECT run_id, agent, version, status, started_at, ended_at, session_id, parent_run_id, origin, error, input, output,
+       attributes
+FROM runs"""
+_STEPS = """\
+SELECT run_id, step_id, attempt, parent_step_id, name, kind, status, started_at, ended_at, model, input_tokens,
+       output_tokens, cost_usd, error, error_type, input, output, attributes
+FROM steps
+WHERE run_id IN splitByChar('\\n', {run_ids:String})"""
+_SCORES = """\
+SELECT run_id, step_id, name, value, kind
+FROM current_scores
+WHERE run_id = {run_id:String} AND reason = 'given'"""
+_INSTANTS = ("started_at", "ended_at")
+
+
+@dataclass(frozen=True)
+class Story:
+    """A run and all that belongs to it."""
+
+    run: Run
+    nested: Sequence[Run] = ()
+    steps: Sequence[Step] = ()
+    scores: Sequence[Score] = field(default=())
+
+
+class History(Protocol):
+    """Where recorded runs are read from."""
+
+    def read(self, run_id: str) -> Story:
+        """All about a run. Raises ReplayRefused where it isn't known, Unavailable."""
+
+
+class ClickHouseHistory:
+    """Reads what the store has written."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def read(self, run_id: str) -> Story:
+        """See History."""
+        found = self._runs("run_id = {of:String}", run_id)
+        if not found:
+            raise unknown(run_id)
+        nested: list[Run] = []
+        steps = self._steps([run_id])
+        # Only a step that is an agent can be a run inside: without one nobody needs to look for it among all runs.
+        around, seen = [run_id], steps
+        while around and any(step.kind == "agent" for step in seen):
+            inside = self._runs("has(splitByChar('\\n', {of:String}), parent_run_id)", "\n".join(around))
+            around = [run.run_id for run in inside]
+            seen = self._steps(around) if around else []
+            nested += inside
+            steps += seen
+        rows = self._reader.query(_SCORES, {"run_id": run_id}).objects()
+        return Story(found[0], nested, steps, [_score(row) for row in rows])
+
+    def _runs(self, where: str, of: str) -> list[Run]:
+        rows = self._reader.query(f"{_RUNS}\nWHERE {where}", {"of": of}).objects()
+        return [Run.model_validate(_plain(row)) for row in rows]
+
+    def _steps(self, run_ids: Iterable[str]) -> list[Step]:
+        rows = self._reader.query(_STEPS, {"run_ids": "\n".join(run_ids)}).objects()
+        return [Step.model_validate(_plain(row)) for row in rows]
+
+
+def story_of(
+    run_id: str,
+    runs: Iterable[Mapping[str, Any]],
+    steps: Iterable[Mapping[str, Any]],
+    scores: Iterable[Mapping[str, Any]],
+) -> Story:
+    """The story that some events tell, the later ones of a run over the earlier. Raises ReplayRefused."""
+    merged: dict[str, dict[str, Any]] = {}
+    for event in runs:
+        merged.setdefault(event["run_id"], {}).update(event)
+    if run_id not in merged:
+        raise unknown(run_id)
+    known = [Run.model_validate(event) for event in merged.values()]
+    inside = {run_id}
+    while more := {run.run_id for run in known if run.parent_run_id in inside} - inside:
+        inside |= more
+    current = {
+        score.identity: score
+        for score in (Score.model_validate(event) for event in scores)
+        if score.run_id == run_id
+    }
+    return Story(
+        next(run for run in known if run.run_id == run_id),
+        [run for run in known if run.run_id in inside and run.run_id != run_id],
+        [step for step in (Step.model_validate(event) for event in steps) if step.run_id in inside],
+        list(current.values()),
+    )
+
+
+def unknown(run_id: str) -> ReplayRefused:
+    """Nobody knows this run."""
+    return ReplayRefused(
+        f'there is no run {run_id}; nothing was run: `upshot query "SELECT run_id, agent, started_at FROM runs '
+        'ORDER BY started_at DESC LIMIT 10"` lists the latest'
+    )
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as its event says it: what is unknown is left out, attributes are what they were."""
+    said = {name: value for name, value in row.items() if value not in (None, "")}
+    for name in _INSTANTS:
+        if name in said:
+            said[name] = said[name].replace(" ", "T") + "Z"
+    for name in ("attempt", "input_tokens", "output_tokens"):
+        if name in said:
+            said[name] = int(said[name])
+    said["attributes"] = {name: _value(text) for name, text in row["attributes"].items()}
+    return said
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _score(row: Mapping[str, Any]) -> Score:
+    value = bool(row["value"]) if row["kind"] == "boolean" else float(row["value"])
+    return Score(run_id=row["run_id"], step_id=row["step_id"], name=row["name"], value=value)
+
+
+__all__ = ["ClickHouseHistory", "History", "Story", "story_of", "unknown"]

@@ -1,0 +1,177 @@
+"""Recorded JSON as the values that a function was given and gave, by its annotations."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from types import SimpleNamespace
+from typing import Any, get_args, get_origin, get_type_hints
+
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from upshot.errors import ReplayRefused
+from upshot.schemas.steps import Step
+from upshot.sdk.steps import AWAITED, RESULT
+from upshot.traces.reading import LONGEST_CONTENT
+
+_NOT_KEPT = (
+    "content wasn't kept when it ran: upshot.App(…, capture_content=True) keeps what agents and steps are "
+    "given and give"
+)
+
+
+class RecordedError(Exception):
+    """What a recorded step raised, where its own class isn't loaded here."""
+
+
+def call_of(
+    function: Callable[..., Any], recorded: str | None, what: str
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call as they were recorded. Raises ReplayRefused where they can't be read back."""
+    if not recorded:
+        raise ReplayRefused(f"{what} has no recorded arguments; nothing was run: {_NOT_KEPT}")
+    try:
+        given = from_json(recorded)
+        signature = inspect.signature(function)
+        bound = signature.bind_partial()
+        hints = _hints(function)
+        unknown = [name for name in given if name not in signature.parameters]
+        if unknown:
+            raise ReplayRefused(
+                f"{what} was given {', '.join(unknown)}, which its function doesn't take any more; nothing was run: "
+                "give it that parameter for the time of the replay"
+            )
+        for name, parameter in signature.parameters.items():
+            if name in given:
+                hint = _hint_of(parameter, hints.get(name, Any))
+                bound.arguments[name] = _adapter(hint).validate_json(to_json(given[name]))
+        return bound.args, bound.kwargs
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ReplayRefused(f"{what}: {_unreadable(recorded, error)}; nothing was run") from None
+
+
+def result_of(function: Callable[..., Any], step: Step, what: str) -> Any:
+    """What a recorded call gave. Raises ReplayRefused where that can't be read back."""
+    kept = step.attributes.get(RESULT)
+    if kept is None or step.output is None:
+        if "upshot.left_out" in step.attributes:
+            raise ReplayRefused(f"{what} gave too much to be kept, {_HENCE}")
+        if _streams(function):
+            raise ReplayRefused(f"{what} is a stream, whose items aren't kept, {_HENCE}")
+        raise ReplayRefused(f"{what} has no recorded result, {_HENCE}; {_NOT_KEPT}")
+    if kept not in ("text", "json"):
+        raise ReplayRefused(
+            f"{what} gave something that JSON doesn't know ({step.output!r:.100}), {_HENCE}: make it a pydantic model "
+            "or a dataclass"
+        )
+    return read_back(function, step.output, what, as_text=kept == "text")
+
+
+def read_back(function: Callable[..., Any], output: str, what: str, *, as_text: bool | None) -> Any:
+    """A kept result as the function's annotation says it. Raises ReplayRefused.
+
+    Where it isn't known whether it is a text or JSON, it's JSON if it fits the annotation as that.
+    """
+    hint = _result_hint(function)
+    try:
+        if as_text or (as_text is None and hint is str):
+            return _adapter(hint).validate_python(output)
+        return _adapter(hint).validate_json(output)
+    except (ValueError, TypeError, AttributeError) as error:
+        if as_text is None:
+            return read_back(function, output, what, as_text=True)
+        raise ReplayRefused(f"{what}: {_unreadable(output, error)}, {_HENCE}") from None
+
+
+def error_of(step: Step) -> BaseException:
+    """An error like the one that a recorded call raised: of its class where that is loaded, with its message."""
+    module, _, name = (step.error_type or "").rpartition(".")
+    found = getattr(builtins if not module else sys.modules.get(module), name, None)
+    message = step.error or ""
+    if isinstance(found, type) and issubclass(found, Exception):
+        # Not by calling it: who knows what arguments it wants.
+        made = found.__new__(found, message)
+        made.args = (message,)
+        return made
+    return RecordedError(f"{step.error_type}: {message}" if step.error_type else message)
+
+
+def was_awaited(step: Step) -> bool:
+    """Whether the call gave something to await."""
+    return bool(step.attributes.get(AWAITED))
+
+
+def annotated(function: Callable[..., Any]) -> bool:
+    """Whether the function says what it gives."""
+    return _result_hint(function) is not Any
+
+
+_UNREADABLE = object()
+_HENCE = "so it can't be given again: replay from it, or from an earlier step"
+
+
+def _result_hint(function: Callable[..., Any]) -> Any:
+    hint = _hints(function).get("return", Any)
+    if get_origin(hint) in (Awaitable, Coroutine):
+        return get_args(hint)[-1]
+    return hint
+
+
+def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """The annotations that can be read; of a partial those of its function, of an object those of its call."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function) and not inspect.isclass(function):
+        function = type(function).__call__
+    said = getattr(function, "__annotations__", {})
+    return {name: hint for name in said if (hint := _resolved(function, name)) is not _UNREADABLE}
+
+
+def _resolved(function: Callable[..., Any], name: str) -> Any:
+    """One annotation; the others may be of names that only type checkers know."""
+    inner = inspect.unwrap(function)
+    alone = SimpleNamespace(__annotations__={name: inner.__annotations__[name]})
+    local = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
+    try:
+        found = get_type_hints(alone, getattr(inner, "__globals__", {}), dict(local), include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        return _UNREADABLE
+    return found[name]
+
+
+def _hint_of(parameter: inspect.Parameter, hint: Any) -> Any:
+    """The annotation of all that a parameter takes."""
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return tuple[hint, ...]
+    return dict[str, hint] if parameter.kind is parameter.VAR_KEYWORD else hint
+
+
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(hint)
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        raise ValueError(
+            f"{getattr(hint, '__name__', hint)} can't be read back from JSON: make it a pydantic model or a dataclass"
+        ) from None
+
+
+def _streams(function: Callable[..., Any]) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _unreadable(recorded: str, error: Exception) -> str:
+    if len(recorded) >= LONGEST_CONTENT:
+        return f"what is recorded was cut at {LONGEST_CONTENT:,} characters"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = f"{where}: {first['msg']}" if where else first["msg"]
+        return f"what is recorded doesn't fit the function's annotation ({said}; it is {recorded!r:.100})"
+    return f"what is recorded can't be read back ({error}; it is {recorded!r:.100})"
+
+
+__all__ = ["RecordedError", "annotated", "call_of", "error_of", "read_back", "result_of", "was_awaited"]
