@@ -129,9 +129,7 @@ def test_several_processes_of_the_join_share_its_partitions(stack: WholeStack, t
         "UPSHOT_PARTITIONS": "3",
         "UPSHOT_WORKER_ID": "here",
     }
-    running = start(
-        tmp_path / "data", "worker", "--role", "correlate", "--processes", "2", environment=where
-    )
+    running = start(tmp_path / "data", "worker", "--role", "correlate", "--processes", "2", environment=where)
     running.wait_said("correlate works on 4 partitions")
     running.wait_said("correlate works on 2 partitions")
     assert len(descendants(running.process.pid)) == 2

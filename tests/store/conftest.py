@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +20,7 @@ from upshot.processors.store.columns import COLUMNS, WIDE
 from upshot.processors.store.connection import connect
 from upshot.processors.store.handler import StoreHandler
 from upshot.processors.store.migrate import migrate
-from upshot.processors.store.packed import Row
+from upshot.processors.store.packed import Row, pack_version
 from upshot.processors.store.sink import ClickHouseSink
 from upshot.settings import Settings
 from upshot.streams.batch import TP, Effects
@@ -36,6 +38,7 @@ VIEWS = (
     "pending",
     "unmatched_outcomes",
 )
+PATIENCE = 60.0
 NOON = 1_767_268_800_000
 """2026-01-01T12:00:00Z in milliseconds: the timestamp of records that don't say another."""
 
@@ -57,6 +60,27 @@ def record(topic: str, event: dict[str, Any] | bytes | None, **changed: Any) -> 
     """An event (or raw bytes) on `topic`, named without its prefix."""
     value = json.dumps(event, ensure_ascii=False).encode() if isinstance(event, dict) else event
     return replace(Written(f"upshot.{topic}", value), **changed)
+
+
+def alert(number: int, **changed: Any) -> bytes:
+    """A packed row of `raw_alerts`."""
+    at = NOON * 1000
+    columns = COLUMNS["raw_alerts"]
+    values = dict(zip(columns, (f"a{number}", "low", "r", "s", 1, 0.5, "number", "", at, at), strict=False))
+    return pack_version("raw_alerts", tuple((values | changed).values()), number << 64).packed
+
+
+def score(number: int) -> Written:
+    """A score that somebody gives, of a run of its own."""
+    return record("scores", {"run_id": f"r{number}", "name": "n", "value": number}, offset=number)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        await asyncio.sleep(0.01)
 
 
 def unpack(row: Row) -> dict[str, Any]:

@@ -1,46 +1,19 @@
-"""One suite for both sinks, and what only ClickHouse can do: go away and come back."""
+"""One suite for both sinks, and how the store gathers and commits."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.store.conftest import Store, record, settings_for, unpack
-from upshot.local.clickhouse import ClickHouseServer
-from upshot.processors.store.columns import COLUMNS
-from upshot.processors.store.connection import connect
+from tests.store.conftest import PATIENCE, Store, alert, record, score, unpack, until
 from upshot.processors.store.handler import StoreHandler
 from upshot.processors.store.migrate import migrate
 from upshot.processors.store.packed import Row, pack_version
 from upshot.processors.store.sink import ClickHouseSink, MemorySink, Sink
 from upshot.settings import Settings
 from upshot.streams.batch import TP
-
-PATIENCE = 60.0
-ALERT = COLUMNS["raw_alerts"]
-AT = 1_767_225_600_000_000
-
-
-def alert(number: int, **changed: Any) -> bytes:
-    values = dict(zip(ALERT, (f"a{number}", "low", "r", "s", 1, 0.5, "number", "", AT, AT), strict=False))
-    return pack_version("raw_alerts", tuple((values | changed).values()), number << 64).packed
-
-
-def score(number: int) -> Any:
-    return record("scores", {"run_id": f"r{number}", "name": "n", "value": number}, offset=number)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        await asyncio.sleep(0.01)
 
 
 class SinkContract:
@@ -313,86 +286,6 @@ async def test_data_that_the_server_cannot_read_is_not_the_rows_fault(
     store.client.command("DROP VIEW broken SYNC")
     assert await asyncio.wait_for(written, PATIENCE) == []
     assert store.values("SELECT alert_id FROM alerts ORDER BY alert_id") == [("a1",), ("a2",)]
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[ClickHouseServer]:
-    """A ClickHouse that a test may kill."""
-    server = ClickHouseServer(tmp_path)
-    server.start()
-    server.wait_ready(PATIENCE)
-    yield server
-    server.stop()
-
-
-@pytest.mark.stack
-async def test_clickhouse_killed_under_writes_loses_nothing(
-    own_server: ClickHouseServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    settings = settings_for(own_server, "upshot")
-    migrate(settings)
-    sink = ClickHouseSink(settings)
-    handler = StoreHandler(settings, sink)
-    caplog.set_level(logging.INFO, "upshot")
-    total = 0
-    for _ in range(4):
-        for turn in range(6):
-            records = [score(total + n) for n in range(500)]
-            total += len(records)
-            await handler.process({TP("upshot.scores", 0): records})
-            flush = asyncio.create_task(handler.flush())
-            if turn == 3:
-                await asyncio.to_thread(own_server.kill)
-                await until(lambda: "takes no rows" in caplog.text or flush.done())  # noqa: B023
-                own_server.start()
-                await asyncio.to_thread(own_server.wait_ready, PATIENCE)
-            await asyncio.wait_for(flush, PATIENCE)
-    client = connect(settings)
-    assert client.query("SELECT count(), uniqExact(run_id) FROM scores").result_rows == [(total, total)]
-    assert client.query("SELECT count(), uniqExact(run_id) FROM current_scores").result_rows == [
-        (total, total)
-    ]
-    client.close()
-
-
-@pytest.mark.stack
-async def test_the_log_says_once_that_clickhouse_is_away_and_once_that_it_is_back(
-    own_server: ClickHouseServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    settings = settings_for(own_server, "upshot")
-    migrate(settings)
-    now = [0.0]
-    sink = ClickHouseSink(settings, lambda: now[0])
-    caplog.set_level(logging.INFO)
-    own_server.kill()
-    write = asyncio.create_task(sink.write("raw_alerts", [alert(1)]))
-    await until(lambda: "takes no rows" in caplog.text)
-    now[0] = 61.0
-    await until(lambda: "since 61 s" in caplog.text)
-    own_server.start()
-    await asyncio.to_thread(own_server.wait_ready, PATIENCE)
-    assert await asyncio.wait_for(write, PATIENCE) == []
-    said = [message for name, _, message in caplog.record_tuples if name.startswith("upshot.processors")]
-    assert len(said) == 3
-    assert "Connection refused" in said[0]
-    assert said[-1] == "ClickHouse takes rows again, after 61.0 s"
-    assert not [name for name, *_ in caplog.record_tuples if name.startswith("clickhouse_connect")]
-    await sink.close()
-
-
-@pytest.mark.stack
-async def test_tables_that_work_say_nothing_of_one_that_does_not(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "upshot")
-    store.client.command("RENAME TABLE raw_alerts TO away")
-    write = asyncio.create_task(store.sink.write("raw_alerts", [alert(1)]))
-    await until(lambda: "takes no rows" in caplog.text)
-    await store.take(score(1))
-    store.client.command("RENAME TABLE away TO raw_alerts")
-    assert await asyncio.wait_for(write, PATIENCE) == []
-    said = [message for _, _, message in caplog.record_tuples if "ClickHouse takes" in message]
-    assert len(said) == 2
 
 
 @pytest.mark.stack
