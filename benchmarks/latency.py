@@ -5,7 +5,8 @@
 Starts the real parts and one worker. Without `--rate` it first measures how much they sustain, and takes half of
 that. Three events make a case: a run, its wait, and a second later the outcome. Time counts from handing the
 outcome to the producer until a consumer has its score, and until a query finds its row (asked every 25 ms, of one
-case in twenty). The first seconds don't count. Load, measuring and all parts share the machine.
+case in twenty). The first seconds don't count. Load, measuring and all parts share the machine; so that they take
+little of it, the load and the consumer are librdkafka's (confluent-kafka), and a query has one thread.
 """
 
 from __future__ import annotations
@@ -14,91 +15,134 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Event
 
-import msgspec
-from aiokafka import AIOKafkaConsumer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
-from benchmarks.whole_path import TOPICS, Parts, begun, closed, drain, fill, stack, worker
+from benchmarks.whole_path import TOPICS, Message, Parts, begun, closed, drain, fill, stack, worker
 from upshot.processors.store.connection import connect
 from upshot.settings import Settings
-from upshot.streams.producer import event_producer
 
 PROBE_RUNS = 50_000
 WARM_UP = 3.0
-TICK = 0.01
+TICK = 0.005
 POLL = 0.025
-#: Looking must not take both cores from what is looked at.
-ONE_THREAD = {"max_threads": 1}
 SAMPLED = 20
 PATIENCE = 60.0
+ONE_THREAD = {"max_threads": 1}
+PREFIX = b'"run_id":"run-'
 
 Times = dict[int, float]
 
 
-async def send(settings: Settings, first: int, cases: int, rate: float, sent: Times) -> None:
-    """Cases from `first` on at `rate` a second, each outcome a second after its wait."""
-    async with event_producer(settings) as producer:
+class Load:
+    """Cases from `first` on, `rate` a second, each outcome a second after its wait. Everything runs in threads."""
+
+    def __init__(self, settings: Settings, first: int, cases: int, rate: float) -> None:
+        self._settings, self._rate = settings, rate
+        self._cases = range(first, first + cases)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": settings.kafka_url,
+                "linger.ms": 2,
+                "acks": "all",
+                "partitioner": "murmur2_random",
+                "queue.buffering.max.messages": 1_000_000,
+            }
+        )
+        self._over = Event()
+        self.sent, self.scored, self.stored = Times(), Times(), Times()
+
+    def run(self) -> None:
+        """Until everything was seen. Raises TimeoutError where something is missing."""
+        consumer = self._tail()
+        give_up = len(self._cases) / self._rate + PATIENCE
+        with ThreadPoolExecutor() as threads:
+            tasks = [
+                threads.submit(self._read, consumer),
+                threads.submit(self._query),
+                threads.submit(self._send),
+            ]
+            try:
+                for task in tasks:
+                    task.result(give_up)
+            finally:
+                self._over.set()
+
+    def _send(self) -> None:
         began, opened, told = time.perf_counter(), 0, 0
-        while told < cases:
-            due = (time.perf_counter() - began) * rate
+        while told < len(self._cases) and not self._over.is_set():
+            due = (time.perf_counter() - began) * self._rate
             now = datetime.now(UTC).isoformat()
-            while opened < min(cases, due):
-                for topic, key, value in begun(first + opened, now):
-                    await producer.send(topic, value, key=key)
+            while opened < min(len(self._cases), due):
+                for message in begun(self._cases[opened], now):
+                    self._produce(message)
                 opened += 1
-            while told < min(cases, due - rate):
-                topic, key, value = closed(first + told)
-                sent[first + told] = time.perf_counter()
-                await producer.send(topic, value, key=key)
+            while told < min(len(self._cases), due - self._rate):
+                case = self._cases[told]
+                message = closed(case)
+                self.sent[case] = time.perf_counter()
+                self._produce(message)
                 told += 1
-            await asyncio.sleep(TICK)
+            self._producer.poll(0)
+            time.sleep(TICK)
+        self._producer.flush()
 
+    def _produce(self, message: Message) -> None:
+        topic, key, value = message
+        self._producer.produce(self._settings.topic(topic), value, key)
 
-async def read(consumer: AIOKafkaConsumer, first: int, cases: int, seen: Times) -> None:
-    """Note when each score comes."""
-    while len(seen) < cases:
-        for records in (await consumer.getmany(timeout_ms=100)).values():
+    def _tail(self) -> Consumer:
+        """A consumer at the end of the scores."""
+        topic = self._settings.topic("scores")
+        consumer = Consumer(
+            {"bootstrap.servers": self._settings.kafka_url, "group.id": "tail", "fetch.wait.max.ms": 5}
+        )
+        places = []
+        for number in range(self._settings.partitions):
+            _, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=PATIENCE)
+            places.append(TopicPartition(topic, number, end))
+        consumer.assign(places)
+        return consumer
+
+    def _read(self, consumer: Consumer) -> None:
+        """Note when each score comes."""
+        while len(self.scored) < len(self._cases) and not self._over.is_set():
+            messages = consumer.consume(1000, 0.005)
             now = time.perf_counter()
-            for record in records:
-                number = int(msgspec.json.decode(record.value)["run_id"].removeprefix("run-"))
-                if number >= first:
-                    seen.setdefault(number, now)
+            for message in messages:
+                self.scored.setdefault(_case_of(message.value()), now)
+        consumer.close()
+
+    def _query(self) -> None:
+        """Note when a query finds each sampled score."""
+        client = connect(self._settings)
+        sampled = self._cases[::SAMPLED]
+        while len(self.stored) < len(sampled) and not self._over.is_set():
+            waiting = [case for case in sampled if case in self.sent and case not in self.stored][:500]
+            if waiting:
+                listed = ", ".join(f"'run-{case}'" for case in waiting)
+                sql = f"SELECT run_id FROM raw_scores WHERE run_id IN ({listed})"
+                rows = client.query(sql, settings=ONE_THREAD).result_rows
+                now = time.perf_counter()
+                self.stored.update((int(run_id.removeprefix("run-")), now) for (run_id,) in rows)
+            time.sleep(POLL)
+        client.close()
 
 
-async def query(settings: Settings, sampled: Sequence[int], sent: Times, seen: Times) -> None:
-    """Note when a query finds each sampled score."""
-    client = connect(settings)
-    while len(seen) < len(sampled):
-        waiting = [number for number in sampled if number in sent and number not in seen][:500]
-        if waiting:
-            listed = ", ".join(f"'run-{number}'" for number in waiting)
-            sql = f"SELECT run_id FROM raw_scores WHERE run_id IN ({listed})"
-            rows = (await asyncio.to_thread(client.query, sql, settings=ONE_THREAD)).result_rows
-            now = time.perf_counter()
-            seen.update((int(run_id.removeprefix("run-")), now) for (run_id,) in rows)
-        await asyncio.sleep(POLL)
-    client.close()
+def _case_of(score: bytes) -> int:
+    start = score.index(PREFIX) + len(PREFIX)
+    return int(score[start : score.index(b'"', start)])
 
 
-async def load(parts: Parts, first: int, rate: float, seconds: float) -> tuple[Times, Times, Times]:
-    """When each outcome was sent, when its score came, and when its row was found."""
-    cases = int(rate * seconds)
-    sent, scored, stored = Times(), Times(), Times()
-    async with AIOKafkaConsumer(
-        parts.settings.topic("scores"), bootstrap_servers=parts.settings.kafka_url
-    ) as consumer:
-        await consumer.seek_to_end()
-        # The first case tells when the worker works.
-        await send(parts.settings, first, 1, 1.0, {})
-        await asyncio.wait_for(read(consumer, first, 1, {}), PATIENCE)
-        first += 1
-        async with asyncio.timeout(seconds + PATIENCE), asyncio.TaskGroup() as tasks:
-            tasks.create_task(send(parts.settings, first, cases, rate, sent))
-            tasks.create_task(read(consumer, first, cases, scored))
-            tasks.create_task(query(parts.settings, range(first, first + cases, SAMPLED), sent, stored))
-    return sent, scored, stored
+def load(parts: Parts, first: int, rate: float, seconds: float) -> Load:
+    """What happened under a load of `rate` cases a second, once the worker works."""
+    Load(parts.settings, first, 1, 1.0).run()
+    measured = Load(parts.settings, first + 1, int(rate * seconds), rate)
+    measured.run()
+    return measured
 
 
 def show(title: str, sent: Times, seen: Times) -> None:
@@ -125,12 +169,10 @@ def main() -> None:
             rate, first = most / 2, PROBE_RUNS
             print(f"sustained: {most:,.0f} events/s")
         with worker(parts):
-            sent, scored, stored = asyncio.run(
-                load(parts, first, rate / len(TOPICS), arguments.seconds + WARM_UP)
-            )
+            measured = load(parts, first, rate / len(TOPICS), arguments.seconds + WARM_UP)
     print(f"{rate:,.0f} events/s on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    show("outcome to score in Kafka", sent, scored)
-    show("outcome to row in ClickHouse", sent, stored)
+    show("outcome to score in Kafka", measured.sent, measured.scored)
+    show("outcome to row in ClickHouse", measured.sent, measured.stored)
 
 
 if __name__ == "__main__":

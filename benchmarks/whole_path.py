@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import tempfile
 import time
@@ -90,7 +89,7 @@ def begun(number: int, now: str) -> list[Message]:
     run_id, subject = f"run-{number}", f"pr:acme/web#{number}"
     run = {"run_id": run_id, "agent": "coder", "status": "completed", "started_at": now, "ended_at": now}
     wait = {"run_id": run_id, "name": "merged", "subject": subject, "opened_at": now, "rule": RULE}
-    return [("runs", run_id, json.dumps(run).encode()), ("waits", subject, json.dumps(wait).encode())]
+    return [("runs", run_id, msgspec.json.encode(run)), ("waits", subject, msgspec.json.encode(wait))]
 
 
 def closed(number: int) -> Message:
@@ -103,7 +102,7 @@ def closed(number: int) -> Message:
         "subject": subject,
         "data": {"merged": True},
     }
-    return "outcomes", subject, json.dumps(event).encode()
+    return "outcomes", subject, msgspec.json.encode(event)
 
 
 async def fill(settings: Settings, runs: int) -> None:
