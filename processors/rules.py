@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from functools import lru_cache
 from math import fsum, isfinite
+from sys import float_info
 from typing import Any, assert_never
 
 import jmespath
 import msgspec
-from jmespath.exceptions import JMESPathError
 
 from upshot.processors.state import Known, Match, Question, Rule, Verdict
 from upshot.streams.instants import Micros, instant
@@ -83,7 +84,7 @@ def _decided_by(rule: Rule, counted: list[tuple[Known, bool | float]]) -> Verdic
         case "count":
             outcome, value = counted[-1][0], float(len(counted))
         case "sum":
-            outcome, value = counted[-1][0], fsum(value for _, value in counted)
+            outcome, value = counted[-1][0], _sum([value for _, value in counted])
         case "all":
             firsts = {outcome.type: (outcome, value) for outcome, value in reversed(counted)}
             if len(firsts) < len(rule.on):
@@ -93,6 +94,18 @@ def _decided_by(rule: Rule, counted: list[tuple[Known, bool | float]]) -> Verdic
         case _:
             assert_never(rule.mode)
     return Verdict(value, "outcome", outcome.time, outcome.id)
+
+
+def _sum(values: list[bool | float]) -> float:
+    """The sum, whatever their order; the largest double, with its sign, where it is beyond all doubles."""
+    try:
+        return fsum(values)
+    except OverflowError:  # also of a sum on its way to one that isn't beyond
+        exact = sum(map(Fraction, values))
+    try:
+        return float(exact)
+    except OverflowError:
+        return float_info.max if exact > 0 else -float_info.max
 
 
 def read(question: Question, outcome: Known) -> Reading:
@@ -169,7 +182,7 @@ def _envelope(outcome: Known) -> dict[str, Any]:
 def _look_up(path: str, outcome: Known) -> Any:
     try:
         return _finder(path)(outcome)
-    except (JMESPathError, ArithmeticError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - somebody's expression: whatever it raises, the outcome is kept
         return Unusable(f"path {path!r} can't be evaluated: {error}")
 
 

@@ -41,7 +41,8 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         "`ce_subject`).",
         "missing_field": "A required field is absent. Add it.",
         "wrong_type": "A field has another JSON type than the contract's, such as text for a number.",
-        "invalid_value": "A field has the right type but breaks a limit: empty, too long, not one of the choices.",
+        "invalid_value": "A field has the right type but breaks a limit: empty, too long, not one of the choices, nested "
+        "deeper than 200 levels.",
         "invalid_rule": "The wait's rule contradicts itself, or a path does not parse.",
         "absurd_time": "An instant or a window lies outside all sense: before 2000, after 2099, over a day "
         "after the record was written, longer than ten years. Look at the producer's clock and units.",

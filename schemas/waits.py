@@ -17,7 +17,15 @@ from upshot.schemas.ids import fact_id
 Mode = Literal["first", "last", "all", "count", "sum"]
 
 
+#: Brackets, stars and signs of one path: each may be a level, and the parser calls itself for each.
+_MOST_LEVELS = 50
+
+
 def _compiles(path: str) -> str:
+    if sum(map(path.count, "([{*!&")) > _MOST_LEVELS:
+        raise PydanticCustomError(
+            "bad_path", "has more than {most} brackets, stars and signs", {"most": _MOST_LEVELS}
+        )
     try:
         jmespath.compile(path)
     except JMESPathError as error:

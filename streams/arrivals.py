@@ -21,6 +21,7 @@ from upshot.streams.codec import (
     Record,
     decode_outcome,
     decode_wait,
+    is_deep,
     place_of,
     recorded_at,
 )
@@ -100,7 +101,7 @@ _assignments_on_wire = msgspec.json.Decoder(list[QuickAssignment]).decode
 _attributes_on_wire = msgspec.json.Decoder(dict[Name, Any]).decode
 _anything = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_REFUSED = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, Unsure)
+_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, Unsure)
 
 
 def read_outcome(record: Record) -> Observation:
@@ -205,7 +206,7 @@ def _checked(rule: Rule) -> CheckedRule:
 
 def _value(record: Record) -> bytes:
     value = record.value
-    if not value or len(value) > MAX_EVENT_BYTES:
+    if not value or len(value) > MAX_EVENT_BYTES or is_deep(value):
         _unsure()
     return value
 

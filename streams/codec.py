@@ -22,6 +22,11 @@ from upshot.streams.topics import MAX_EVENT_BYTES, MAX_SCORE_BYTES
 #: How far ahead of its record's timestamp an event may claim to be.
 CLOCK_TOLERANCE = timedelta(days=1)
 
+#: Levels of lists and objects in an event. A limit of our own: Python's depends on who calls, so that the store might
+#: refuse what the join took.
+MAX_DEPTH = 200
+_TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
+
 #: Carries the original place (`topic/partition/offset`) of a record that was forwarded to its partition.
 FORWARDED_FROM = "upshot-forwarded-from"
 
@@ -162,9 +167,13 @@ def _parse_json(value: bytes, largest: int = MAX_EVENT_BYTES) -> Any:
             "too_large",
             f"{len(value)} bytes are more than {largest}; keep long content elsewhere and send a link",
         )
+    if is_deep(value):
+        raise InvalidEvent(
+            "invalid_value", f"nested deeper than {MAX_DEPTH} levels: send it flat, or as text"
+        )
     try:
         return msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if _names_no_number(value):
             raise InvalidEvent(
                 "not_finite", "NaN and Infinity are no JSON numbers: send null or leave it out"
@@ -183,9 +192,24 @@ def _names_no_number(value: bytes) -> bool:
 
     try:
         json.loads(value, parse_constant=found.append, parse_float=number)
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
     return bool(found)
+
+
+def is_deep(value: bytes) -> bool:
+    """Whether JSON is nested deeper than MAX_DEPTH. Quick for what has few brackets, as nearly all has."""
+    if len(value) <= 2 * MAX_DEPTH or value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for found in _TEXT_OR_BRACKET.finditer(value):
+        if found[0] in b"{[":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif found[0] in b"]}":
+            depth -= 1
+    return False
 
 
 def validate(model: type[E], event: Any) -> E:
@@ -218,12 +242,14 @@ def _refuse_future(field: str, instant: datetime | None, record: Record, recorde
 
 __all__ = [
     "FORWARDED_FROM",
+    "MAX_DEPTH",
     "Place",
     "Record",
     "decode",
     "decode_outcome",
     "decode_score",
     "decode_wait",
+    "is_deep",
     "parse",
     "place_of",
     "recorded_at",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -14,13 +15,20 @@ from upshot.settings import Settings
 from upshot.streams.batch.effects import Output
 from upshot.streams.codec import Record, place_of, recorded_at
 from upshot.streams.instruments import Instruments
+from upshot.streams.topics import MAX_DEAD_LETTER_BYTES
+
+#: What Kafka adds to a value, and the key, need room, too.
+_LARGEST = MAX_DEAD_LETTER_BYTES - 1024
+_HEADERS: dict[str, Any] = {"headers": []}
+_ALL: dict[str, Any] = {**_HEADERS, "key": None, "value": None}
 
 
 def dead_letter(settings: Settings, record: Record, error: InvalidEvent, *, about: str = "") -> Output:
     """The record as a dead letter (see `upshot.schemas.dead_letters.DeadLetter`).
 
     Its id is made from the place where the record was first written, the reason, and `about` where one
-    record can be refused by several askers: refused again it is the same dead letter.
+    record can be refused by several askers: refused again it is the same dead letter. What is too large for
+    the topic is left out.
     """
     place = place_of(record)
     identity = fact_id("dead-letter", str(place), error.reason, about)
@@ -36,7 +44,17 @@ def dead_letter(settings: Settings, record: Record, error: InvalidEvent, *, abou
         "headers": [(name, _base64(value)) for name, value in record.headers],
         "recorded_at": recorded_at(record),
     }
-    return Output(settings.topic("dead-letters"), None, identity.encode(), msgspec.json.encode(event))
+    return Output(settings.topic("dead-letters"), None, identity.encode(), _fitting(event))
+
+
+def _fitting(event: dict[str, Any]) -> bytes:
+    """The dead letter as JSON: without what makes it larger than its topic takes, and saying so."""
+    value = msgspec.json.encode(event)
+    for left_out in (_HEADERS, _ALL):
+        if len(value) > _LARGEST:
+            why = f"; too large to be kept here: {', '.join(left_out)}. Read them where the record lies"
+            value = msgspec.json.encode({**event, **left_out, "detail": event["detail"] + why})
+    return value
 
 
 def watch_dead_letters(instruments: Instruments, by_reason: Mapping[str, int]) -> None:

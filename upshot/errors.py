@@ -19,6 +19,8 @@
 Each message says what happened, what becomes of the data, and what to do.
 """
 
+_LONGEST_DETAIL = 2_000
+
 
 class UpshotError(Exception):
     """The root: catch it to catch all that Upshot raises on purpose."""
@@ -31,10 +33,12 @@ class ConfigurationError(UpshotError):
 class InvalidEvent(UpshotError):
     """Bytes do not parse or do not validate; dead-lettered, never retried.
 
-    `reason` is a stable code (see `upshot.schemas.dead_letters.Reason`), `detail` a sentence for people.
+    `reason` is a stable code (see `upshot.schemas.dead_letters.Reason`), `detail` a sentence for people: cut
+    where it repeats much of the event, and text that can be written whatever it repeats.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
+        detail = detail[:_LONGEST_DETAIL].encode("utf-8", "replace").decode()
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail

@@ -85,8 +85,6 @@ def row_of(topic: str, record: Record) -> Result:
         return _READERS[topic](record)
     except InvalidEvent as error:
         refusal = error
-    except RecursionError:
-        refusal = InvalidEvent("invalid_value", "nested too deeply to be stored: send it flat, or as text")
     if topic in ("outcomes", "waits"):
         return Skipped(refusal)
     if topic == "dead-letters":

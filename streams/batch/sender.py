@@ -17,6 +17,9 @@ from upshot.streams.partitions import partitions_for
 #: Below a topic's default `max.message.bytes`. A single larger record makes a batch of its own.
 BATCH_BYTES = 512 * 1024
 
+#: Milliseconds that a record may be ahead of the broker's clock, by the default of `message.timestamp.after.max.ms`.
+MOST_AHEAD = 3_600_000
+
 _NO_HEADERS: list[tuple[str, bytes]] = []  # aiokafka takes a list, and does not change it
 
 
@@ -73,7 +76,7 @@ class Sender:
         entries: dict[tuple[str, int], list[Entry]] = defaultdict(list)
         now = int(time() * 1000)
         for output, partition in zip(outputs, await self._partitions_of(outputs), strict=True):
-            stamp = now if output.timestamp_ms is None else output.timestamp_ms
+            stamp = now if output.timestamp_ms is None else _taken(output.timestamp_ms, now)
             headers = list(output.headers) if output.headers else _NO_HEADERS
             entries[output.topic, partition].append((output.key, output.value, stamp, headers))
         self._outstanding = [future for future in self._outstanding if not _delivered(future)]
@@ -174,6 +177,11 @@ class Sender:
 
     def _unavailable(self) -> KafkaUnavailable:
         return KafkaUnavailable(f"Kafka has acknowledged nothing for {self._away:.0f} s")
+
+
+def _taken(stamp: int, now: int) -> int:
+    """A record's timestamp that the broker takes: it refuses what is far ahead, whoever said it first."""
+    return now if stamp > now + MOST_AHEAD else stamp
 
 
 def _delivered(future: asyncio.Future[Any]) -> bool:

@@ -142,6 +142,19 @@ async def test_what_cannot_be_mapped_is_kept_with_its_bytes(settings: Settings) 
     assert {letter["topic"] for letter in letters} == {topic}
 
 
+async def test_a_record_of_a_far_future_is_mapped(settings: Settings) -> None:
+    """The topics of others may take what ours refuse."""
+    topic = f"orders-{uuid4().hex}"
+    async with admin_client(settings) as admin:
+        lenient = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+        await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=lenient)])
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_url) as producer:
+        await producer.send_and_wait(topic, b'{"order":7}', timestamp_ms=4_000_000_000_000)
+    async with worker(settings, App("shop", [Source("order.paid", topic=topic, subject="order:{order}")])):
+        [outcome] = values(await read(settings, "outcomes", 1))
+    assert (outcome["subject"], outcome["time"]) == ("order:7", "2096-10-02T07:06:40+00:00")
+
+
 async def test_an_app_without_topics_has_nothing_to_do(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="no source with a topic"):
         sources_app(settings, App("empty", [Source("a", webhook="github", subject="s")]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from sys import float_info
 from typing import Any
 
 import jmespath
@@ -67,6 +68,23 @@ def test_count_and_sum_give_the_score_as_it_stands() -> None:
     paid = [outcome(110, {"amount": 0.1}), outcome(120, {"amount": 0.2}), outcome(130, {"amount": 0.3})]
     assert decide(counted, paid, judged=False) == Verdict(3.0, "outcome", 130, "closed@130")
     assert decide(summed, paid, judged=False) == Verdict(0.6, "outcome", 130, "closed@130")
+
+
+@pytest.mark.parametrize(
+    ("amounts", "value"),
+    [
+        ([1e308, 1e308, -1e308], 1e308),
+        ([-1e308, 1e308, 1e308], 1e308),
+        ([1e308, 1e308], float_info.max),
+        ([-1e308, -1e308, -1.0], -float_info.max),
+    ],
+)
+def test_a_sum_beyond_all_doubles_is_the_largest(amounts: list[float], value: float) -> None:
+    summed = question({"closed": Match("data.amount")}, mode="sum")
+    paid = [outcome(110 + number, {"amount": amount}) for number, amount in enumerate(amounts)]
+    found = decide(summed, paid, judged=False)
+    assert isinstance(found, Verdict)
+    assert found.value == value
 
 
 @pytest.mark.parametrize(
