@@ -78,7 +78,6 @@ class Scale:
         self._settings = Settings(kafka_url=url, data_dir=folder)
         self._changelog = changelog_name(self._settings.app_id(ROLE), TABLE)
         self._worker = Worker(self._settings, folder)
-        self._next = expiring
 
     def run(self, phases: Sequence[str]) -> None:
         """These phases, one after another; each of them begins with what the one before has left."""
@@ -193,16 +192,15 @@ class Scale:
         tail.close()
 
     def _standby(self) -> None:
-        arrivals = self._arrivals()
+        arrivals = self._arrivals(from_the_end=True)
         take_over(self._settings, self._folder, RATE, lambda: self._deciding(next(arrivals)), say)
 
-    def _arrivals(self) -> Iterator[int]:
-        """Waits that aren't expiring and weren't answered; it goes on where the last one ended."""
+    def _arrivals(self, *, from_the_end: bool = False) -> Iterator[int]:
+        """Waits that aren't expiring and weren't answered."""
         stride = max(1, self._waits // 2000)
-        for number in range(self._next, self._waits):
-            if (number - self._expiring) % stride:
-                self._next = number + 1
-                yield number
+        numbers = range(self._expiring, self._waits)
+        chosen = reversed(numbers) if from_the_end else numbers
+        return (number for number in chosen if (number - self._expiring) % stride)
 
     def _second(self, steady: Steady, arrivals: Iterator[int], into: list[bytes]) -> None:
         numbers = [next(arrivals) for _ in range(int(RATE))]
