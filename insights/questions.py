@@ -179,7 +179,7 @@ FROM
 (
     SELECT * FROM scores
     WHERE decided_at <= {as_of:DateTime64(6, 'UTC')}
-    ORDER BY score_id, revision DESC
+    ORDER BY precedence DESC
     LIMIT 1 BY score_id
 )
 WHERE value IS NOT NULL

@@ -55,6 +55,8 @@ from upshot.streams.wire import (
 
 #: Given scores outrank decided ones: somebody corrects what a rule said.
 _GIVEN = 1 << 255
+#: Rescored ones stand between: another version of the code has spoken, whatever the first one may still hear.
+_RESCORED = 1 << 254
 _UNSAID = (0, "")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -242,12 +244,13 @@ def _score(score: Score | QuickScore, record: Record) -> Row:
     recorded = recorded_moment(record)
     decided = moment_or_none(score.decided_at) or recorded
     value, kind, identity = number_of(score.value), kind_of(score.value), score.identity
-    if score.reason == "given":
-        if value is None:
+    if score.reason in ("given", "rescored"):
+        if value is None and score.reason == "given":
             raise Unsure
         # What was given is when and what; the later counts.
-        fact = fact_id("given", identity, str(decided), f"{kind} {value!r}")
-        precedence = _GIVEN | decided << 128 | int(fact[:16], 16) << 64
+        fact = fact_id(score.reason, identity, str(decided), f"{kind} {value!r}")
+        rank = _GIVEN if score.reason == "given" else _RESCORED
+        precedence = rank | decided << 128 | int(fact[:16], 16) << 64
     else:
         fact = fact_id("revision", identity, str(score.revision))
         precedence = score.revision << 128 | decided << 64

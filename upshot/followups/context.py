@@ -182,6 +182,9 @@ class Followup(Generic[T]):
         key = self._walk.note(lane, f"step {short(name)}", shape)
         step_id = fact_id(self.id, key, shape)
         result = self._walk.results.get(step_id)
+        if result is None and self._walk.not_run is not None:
+            self._walk.not_run[step_id] = name
+            raise self._walk.suspend(lane, f"what step {name!r} gives")
         if result is None:
             return await self._run(lane, step_id, kept, function, args, kwargs)
         self._walk.keep(KeepResult(step_id, result))
@@ -201,7 +204,7 @@ class Followup(Generic[T]):
         step_id = step_id or self.step_id
         self._walk.note(lane, " ".join(part for part in ("score", short(name), key, step_id) if part), "")
         given = Give(
-            fact_id("followup", self.id, step_id or "", name, key or ""),
+            score_id_of(self.id, step_id, name, key),
             name,
             plain_value(name, value),
             lane.now(),
@@ -290,6 +293,11 @@ class Followup(Generic[T]):
             raise failed from error
 
 
+def score_id_of(followup_id: str, step_id: str | None, name: str, key: str | None) -> str:
+    """The id of a score that a follow-up gives."""
+    return fact_id("followup", followup_id, step_id or "", name, key or "")
+
+
 def plain_value(name: str, value: Any) -> bool | float:
     """A score's value. Raises Misuse for what is none."""
     if isinstance(value, bool):
@@ -329,4 +337,4 @@ def _words(expected: Sequence[Expected]) -> str:
     return " or ".join(f"{'|'.join(one.types)} about {one.subject}" for one in expected)
 
 
-__all__ = ["Followup", "keyed_id", "plain_value"]
+__all__ = ["Followup", "keyed_id", "plain_value", "score_id_of"]

@@ -20,11 +20,14 @@ _CLEAN_UP = 1.0
 _Ending = Literal["waiting", "done", "failed"]
 
 
-async def execute(scorer: Scorer[Any, Any], memory: Memory) -> Execution:
+async def execute(
+    scorer: Scorer[Any, Any], memory: Memory, *, not_run: dict[str, str] | None = None
+) -> Execution:
     """What comes of running a scorer's code with what is known; see `Execution`.
 
     Never raises but for being cancelled. Steps that are under way when the code leaves are finished first. Their
-    results may let another branch of the code go on, so it is run again with them.
+    results may let another branch of the code go on, so it is run again with them. Where `not_run` is given, no step is
+    run: those without a result are noted there, name by id, and the code waits for them.
     """
     watch_tasks(asyncio.get_running_loop())
     loop_time = asyncio.get_running_loop().time
@@ -35,7 +38,7 @@ async def execute(scorer: Scorer[Any, Any], memory: Memory) -> Execution:
         return Execution("unfit", error=str(misfit), attempts=scorer.attempts)
     results = dict(memory.results)
     while True:
-        walk = Walk(memory, results)
+        walk = Walk(memory, results, not_run)
         ending, error = await _walk(scorer, walk, data, ends)
         results |= walk.gained
         if walk.unfit is not None:

@@ -59,9 +59,13 @@ class Question:
 class Walk:
     """What one walk has been through so far: places, commands, and how it stands."""
 
-    def __init__(self, memory: Memory, results: dict[str, Raw]) -> None:
+    def __init__(
+        self, memory: Memory, results: dict[str, Raw], not_run: dict[str, str] | None = None
+    ) -> None:
         self.origin = memory.origin
         self.results = results
+        #: Where steps aren't to be run: those that would have been, name by id.
+        self.not_run = not_run
         #: Results of steps that this walk ran itself; `seen` are those that its code went on with.
         self.gained: dict[str, Raw] = {}
         self.seen: set[str] = set()

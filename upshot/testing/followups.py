@@ -18,19 +18,19 @@ from upshot.followups.loops import LoopThread
 from upshot.followups.scorers import Scorer
 from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Scored, correlate, judge
 from upshot.processors.deadlines import Horizons, next_look
+from upshot.processors.followups.answering import answer_of, question_of
 from upshot.processors.followups.execution import (
     Answer,
     DeferMore,
     Execution,
     Give,
-    Heard,
     KeepResult,
     Memory,
     OpenWait,
     Origin,
     SetTimer,
 )
-from upshot.processors.state import Known, Match, Question, Rule, Subject
+from upshot.processors.state import Known, Subject
 from upshot.schemas.ids import fact_id
 from upshot.schemas.outcomes import Outcome
 from upshot.streams.instants import MICROSECOND, Micros, instant, micros
@@ -185,7 +185,7 @@ class Rehearsal:
             if isinstance(command, KeepResult):
                 results[command.step_id] = command.result
             elif isinstance(command, OpenWait):
-                asked.append(Asked(command.subject, _question(self._memory.origin, command)))
+                asked.append(Asked(command.subject, question_of(self._memory.origin, command)))
             elif isinstance(command, SetTimer):
                 self._timers[command.timer_id] = command.due
             elif isinstance(command, Give):
@@ -228,7 +228,7 @@ class Rehearsal:
         news = False
         for fact in facts:
             if isinstance(fact, Scored):
-                answer = _answer(fact, self._subjects[fact.subject])
+                answer = answer_of(fact, self._subjects[fact.subject])
                 news = self._answer(fact.question.wait_id, answer) or news
         return news
 
@@ -283,25 +283,6 @@ def followup(
         yield Rehearsal(scorer, origin, thread)
     finally:
         thread.stop()
-
-
-def _question(origin: Origin, wait: OpenWait) -> Question:
-    """A wait as the join keeps it: the first event that counts decides."""
-    rule = Rule({kind: Match(True, when) for kind, when in wait.on.items()})
-    window = wait.opened_at, wait.since, wait.deadline
-    return Question(wait.wait_id, origin.run_id, origin.scorer, *window, rule.json)
-
-
-def _answer(fact: Scored, subject: Subject) -> Answer:
-    revision, verdict = fact.revision, fact.revision.verdict
-    heard = None
-    if verdict.reason == "outcome":
-        heard = next(
-            Heard(o.id, o.type, fact.subject, o.time, o.source, o.data_json)
-            for o in subject.outcomes.values()
-            if (o.id, o.time) == (verdict.outcome_id, verdict.at) and o.type in fact.question.rule.on
-        )
-    return Answer(revision.number, verdict.at, heard, revision.late)
 
 
 def _name_of(score: Give) -> str:

@@ -1,0 +1,48 @@
+"""The difference as revisions of scores: events for the topic `scores`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from upshot.rescoring.difference import Moved
+from upshot.schemas.scores import Score
+from upshot.streams.instants import instant
+
+#: The attribute that says which version of the code a rescored score is of.
+VERSION = "scorer_version"
+
+
+def revisions(moved: Iterable[Moved], decided_at: datetime) -> list[bytes]:
+    """A revision for each score that the code gives otherwise, or not any more. Made again it's the same."""
+    return [_revision(one, decided_at).model_dump_json(exclude_unset=True).encode() for one in moved]
+
+
+def _revision(one: Moved, decided_at: datetime) -> Score:
+    origin, give = one.origin, one.give
+    said = {
+        "score_id": one.score_id,
+        "run_id": origin.run_id,
+        "step_id": one.step_id,
+        "name": one.name,
+        "value": one.after,
+        "key": one.key,
+        "revision": one.revision + 1,
+        "supersedes": one.revision or None,
+        "reason": "rescored",
+        "occurred_at": instant(give.at).isoformat() if give else None,
+        "decided_at": decided_at.isoformat(),
+        "agent": origin.agent,
+        "source": origin.scorer,
+        "comment": give.comment if give else None,
+        "exposures": msgspec.json.decode(origin.exposures),
+        "attributes": {**msgspec.json.decode(origin.attributes), VERSION: origin.version},
+    }
+    # A score without a value says so; what else is unknown is left out.
+    kept = {name: value for name, value in said.items() if value is not None or name == "value"}
+    return Score.model_validate(kept)
+
+
+__all__ = ["VERSION", "revisions"]
