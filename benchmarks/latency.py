@@ -4,7 +4,7 @@
 
 Starts the real parts and one worker. Without `--rate` it first measures how much they sustain, and takes half of
 that. Three events make a case: a run, its wait, and a second later the outcome. Time counts from handing the
-outcome to the producer until a consumer has its score, and until a query finds its row (asked every 25 ms, of one
+outcome to the producer until a consumer has its score, and until a query finds its row (asked ten times a second, of one
 case in twenty). The first seconds don't count. Load, measuring and all parts share the machine; so that they take
 little of it, the load and the consumer are librdkafka's (confluent-kafka), and a query has one thread.
 """
@@ -26,11 +26,12 @@ from upshot.processors.store.connection import connect
 from upshot.settings import Settings
 
 PROBE_RUNS = 50_000
-WARM_UP = 3.0
+WARM_UP = 10.0
 TICK = 0.005
-POLL = 0.025
+POLL = 0.1
 SAMPLED = 20
 PATIENCE = 60.0
+#: Looking must not take both cores from what is looked at.
 ONE_THREAD = {"max_threads": 1}
 PREFIX = b'"run_id":"run-'
 
@@ -46,7 +47,8 @@ class Load:
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.kafka_url,
-                "linger.ms": 2,
+                "linger.ms": 10,
+                "log_level": 0,
                 "acks": "all",
                 "partitioner": "murmur2_random",
                 "queue.buffering.max.messages": 1_000_000,
@@ -98,7 +100,7 @@ class Load:
         """A consumer at the end of the scores."""
         topic = self._settings.topic("scores")
         consumer = Consumer(
-            {"bootstrap.servers": self._settings.kafka_url, "group.id": "tail", "fetch.wait.max.ms": 5}
+            {"bootstrap.servers": self._settings.kafka_url, "group.id": "tail", "log_level": 0}
         )
         places = []
         for number in range(self._settings.partitions):
