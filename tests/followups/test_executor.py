@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from msgspec import Raw
 import upshot
 from upshot import App
 from upshot.followups import LoopExecutor, make_executor
+from upshot.followups.engine import execute
+from upshot.followups.lanes import Lane
+from upshot.followups.walk import Walk
 from upshot.processors.followups.execution import Execution, Executor, Give, Memory, Origin
 
 _PATIENCE = 60.0
@@ -169,3 +173,20 @@ def test_a_closed_executor_gives_nothing(app: App, executor: LoopExecutor) -> No
     executor.close()
     assert ended.wait(_PATIENCE)
     assert (executor.finished(), executor.running(), executor.room()) == ([], [], 3)
+
+
+async def test_nothing_is_left_of_an_execution(app: App) -> None:
+    @app.scorer
+    async def branches(ctx: upshot.Followup[None]) -> None:
+        await asyncio.gather(ctx.sleep(timedelta(days=1)), ctx.step("nothing", asyncio.sleep, 0))
+
+    def left() -> int:
+        gc.collect()
+        return sum(isinstance(found, Walk | Lane) for found in gc.get_objects())
+
+    known = memory("f1", "branches")
+    assert (await execute(branches, known)).ending == "waiting"
+    before = left()
+    for _ in range(20):
+        await execute(branches, known)
+    assert left() <= before

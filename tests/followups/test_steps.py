@@ -239,3 +239,53 @@ def test_a_call_is_no_function(app: App) -> None:
 
     with followup(steps, None) as f:
         assert "the function and its arguments apart" in (f.error or "")
+
+
+def test_a_step_isnt_cut_short_from_outside(app: App) -> None:
+    @app.scorer
+    async def impatient(ctx: upshot.Followup[None]) -> bool:
+        begun = asyncio.Event()
+
+        async def slow() -> None:
+            begun.set()
+            for _ in range(50):
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(ctx.step("slow", slow))
+
+        async def cut() -> None:
+            await begun.wait()
+            task.cancel()
+
+        await asyncio.gather(task, cut(), return_exceptions=True)
+        return True
+
+    @app.scorer
+    async def in_a_hurry(ctx: upshot.Followup[None]) -> bool:
+        try:
+            async with asyncio.timeout(0):
+                await ctx.step("slow", asyncio.sleep, 0.1)
+        except TimeoutError:
+            return False
+        return True
+
+    with followup(in_a_hurry, None) as f:
+        assert "Put a time limit into the step's own function" in (f.error or "")
+    with followup(impatient, None) as f:
+        assert f.scores == {"impatient": True}
+
+
+def test_errors_of_ours_in_a_step_are_failures_too(app: App) -> None:
+    def misused() -> None:
+        upshot.current_run()
+
+    @app.scorer
+    async def steps(ctx: upshot.Followup[None]) -> bool:
+        try:
+            await ctx.step("misused", misused)
+        except StepFailed as error:
+            return "there is no run here" in str(error)
+        return False
+
+    with followup(steps, None) as f:
+        assert f.scores == {"steps": True}

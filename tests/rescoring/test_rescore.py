@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from upshot import App, Followup
 from upshot.errors import StepFailed
-from upshot.followups.context import score_id_of
 from upshot.followups.engine import execute
+from upshot.followups.giving import score_id_of
 from upshot.followups.scorers import Scorer
 from upshot.processors.followups.execution import Answer, KeepResult, Memory, OpenWait, Origin
 from upshot.processors.state import Known

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from msgspec import Raw
 
-from upshot.errors import Misuse, StepFailed
+from upshot.errors import Misuse
 from upshot.followups.events import (
     Event,
     Expected,
@@ -21,10 +19,11 @@ from upshot.followups.events import (
     expect,
     length_of,
 )
+from upshot.followups.giving import LONGEST_ID, check_text, made
 from upshot.followups.lanes import Lane, time_of
-from upshot.followups.steps import Kept, arguments_shape, call, failure_of
+from upshot.followups.steps import Kept, arguments_shape, call, run_step
 from upshot.followups.walk import Question, Walk, short
-from upshot.processors.followups.execution import Answer, Give, KeepResult, Origin
+from upshot.processors.followups.execution import Answer, KeepResult, Origin
 from upshot.schemas.ids import fact_id
 from upshot.streams.instants import Micros, instant
 
@@ -186,7 +185,7 @@ class Followup(Generic[T]):
             self._walk.not_run[step_id] = name
             raise self._walk.suspend(lane, f"what step {name!r} gives")
         if result is None:
-            return await self._run(lane, step_id, kept, function, args, kwargs)
+            return await run_step(self._walk, lane, step_id, kept, lambda: call(function, args, kwargs))
         self._walk.keep(KeepResult(step_id, result))
         return kept.read(result)
 
@@ -202,27 +201,23 @@ class Followup(Generic[T]):
         """Score the run, or a step of it. Scores of one step, name and `key` are one score, the last counts."""
         lane = self._walk.here()
         step_id = step_id or self.step_id
+        give = made(self.id, name, value, lane, step_id, comment, key)
         self._walk.note(lane, " ".join(part for part in ("score", short(name), key, step_id) if part), "")
-        given = Give(
-            score_id_of(self.id, step_id, name, key),
-            name,
-            plain_value(name, value),
-            lane.now(),
-            step_id,
-            comment,
-            key,
-            lane.heard(),
-        )
-        self._walk.give(given)
+        self._walk.give(give)
 
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
         """Defer more work on the same run; gives its id. Each call is a follow-up of its own unless they share a key."""
         lane = self._walk.here()
+        check_text("key", key, LONGEST_ID)
         written = scorer.write(data)
         shape = short(f"key {key}" if key else written.decode())
         place = self._walk.note(lane, f"defer {scorer.name} {scorer.version}", shape)
         origin = self._walk.origin
-        ident = keyed_id(self.run_id, self.step_id, scorer, key) if key else fact_id(self.id, place, shape)
+        ident = (
+            fact_id("followup", self.run_id, self.step_id or "", scorer.name, scorer.version, key)
+            if key
+            else fact_id(self.id, place, shape)
+        )
         self._walk.defer(
             Origin(
                 ident,
@@ -257,67 +252,6 @@ class Followup(Generic[T]):
             questions.append((name, Question(one.subject, on, min(begin + later, deadline), deadline)))
         return lane, self._walk.ask(lane, questions)
 
-    async def _run(
-        self, lane: Lane, step_id: str, kept: Kept, function: Callable[..., Any], args: Any, kwargs: Any
-    ) -> Any:
-        """Run a step that has no result yet. It goes on where the code that awaits it is cancelled."""
-        walk = self._walk
-
-        async def run() -> Exception | None:
-            try:
-                result = kept.write(await call(function, args, kwargs))
-            except Misuse as error:
-                return error
-            except Exception as error:  # noqa: BLE001 - the user's code decides what becomes of it
-                return error
-            except (SystemExit, KeyboardInterrupt) as error:
-                return RuntimeError(f"raised {error!r}")
-            walk.gained[step_id] = result
-            walk.keep(KeepResult(step_id, result))
-            return None
-
-        # Not by the loop's factory: a step is no branch of the code.
-        task = asyncio.Task(run(), loop=asyncio.get_running_loop(), name=f"step {kept.name!r}")
-        walk.steps.add(task)
-        error = await asyncio.shield(task)
-        walk.seen.add(step_id)
-        if error is None:
-            return kept.read(walk.gained[step_id])
-        if isinstance(error, Misuse):
-            raise error
-        failure = failure_of(kept.name, error)
-        lane.failure = KeepResult(step_id, failure)
-        try:
-            kept.read(failure)
-        except StepFailed as failed:
-            raise failed from error
-
-
-def score_id_of(followup_id: str, step_id: str | None, name: str, key: str | None) -> str:
-    """The id of a score that a follow-up gives."""
-    return fact_id("followup", followup_id, step_id or "", name, key or "")
-
-
-def plain_value(name: str, value: Any) -> bool | float:
-    """A score's value. Raises Misuse for what is none."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        try:
-            if isfinite(number := float(value)):
-                return number
-        except OverflowError:
-            pass
-    raise Misuse(
-        f"{value!r:.100} ({type(value).__name__}) is no score for {name!r}: give True, False or a finite number; a text "
-        "can be the comment"
-    )
-
-
-def keyed_id(run_id: str, step_id: str | None, scorer: Scorer[Any, Any], key: str) -> str:
-    """The id of a follow-up with a key: repeats are one."""
-    return fact_id("followup", run_id, step_id or "", scorer.name, scorer.version, key)
-
 
 def _event(answer: Answer, since: datetime | Event | None) -> Event:
     assert answer.event is not None
@@ -337,4 +271,4 @@ def _words(expected: Sequence[Expected]) -> str:
     return " or ".join(f"{'|'.join(one.types)} about {one.subject}" for one in expected)
 
 
-__all__ = ["Followup", "keyed_id", "plain_value", "score_id_of"]
+__all__ = ["Followup"]

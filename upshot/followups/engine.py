@@ -69,10 +69,14 @@ async def _walk(scorer: Scorer[Any, Any], walk: Walk, data: Any, ends: float) ->
             await _turns(walk)
         if ending == "done" and walk.missing:
             ending, error = "failed", swallowed(walk.missing)
+        if ending == "waiting" and (raised := _raised_in_a_branch(walk)) is not None:
+            ending, error = "failed", told(raised)
         return ending, error
     finally:
         walk.end(ending)
         await _clear(walk)
+        while walk.lanes:
+            walk.lanes.pop().leave()
 
 
 async def _code(scorer: Scorer[Any, Any], walk: Walk, data: Any) -> None:
@@ -93,11 +97,14 @@ async def _over(tasks: set[asyncio.Task[Any]], ends: float) -> bool:
 
 
 async def _turns(walk: Walk) -> None:
-    """Let branches that are still there go on."""
+    """Let branches that are still there go on, and be told of those that end."""
+    if len(walk.lanes) == 1:
+        return
     for _ in range(_TURNS):
-        if all(lane.task is None or lane.task.done() for lane in walk.lanes):
-            return
+        over = all(lane.task is None or lane.task.done() for lane in walk.lanes)
         await asyncio.sleep(0)
+        if over:
+            return
 
 
 async def _clear(walk: Walk) -> None:
@@ -120,6 +127,8 @@ def _judge(scorer: Scorer[Any, Any], walk: Walk, main: asyncio.Task[None]) -> tu
         return "waiting", None
     if walk.misuse is not None:
         return "failed", walk.misuse
+    if isinstance(error, BaseExceptionGroup):
+        error = error.split((Suspended, Unfit))[1] or error
     lines = [told(error)]
     if not places(error, 1):
         code = scorer.function.__code__ if hasattr(scorer.function, "__code__") else None
@@ -130,6 +139,21 @@ def _judge(scorer: Scorer[Any, Any], walk: Walk, main: asyncio.Task[None]) -> tu
             "`except BaseException` run then, too)"
         )
     return "failed", "\n".join(lines)
+
+
+def _raised_in_a_branch(walk: Walk) -> BaseException | None:
+    """What another branch raised while one left the code: what awaits both would have got that, had it been first.
+
+    Not where the code above went on after that: then it knows of it.
+    """
+    for lane in walk.lanes:
+        task, above = lane.task, lane.parent
+        if task is None or above is None or not task.done() or task.cancelled() or above.suspended:
+            continue
+        error = task.exception()
+        if error is not None and not _is_leaving(error) and above.moved_at < lane.ended_at:
+            return error
+    return None
 
 
 def _is_leaving(error: BaseException) -> bool:

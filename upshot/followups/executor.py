@@ -70,8 +70,9 @@ class LoopExecutor:
 
     def finished(self) -> Sequence[tuple[str, Execution]]:
         """What has come of executions since the last call, by follow-up id."""
-        self._give_up()
-        self._relieve()
+        if self._under_way or self._blocked:
+            self._give_up()
+            self._relieve()
         with self._mutex:
             finished, self._finished = self._finished, []
         return finished

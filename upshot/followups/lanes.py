@@ -25,9 +25,17 @@ MAIN = "main"
 class Lane:
     """One branch of a walk through the code, with the follow-up's clock as this branch knows it."""
 
-    def __init__(self, walk: Walk, name: str, clock: Micros, heard: Answer | None = None) -> None:
+    def __init__(
+        self,
+        walk: Walk,
+        name: str,
+        clock: Micros,
+        heard: Answer | None = None,
+        parent: Lane | None = None,
+    ) -> None:
         self.walk = walk
         self.name = name
+        self.parent = parent
         self.task: asyncio.Task[Any] | None = None
         #: Whether it was told that an answer isn't known yet, and should be on its way out.
         self.suspended = False
@@ -35,6 +43,11 @@ class Lane:
         self.ghost = False
         #: Whether it has asked for anything.
         self.used = False
+        #: The step that it was awaiting when it was cancelled.
+        self.cut: str | None = None
+        #: When it asked for something or began a branch last, on the walk's own count.
+        self.moved_at = 0
+        self.ended_at = 0
         #: The failure of a step that the code has not got over yet.
         self.failure: KeepResult | None = None
         #: What was heard last before it began.
@@ -70,8 +83,9 @@ class Lane:
     def branch(self, task: asyncio.Task[Any], function: str) -> None:
         """A task was started in this branch."""
         self._begun[function] += 1
+        self.moved_at = self.walk.tick()
         name = f"{self.name}/{function}#{self._begun[function]}"
-        lane = Lane(self.walk, name, self.now(), self._heard)
+        lane = Lane(self.walk, name, self.now(), self._heard, self)
         lane.ghost = self.ghost or self.suspended
         lane.enter(task)
         self._branches.append(lane)
@@ -81,6 +95,17 @@ class Lane:
         self.task = task
         _lanes[task] = self
         self.walk.lanes.append(self)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self.ended_at = self.walk.tick()
+
+    def leave(self) -> None:
+        """Let go of its task and of all around it: they hold each other, and nobody else would ever part them."""
+        if self.task is not None and self.task.done():
+            _lanes.pop(self.task, None)
+        self.task = self.parent = None
+        self._branches = []
 
     def _join(self) -> None:
         """Know what the branches know that are over: of several the answer that is latest in time."""

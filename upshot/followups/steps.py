@@ -7,7 +7,7 @@ import contextvars
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -18,6 +18,9 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from upshot.errors import Misuse, StepFailed
 from upshot.followups.failing import told
+from upshot.followups.lanes import Lane
+from upshot.followups.walk import Walk
+from upshot.processors.followups.execution import KeepResult
 
 _UNKNOWN = Any
 
@@ -80,9 +83,43 @@ class Kept:
             ) from None
 
 
-def failure_of(name: str, error: BaseException) -> Raw:
-    """That a step failed, for keeping."""
-    return Raw(msgspec.json.encode({"raised": f"step {name!r} raised {told(error, frames=0)}"}))
+async def run_step(
+    walk: Walk, lane: Lane, step_id: str, kept: Kept, calling: Callable[[], Awaitable[Any]]
+) -> Any:
+    """Run a step that has no result yet; gives what it gave, as it will be given the next time.
+
+    It goes on where the code that awaits it is cancelled. Raises StepFailed where it raised, Misuse where its
+    result can't be kept.
+    """
+
+    async def run() -> Exception | None:
+        try:
+            given = await calling()
+        except Exception as error:  # noqa: BLE001 - the user's code decides what becomes of it
+            return error
+        except (SystemExit, KeyboardInterrupt) as error:
+            return RuntimeError(f"raised {error!r}")
+        result = kept.write(given)
+        walk.gained[step_id] = result
+        walk.keep(KeepResult(step_id, result))
+        return None
+
+    # Not by the loop's factory: a step is no branch of the code.
+    task = asyncio.Task(run(), loop=asyncio.get_running_loop(), name=f"step {kept.name!r}")
+    walk.steps.add(task)
+    try:
+        error = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        lane.cut = kept.name
+        raise
+    walk.seen.add(step_id)
+    if error is None:
+        return kept.read(walk.gained[step_id])
+    lane.failure = KeepResult(step_id, _failure(kept.name, error))
+    try:
+        kept.read(lane.failure.result)
+    except StepFailed as failed:
+        raise failed from error
 
 
 async def call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -124,6 +161,10 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
     return await done
 
 
+def _failure(name: str, error: BaseException) -> Raw:
+    return Raw(msgspec.json.encode({"raised": f"step {name!r} raised {told(error, frames=0)}"}))
+
+
 def _returned(function: Callable[..., Any]) -> Any:
     """What a function says it returns; anything where it doesn't say."""
     while isinstance(function, functools.partial):
@@ -154,4 +195,4 @@ def _type_name(kind: Any) -> str:
     return "JSON" if kind is _UNKNOWN else getattr(kind, "__name__", str(kind))
 
 
-__all__ = ["Kept", "arguments_shape", "call", "failure_of"]
+__all__ = ["Kept", "arguments_shape", "call", "run_step"]

@@ -83,7 +83,10 @@ class Walk:
         for noted in memory.path:
             self._before[noted.key.partition(" ")[0]].append(noted)
         self._places: Counter[str] = Counter()
+        self._ticks = 0
         self._commands: list[Command] = []
+        self._asked: set[str] = set()
+        self._deferred: set[str] = set()
         self._scores: dict[str, Give] = {}
 
     def begin(self, task: asyncio.Task[Any]) -> Lane:
@@ -96,6 +99,11 @@ class Walk:
     def commands(self) -> tuple[Command, ...]:
         """All that was asked for, scores last: of several with one identity the last one."""
         return (*self._commands, *self._scores.values())
+
+    def tick(self) -> int:
+        """Counts what happens, to tell what came first."""
+        self._ticks += 1
+        return self._ticks
 
     def here(self, *, asks: bool = True) -> Lane:
         """The branch that asks for something. Raises Misuse where none may, Suspended where it's on its way out.
@@ -119,7 +127,16 @@ class Walk:
         if lane.suspended:
             self.misuse = swallowed(self.missing)
             raise Misuse(self.misuse)
+        if lane.cut is not None:
+            if self.missing:
+                raise Suspended
+            self.misuse = (
+                f"step {lane.cut!r} was cancelled by the code around it, which goes on: the next time its result would be "
+                "there. Put a time limit into the step's own function, not around ctx.step"
+            )
+            raise Misuse(self.misuse)
         lane.used = lane.used or asks
+        lane.moved_at = self.tick()
         if asks and lane.failure is not None:
             # The code has got over it: from now on that step has failed, whatever comes of trying it again.
             self._commands.append(lane.failure)
@@ -148,14 +165,14 @@ class Walk:
             shape = _shape_of(question)
             wait_id, answer = self._place(lane, f"wait {name}", shape)
             window = lane.now(), question.since, question.deadline
-            self._commands.append(OpenWait(wait_id, question.subject, question.on, *window))
+            self._ask(wait_id, OpenWait(wait_id, question.subject, question.on, *window))
             answers.append(answer)
         return answers
 
     def set_timer(self, lane: Lane, due: Micros) -> Answer | None:
         """Ask to go on at `due`; gives what is known."""
         timer_id, answer = self._place(lane, "sleep", f"until {_shown(due)}")
-        self._commands.append(SetTimer(timer_id, due))
+        self._ask(timer_id, SetTimer(timer_id, due))
         return answer
 
     def keep(self, result: KeepResult) -> None:
@@ -168,8 +185,10 @@ class Walk:
         self._scores[score.score_id] = score
 
     def defer(self, origin: Origin) -> None:
-        """More is deferred."""
-        self._commands.append(DeferMore(origin))
+        """More is deferred; of several with one id the first one counts."""
+        if origin.followup_id not in self._deferred:
+            self._deferred.add(origin.followup_id)
+            self._commands.append(DeferMore(origin))
 
     def suspend(self, lane: Lane, missing: str) -> Suspended:
         """What leaves the code of a branch whose answer isn't known yet."""
@@ -193,9 +212,17 @@ class Walk:
         if place < len(before) and not self._changed and self.unfit is None:
             self.unfit = _unfit(place, before[place], does)
 
+    def _ask(self, ident: str, question: OpenWait | SetTimer) -> None:
+        if ident not in self._asked:
+            self._asked.add(ident)
+            self._commands.append(question)
+
     def _place(self, lane: Lane, what: str, shape: str) -> tuple[str, Answer | None]:
-        """The id of a question of this shape at this place, and its answer where that is known."""
-        ident = fact_id(self.origin.followup_id, lane.key(what, shape), shape)
+        """The id of a question of this shape in this branch, and its answer where that is known.
+
+        The very same question asked again has the same answer: a loop that does so ends soon, by `MOST_PLACES`.
+        """
+        ident = fact_id(self.origin.followup_id, f"{lane.name} {what}", shape)
         answer = self._answers.get(ident)
         self.note(lane, what, shape, 0 if answer is None else answer.revision)
         return ident, answer

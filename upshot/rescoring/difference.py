@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from upshot.followups.context import score_id_of
+from upshot.followups.giving import score_id_of
 from upshot.processors.followups.execution import Give, Origin
 from upshot.rescoring.past import Current
 from upshot.rescoring.rescore import Ending, Rescored

@@ -1,0 +1,61 @@
+"""Scores as deferred code gives them."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+from upshot.errors import Misuse
+from upshot.followups.lanes import Lane
+from upshot.processors.followups.execution import Give
+from upshot.schemas.ids import fact_id
+
+LONGEST_ID = 512
+_LONGEST_NAME, _LONGEST_COMMENT = 200, 1_000_000
+
+
+def made(
+    followup_id: str,
+    name: str,
+    value: Any,
+    lane: Lane,
+    step_id: str | None,
+    comment: str | None,
+    key: str | None,
+) -> Give:
+    """A score given in a branch of the code. Raises Misuse for what is none."""
+    check_text("a score's name", name, _LONGEST_NAME)
+    check_text("key", key, LONGEST_ID)
+    check_text("step_id", step_id, LONGEST_ID)
+    check_text("comment", comment, _LONGEST_COMMENT)
+    ident = score_id_of(followup_id, step_id, name, key)
+    return Give(ident, name, _plain(name, value), lane.now(), step_id, comment, key, lane.heard())
+
+
+def score_id_of(followup_id: str, step_id: str | None, name: str, key: str | None) -> str:
+    """The id of a score that a follow-up gives."""
+    return fact_id("followup", followup_id, step_id or "", name, key or "")
+
+
+def check_text(what: str, text: str | None, longest: int) -> None:
+    """Raises Misuse for a text that no event could hold."""
+    if text is not None and (not isinstance(text, str) or not 0 < len(text) <= longest):
+        raise Misuse(f"{what} is a text of 1 to {longest:,} characters, not {text!r:.100}")
+
+
+def _plain(name: str, value: Any) -> bool | float:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        try:
+            if isfinite(number := float(value)):
+                return number
+        except OverflowError:
+            pass
+    raise Misuse(
+        f"{value!r:.100} ({type(value).__name__}) is no score for {name!r}: give True, False or a finite number; a text "
+        "can be the comment"
+    )
+
+
+__all__ = ["LONGEST_ID", "check_text", "made", "score_id_of"]
