@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
 
-from upshot.processors.correlate import Refused, Scored
+from upshot.processors.correlate import Refused, Replied, Scored
 from upshot.processors.state import Known
 from upshot.schemas.ids import fact_id
 from upshot.schemas.scores import Reason
@@ -35,6 +35,29 @@ class _Score(msgspec.Struct, gc=False):
     agent: str | None
     exposures: Raw
     attributes: Raw
+
+
+class _Heard(msgspec.Struct, gc=False):
+    """See `upshot.schemas.resumptions.Heard`."""
+
+    id: str
+    type: str
+    subject: str
+    time: datetime
+    source: str
+    data: Raw
+
+
+class _Resumption(msgspec.Struct, gc=False):
+    """An event of topic `resumptions` (see `upshot.schemas.resumptions.Resumption`)."""
+
+    followup_id: str | None
+    kind: Literal["answer", "reopened"]
+    wait_id: str
+    revision: int
+    event: _Heard | None
+    at: datetime
+    late: bool
 
 
 _encode = msgspec.json.Encoder().encode
@@ -67,6 +90,26 @@ def encode_score(fact: Scored) -> bytes:
     )
 
 
+def encode_resumption(fact: Replied) -> bytes:
+    """What a follow-up is told, as an event of topic `resumptions`."""
+    question, revision, outcome = fact.question, fact.revision, fact.outcome
+    heard = None
+    if outcome is not None:
+        time, data = instant(outcome.time), outcome.data_json
+        heard = _Heard(outcome.id, outcome.type, fact.subject, time, outcome.source, data)
+    return _encode(
+        _Resumption(
+            question.reply_to,
+            "reopened" if revision.verdict.reason == "reopened" else "answer",
+            question.wait_id,
+            revision.number,
+            heard,
+            instant(revision.verdict.at),
+            revision.late,
+        )
+    )
+
+
 def outcome_bytes(subject: str, outcome: Known) -> bytes:
     """An outcome as the CloudEvent that it was."""
     event: dict[str, Any] = {
@@ -89,4 +132,4 @@ def refusal(fact: Refused) -> str:
     )
 
 
-__all__ = ["encode_score", "outcome_bytes", "refusal"]
+__all__ = ["encode_resumption", "encode_score", "outcome_bytes", "refusal"]

@@ -48,6 +48,20 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
         return self.subject, self.question.wait_id, self.revision.number
 
 
+class Replied(msgspec.Struct, frozen=True, gc=False):
+    """What a follow-up is told of its question; `outcome` is the one that decided, where one did."""
+
+    subject: str
+    question: Question
+    revision: Revision
+    outcome: Known | None = None
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """What makes two of them the same fact."""
+        return self.subject, self.question.wait_id, self.revision.number
+
+
 class Refused(msgspec.Struct, frozen=True, gc=False):
     """An outcome that should decide a question but can't, to be dead-lettered."""
 
@@ -62,7 +76,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
         return self.subject, self.question.wait_id, self.outcome.key, self.detail
 
 
-Fact = Scored | Refused
+Fact = Scored | Replied | Refused
 _UNKNOWN = Subject()
 
 #: `early`: an outcome that nobody waits for yet. `joined`: one that a question was waiting for.
@@ -135,7 +149,7 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
             judged = msgspec.structs.replace(waiting, judged_at=now)
             heard = _heard(waiting.question, subject.outcomes.values())
             waits[wait_id], revised = _revise(judged, heard, now)
-            facts += [Scored(key, waiting.question, revision) for revision in revised]
+            facts += _announced(key, waiting.question, revised, subject.outcomes.values())
     if not facts:
         return Step(subject, (), ())
     expired: tuple[Happening, ...] = tuple("expired" for _ in facts)
@@ -162,8 +176,8 @@ def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
             facts.append(Refused(key, question, outcome, reading.detail))
         heard = [(o, reading if o is outcome else read(question, o)) for o in outcomes.values()]
         waits[wait_id], revised = _revise(waiting, heard, now)
-        for revision in revised:
-            facts.append(Scored(key, question, revision))
+        if revised:
+            facts += _announced(key, question, revised, outcomes.values())
         name = _name_of(waiting, revised)
         if name not in happened:
             happened += (name,)
@@ -173,7 +187,7 @@ def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
 def _ask(key: str, subject: Subject, question: Question, now: Micros) -> Step:
     waiting = subject.waits.get(question.wait_id)
     if waiting is not None and waiting.question.rank <= question.rank:
-        return Step(subject, _said_to(key, waiting, subject.outcomes.values()), _REPEATED)
+        return Step(subject, _said_to(key, waiting, subject, subject.outcomes.values()), _REPEATED)
     asked = Waiting(question, now, None, waiting.revisions if waiting else ())
     if waiting is None and not subject.outcomes:
         return Step(Subject({}, {**subject.waits, question.wait_id: asked}), (), _OPENED)
@@ -181,8 +195,7 @@ def _ask(key: str, subject: Subject, question: Question, now: Micros) -> Step:
     answered, revised = _revise(asked, heard, now)
     after = Subject(subject.outcomes, {**subject.waits, question.wait_id: answered})
     facts = _refusals(key, question, heard)
-    for revision in revised:
-        facts += (Scored(key, question, revision),)
+    facts += _announced(key, question, revised, subject.outcomes.values())
     return Step(after, facts, _ANSWERED if revised else _OPENED)
 
 
@@ -212,13 +225,32 @@ def _said_of(key: str, subject: Subject, outcome: Known) -> tuple[Fact, ...]:
     facts: tuple[Fact, ...] = ()
     for waiting in subject.waits.values():
         if not isinstance(read(waiting.question, outcome), Irrelevant):
-            facts += _said_to(key, waiting, [outcome])
+            facts += _said_to(key, waiting, subject, [outcome])
     return facts
 
 
-def _said_to(key: str, waiting: Waiting, outcomes: Iterable[Known]) -> tuple[Fact, ...]:
-    scored = tuple(Scored(key, waiting.question, revision) for revision in waiting.revisions)
-    return _refusals(key, waiting.question, _heard(waiting.question, outcomes)) + scored
+def _said_to(key: str, waiting: Waiting, subject: Subject, outcomes: Iterable[Known]) -> tuple[Fact, ...]:
+    question, revisions = waiting.question, waiting.revisions
+    # A follow-up needs the last alone; what decided those before may have been replaced.
+    said = revisions if question.reply_to is None else revisions[-1:]
+    refused = _refusals(key, question, _heard(question, outcomes))
+    return refused + _announced(key, question, said, subject.outcomes.values())
+
+
+def _announced(
+    key: str, question: Question, revisions: Iterable[Revision], outcomes: Iterable[Known]
+) -> tuple[Fact, ...]:
+    if question.reply_to is None:
+        return tuple([Scored(key, question, revision) for revision in revisions])
+    return tuple([Replied(key, question, revision, _decider(revision, outcomes)) for revision in revisions])
+
+
+def _decider(revision: Revision, outcomes: Iterable[Known]) -> Known | None:
+    verdict = revision.verdict
+    if verdict.reason != "outcome":
+        return None
+    at, known_by = verdict.at, verdict.outcome_id
+    return next(known for known in outcomes if known.time == at and known.fingerprint == known_by)
 
 
 def _refusals(key: str, question: Question, heard: Iterable[Heard]) -> tuple[Fact, ...]:
@@ -242,6 +274,7 @@ __all__ = [
     "Happening",
     "Observed",
     "Refused",
+    "Replied",
     "Scored",
     "Step",
     "correlate",

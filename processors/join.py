@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from opentelemetry.metrics import Meter
 
-from upshot.errors import ConfigurationError, InvalidEvent
-from upshot.processors.announce import encode_score, outcome_bytes, refusal
+from upshot.errors import InvalidEvent
+from upshot.processors.announce import encode_resumption, encode_score, outcome_bytes, refusal
 from upshot.processors.caught_up import CaughtUp
-from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Refused, Scored, judge, step
+from upshot.processors.clock import wall_clock
+from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Refused, Replied, Scored, judge, step
 from upshot.processors.deadlines import Horizons, next_look, retire
+from upshot.processors.intake import Intake
 from upshot.processors.slices import Slice
 from upshot.processors.state import Subject, decode_subject, encode_subject, known_of, question_of
 from upshot.processors.vitals import watch_join
 from upshot.settings import Settings
 from upshot.streams.arrivals import read_outcome, read_wait
 from upshot.streams.batch import TP, BatchApp, BatchContext, Change, Effects, Output, Pace, batch_app
-from upshot.streams.codec import FORWARDED_FROM, Record, place_of
+from upshot.streams.codec import Record, place_of
 from upshot.streams.dead_letters import dead_letter
-from upshot.streams.instants import Micros, micros
+from upshot.streams.instants import Micros
 from upshot.streams.instruments import Instruments
-from upshot.streams.partitions import partitions_for
 
 ROLE = "correlate"
 TABLE = "subjects"
-#: Microseconds between two lines of counts in the log.
-_TELL_EVERY = 60_000_000
-
 log = logging.getLogger(__name__)
-
-
-def wall_clock() -> Micros:
-    """Now, by this machine's clock."""
-    return micros(datetime.now(UTC))
 
 
 class _Refused(NamedTuple):
@@ -53,7 +44,7 @@ class _Refused(NamedTuple):
 
 
 class Join:
-    """Reads `outcomes` and `waits`, keeps a table by subject, writes `scores` and `dead-letters`.
+    """Reads `outcomes` and `waits`, keeps a table by subject, writes `scores`, `resumptions` and `dead-letters`.
 
     A record on a partition that isn't its subject's goes on to the right one. `counts` tells what
     happened how often since the start.
@@ -67,35 +58,28 @@ class Join:
         self._now = now
         self._outcomes = settings.topic("outcomes")
         self._waits = settings.topic("waits")
+        self._resumptions = settings.topic("resumptions")
         self._scores = settings.topic("scores")
         self._horizons = Horizons(settings.look_back, settings.settled_retention, settings.deadline_grace)
         self._caught_up = CaughtUp(context, now)
         #: Everything that was written until then has been applied.
         self._upto: Micros = 0
         self._slice = Slice()
-        self._partitions = 0
-        self.counts: Counter[str] = Counter()
+        self._intake = Intake[Arrival](context, settings, ("outcomes", "waits"), key="subject")
+        self.counts = self._intake.counts
         #: By reason.
-        self.dead_letters: Counter[str] = Counter()
+        self.dead_letters = self._intake.dead_letters
         #: When the next subject needs a look, as of the last tick.
         self.next_deadline: Micros | None = None
-        self._told: Counter[str] = Counter()
-        self._tell_at: Micros = 0
 
     @property
     def topics(self) -> Sequence[str]:
         """What it reads."""
-        return [self._outcomes, self._waits]
+        return self._intake.topics
 
     async def assigned(self, tps: frozenset[TP]) -> None:
         """Check that both topics have as many partitions."""
-        counts = {topic: await self._context.partition_count(topic) for topic in self.topics}
-        if len(set(counts.values())) > 1:
-            raise ConfigurationError(
-                f"outcomes and waits need the same number of partitions, they have {counts}: "
-                "nothing was read; create them alike"
-            )
-        self._partitions = counts[self._outcomes]
+        await self._intake.check()
         self._forget()
 
     async def revoked(self, tps: frozenset[TP]) -> None:
@@ -112,7 +96,8 @@ class Join:
         now = self._now()
         arrivals: dict[int, list[Arrival]] = {}
         for tp, records in batches.items():
-            arrived = self._take(tp, records, now, effects)
+            read = _asked if tp.topic == self._waits else _observed
+            arrived = self._intake.take(tp, records, read, now, effects)
             arrivals.setdefault(tp.partition, []).extend(arrived)
         for partition, arrived in arrivals.items():
             self._apply(partition, arrived, now, effects)
@@ -120,7 +105,7 @@ class Join:
 
     async def tick(self) -> Effects:
         """Judge the deadlines that are due, once all that was written before them has been applied."""
-        self._tell()
+        self._intake.tell(log, self._now())
         nearest = self.next_deadline = self._context.table.nearest_due()
         if nearest is None or nearest > self._now():
             return Effects()
@@ -134,42 +119,6 @@ class Join:
     def unread(self) -> Mapping[TP, int]:
         """Records that must be read before due deadlines can be judged. Callable from any thread."""
         return self._caught_up.unread()
-
-    def _tell(self) -> None:
-        """What happened since the start, in a line of the log now and then."""
-        now = self._now()
-        if now < self._tell_at or self.counts == self._told:
-            return
-        self._tell_at, self._told = now + _TELL_EVERY, self.counts.copy()
-        log.info(
-            "since the start: %s", ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
-        )
-
-    def _take(self, tp: TP, records: Iterable[Record], now: Micros, effects: Effects) -> list[Arrival]:
-        """What the records say; what is invalid or belongs elsewhere goes out."""
-        read = _asked if tp.topic == self._waits else _observed
-        valid, arrivals = [], []
-        for record in records:
-            try:
-                arrivals.append(read(record, now))
-            except InvalidEvent as error:
-                self.counts["dead_lettered"] += 1
-                self.dead_letters[error.reason] += 1
-                effects.outputs.append(dead_letter(self._settings, record, error))
-            else:
-                valid.append(record)
-        keys = [arrival.subject.encode() for arrival in arrivals]
-        right = partitions_for(keys, self._partitions)
-        if right.count(tp.partition) < len(right):
-            strangers = [n for n, partition in enumerate(right) if partition != tp.partition]
-            self.counts["forwarded"] += len(strangers)
-            effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in strangers]
-            arrivals = [
-                arrival
-                for arrival, partition in zip(arrivals, right, strict=True)
-                if partition == tp.partition
-            ]
-        return arrivals
 
     def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> None:
         states = self._known(partition, {arrival.subject for arrival in arrivals})
@@ -220,6 +169,8 @@ class Join:
             match fact:
                 case Scored():
                     yield Output(self._scores, None, fact.question.run_id.encode(), encode_score(fact))
+                case Replied():
+                    yield Output(self._resumptions, None, _asker(fact), encode_resumption(fact))
                 case Refused():
                     yield self._refused(fact)
 
@@ -249,10 +200,8 @@ def _observed(record: Record, now: Micros) -> Arrival:
     return Observed(outcome.subject, known_of(outcome, now, place.partition, place.offset))
 
 
-def _forwarded(record: Record, key: bytes, partition: int) -> Output:
-    headers = [(name, value) for name, value in record.headers if name != FORWARDED_FROM]
-    headers.append((FORWARDED_FROM, str(place_of(record)).encode()))
-    return Output(record.topic, partition, key, record.value, headers, record.timestamp)
+def _asker(fact: Replied) -> bytes:
+    return (fact.question.reply_to or "").encode()
 
 
 def join_app(settings: Settings, pace: Pace | None = None, meter: Meter | None = None) -> BatchApp:
@@ -269,4 +218,4 @@ def join_app(settings: Settings, pace: Pace | None = None, meter: Meter | None =
     )
 
 
-__all__ = ["ROLE", "TABLE", "Join", "join_app", "wall_clock"]
+__all__ = ["ROLE", "TABLE", "Join", "join_app"]

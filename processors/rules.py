@@ -61,7 +61,7 @@ def verdict_of(question: Question, heard: Iterable[Heard], *, judged: bool) -> V
     if counted:
         if len(counted) > 1:
             counted.sort(key=_in_time)
-        verdict = _decided_by(rule, counted)
+        verdict = _decided_by(question, rule, counted)
         if verdict is not None:
             return verdict
     if not judged:
@@ -75,7 +75,7 @@ def _in_time(counted: tuple[Known, bool | float]) -> tuple[Micros, str, str]:
     return outcome.time, outcome.id, outcome.source
 
 
-def _decided_by(rule: Rule, counted: list[tuple[Known, bool | float]]) -> Verdict | None:
+def _decided_by(question: Question, rule: Rule, counted: list[tuple[Known, bool | float]]) -> Verdict | None:
     match rule.mode:
         case "first":
             outcome, value = counted[0]
@@ -93,7 +93,8 @@ def _decided_by(rule: Rule, counted: list[tuple[Known, bool | float]]) -> Verdic
             value = min(value for _, value in firsts.values())
         case _:
             assert_never(rule.mode)
-    return Verdict(value, "outcome", outcome.time, outcome.id)
+    known_by = outcome.id if question.reply_to is None else outcome.fingerprint
+    return Verdict(value, "outcome", outcome.time, known_by)
 
 
 def _sum(values: list[bool | float]) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from upshot.schemas.ids import fact_id
 from upshot.schemas.scores import Reason
 from upshot.schemas.waits import Mode
 from upshot.schemas.waits import Rule as RuleSchema
@@ -57,6 +58,8 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
     agent: str | None = None
     exposures: Raw = _NO_EXPOSURES
     attributes: Raw = _NO_ATTRIBUTES
+    #: The follow-up that is told, instead of a score.
+    reply_to: str | None = None
 
     @property
     def rule(self) -> Rule:
@@ -96,9 +99,17 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Of two deliveries of one outcome the lesser counts: what was sent again can't move it to later."""
         return self.time, msgspec.json.encode((self.type, self.data), order="sorted")
 
+    @property
+    def fingerprint(self) -> str:
+        """What makes two outcomes say the same: not alone who sent which, but all that it says."""
+        return fact_id("outcome", self.key, str(self.time), self.rank[1].decode())
+
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a question's answer is, given all that is known. `at` is event time."""
+    """What a question's answer is, given all that is known. `at` is event time.
+
+    Of a follow-up's question `outcome_id` is the outcome's fingerprint: it's told what the outcome says.
+    """
 
     value: bool | float | None
     reason: Reason
@@ -177,6 +188,7 @@ def question_of(wait: Asking) -> Question:
         wait.agent,
         wait.exposures,
         wait.attributes,
+        wait.reply_to,
     )
 
 

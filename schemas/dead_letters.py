@@ -26,6 +26,7 @@ Reason = Literal[
     "unusable_outcome",
     "not_otlp",
     "unmapped",
+    "followup_failed",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -54,6 +55,8 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         "exporter's encoding to otlp_proto or otlp_json.",
         "unmapped": "The code of a source could not make an outcome of the record. Mend that code, or what sends the "
         "record.",
+        "followup_failed": "The code of a follow-up raised, again and again, or isn't the code that it began with. "
+        "Mend it and deploy it, then: `upshot followups retry`. What its steps gave is kept.",
     }
 )
 

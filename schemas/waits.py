@@ -128,6 +128,10 @@ class Wait(Event):
         description="The experiments that the run takes part in; the score inherits them.",
     )
     attributes: Attributes = Field(default_factory=dict, description="Facts that the score inherits.")
+    reply_to: Id | None = Field(
+        None,
+        description="The follow-up that asks: it's told what came, in topic `resumptions`, and there's no score.",
+    )
 
     @model_validator(mode="after")
     def _since_before_deadline(self) -> Self:

@@ -7,12 +7,14 @@ test holds both to the same answer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from upshot.schemas.exposures import Assignment
 from upshot.schemas.ids import fact_id
 from upshot.schemas.waits import Rule
 from upshot.streams.codec import (
@@ -68,6 +70,7 @@ class Asking(Struct, frozen=True, gc=False):
     rule: CheckedRule
     exposures: Raw
     attributes: Raw
+    reply_to: str | None = None
 
 
 class _OutcomeOnWire(Struct, gc=False):
@@ -92,6 +95,7 @@ class _WaitOnWire(Struct, gc=False):
     agent: Name | None = None
     exposures: Raw | UnsetType = UNSET
     attributes: Raw | UnsetType = UNSET
+    reply_to: Id | None = None
     schema_version: Literal[1] = 1
 
 
@@ -101,14 +105,15 @@ _assignments_on_wire = msgspec.json.Decoder(list[QuickAssignment]).decode
 _attributes_on_wire = msgspec.json.Decoder(dict[Name, Any]).decode
 _anything = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, Unsure)
+#: What a typed decoder raises for what it leaves to the schema.
+REFUSED = (msgspec.DecodeError, UnicodeDecodeError, Unsure)
 
 
 def read_outcome(record: Record) -> Observation:
     """A CloudEvent in structured or binary mode, or the least form. Raises InvalidEvent."""
     try:
         return _quick_outcome(record)
-    except _REFUSED:
+    except REFUSED:
         return _slow_outcome(record)
 
 
@@ -116,18 +121,18 @@ def read_wait(record: Record) -> Asking:
     """A wait. Raises InvalidEvent."""
     try:
         return _quick_wait(record)
-    except _REFUSED:
+    except REFUSED:
         return _slow_wait(record)
 
 
 def _quick_outcome(record: Record) -> Observation:
     for name, _ in record.headers:
         if name != FORWARDED_FROM and name.lower().startswith("ce_"):
-            _unsure()
-    wire = _outcome_on_wire(_value(record))
+            unsure()
+    wire = _outcome_on_wire(bytes_of(record))
     if wire.data is not _NULL:
         _anything(wire.data)
-    time = recorded_moment(record) if wire.time is None else _instant(wire.time, record)
+    time = recorded_moment(record) if wire.time is None else near_record(wire.time, record)
     ident = wire.id or "-".join(map(str, place_of(record)))
     return Observation(wire.subject, ident, wire.type, wire.source, time, wire.data)
 
@@ -140,18 +145,13 @@ def _slow_outcome(record: Record) -> Observation:
 
 
 def _quick_wait(record: Record) -> Asking:
-    wire = _wait_on_wire(_value(record))
+    wire = _wait_on_wire(bytes_of(record))
     rule = _rule_of(bytes(wire.rule))
-    opened = recorded_moment(record) if wire.opened_at is None else _instant(wire.opened_at, record)
+    opened = recorded_moment(record) if wire.opened_at is None else near_record(wire.opened_at, record)
     since = opened if wire.since is None else moment(wire.since)
     if since > opened + rule.within:
-        _unsure()
-    exposures, attributes = _NONE, _NOTHING
-    if wire.exposures is not UNSET:
-        exposures = Raw(_encode(_assignments_on_wire(wire.exposures)))
-    if wire.attributes is not UNSET:
-        _attributes_on_wire(wire.attributes)
-        attributes = wire.attributes
+        unsure()
+    exposures, attributes = inherited(wire.exposures, wire.attributes)
     wait_id = wire.wait_id or fact_id("wait", wire.run_id, wire.step_id or "", wire.name, wire.subject)
     return Asking(
         wire.subject,
@@ -166,6 +166,7 @@ def _quick_wait(record: Record) -> Asking:
         rule,
         exposures,
         attributes,
+        wire.reply_to,
     )
 
 
@@ -173,7 +174,6 @@ def _slow_wait(record: Record) -> Asking:
     wait = decode_wait(record)
     opened = micros(wait.opened_at or recorded_at(record))
     rule = _checked(wait.rule)
-    exposures = [msgspec.convert(e.model_dump(), QuickAssignment) for e in wait.exposures]
     return Asking(
         wait.subject,
         wait.wait_id or "",
@@ -185,9 +185,24 @@ def _slow_wait(record: Record) -> Asking:
         opened if wait.since is None else micros(wait.since),
         opened + rule.within,
         rule,
-        Raw(_encode(exposures)),
+        exposures_of(wait.exposures),
         Raw(_encode(wait.attributes)),
+        wait.reply_to,
     )
+
+
+def exposures_of(exposures: Iterable[Assignment]) -> Raw:
+    """What the schema has read, as JSON."""
+    return Raw(_encode([msgspec.convert(e.model_dump(), QuickAssignment) for e in exposures]))
+
+
+def inherited(exposures: Raw | UnsetType, attributes: Raw | UnsetType) -> tuple[Raw, Raw]:
+    """What scores inherit, checked: exposures with what is absent filled in, and attributes as they came."""
+    if attributes is UNSET:
+        attributes = _NOTHING
+    else:
+        _attributes_on_wire(attributes)
+    return _NONE if exposures is UNSET else Raw(_encode(_assignments_on_wire(exposures))), attributes
 
 
 @lru_cache(maxsize=4096)
@@ -196,7 +211,7 @@ def _rule_of(text: bytes) -> CheckedRule:
     try:
         return _checked(Rule.model_validate(_anything(text)))
     except ValueError:
-        _unsure()
+        unsure()
 
 
 def _checked(rule: Rule) -> CheckedRule:
@@ -204,23 +219,37 @@ def _checked(rule: Rule) -> CheckedRule:
     return CheckedRule(rule, _encode(said), rule.within // MICROSECOND)
 
 
-def _value(record: Record) -> bytes:
+def bytes_of(record: Record, largest: int = MAX_EVENT_BYTES) -> bytes:
+    """The record's value. Raises Unsure where it's empty, too long or nested too deeply."""
     value = record.value
-    if not value or len(value) > MAX_EVENT_BYTES or is_deep(value):
-        _unsure()
+    if not value or len(value) > largest or is_deep(value):
+        unsure()
     return value
 
 
-def _instant(text: str, record: Record) -> Micros:
+def near_record(text: str, record: Record) -> Micros:
     """An instant of the contract, at most a day after the record's."""
     at = moment(text)
     if at > recorded_moment(record) + _TOLERANCE:
-        _unsure()
+        unsure()
     return at
 
 
-def _unsure() -> NoReturn:
+def unsure() -> NoReturn:
+    """Leave it to the schema."""
     raise Unsure
 
 
-__all__ = ["Asking", "CheckedRule", "Observation", "read_outcome", "read_wait"]
+__all__ = [
+    "REFUSED",
+    "Asking",
+    "CheckedRule",
+    "Observation",
+    "bytes_of",
+    "exposures_of",
+    "inherited",
+    "near_record",
+    "read_outcome",
+    "read_wait",
+    "unsure",
+]

@@ -13,6 +13,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from upshot.errors import InvalidEvent
+from upshot.schemas.deferrals import Deferral
 from upshot.schemas.fields import EARLIEST, LATEST
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.scores import Score
@@ -107,6 +108,14 @@ def decode_wait(record: Record) -> Wait:
     wait = decode(Wait, record).identified(recorded)
     _refuse_future("opened_at", wait.opened_at, record, recorded)
     return wait
+
+
+def decode_deferral(record: Record) -> Deferral:
+    """A deferral with its id and its times filled in. Raises InvalidEvent."""
+    recorded = recorded_at(record)
+    deferral = decode(Deferral, record).identified(recorded)
+    _refuse_future("deferred_at", deferral.deferred_at, record, recorded)
+    return deferral
 
 
 def decode_score(record: Record) -> Score:
@@ -246,6 +255,7 @@ __all__ = [
     "Place",
     "Record",
     "decode",
+    "decode_deferral",
     "decode_outcome",
     "decode_score",
     "decode_wait",

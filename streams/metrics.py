@@ -124,21 +124,21 @@ _ALL = (
         "{key}",
         "Keys of the table, of the partitions that this worker works on.",
         ("partition",),
-        when="the partition is this worker's (role correlate)",
+        when="the partition is this worker's (roles with a table)",
     ),
     Metric(
         "upshot.recovery.remaining",
         "gauge",
         "{record}",
         "Records of the changelog that are to be read before work begins; 0 while it works.",
-        when="role correlate",
+        when="roles with a table",
     ),
     Metric(
         "upshot.recovery.records",
         "counter",
         "{record}",
         "Records of the changelog that were read to recover the table.",
-        when="role correlate",
+        when="roles with a table",
     ),
     Metric(
         "upshot.standby.lag",
@@ -146,7 +146,7 @@ _ALL = (
         "{record}",
         "Records of the changelog that this worker's copy of another's partition has not taken over yet.",
         ("partition",),
-        when="it stands by for the partition (role correlate)",
+        when="it stands by for the partition (roles with a table)",
     ),
     # The join.
     Metric(
@@ -174,6 +174,42 @@ _ALL = (
         "Records that must be read before deadlines that are due can be judged.",
         ("topic", "partition"),
         when="deadlines wait for it (role correlate)",
+    ),
+    # Follow-ups.
+    Metric(
+        "upshot.followups.events",
+        "counter",
+        "{event}",
+        "What happened to follow-ups. Arrivals: `deferred`; `answered`, by an event or the end of its time; "
+        "`corrected`: otherwise than before; `reopened`: not any more; `early`: before its deferral; `retried` by "
+        "somebody; `repeated`: known already; `forwarded` to its partition. The clock: `woken` by a timer; "
+        "`undeployed`: its code isn't here, at each look; `retired`: forgotten. Executions: `started`; `kept`: what "
+        "steps gave; `waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; "
+        "`overtaken`: something new came meanwhile.",
+        ("event",),
+        when="role followups",
+    ),
+    Metric(
+        "upshot.followups.running",
+        "gauge",
+        "{execution}",
+        "Executions of follow-ups' code that are under way.",
+        when="role followups",
+    ),
+    Metric(
+        "upshot.followups.running.oldest",
+        "gauge",
+        "s",
+        "For how long the oldest of them has been running; 0 where there is none.",
+        when="role followups",
+    ),
+    Metric(
+        "upshot.followups.undeployed",
+        "gauge",
+        "{followup}",
+        "Follow-ups that wait for code that this worker's app doesn't have.",
+        ("scorer", "version"),
+        when="there are any (role followups)",
     ),
     # The store.
     Metric(

@@ -12,10 +12,13 @@ from pydantic import BaseModel
 
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
+from upshot.schemas.deferrals import Deferral
 from upshot.schemas.experiments import Experiment
 from upshot.schemas.exposures import Exposure
+from upshot.schemas.followups import FollowupStatus
 from upshot.schemas.otlp import TraceRequest
 from upshot.schemas.outcomes import Outcome
+from upshot.schemas.resumptions import Resumption
 from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
@@ -25,6 +28,8 @@ from upshot.schemas.waits import Wait
 MAX_EVENT_BYTES = 1_000_000
 #: A decided score carries the facts of its wait, however many they are, and says some more.
 MAX_SCORE_BYTES = MAX_EVENT_BYTES + 65_536
+#: A resumption carries the event that answered, and says some more.
+MAX_RESUMPTION_BYTES = MAX_EVENT_BYTES + 65_536
 #: A dead letter carries the refused record in base64, however large that is.
 MAX_DEAD_LETTER_BYTES = 12 * 1024 * 1024
 _MAX_INPUT_BYTES = 8 * 1024 * 1024
@@ -57,23 +62,49 @@ _DECLARED = (
     Topic("runs", "What is known of each run", "run_id", Run, "SDK, any client, traces", "store"),
     Topic("steps", "The steps of each run", "run_id", Step, "SDK, any client, traces", "store"),
     Topic("outcomes", "What happened in the world", "subject", Outcome, "any client", "correlate, store"),
-    Topic("waits", "Open questions about a subject", "subject", Wait, "SDK, any client", "correlate, store"),
+    Topic(
+        "waits",
+        "Open questions about a subject",
+        "subject",
+        Wait,
+        "SDK, followups, any client",
+        "correlate, store",
+    ),
     Topic("exposures", "Variants that runs were given", "run_id", Exposure, "SDK, any client", "store"),
     Topic(
         "scores",
         "Every revision of every score",
         "run_id",
         Score,
-        "correlate, SDK, any client",
+        "correlate, followups, SDK, any client",
         "store, evaluations",
     ),
+    Topic(
+        "deferrals",
+        "Work on a run that code does later",
+        "followup_id",
+        Deferral,
+        "SDK, followups, any client",
+        "followups, store",
+        retention=timedelta(days=30),
+    ),
+    Topic(
+        "resumptions",
+        "What follow-ups are told of what they wait for",
+        "followup_id",
+        Resumption,
+        "correlate, upshot followups retry",
+        "followups",
+        retention=timedelta(days=30),
+    ),
+    Topic("followups", "How each follow-up stands", "followup_id", FollowupStatus, "followups", "store"),
     Topic("alerts", "Bad outcomes, as they are noticed", "run_id", Alert, "any client", "store"),
     Topic(
         "dead-letters",
         "Input that could not be used, with reason and original bytes",
         "dead_letter_id",
         DeadLetter,
-        "correlate, store, traces",
+        "correlate, store, traces, followups",
         "store",
         retention=timedelta(days=30),
         max_bytes=MAX_DEAD_LETTER_BYTES,
@@ -101,4 +132,11 @@ _DECLARED = (
 #: All topics of the contract by their short names.
 TOPICS: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in _DECLARED})
 
-__all__ = ["MAX_DEAD_LETTER_BYTES", "MAX_EVENT_BYTES", "MAX_SCORE_BYTES", "TOPICS", "Topic"]
+__all__ = [
+    "MAX_DEAD_LETTER_BYTES",
+    "MAX_EVENT_BYTES",
+    "MAX_RESUMPTION_BYTES",
+    "MAX_SCORE_BYTES",
+    "TOPICS",
+    "Topic",
+]

@@ -16,8 +16,10 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from upshot.schemas.dead_letters import Reason as Refusal
+from upshot.schemas.deferrals import deferral_id
 from upshot.schemas.exposures import exposure_id
 from upshot.schemas.fields import EARLIEST, LATEST
+from upshot.schemas.followups import Standing
 from upshot.schemas.runs import Origin, RunStatus
 from upshot.schemas.scores import Reason, given_score_id
 from upshot.schemas.steps import CostSource, StepStatus
@@ -169,6 +171,55 @@ class QuickExposure(QuickEvent, kw_only=True, gc=False):
         return self.exposure_id or exposure_id(self.run_id, self.experiment)
 
 
+class QuickDeferral(QuickEvent, kw_only=True, gc=False):
+    """See `upshot.schemas.deferrals.Deferral`."""
+
+    followup_id: Id | None = None
+    run_id: Id
+    step_id: Id | None = None
+    scorer: Name
+    version: Name = "1"
+    data: Any = None
+    deferred_at: Instant | None = None
+    since: Instant | None = None
+    key: Id | None = None
+    agent: Name | None = None
+    exposures: list[QuickAssignment] = []
+    attributes: Attributes = {}
+
+    @property
+    def identity(self) -> str:
+        """The id of this follow-up."""
+        made = deferral_id(self.run_id, self.step_id, self.scorer, self.version, self.key)
+        return self.followup_id or made
+
+
+class QuickAwaited(Struct, gc=False, kw_only=True):
+    """See `upshot.schemas.followups.Awaited`."""
+
+    subject: Id | None = None
+    types: list[Name] = []
+    deadline: Instant
+
+
+class QuickFollowup(QuickEvent, kw_only=True, gc=False):
+    """See `upshot.schemas.followups.FollowupStatus`."""
+
+    followup_id: Id
+    run_id: Id
+    step_id: Id | None = None
+    scorer: Name
+    version: Name = "1"
+    agent: Name | None = None
+    status: Standing
+    attempts: Count = 0
+    error: Text | None = None
+    waiting_for: list[QuickAwaited] = []
+    deferred_at: Instant
+    changed_at: Instant
+    revision: Count = 1
+
+
 class QuickAlert(QuickEvent, kw_only=True, gc=False):
     """See `upshot.schemas.alerts.Alert`."""
 
@@ -240,9 +291,12 @@ __all__ = [
     "Name",
     "QuickAlert",
     "QuickAssignment",
+    "QuickAwaited",
     "QuickDeadLetter",
+    "QuickDeferral",
     "QuickEvent",
     "QuickExposure",
+    "QuickFollowup",
     "QuickRun",
     "QuickScore",
     "QuickStep",

@@ -87,7 +87,22 @@ class Settings(BaseModel):
         description="How long an outcome that nobody waits for yet is kept for a later wait.",
     )
     settled_retention: timedelta = Field(
-        timedelta(days=30), description="How long a decided wait stays revisable after its deadline."
+        timedelta(days=30),
+        description="How long a decided wait stays revisable after its deadline; and how long a follow-up that is "
+        "done listens on after the latest of its own.",
+    )
+    followup_attempts: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="How often a follow-up's code is tried that fails, unless it says so itself.",
+    )
+    followup_first_pause: timedelta = Field(
+        timedelta(seconds=1),
+        description="How long after its first failure a follow-up is tried again; doubled each time.",
+    )
+    followup_longest_pause: timedelta = Field(
+        timedelta(minutes=5), description="The longest pause between two such tries."
     )
     deadline_grace: timedelta = Field(
         timedelta(seconds=1),

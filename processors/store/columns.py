@@ -15,7 +15,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "raw_exposures": "run_id exposure_id experiment variant phase probability unit strategy exposed_at "
             "recorded_at row_version",
             "raw_waits": "subject wait_id run_id step_id name agent mode outcome_types rule opened_at since "
-            "deadline exposures attributes recorded_at row_version",
+            "deadline exposures attributes reply_to recorded_at row_version",
+            "raw_deferrals": "followup_id run_id step_id scorer version data deferred_at since key agent exposures "
+            "attributes recorded_at row_version",
+            "raw_followups": "followup_id run_id step_id scorer version agent status attempts error waiting_for "
+            "deferred_at changed_at revision recorded_at row_version",
             "raw_steps": "run_id step_id attempt parent_step_id name kind status started_at ended_at provider "
             "model input_tokens output_tokens cached_input_tokens cost_usd error input output attributes "
             "operation request_model cache_write_input_tokens reasoning_output_tokens first_chunk_seconds "

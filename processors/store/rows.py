@@ -16,6 +16,7 @@ import msgspec
 from pydantic import BaseModel
 
 from upshot.errors import InvalidEvent
+from upshot.processors.store.deferred_rows import deferral_row, followup_row
 from upshot.processors.store.packed import (
     Row,
     Values,
@@ -28,7 +29,9 @@ from upshot.processors.store.packed import (
 from upshot.processors.store.values import assignments, kind_of, number_of, text_of, texts
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
+from upshot.schemas.deferrals import Deferral
 from upshot.schemas.exposures import Exposure
+from upshot.schemas.followups import FollowupStatus
 from upshot.schemas.ids import fact_id
 from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
@@ -41,8 +44,10 @@ from upshot.streams.wire import (
     QuickAlert,
     QuickAssignment,
     QuickDeadLetter,
+    QuickDeferral,
     QuickEvent,
     QuickExposure,
+    QuickFollowup,
     QuickRun,
     QuickScore,
     QuickStep,
@@ -235,6 +240,7 @@ def _wait(record: Record) -> Row:
         wait.deadline,
         assignments(_assignments(wait.exposures)),
         texts(_decode(wait.attributes)),
+        wait.reply_to or "",
         recorded_moment(record),
     )
     return pack_version("raw_waits", values, earlier_wins(wait.opened_at))
@@ -348,6 +354,8 @@ _READERS: Mapping[str, Callable[[Record], Row]] = MappingProxyType(
         "exposures": _either(QuickExposure, Exposure, _exposure),
         "waits": _wait,
         "scores": _either(QuickScore, Score, _score, MAX_SCORE_BYTES),
+        "deferrals": _either(QuickDeferral, Deferral, deferral_row),
+        "followups": _either(QuickFollowup, FollowupStatus, followup_row),
         "alerts": _either(QuickAlert, Alert, _alert),
         "dead-letters": _either(QuickDeadLetter, DeadLetter, _dead_letter, MAX_DEAD_LETTER_BYTES),
     }

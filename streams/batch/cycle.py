@@ -180,8 +180,6 @@ class Cycle:
                 with self._vitals.timing("tick"):
                     effects = await self._handler.tick()
                 await self._carry_out(effects)
-                if effects.more:
-                    self._next_tick = monotonic()
             if monotonic() >= self._next_commit and epoch == self.epoch:
                 await self._barrier(self._durable())
                 self._next_commit = monotonic() + self._commit_interval
@@ -214,6 +212,9 @@ class Cycle:
 
         While the changelog acknowledges, the next unit is already processed; what it brings about waits here.
         """
+        wait = 0.0 if effects.more else effects.tick_within
+        if wait is not None:
+            self._next_tick = min(self._next_tick, monotonic() + wait)
         changed = any(effects.changes.values())
         if changed and self._table is None:
             raise ConfigurationError("a handler without a table has changed one; nothing was written")

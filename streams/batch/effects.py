@@ -33,13 +33,16 @@ class Effects:
     What no record brings about, such as a deadline, sets `outputs_first`: nothing would come again to say
     it after a crash between the two, so it's said, and acknowledged, before it is remembered.
 
-    A tick that sets `more` has left something undone: the next one comes after the next poll, without waiting.
+    Work that sets `more` has left something undone: the next tick comes without waiting, in the same turn if it was
+    a `process`, after the next poll if it was a tick itself. `tick_within` is the longest wait for it in seconds,
+    where something goes on beside the cycle that the tick is to take up soon.
     """
 
     changes: dict[int, dict[bytes, Change | None]] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     outputs_first: bool = False
     more: bool = False
+    tick_within: float | None = None
 
 
 __all__ = ["Change", "Effects", "Output"]

@@ -39,6 +39,7 @@ ONE_OF_EACH: dict[str, tuple[dict[str, Any], str, str]] = {
         "x1",
     ),
     "scores": ({"score_id": "c1", "run_id": "r1", "name": "helpful", "value": 0.8}, "r1", "c1"),
+    "deferrals": ({"followup_id": "f1", "run_id": "r1", "scorer": "stayed_closed"}, "f1", "f1"),
     "alerts": (
         {
             "alert_id": "a1",

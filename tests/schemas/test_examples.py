@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from upshot.errors import InvalidEvent
 from upshot.schemas.dead_letters import REASONS
-from upshot.streams.codec import decode, decode_outcome, decode_score, decode_wait
+from upshot.streams.codec import decode, decode_deferral, decode_outcome, decode_score, decode_wait
 from upshot.streams.topics import TOPICS
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
@@ -23,7 +23,7 @@ WRITTEN = datetime(2026, 7, 1, tzinfo=UTC)
 VALID = sorted(EXAMPLES.glob("*/*.json"))
 BINARY = sorted(EXAMPLES.glob("*/binary/*.json"))
 REFUSED = sorted(EXAMPLES.glob("*/refused/*.json"))
-NOT_SHOWN = {"too_large", "unusable_outcome", "not_otlp", "unmapped"}
+NOT_SHOWN = {"too_large", "unusable_outcome", "not_otlp", "unmapped", "followup_failed"}
 """Reasons without an example: a megabyte, a wait, bytes that are no JSON, somebody's code."""
 
 
@@ -50,6 +50,8 @@ def read(topic: str, record: Record) -> BaseModel:
             return decode_outcome(record)
         case "waits":
             return decode_wait(record)
+        case "deferrals":
+            return decode_deferral(record)
         case "scores":
             return decode_score(record)
         case _:

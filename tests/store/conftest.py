@@ -37,6 +37,8 @@ VIEWS = (
     "current_scores",
     "pending",
     "unmatched_outcomes",
+    "deferrals",
+    "current_followups",
 )
 PATIENCE = 60.0
 NOON = 1_767_268_800_000

@@ -8,6 +8,7 @@ from tests.store.conftest import NOON, Written, record
 
 RULE = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}
 LATER = 4_000_000_000_000
+AWAITED = {"subject": "t:1", "types": ["ticket.reopened"], "deadline": "2026-02-01T00:00:00Z"}
 INSTANT = "2026-01-0{}T00:00:00Z"
 
 
@@ -40,6 +41,8 @@ def story() -> list[Written]:
     given: dict[str, Any] = {"run_id": "r1", "name": "helpful", "decided_at": INSTANT.format(1)}
     step: dict[str, Any] = {"run_id": "r1", "step_id": "s1", "name": "draft"}
     exposure: dict[str, Any] = {"run_id": "r1", "experiment": "e"}
+    followup: dict[str, Any] = {"followup_id": "f1", "run_id": "r1", "scorer": "stayed_closed"}
+    stands = followup | {"status": "waiting", "deferred_at": INSTANT.format(1), "waiting_for": [AWAITED]}
     records = [
         record(
             "runs",
@@ -81,6 +84,12 @@ def story() -> list[Written]:
         record("scores", given | {"value": 0.7}),
         record("scores", given | {"value": 0.9, "decided_at": INSTANT.format(2)}),
         record("scores", given | {"value": 1.0, "name": "unknown", "run_id": "r2"}),
+        wait("w3", reply_to="f1"),
+        record("deferrals", followup | {"deferred_at": INSTANT.format(2), "data": {"x": 2}}),
+        record("deferrals", followup | {"deferred_at": INSTANT.format(1), "data": {"x": 1}}),
+        record("followups", stands | {"status": "running", "changed_at": INSTANT.format(1)}),
+        record("followups", stands | {"changed_at": INSTANT.format(3), "revision": 3}),
+        record("followups", stands | {"changed_at": INSTANT.format(2), "revision": 2, "error": "no"}),
         record(
             "alerts",
             {

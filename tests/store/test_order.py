@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.store.conftest import Store, record
-from tests.store.story import INSTANT, story
+from tests.store.story import AWAITED, INSTANT, story
 
 pytestmark = pytest.mark.stack
 
@@ -62,6 +62,11 @@ async def test_the_story_reads_as_it_should(store: Store) -> None:
         ("w1", datetime(2026, 1, 1))
     ]
     assert store.values("SELECT raised_at FROM alerts") == [(datetime(2026, 1, 1),)]
+    assert store.values("SELECT wait_id FROM pending ORDER BY wait_id") == [("w2",)]
+    assert store.values("SELECT data, deferred_at FROM deferrals") == [('{"x":1}', datetime(2026, 1, 1))]
+    assert store.values("SELECT status, revision, error, waiting_for FROM current_followups") == [
+        ("waiting", 3, "", [AWAITED | {"deadline": datetime(2026, 2, 1)}])
+    ]
     current = store.values(
         "SELECT name, value, revision, reason, agent, run_known FROM current_scores ORDER BY name"
     )

@@ -22,6 +22,8 @@ QUICK: dict[str, type[wire.QuickEvent]] = {
     "steps": wire.QuickStep,
     "scores": wire.QuickScore,
     "exposures": wire.QuickExposure,
+    "deferrals": wire.QuickDeferral,
+    "followups": wire.QuickFollowup,
     "alerts": wire.QuickAlert,
     "dead-letters": wire.QuickDeadLetter,
 }
@@ -82,6 +84,8 @@ WORDS = st.sampled_from(
         "eA==",
         "e",
         "ü",
+        "waiting",
+        "done",
     ]
 )
 NUMBERS = st.sampled_from([0, 1, 2**63 - 1, 0.5, 1.0, -0.0, -1, 1e-9, True, False])
@@ -97,6 +101,13 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
     "attributes": ATTRIBUTES,
     "exposures": ASSIGNMENTS,
     "finish_reasons": st.lists(TEXTS, max_size=2),
+    "waiting_for": st.lists(
+        st.fixed_dictionaries(
+            {"deadline": INSTANTS},
+            optional={"subject": TEXTS, "types": st.lists(TEXTS, max_size=2), "more": ANYTHING},
+        ),
+        max_size=2,
+    ),
     "headers": st.lists(st.tuples(TEXTS, WORDS), max_size=2),
     "schema_version": st.sampled_from([1, 2, 1.0, True, "1"]),
     "late": st.sampled_from([True, False, "true", 1]),

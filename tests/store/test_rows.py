@@ -24,6 +24,15 @@ LEAST: dict[str, dict[str, Any]] = {
     "exposures": {"run_id": "r1", "experiment": "e", "variant": "v"},
     "waits": {"run_id": "r1", "name": "merged", "subject": "pr:1", "rule": RULE},
     "scores": {"run_id": "r1", "name": "helpful", "value": 0.8},
+    "deferrals": {"run_id": "r1", "scorer": "stayed_closed"},
+    "followups": {
+        "followup_id": "f1",
+        "run_id": "r1",
+        "scorer": "stayed_closed",
+        "status": "done",
+        "deferred_at": "2026-01-01T00:00:00Z",
+        "changed_at": "2026-01-01T00:00:00Z",
+    },
     "alerts": {
         "alert_id": "a1",
         "name": "low",

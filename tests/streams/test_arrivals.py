@@ -96,6 +96,7 @@ WAITS = st.fixed_dictionaries(
             st.dictionaries(st.sampled_from(["", "language", "x" * 201]), VALUES), VALUES
         ),
         "schema_version": st.sampled_from([1, 2, 1.0, True, "1"]),
+        "reply_to": TEXTS,
         "unknown": VALUES,
     },
 )

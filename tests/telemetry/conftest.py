@@ -18,8 +18,16 @@ from upshot.telemetry.scrape import Page, read_page
 
 Eventually = Callable[[int, Callable[[Page], object]], Page]
 
-#: Told in trouble only, which the story has none of, where metrics are pushed, or with standbys.
-IN_TROUBLE = {"upshot.join.unread", "upshot.standby.lag", "upshot.telemetry.failures"}
+#: Told in trouble only, which the story has none of, where metrics are pushed, with standbys, or with an app.
+IN_TROUBLE = {
+    "upshot.join.unread",
+    "upshot.standby.lag",
+    "upshot.telemetry.failures",
+    "upshot.followups.events",
+    "upshot.followups.running",
+    "upshot.followups.running.oldest",
+    "upshot.followups.undeployed",
+}
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from upshot import __version__
 from upshot.cli.commands.demo import DEMO_EXAMPLES, demo
 from upshot.cli.commands.doctor import DOCTOR_EXAMPLES, doctor
 from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
+from upshot.cli.commands.followups import FOLLOWUPS_EXAMPLES, followups
 from upshot.cli.commands.link import LINK_EXAMPLES, link
 from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
 from upshot.cli.commands.pending import PENDING_EXAMPLES, pending
@@ -99,6 +100,7 @@ _add(score, SCORE_EXAMPLES)
 _add(link, LINK_EXAMPLES)
 _add(query, QUERY_EXAMPLES)
 _add(pending, PENDING_EXAMPLES)
+_add(followups, FOLLOWUPS_EXAMPLES)
 _add(replay, REPLAY_EXAMPLES)
 _add(doctor, DOCTOR_EXAMPLES)
 

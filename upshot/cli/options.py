@@ -32,7 +32,7 @@ AppName: TypeAlias = Annotated[
     typer.Option(
         "--app",
         metavar="MODULE:NAME",
-        help="An app of yours, whose sources say which topics and webhooks are outcomes.",
+        help="An app of yours: its sources say which topics and webhooks are outcomes, its scorers are run.",
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]

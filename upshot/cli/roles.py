@@ -17,9 +17,19 @@ from opentelemetry.metrics import Meter
 
 from upshot.door.topics import check_topics, sources_app, topics_of
 from upshot.errors import ConfigurationError, Unavailable
-from upshot.local.roles import EVALUATIONS, SOURCES, metrics_port, role_command, role_environment
+from upshot.followups import make_executor
+from upshot.local.of_app import app_with_scorers
+from upshot.local.roles import (
+    EVALUATIONS,
+    FOLLOWUPS,
+    OF_AN_APP,
+    metrics_port,
+    role_command,
+    role_environment,
+)
 from upshot.otlp.telling import evaluations_app
 from upshot.otlp.worker import traces_app
+from upshot.processors.followups.role import followups_app
 from upshot.processors.join import join_app
 from upshot.processors.store.app import store_app
 from upshot.processors.store.migrate import migrate
@@ -66,10 +76,13 @@ def run_role(settings: Settings, role: str, app: str | None = None) -> NoReturn:
 
 def _role(role: str, app: str | None) -> tuple[_MakeApp, Sequence[str]]:
     """How the role's app is made, and the topics that somebody else must create for it."""
-    if role != SOURCES:
+    if role not in OF_AN_APP:
         return _APPS[role], ()
     if app is None:
-        raise ConfigurationError("the role sources needs an app: --app MODULE:NAME, such as support.app:app")
+        raise ConfigurationError(f"the role {role} needs an app: --app MODULE:NAME, such as support.app:app")
+    if role == FOLLOWUPS:
+        executor = make_executor(app_with_scorers(app))
+        return lambda settings, pace, meter: followups_app(settings, executor, pace, meter), ()
     loaded = load_app(app)
     return lambda settings, pace, meter: sources_app(settings, loaded, pace, meter), topics_of(loaded.sources)
 
@@ -141,7 +154,7 @@ async def _keep_running(
 
 async def _run_child(role: str, app: str | None, environment: Mapping[str, str], stop: asyncio.Event) -> int:
     child = await asyncio.create_subprocess_exec(
-        *role_command(role, app if role == SOURCES else None),
+        *role_command(role, app if role in OF_AN_APP else None),
         stdin=asyncio.subprocess.PIPE,
         env={**os.environ, **environment, SUPERVISED: "1"},
         process_group=0,

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from upshot.door.reading import Entry
 from upshot.errors import InvalidEvent
 from upshot.schemas.alerts import Alert
+from upshot.schemas.deferrals import Deferral
 from upshot.schemas.experiments import Experiment
 from upshot.schemas.exposures import Exposure
 from upshot.schemas.outcomes import Outcome
@@ -20,7 +21,7 @@ from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
 from upshot.schemas.waits import Wait
 from upshot.streams.arrivals import read_outcome
-from upshot.streams.codec import decode, decode_score, decode_wait, place_of
+from upshot.streams.codec import decode, decode_deferral, decode_score, decode_wait, place_of
 from upshot.streams.topics import Topic
 
 Headers = Sequence[tuple[str, bytes]]
@@ -68,6 +69,7 @@ _IDENTITIES: Mapping[type[BaseModel], Callable[[Any], str]] = MappingProxyType(
         Wait: lambda event: event.wait_id,
         Exposure: lambda event: event.identity,
         Score: lambda event: event.identity,
+        Deferral: lambda event: event.identity,
         Alert: lambda event: event.alert_id,
         Experiment: lambda event: event.experiment,
     }
@@ -108,6 +110,8 @@ def check_all(topic: Topic, entries: Iterable[Entry]) -> tuple[list[Checked], li
 def _decoded(topic: Topic, record: Unsent) -> BaseModel:
     if topic.schema is Wait:
         return decode_wait(record)
+    if topic.schema is Deferral:
+        return decode_deferral(record)
     if topic.schema is Score:
         return decode_score(record)
     return decode(topic.schema, record)

@@ -12,6 +12,10 @@ CORRELATE = "correlate"
 ROLES = (CORRELATE, "store", "traces")
 #: What only runs with an app that has sources.
 SOURCES = "sources"
+#: What only runs with an app that has scorers.
+FOLLOWUPS = "followups"
+#: The roles that need an app.
+OF_AN_APP = (SOURCES, FOLLOWUPS)
 #: What only runs where a collector wants to hear of scores.
 EVALUATIONS = "evaluations"
 
@@ -29,7 +33,7 @@ def role_command(role: str, app: str | None = None) -> list[str]:
 
 def metrics_port(settings: Settings, role: str, number: int = 0) -> int | None:
     """Where a role's metrics are when all run on one machine: one port after the other, then the further processes'."""
-    port, roles = settings.metrics_port, (*ROLES, SOURCES, EVALUATIONS)
+    port, roles = settings.metrics_port, (*ROLES, SOURCES, EVALUATIONS, FOLLOWUPS)
     return port + number * len(roles) + roles.index(role) if port else port
 
 
@@ -52,6 +56,8 @@ def role_environment(settings: Settings, metrics: int | None = None, number: int
 __all__ = [
     "CORRELATE",
     "EVALUATIONS",
+    "FOLLOWUPS",
+    "OF_AN_APP",
     "ROLES",
     "SOURCES",
     "metrics_port",

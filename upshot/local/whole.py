@@ -12,17 +12,23 @@ from typing import Literal, get_args
 
 from pydantic import SecretStr
 
-from upshot.door.topics import topics_of
 from upshot.errors import PartFailed, Unavailable
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
+from upshot.local.of_app import roles_of_app
 from upshot.local.part import Part
 from upshot.local.ports import choose_ports, is_free, listens
 from upshot.local.process import ProcessPart
-from upshot.local.roles import SOURCES, metrics_port, role_command, role_environment, roles_of
+from upshot.local.roles import (
+    FOLLOWUPS,
+    OF_AN_APP,
+    metrics_port,
+    role_command,
+    role_environment,
+    roles_of,
+)
 from upshot.processors.store.migrate import migrate
 from upshot.settings import Settings
-from upshot.sources.loading import load_app
 from upshot.streams.admin import ensure_topics
 from upshot.streams.groups import group_states
 
@@ -63,8 +69,8 @@ class Whole:
             self._prepare()
             for role in roles_of(self.settings):
                 yield from self._told(self._role(role))
-            if self.app and topics_of(load_app(self.app).sources):
-                yield from self._told(self._sources(self.app))
+            for role in roles_of_app(self.app):
+                yield from self._told(self._role_of_app(role, self.app or ""))
         if "web" in self.wanted:
             yield from self._told(self._web())
 
@@ -86,7 +92,7 @@ class Whole:
         yield part
         where = f" at 127.0.0.1:{part.port}" if part.port else ""
         after = f" after {time.monotonic() - began:.1f} s"
-        is_role = part.name in (*roles_of(self.settings), SOURCES)
+        is_role = part.name in (*roles_of(self.settings), *OF_AN_APP)
         self.report(f"{part.name}: ready{f'{after}, metrics{where}' if is_role else where + after}")
 
     def _prepare(self) -> None:
@@ -104,11 +110,12 @@ class Whole:
         ready = _Reads(self.settings, role)
         return ProcessPart(role, role_command(role), self.settings.data_dir, environment, ready, port=port)
 
-    def _sources(self, app: str) -> ProcessPart:
-        """It waits for topics that others create: ready is that it runs."""
-        environment = role_environment(self.settings, port := self._metrics_port(SOURCES))
-        command = role_command(SOURCES, app)
-        return ProcessPart(SOURCES, command, self.settings.data_dir, environment, port=port)
+    def _role_of_app(self, role: str, app: str) -> ProcessPart:
+        """Sources wait for topics that others create: ready is that it runs."""
+        environment = role_environment(self.settings, port := self._metrics_port(role))
+        ready = _Reads(self.settings, role) if role == FOLLOWUPS else lambda: True
+        command = role_command(role, app)
+        return ProcessPart(role, command, self.settings.data_dir, environment, ready, port=port)
 
     def _metrics_port(self, role: str) -> int:
         """A chosen one is the worker's affair: it goes on without where that is taken."""

@@ -19,6 +19,7 @@ START_WITHIN = 60.0
 #: Where a view's columns come from, unless from the storage table of its own name.
 _BASES = {
     "current_scores": "raw_latest_scores",
+    "current_followups": "raw_followups",
     "pending": "raw_waits",
     "unmatched_outcomes": "raw_outcomes",
 }

@@ -21,11 +21,12 @@ WORKER_EXAMPLES = (
 
 def worker(
     role: Annotated[
-        Literal["all", "correlate", "store", "traces", "sources", "evaluations"],
+        Literal["all", "correlate", "store", "traces", "sources", "followups", "evaluations"],
         typer.Option(
             help="`correlate` joins outcomes and waits, `store` writes rows, `traces` reads spans, "
-            "`sources` reads the topics of an app's sources, `evaluations` tells scores to a collector; `all` runs those that are set up, each in a process of its own "
-            "that is restarted if it dies."
+            "`sources` reads the topics of an app's sources, `followups` runs its scorers, `evaluations` tells "
+            "scores to a collector; `all` runs those that are set up, each in a process of its own that is "
+            "restarted if it dies."
         ),
     ] = "all",
     processes: Annotated[
@@ -41,9 +42,8 @@ def worker(
     many as you like: the partitions are shared among them.
     """
     from upshot.cli.roles import run_role, supervise
-    from upshot.door.topics import topics_of
-    from upshot.local.roles import CORRELATE, SOURCES, roles_of
-    from upshot.sources.loading import load_app
+    from upshot.local.of_app import roles_of_app
+    from upshot.local.roles import CORRELATE, roles_of
     from upshot.streams.batch.logs import log_one_line
 
     log_one_line()
@@ -54,8 +54,7 @@ def worker(
         run_role(settings, role, app)
     roles: list[str] = [role]
     if role == "all":
-        has_sources = app is not None and topics_of(load_app(app).sources)
-        roles = [*roles_of(settings), *([SOURCES] if has_sources else [])]
+        roles = [*roles_of(settings), *roles_of_app(app)]
     code = asyncio.run(supervise(settings, [*[CORRELATE] * (processes - 1), *roles], app))
     raise typer.Exit(Exit(code))
 

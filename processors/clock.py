@@ -1,0 +1,15 @@
+"""The clock that workers go by; handed to what decides, which has none of its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from upshot.streams.instants import Micros, micros
+
+
+def wall_clock() -> Micros:
+    """Now, by this machine's clock."""
+    return micros(datetime.now(UTC))
+
+
+__all__ = ["wall_clock"]

@@ -1,0 +1,280 @@
+"""What moves a follow-up on: arrivals, the clock, and what comes of its executions.
+
+Pure functions of (what is remembered, what comes, now). An answer counts by its revision and a deferral by its rank,
+so that order and repetition change nothing. What an execution asked for follows from the memory that it was given,
+so an execution that is done again, after a crash, asks for the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from upshot.processors.followups.execution import (
+    Answer,
+    DeferMore,
+    Execution,
+    Give,
+    KeepResult,
+    OpenWait,
+    Origin,
+    SetTimer,
+)
+from upshot.processors.followups.facts import (
+    Answered,
+    Arrival,
+    Deferred,
+    DeferredMore,
+    Fact,
+    GaveUp,
+    Moved,
+    Opened,
+    Retried,
+    Scored,
+    Stands,
+)
+from upshot.processors.followups.scoring import revised
+from upshot.processors.followups.state import Asked, Followup
+from upshot.streams.instants import Micros
+
+_decode = msgspec.json.Decoder().decode
+#: Characters of an error that are kept.
+_LONGEST_ERROR = 20_000
+
+
+class Patience(NamedTuple):
+    """How often failing code is tried, and with which pauses: doubled from the first up to the longest."""
+
+    attempts: int
+    first: Micros
+    longest: Micros
+
+
+def arrive(state: Followup, arrival: Arrival, now: Micros) -> Moved:
+    """Apply one arrival. Applied again it changes nothing."""
+    match arrival:
+        case Deferred():
+            return _defer(state, arrival, now)
+        case Answered():
+            return _answer(state, arrival, now)
+        case Retried():
+            if state.origin is None or not state.attempts:
+                return Moved(state, (), "repeated")
+            after = _wake(state, now)
+            return Moved(after, _stands(after), "retried")
+        case _:
+            assert_never(arrival)
+
+
+def wake_timers(state: Followup, now: Micros) -> Moved:
+    """Answer the timers that are due; one at least must be."""
+    due = {
+        key: Answer(1, asked.deadline)
+        for key, asked in state.asked.items()
+        if asked.subject is None and asked.deadline <= now and key not in state.answers
+    }
+    after = _wake(replace(state, answers={**state.answers, **due}), now)
+    return Moved(after, _stands(after), "woken")
+
+
+def miss(state: Followup, now: Micros, again: Micros) -> Moved:
+    """Its code isn't deployed here: kept, and looked at again at `again`."""
+    if state.status == "undeployed":
+        return Moved(replace(state, run_at=again), (), "undeployed")
+    after = _stamped(replace(state, status="undeployed", run_at=again), now)
+    return Moved(after, _stands(after), "undeployed")
+
+
+def look_now(state: Followup, now: Micros) -> Followup:
+    """Its code wasn't there, and may be there now: looked at at once."""
+    return replace(state, run_at=now)
+
+
+def find(state: Followup, now: Micros) -> Moved:
+    """Its code is there, and starts. Only news for one whose code wasn't there before."""
+    if state.status != "undeployed":
+        return Moved(state, (), "started")
+    after = _stamped(replace(state, status="running", run_at=now), now)
+    return Moved(after, _stands(after), "started")
+
+
+def keep_results(state: Followup, execution: Execution) -> Followup:
+    """The follow-up with the results of the steps that ran; the same object where there are no new ones."""
+    new = {
+        command.step_id: command.result
+        for command in execution.commands
+        if isinstance(command, KeepResult) and command.step_id not in state.results
+    }
+    return replace(state, results={**state.results, **new}) if new else state
+
+
+def end(state: Followup, known: int, execution: Execution, now: Micros, patience: Patience) -> Moved:
+    """Apply what came of an execution that was given the memory number `known`.
+
+    The results of its steps must have been kept before: what follows from them may only be told once they can't be
+    lost. Where something new has come meanwhile, nothing else of it counts, and it's run again.
+    """
+    origin = state.origin
+    if origin is None or known != state.known:
+        return Moved(state, (), "overtaken")
+    match execution.ending:
+        case "waiting" | "done":
+            return _settle(state, origin, execution, now)
+        case "failed" if state.attempts + 1 < (execution.attempts or patience.attempts):
+            return _try_again(state, origin, execution, now, patience)
+        case "failed" | "unfit":
+            return give_up(state, execution.error or "no error was told", now)
+        case _:
+            assert_never(execution.ending)
+
+
+def give_up(state: Followup, error: str, now: Micros) -> Moved:
+    """It isn't tried again by itself."""
+    after = _stamped(
+        replace(
+            state,
+            status="failed",
+            run_at=None,
+            attempts=state.attempts + 1,
+            failures=state.failures + 1,
+            error=error[:_LONGEST_ERROR],
+        ),
+        now,
+    )
+    told = () if after.origin is None else (Stands(after.origin, after), GaveUp(after.origin, after))
+    return Moved(after, told, "failed")
+
+
+def next_look(state: Followup, retention: Micros) -> Micros | None:
+    """The next instant at which it needs a look: to be run, woken, or forgotten. None where it waits for others."""
+    looks = [at for at in (state.run_at, state.next_timer) if at is not None]
+    return min(looks) if looks else forgotten_at(state, retention)
+
+
+def forgotten_at(state: Followup, retention: Micros) -> Micros | None:
+    """From when it may be forgotten. Not what failed or still waits: somebody has to see to that."""
+    if state.origin is not None and state.status != "done":
+        return None
+    return max(state.latest, state.changed_at) + retention
+
+
+def _defer(state: Followup, arrival: Deferred, now: Micros) -> Moved:
+    known = state.origin
+    if known is not None and _rank(known) <= _rank(arrival.origin):
+        return Moved(state, _stands(state), "repeated")
+    # The way that it went with other data tells nothing.
+    origin = arrival.origin
+    latest = max(state.latest, origin.deferred_at)
+    after = _wake(replace(state, origin=origin, place=arrival.place, path=(), latest=latest), now)
+    return Moved(after, _stands(after), "deferred")
+
+
+def _answer(state: Followup, arrival: Answered, now: Micros) -> Moved:
+    wait_id, revision, answer = arrival.wait_id, arrival.revision, arrival.answer
+    before = state.answers.get(wait_id)
+    if revision <= max(before.revision if before else 0, state.reopened.get(wait_id, 0)):
+        return Moved(state, (), "repeated")
+    if answer is None:
+        left = {key: known for key, known in state.answers.items() if key != wait_id}
+        after = replace(state, answers=left, reopened={**state.reopened, wait_id: revision})
+    else:
+        after = replace(state, answers={**state.answers, wait_id: answer})
+    if state.origin is None:
+        return Moved(replace(after, latest=max(state.latest, now)), (), "early")
+    after = _wake(after, now)
+    happened = "reopened" if answer is None else "corrected" if before else "answered"
+    return Moved(after, _stands(after), happened)  # type: ignore[arg-type]
+
+
+def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros) -> Moved:
+    waits = {c.wait_id: c for c in execution.commands if isinstance(c, OpenWait)}
+    asked = _asked(execution, waits)
+    more = [c.origin for c in execution.commands if isinstance(c, DeferMore)]
+    done = execution.ending == "done"
+    scores = revised(state.scores, (c for c in execution.commands if isinstance(c, Give)), done=done)
+    after = replace(
+        state,
+        path=execution.path,
+        asked=asked,
+        scores={**state.scores, **scores},
+        deferred=tuple(dict.fromkeys((*state.deferred, *(o.followup_id for o in more)))),
+        status="done" if done else "waiting",
+        run_at=None,
+        attempts=0,
+        error=None,
+        latest=max([state.latest, *(a.deadline for a in asked.values())]),
+    )
+    if after == state:
+        return Moved(state, (), "done" if done else "waiting")
+    after = _stamped(after, now)
+    facts: list[Fact] = [Scored(origin, score_id, said, now) for score_id, said in scores.items()]
+    facts += [
+        Opened(origin, wait)
+        for wait_id, wait in waits.items()
+        if wait_id not in state.asked and wait_id not in state.answers
+    ]
+    facts += [DeferredMore(one) for one in more if one.followup_id not in state.deferred]
+    return Moved(after, (*facts, Stands(origin, after)), "done" if done else "waiting")
+
+
+def _asked(execution: Execution, waits: Mapping[str, OpenWait]) -> dict[str, Asked]:
+    asked = {
+        wait_id: Asked(wait.deadline, wait.subject, tuple(sorted(wait.on))) for wait_id, wait in waits.items()
+    }
+    timers = [command for command in execution.commands if isinstance(command, SetTimer)]
+    return asked | {timer.timer_id: Asked(timer.due) for timer in timers}
+
+
+def _try_again(
+    state: Followup, origin: Origin, execution: Execution, now: Micros, patience: Patience
+) -> Moved:
+    pause = min(patience.first << min(state.attempts, 40), patience.longest)
+    after = _stamped(
+        replace(
+            state,
+            run_at=now + pause,
+            attempts=state.attempts + 1,
+            error=(execution.error or "no error was told")[:_LONGEST_ERROR],
+        ),
+        now,
+    )
+    return Moved(after, (Stands(origin, after),), "again")
+
+
+def _wake(state: Followup, now: Micros) -> Followup:
+    """Something new is known: its code is to be run."""
+    after = replace(state, status="running", run_at=now, attempts=0, known=state.known + 1)
+    return _stamped(after, now)
+
+
+def _stamped(state: Followup, now: Micros) -> Followup:
+    """Another status is another revision, and later than the one before, whatever the clock says."""
+    return replace(state, changed_at=max(now, state.changed_at + 1), revision=state.revision + 1)
+
+
+def _stands(state: Followup) -> tuple[Fact, ...]:
+    return () if state.origin is None else (Stands(state.origin, state),)
+
+
+def _rank(origin: Origin) -> tuple[Micros, bytes]:
+    """Of two deferrals with one id the lesser counts."""
+    plain: Any = _decode(msgspec.json.encode(origin))
+    return origin.deferred_at, msgspec.json.encode(plain, order="sorted")
+
+
+__all__ = [
+    "Patience",
+    "arrive",
+    "end",
+    "find",
+    "forgotten_at",
+    "give_up",
+    "keep_results",
+    "look_now",
+    "miss",
+    "next_look",
+    "wake_timers",
+]

@@ -1,0 +1,209 @@
+"""Facts of follow-ups as bytes: events of the topics `waits`, `scores`, `deferrals` and `followups`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw
+
+from upshot.processors.followups.execution import OpenWait, Origin
+from upshot.processors.followups.facts import Opened, Scored, Stands
+from upshot.schemas.followups import Standing
+from upshot.schemas.scores import Reason
+from upshot.streams.instants import Micros, instant
+
+
+class _Match(msgspec.Struct, gc=False, omit_defaults=True):
+    score: bool
+    when: str | None = None
+
+
+class _Rule(msgspec.Struct, gc=False):
+    on: dict[str, _Match]
+    within: str
+
+
+class _Wait(msgspec.Struct, gc=False):
+    """See `upshot.schemas.waits.Wait`. What scores inherit isn't needed: there's none."""
+
+    wait_id: str
+    run_id: str
+    step_id: str | None
+    name: str
+    subject: str
+    opened_at: datetime
+    since: datetime
+    rule: _Rule
+    agent: str | None
+    reply_to: str
+
+
+class _Score(msgspec.Struct, gc=False):
+    """See `upshot.schemas.scores.Score`."""
+
+    score_id: str
+    run_id: str
+    step_id: str | None
+    name: str
+    value: bool | float | None
+    key: str | None
+    revision: int
+    supersedes: int | None
+    reason: Reason
+    late: bool
+    subject: str | None
+    outcome_id: str | None
+    occurred_at: datetime
+    decided_at: datetime
+    agent: str | None
+    source: str
+    comment: str | None
+    exposures: Raw
+    attributes: Raw
+
+
+class _Deferral(msgspec.Struct, gc=False):
+    """See `upshot.schemas.deferrals.Deferral`."""
+
+    followup_id: str
+    run_id: str
+    step_id: str | None
+    scorer: str
+    version: str
+    data: Raw
+    deferred_at: datetime
+    since: datetime
+    agent: str | None
+    exposures: Raw
+    attributes: Raw
+
+
+class _Awaited(msgspec.Struct, gc=False):
+    subject: str | None
+    types: tuple[str, ...]
+    deadline: datetime
+
+
+class _Status(msgspec.Struct, gc=False):
+    """See `upshot.schemas.followups.FollowupStatus`."""
+
+    followup_id: str
+    run_id: str
+    step_id: str | None
+    scorer: str
+    version: str
+    agent: str | None
+    status: Standing
+    attempts: int
+    error: str | None
+    waiting_for: list[_Awaited]
+    deferred_at: datetime
+    changed_at: datetime
+    revision: int
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_wait(fact: Opened) -> bytes:
+    """The question as an event of topic `waits`; its answer goes to the follow-up."""
+    origin, wait = fact.origin, fact.wait
+    return _encode(
+        _Wait(
+            wait.wait_id,
+            origin.run_id,
+            origin.step_id,
+            origin.scorer,
+            wait.subject,
+            instant(wait.opened_at),
+            instant(wait.since),
+            _rule(wait),
+            origin.agent,
+            origin.followup_id,
+        )
+    )
+
+
+def _rule(wait: OpenWait) -> _Rule:
+    matches = {kind: _Match(True, when) for kind, when in wait.on.items()}
+    return _Rule(matches, _duration(wait.deadline - wait.opened_at))
+
+
+def _duration(length: Micros) -> str:
+    seconds, rest = divmod(length, 1_000_000)
+    fraction = f".{rest:06}".rstrip("0") if rest else ""
+    return f"P{seconds // 86_400}DT{seconds % 86_400}{fraction}S"
+
+
+def encode_score(fact: Scored) -> bytes:
+    """The revision as an event of topic `scores`."""
+    origin, said = fact.origin, fact.said
+    return _encode(
+        _Score(
+            fact.score_id,
+            origin.run_id,
+            said.step_id,
+            said.name,
+            said.value,
+            said.key,
+            said.revision,
+            said.revision - 1 or None,
+            said.reason,
+            said.late,
+            said.subject,
+            said.outcome_id,
+            instant(said.at),
+            instant(fact.decided_at),
+            origin.agent,
+            origin.scorer,
+            said.comment,
+            origin.exposures,
+            origin.attributes,
+        )
+    )
+
+
+def encode_deferral(origin: Origin) -> bytes:
+    """What was deferred, as an event of topic `deferrals`."""
+    return _encode(
+        _Deferral(
+            origin.followup_id,
+            origin.run_id,
+            origin.step_id,
+            origin.scorer,
+            origin.version,
+            origin.data,
+            instant(origin.deferred_at),
+            instant(origin.since),
+            origin.agent,
+            origin.exposures,
+            origin.attributes,
+        )
+    )
+
+
+def encode_status(fact: Stands) -> bytes:
+    """How it stands, as an event of topic `followups`."""
+    origin, state = fact.origin, fact.state
+    waits = state.waiting_for if state.status == "waiting" else ()
+    return _encode(
+        _Status(
+            origin.followup_id,
+            origin.run_id,
+            origin.step_id,
+            origin.scorer,
+            origin.version,
+            origin.agent,
+            state.status,
+            state.attempts,
+            state.error,
+            [_Awaited(asked.subject, asked.types, instant(asked.deadline)) for asked in waits],
+            instant(origin.deferred_at),
+            instant(state.changed_at),
+            state.revision,
+        )
+    )
+
+
+__all__ = ["encode_deferral", "encode_score", "encode_status", "encode_wait"]

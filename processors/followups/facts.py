@@ -1,0 +1,125 @@
+"""What comes to follow-ups, and what they tell: plain data on both sides of the decisions."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from upshot.processors.followups.execution import Answer, OpenWait, Origin
+from upshot.processors.followups.state import Followup, Place, Said
+from upshot.streams.instants import Micros
+
+
+class Deferred(msgspec.Struct, frozen=True, gc=False):
+    """A deferral arrived."""
+
+    followup_id: str
+    origin: Origin
+    place: Place
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """A wait was answered; without an answer, what had answered it doesn't count any more."""
+
+    followup_id: str
+    wait_id: str
+    revision: int
+    answer: Answer | None
+
+
+class Retried(msgspec.Struct, frozen=True, gc=False):
+    """Somebody wants it to be tried again."""
+
+    followup_id: str
+
+
+Arrival = Deferred | Answered | Retried
+
+
+class Opened(msgspec.Struct, frozen=True, gc=False):
+    """A wait, for the join."""
+
+    origin: Origin
+    wait: OpenWait
+
+
+class Scored(msgspec.Struct, frozen=True, gc=False):
+    """A revision of a score."""
+
+    origin: Origin
+    score_id: str
+    said: Said
+    decided_at: Micros
+
+
+class DeferredMore(msgspec.Struct, frozen=True, gc=False):
+    """Another follow-up."""
+
+    origin: Origin
+
+
+class Stands(msgspec.Struct, frozen=True, gc=False):
+    """How the follow-up stands now."""
+
+    origin: Origin
+    state: Followup
+
+
+class GaveUp(msgspec.Struct, frozen=True, gc=False):
+    """It failed, and isn't tried again by itself: to be dead-lettered."""
+
+    origin: Origin
+    state: Followup
+
+
+Fact = Opened | Scored | DeferredMore | Stands | GaveUp
+
+#: Of arrivals: `deferred`; `answered`, by an event or the end of its time; `corrected`: answered otherwise than
+#: before; `reopened`; `early`: an answer before its deferral; `retried`; `repeated`: something known already.
+#: Of the clock: `woken` by a timer, `undeployed`, `retired`. Of executions: `started`; `kept`: what steps gave;
+#: `waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; `overtaken`: something
+#: new came meanwhile, run again.
+Happening = Literal[
+    "deferred",
+    "answered",
+    "corrected",
+    "reopened",
+    "early",
+    "retried",
+    "repeated",
+    "woken",
+    "undeployed",
+    "retired",
+    "started",
+    "kept",
+    "waiting",
+    "done",
+    "again",
+    "failed",
+    "overtaken",
+]
+
+
+class Moved(NamedTuple):
+    """What something changes: the follow-up afterwards (the same object where nothing changed), facts, and what happened."""
+
+    state: Followup
+    facts: tuple[Fact, ...]
+    happened: Happening
+
+
+__all__ = [
+    "Answered",
+    "Arrival",
+    "Deferred",
+    "DeferredMore",
+    "Fact",
+    "GaveUp",
+    "Happening",
+    "Moved",
+    "Opened",
+    "Retried",
+    "Scored",
+    "Stands",
+]

@@ -1,0 +1,66 @@
+"""Scores of a follow-up: what its code gives now, against what was announced before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from upshot.processors.followups.execution import Give
+from upshot.processors.followups.state import Said
+from upshot.schemas.scores import Reason
+
+
+def revised(announced: Mapping[str, Said], gives: Iterable[Give], *, done: bool) -> dict[str, Said]:
+    """The scores that differ from what was announced, each with its next revision.
+
+    Of several gives of one score the last counts. A `done` execution withdraws what it doesn't give any more; one
+    that still waits may yet come to it.
+    """
+    given = {give.score_id: give for give in gives}
+    changed = {}
+    for score_id, give in given.items():
+        before = announced.get(score_id)
+        now = _said(give, before.revision + 1 if before else 1)
+        if before is None or _content(now) != _content(before):
+            changed[score_id] = now
+    if done:
+        for score_id, before in announced.items():
+            if score_id not in given and before.value is not None:
+                changed[score_id] = _withdrawn(before)
+    return changed
+
+
+def _said(give: Give, revision: int) -> Said:
+    heard = give.answer and give.answer.event
+    return Said(
+        revision,
+        give.name,
+        give.value,
+        _reason(give),
+        give.at,
+        give.step_id,
+        give.key,
+        give.comment,
+        heard.subject if heard else None,
+        heard.id if heard else None,
+        give.answer.late if give.answer else False,
+    )
+
+
+def _reason(give: Give) -> Reason:
+    if give.answer is None:
+        return "followup"
+    return "deadline" if give.answer.event is None else "outcome"
+
+
+def _withdrawn(before: Said) -> Said:
+    return Said(before.revision + 1, before.name, None, "reopened", before.at, before.step_id, before.key)
+
+
+def _content(said: Said) -> tuple[object, ...]:
+    """What makes two of them say the same: true is not 1, and how late it was known doesn't count."""
+    return type(said.value), msgspec.structs.replace(said, revision=0, late=False)
+
+
+__all__ = ["revised"]

@@ -1,0 +1,122 @@
+"""What is remembered of one follow-up, as plain immutable data: kept as JSON, like all that it holds."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from upshot.processors.followups.execution import Answer, Memory, Noted, Origin
+from upshot.schemas.followups import Standing
+from upshot.schemas.scores import Reason
+from upshot.streams.instants import Micros
+
+#: A follow-up that would be larger fails: its changelog takes no more in one record.
+MAX_STATE_BYTES = 8 * 1024 * 1024
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where the deferral lies in its topic."""
+
+    partition: int
+    offset: int
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A wait, or without a subject a timer, that the code asked for when it was last run."""
+
+    deadline: Micros
+    subject: str | None = None
+    types: tuple[str, ...] = ()
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A score as it was announced last. Its value is None where it was withdrawn."""
+
+    revision: int
+    name: str
+    value: bool | float | None
+    reason: Reason
+    at: Micros
+    step_id: str | None = None
+    key: str | None = None
+    comment: str | None = None
+    subject: str | None = None
+    outcome_id: str | None = None
+    late: bool = False
+
+
+class Followup(msgspec.Struct, frozen=True, array_like=True):
+    """All that is remembered of one follow-up. New fields go to the end, with a default.
+
+    Without an origin its deferral hasn't come yet: only what was answered is kept.
+    """
+
+    origin: Origin | None = None
+    place: Place | None = None
+    answers: dict[str, Answer] = {}
+    #: By wait, the revision with which its answer was taken back.
+    reopened: dict[str, int] = {}
+    results: dict[str, Raw] = {}
+    path: tuple[Noted, ...] = ()
+    asked: dict[str, Asked] = {}
+    scores: dict[str, Said] = {}
+    #: The follow-ups that it deferred itself.
+    deferred: tuple[str, ...] = ()
+    status: Standing = "running"
+    #: Grows with each change of what the code is given: an execution that was given less is run again.
+    known: int = 0
+    #: When its code is to be run; None while there's nothing new.
+    run_at: Micros | None = None
+    #: Executions that failed since the last that didn't, and how often it was given up.
+    attempts: int = 0
+    failures: int = 0
+    error: str | None = None
+    #: The latest of its deadlines so far.
+    latest: Micros = 0
+    changed_at: Micros = 0
+    revision: int = 0
+
+    @property
+    def waiting_for(self) -> list[Asked]:
+        """What it asked for that isn't answered yet, the earliest deadline first."""
+        left = [asked for key, asked in self.asked.items() if key not in self.answers]
+        return sorted(left, key=lambda asked: asked.deadline)
+
+    @property
+    def next_timer(self) -> Micros | None:
+        """When it wants to be woken."""
+        timers = [a.deadline for k, a in self.asked.items() if a.subject is None and k not in self.answers]
+        return min(timers, default=None)
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Followup).decode
+
+
+def encode_followup(state: Followup) -> bytes:
+    """The table's value."""
+    return _encode(state)
+
+
+def decode_followup(value: bytes) -> Followup:
+    """The follow-up behind a table's value."""
+    return _decode(value)
+
+
+def memory_of(state: Followup) -> Memory | None:
+    """What its code is given; None where the deferral hasn't come yet."""
+    if state.origin is None:
+        return None
+    return Memory(state.origin, state.answers, state.results, state.path)
+
+
+__all__ = [
+    "MAX_STATE_BYTES",
+    "Asked",
+    "Followup",
+    "Place",
+    "Said",
+    "decode_followup",
+    "encode_followup",
+    "memory_of",
+]

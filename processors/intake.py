@@ -1,0 +1,104 @@
+"""What comes in on topics that share a key: read, in its right place, or kept with the reason why it can't be used."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Generic, TypeVar
+
+from upshot.errors import ConfigurationError, InvalidEvent
+from upshot.settings import Settings
+from upshot.streams.batch import TP, BatchContext, Effects, Output
+from upshot.streams.codec import FORWARDED_FROM, Record, place_of
+from upshot.streams.dead_letters import dead_letter
+from upshot.streams.instants import Micros
+from upshot.streams.partitions import partitions_for
+
+#: Microseconds between two lines of counts in the log.
+_TELL_EVERY = 60_000_000
+
+T = TypeVar("T")
+
+
+class Intake(Generic[T]):
+    """Reads the records of `topics`, whose key is the field `key` of what they say.
+
+    A record on a partition that isn't its key's goes on to the right one, an invalid one to the dead letters.
+    `counts` tells what happened how often since the start: the processor adds its own.
+    """
+
+    def __init__(self, context: BatchContext, settings: Settings, topics: Sequence[str], key: str) -> None:
+        self._context = context
+        self._settings = settings
+        self._short = topics
+        #: Full names of the topics.
+        self.topics: Sequence[str] = [settings.topic(name) for name in topics]
+        self._key: Callable[[T], str] = attrgetter(key)
+        self._partitions = 0
+        self.counts: Counter[str] = Counter()
+        #: By reason.
+        self.dead_letters: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
+        self._tell_at: Micros = 0
+
+    async def check(self) -> None:
+        """The topics have as many partitions each. Raises ConfigurationError."""
+        counts = {topic: await self._context.partition_count(topic) for topic in self.topics}
+        if len(set(counts.values())) > 1:
+            raise ConfigurationError(
+                f"{' and '.join(self._short)} need the same number of partitions, they have {counts}: "
+                "nothing was read; create them alike"
+            )
+        self._partitions = counts[self.topics[0]]
+
+    def take(
+        self,
+        tp: TP,
+        records: Iterable[Record],
+        read: Callable[[Record, Micros], T],
+        now: Micros,
+        effects: Effects,
+    ) -> list[T]:
+        """What the records say; what is invalid or belongs elsewhere goes out."""
+        valid, arrivals = [], []
+        for record in records:
+            try:
+                arrivals.append(read(record, now))
+            except InvalidEvent as error:
+                self.counts["dead_lettered"] += 1
+                self.dead_letters[error.reason] += 1
+                effects.outputs.append(dead_letter(self._settings, record, error))
+            else:
+                valid.append(record)
+        keys = [key.encode() for key in map(self._key, arrivals)]
+        right = partitions_for(keys, self._partitions)
+        if right.count(tp.partition) < len(right):
+            strangers = [n for n, partition in enumerate(right) if partition != tp.partition]
+            self.counts["forwarded"] += len(strangers)
+            effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in strangers]
+            arrivals = [
+                arrival
+                for arrival, partition in zip(arrivals, right, strict=True)
+                if partition == tp.partition
+            ]
+        return arrivals
+
+    def tell(self, log: logging.Logger, now: Micros) -> None:
+        """What happened since the start, in a line of the log now and then."""
+        if now < self._tell_at or self.counts == self._told:
+            return
+        self._tell_at, self._told = now + _TELL_EVERY, self.counts.copy()
+        log.info(
+            "since the start: %s", ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
+        )
+
+
+def _forwarded(record: Record, key: bytes, partition: int) -> Output:
+    headers = [(name, value) for name, value in record.headers if name != FORWARDED_FROM]
+    headers.append((FORWARDED_FROM, str(place_of(record)).encode()))
+    return Output(record.topic, partition, key, record.value, headers, record.timestamp)
+
+
+__all__ = ["Intake"]

@@ -1,0 +1,189 @@
+"""Deferrals and resumptions, read fast, as `arrivals` reads waits and outcomes: the schema decides where that isn't sure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from upshot.schemas.deferrals import deferral_id
+from upshot.schemas.resumptions import Kind, Resumption
+from upshot.streams.arrivals import REFUSED, bytes_of, exposures_of, inherited, near_record, unsure
+from upshot.streams.codec import Record, decode, decode_deferral, recorded_at
+from upshot.streams.instants import Micros, micros
+from upshot.streams.topics import MAX_RESUMPTION_BYTES
+from upshot.streams.wire import Count, Id, Name, moment, recorded_moment
+
+_NULL = Raw(b"null")
+
+
+class Deferring(Struct, frozen=True, gc=False):
+    """A deferral with id and times worked out. `data`, `exposures` and `attributes` are JSON."""
+
+    followup_id: str
+    run_id: str
+    step_id: str | None
+    scorer: str
+    version: str
+    agent: str | None
+    deferred_at: Micros
+    since: Micros
+    data: Raw
+    exposures: Raw
+    attributes: Raw
+
+
+class Told(Struct, frozen=True, gc=False):
+    """The event of a resumption. `data` is JSON as it came."""
+
+    id: str
+    type: str
+    subject: str
+    time: Micros
+    source: str
+    data: Raw
+
+
+class Resuming(Struct, frozen=True, gc=False):
+    """A resumption. `wait_id` is empty and `at` is 0 where the kind needs none."""
+
+    followup_id: str
+    kind: Kind
+    wait_id: str
+    revision: int
+    event: Told | None
+    at: Micros
+    late: bool
+
+
+class _DeferralOnWire(Struct, gc=False):
+    run_id: Id
+    scorer: Name
+    followup_id: Id | None = None
+    step_id: Id | None = None
+    version: Name = "1"
+    data: Raw = _NULL
+    deferred_at: str | None = None
+    since: str | None = None
+    key: Id | None = None
+    agent: Name | None = None
+    exposures: Raw | UnsetType = UNSET
+    attributes: Raw | UnsetType = UNSET
+    schema_version: Literal[1] = 1
+
+
+class _HeardOnWire(Struct, gc=False):
+    id: Id
+    type: Name
+    subject: Id
+    time: str
+    source: Annotated[str, Meta(max_length=512)] = ""
+    data: Raw = _NULL
+
+
+class _ResumptionOnWire(Struct, gc=False):
+    followup_id: Id
+    kind: Kind = "answer"
+    wait_id: Id | None = None
+    revision: Count = 1
+    event: _HeardOnWire | None = None
+    at: str | None = None
+    late: bool = False
+    schema_version: Literal[1] = 1
+
+
+_deferral_on_wire = msgspec.json.Decoder(_DeferralOnWire).decode
+_resumption_on_wire = msgspec.json.Decoder(_ResumptionOnWire).decode
+_anything = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def read_deferral(record: Record) -> Deferring:
+    """A deferral. Raises InvalidEvent."""
+    try:
+        return _quick_deferral(record)
+    except REFUSED:
+        return _slow_deferral(record)
+
+
+def read_resumption(record: Record) -> Resuming:
+    """A resumption. Raises InvalidEvent."""
+    try:
+        return _quick_resumption(record)
+    except REFUSED:
+        return _slow_resumption(record)
+
+
+def _quick_deferral(record: Record) -> Deferring:
+    wire = _deferral_on_wire(bytes_of(record))
+    if wire.data is not _NULL:
+        _anything(wire.data)
+    deferred = recorded_moment(record) if wire.deferred_at is None else near_record(wire.deferred_at, record)
+    made = wire.followup_id or deferral_id(wire.run_id, wire.step_id, wire.scorer, wire.version, wire.key)
+    return Deferring(
+        made,
+        wire.run_id,
+        wire.step_id,
+        wire.scorer,
+        wire.version,
+        wire.agent,
+        deferred,
+        deferred if wire.since is None else moment(wire.since),
+        wire.data,
+        *inherited(wire.exposures, wire.attributes),
+    )
+
+
+def _slow_deferral(record: Record) -> Deferring:
+    deferral = decode_deferral(record)
+    deferred = micros(deferral.deferred_at or recorded_at(record))
+    return Deferring(
+        deferral.followup_id or "",
+        deferral.run_id,
+        deferral.step_id,
+        deferral.scorer,
+        deferral.version,
+        deferral.agent,
+        deferred,
+        deferred if deferral.since is None else micros(deferral.since),
+        Raw(_encode(deferral.data)),
+        exposures_of(deferral.exposures),
+        Raw(_encode(deferral.attributes)),
+    )
+
+
+def _quick_resumption(record: Record) -> Resuming:
+    wire = _resumption_on_wire(bytes_of(record, MAX_RESUMPTION_BYTES))
+    if wire.kind != "retry" and wire.wait_id is None:
+        unsure()
+    if wire.kind == "answer" and wire.at is None:
+        unsure()
+    return Resuming(
+        wire.followup_id,
+        wire.kind,
+        wire.wait_id or "",
+        wire.revision,
+        None if wire.event is None else _told(wire.event),
+        0 if wire.at is None else moment(wire.at),
+        wire.late,
+    )
+
+
+def _told(wire: _HeardOnWire) -> Told:
+    if wire.data is not _NULL:
+        _anything(wire.data)
+    return Told(wire.id, wire.type, wire.subject, moment(wire.time), wire.source, wire.data)
+
+
+def _slow_resumption(record: Record) -> Resuming:
+    told = decode(Resumption, record, MAX_RESUMPTION_BYTES)
+    event = None
+    if (heard := told.event) is not None:
+        data = Raw(_encode(heard.data))
+        event = Told(heard.id, heard.type, heard.subject, micros(heard.time), heard.source, data)
+    at = 0 if told.at is None else micros(told.at)
+    return Resuming(told.followup_id, told.kind, told.wait_id or "", told.revision, event, at, told.late)
+
+
+__all__ = ["Deferring", "Resuming", "Told", "read_deferral", "read_resumption"]
