@@ -48,7 +48,8 @@ def test_a_deadline_decides(stayed_closed: upshot.Scorer[Ticket, bool]) -> None:
         assert f.scores == {}
         f.advance(timedelta(seconds=1))
         assert f.scores == {"stayed_closed": True}
-        assert f.given == [{"name": "stayed_closed", "value": True, "at": START + WEEK}]
+        given = {"name": "stayed_closed", "value": True, "reason": "deadline", "at": START + WEEK}
+        assert f.given == [given]
 
 
 def test_what_is_told_late_corrects(stayed_closed: upshot.Scorer[Ticket, bool]) -> None:

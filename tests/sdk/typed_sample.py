@@ -121,6 +121,9 @@ async def use() -> None:
             assert_type(step, upshot.Step)
             step.score("good", True)
         assert_type(run.wait("m", "s", on={"a": True}, within=timedelta(days=1)), str)
+        assert_type(run.defer(stayed_closed, ticket, key="k"), str)
+        assert_type(step.defer(silent, ["a"]), str)
+        assert_type(app.defer("r1", judged, 7), str)
         assert_type(run.id, str)
     assert_type(upshot.current_run(), upshot.Run)
     wrapped = upshot.in_thread(answer_now)
@@ -150,6 +153,8 @@ async def wrong() -> None:
     run.score("good", "yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     run.wait("m", "s", on={"a": True})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     app.score(7, "good", True)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    run.defer(stayed_closed, "ticket")  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+    run.defer(draft, Ticket())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ctx: upshot.Followup[Ticket] = ...  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     ctx.defer(judged, "text")  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
     await ctx.step("draft", draft, 7, "kind")  # type: ignore[call-overload]  # pyright: ignore

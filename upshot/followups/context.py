@@ -24,6 +24,7 @@ from upshot.followups.lanes import Lane, time_of
 from upshot.followups.steps import Kept, arguments_shape, call, run_step
 from upshot.followups.walk import Question, Walk, short
 from upshot.processors.followups.execution import Answer, KeepResult, Origin
+from upshot.schemas.deferrals import deferral_id
 from upshot.schemas.ids import fact_id
 from upshot.streams.instants import Micros, instant
 
@@ -214,7 +215,7 @@ class Followup(Generic[T]):
         place = self._walk.note(lane, f"defer {scorer.name} {scorer.version}", shape)
         origin = self._walk.origin
         ident = (
-            fact_id("followup", self.run_id, self.step_id or "", scorer.name, scorer.version, key)
+            deferral_id(self.run_id, self.step_id, scorer.name, scorer.version, key)
             if key
             else fact_id(self.id, place, shape)
         )

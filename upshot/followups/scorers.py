@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
@@ -102,6 +102,20 @@ class Scorer(Generic[T, R]):
 Scorers = Mapping[tuple[str, str], Scorer[Any, Any]]
 
 
+def registered(
+    scorers: MutableMapping[tuple[str, str], Scorer[Any, Any]], function: Callable[..., Any], **options: Any
+) -> Scorer[Any, Any]:
+    """A scorer made of a function, among others. Raises Misuse where its name and version are taken."""
+    made: Scorer[Any, Any] = Scorer(function, **options)
+    if (made.name, made.version) in scorers:
+        raise Misuse(
+            f"there is a scorer {made.name} version {made.version} already: write @app.scorer(name=…) for another one, "
+            '@app.scorer(version="2") for changed code beside the old'
+        )
+    scorers[made.name, made.version] = made
+    return made
+
+
 class HasScorers(Protocol):
     """What is needed of an app: `upshot.App` has it."""
 
@@ -157,4 +171,4 @@ def _first(error: ValidationError) -> str:
     return f"{where}: {found['msg']}" if where else found["msg"]
 
 
-__all__ = ["TIMEOUT", "HasScorers", "Scorer", "Scorers", "names_at", "type_name"]
+__all__ = ["TIMEOUT", "HasScorers", "Scorer", "Scorers", "names_at", "registered", "type_name"]

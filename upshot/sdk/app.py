@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, overload
 from uuid import uuid4
 
@@ -13,13 +13,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
 
 from upshot.errors import Misuse
-from upshot.followups.context import Followup
-from upshot.followups.scorers import Scorer, names_at
 from upshot.sdk.attempts import repeated
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import replay_in, run_in
 from upshot.sdk.delivery import Delivery, open_spool
 from upshot.sdk.facts import outcome_message, score_message
+from upshot.sdk.later import Later, with_offset
 from upshot.sdk.replaying import Outlet
 from upshot.sdk.runs import Run
 from upshot.sdk.scope import Scope
@@ -34,12 +33,10 @@ from upshot.traces.span import instant_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
-S = TypeVar("S", bound=bool | float | None)
 Clock = Callable[[], int]
 
 
-class App:
+class App(Later):
     """Records runs, steps, scores and outcomes, and asks questions about what happens next.
 
     `name` is the source of what the app says. `version` is the agents' version unless they have one of their own.
@@ -64,6 +61,7 @@ class App:
     ) -> None:
         if not isinstance(name, str) or not name:
             raise Misuse('an app needs a name; write upshot.App("support")')
+        super().__init__()
         self.name = name
         self.version = version
         self.capture_content = capture_content
@@ -73,8 +71,6 @@ class App:
         self.agents: dict[tuple[str, str | None], Callable[..., Any]] = {}
         #: What the worker's role `sources` and the door's webhooks map to outcomes.
         self.sources: list[Source] = []
-        #: What can be deferred, by name and version; the worker's role `followups` runs it.
-        self.scorers: dict[tuple[str, str], Scorer[Any, Any]] = {}
         self._prices = prices
         self._kinds: dict[str, str] = {}
         self._provider: TracerProvider | None = None
@@ -100,52 +96,6 @@ class App:
         if function is None:
             return functools.partial(self._agent, name=name, version=version)
         return self._agent(_function(function, "@app.agent"), name=name, version=version)
-
-    @overload
-    def scorer(self, function: Callable[[Followup[T]], Coroutine[Any, Any, S]], /) -> Scorer[T, S]: ...
-    @overload
-    def scorer(
-        self,
-        function: None = None,
-        /,
-        *,
-        name: str | None = None,
-        version: str = "1",
-        timeout: timedelta | None = None,
-        attempts: int | None = None,
-    ) -> Callable[[Callable[[Followup[T]], Coroutine[Any, Any, S]]], Scorer[T, S]]: ...
-    def scorer(
-        self,
-        function: Callable[..., Any] | None = None,
-        /,
-        *,
-        name: str | None = None,
-        version: str = "1",
-        timeout: timedelta | None = None,
-        attempts: int | None = None,
-    ) -> Any:
-        """Make an async function work that can be deferred: `run.defer(function, data)`. See docs/followups.md.
-
-        It takes an `upshot.Followup` of its data's type; what it returns is the score of its name, None is no score.
-        Changed code gets another `version` beside the old one, which goes on with what it began. `timeout` is how
-        long one execution may take (waiting by its ctx doesn't count), 5 minutes where absent; `attempts` how often
-        it's tried where it fails. Raises Misuse.
-        """
-        scope = names_at(1)
-
-        def register(chosen: Callable[..., Any]) -> Scorer[Any, Any]:
-            made: Scorer[Any, Any] = Scorer(
-                chosen, name=name, version=version, timeout=timeout, attempts=attempts, scope=scope
-            )
-            if (made.name, made.version) in self.scorers:
-                raise Misuse(
-                    f"there is a scorer {made.name} version {made.version} already: write @app.scorer(name=…) for "
-                    'another one, @app.scorer(version="2") for changed code beside the old'
-                )
-            self.scorers[made.name, made.version] = made
-            return made
-
-        return register if function is None else register(function)
 
     @overload
     def step(self, function: Callable[P, R], /) -> Callable[P, R]: ...
@@ -251,8 +201,6 @@ class App:
         (a delivery's, a database row's), so that telling it again does no harm. `time` is now where absent. The
         outcome is safe once this returns. Raises Misuse for what is no outcome, SpoolFull.
         """
-        if time is not None and time.tzinfo is None:
-            raise Misuse(f"time={time!r} has no offset; write datetime.now(UTC), or time.astimezone(UTC)")
         # Each call is an event of its own; the id is what makes one event of its repeated delivery.
         identity = id or uuid4().hex
         message = outcome_message(
@@ -261,7 +209,7 @@ class App:
             data=data,
             id=identity,
             source=source or self.name,
-            time=time or instant_of(self.clock()),
+            time=with_offset("time", time) or instant_of(self.clock()),
         )
         self.outlet.fact(message)
         return identity

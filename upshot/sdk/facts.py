@@ -7,9 +7,12 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from upshot.errors import Misuse
+from upshot.followups.scorers import Scorer
+from upshot.schemas.deferrals import Deferral
+from upshot.schemas.ids import fact_id
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
@@ -19,6 +22,7 @@ from upshot.sdk.transport import Message
 from upshot.streams.topics import MAX_EVENT_BYTES
 from upshot.traces.reading import LONGEST_NAME
 
+D = TypeVar("D")
 E = TypeVar("E", bound=BaseModel)
 
 #: What an outcome says: a constant, a path into it, or both a score and a condition (see `Match`).
@@ -62,6 +66,23 @@ def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tu
         rule["else"] = otherwise
     wait = _checked(Wait, "this wait", {**fields, "rule": rule}).identified(fields["opened_at"])
     return _message("waits", wait.subject, wait), wait.wait_id or ""
+
+
+def deferral_message(scorer: Scorer[D, Any], data: D, *, call: str, **fields: Any) -> tuple[Message, str]:
+    """Deferred work and its id. Without a `key` it's one of its own, told from others of its run by `call`.
+
+    Raises Misuse.
+    """
+    if not isinstance(scorer, Scorer):
+        name = getattr(scorer, "__name__", "scorer")
+        raise Misuse(f"{name} is no scorer: write @app.scorer above it, then run.defer({name}, data)")
+    about = fields["run_id"], fields["step_id"] or "", scorer.name, scorer.version
+    ident = fact_id("deferral", *about, call) if fields["key"] is None else None
+    said = {"followup_id": ident, "scorer": scorer.name, "version": scorer.version}
+    said["data"] = from_json(scorer.write(data))
+    deferral = _checked(Deferral, "this deferral", {**fields, **said}).identified(fields["deferred_at"])
+    assert deferral.followup_id is not None
+    return _message("deferrals", deferral.followup_id, deferral), deferral.followup_id
 
 
 def checked_names(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,6 +185,7 @@ __all__ = [
     "as_json",
     "as_text",
     "checked_names",
+    "deferral_message",
     "outcome_message",
     "run_message",
     "score_message",

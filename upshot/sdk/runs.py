@@ -6,6 +6,7 @@ import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from opentelemetry import context as otel
@@ -13,11 +14,20 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, Tracer, set_span_in_context
 
 from upshot.errors import Misuse, SpoolFull
+from upshot.followups.scorers import Scorer
 from upshot.schemas.runs import RunStatus
 from upshot.schemas.waits import Mode
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import replay_in, run_in, step_in, with_run
-from upshot.sdk.facts import Says, as_text, checked_names, run_message, score_message, wait_message
+from upshot.sdk.facts import (
+    Says,
+    as_text,
+    checked_names,
+    deferral_message,
+    run_message,
+    score_message,
+    wait_message,
+)
 from upshot.sdk.replaying import Outlet
 from upshot.sdk.scope import Ending, Scope, set_on
 from upshot.sdk.steps import Step
@@ -29,6 +39,7 @@ from upshot.traces.span import instant_of
 if TYPE_CHECKING:
     from upshot.sdk.app import App
 
+D = TypeVar("D")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -68,6 +79,7 @@ class Run(Scope):
         self._tracer: Tracer | None = None
         #: Where an id of the caller's own leads to in the trace; other ids say it themselves.
         self._trace: dict[str, str] = {}
+        self._deferred = count(1)
         #: Of each name below each span, the id of the last step: further attempts at it share that.
         self._last_step: dict[tuple[str, str], str] = {}
         #: Step ids of spans whose step has another id than the span.
@@ -237,6 +249,32 @@ class Run(Scope):
         )
         if otherwise is not None:
             self.app.agree(name, otherwise)
+        self.outlet.fact(message)
+        return identity
+
+    def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
+        """Leave work on this run for later: a worker runs `scorer` with `data`. Gives the follow-up's id.
+
+        Each call is a follow-up of its own; those of one scorer and `key` are one, the first counts. Events count
+        for it from the run's start. It's safe once this returns. Raises Misuse for data that isn't of the scorer's
+        type, SpoolFull.
+        """
+        return self.leave(scorer, data, key=key)
+
+    def leave(self, scorer: Scorer[D, Any], data: D, *, key: str | None, step_id: str | None = None) -> str:
+        """Defer work on the run or one of its steps. Raises Misuse, SpoolFull."""
+        message, identity = deferral_message(
+            scorer,
+            data,
+            call=str(next(self._deferred)),
+            run_id=self.id,
+            step_id=step_id,
+            key=key,
+            agent=self.agent,
+            deferred_at=instant_of(self.now_ns()),
+            since=self.started_at,
+            attributes=self._trace or None,
+        )
         self.outlet.fact(message)
         return identity
 

@@ -9,6 +9,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, set_span_in_context
 
 from upshot.errors import Misuse
+from upshot.followups.scorers import Scorer
 from upshot.sdk.context import with_step
 from upshot.sdk.facts import as_json, as_text
 from upshot.sdk.scope import Ending, Scope, set_on
@@ -16,6 +17,7 @@ from upshot.sdk.scope import Ending, Scope, set_on
 if TYPE_CHECKING:
     from upshot.sdk.runs import Run
 
+D = TypeVar("D")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -142,6 +144,10 @@ class Step(Scope):
         """See Scope."""
         if self.run.replaying is not None:
             self.run.replaying.admit(self)
+
+    def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
+        """Leave work on this step for later, see `Run.defer`: its scores will be the step's. Gives its id."""
+        return self.run.leave(scorer, data, key=key, step_id=self.id)
 
     def _begin(self) -> tuple[Span, Context]:
         span, context = self.run.start_span(self.name, {"upshot.kind": self.kind} if self.kind else {})

@@ -17,7 +17,7 @@ from upshot.streams.admin import admin_client
 from upshot.streams.producer import EventProducer, event_producer, settled
 
 #: The topics that an agent writes to.
-WRITTEN = ("runs", "steps", "scores", "waits", "outcomes", "exposures")
+WRITTEN = ("runs", "steps", "scores", "waits", "outcomes", "exposures", "deferrals")
 #: The name of the thread that a transport works in.
 THREAD = "upshot-delivery"
 _STOP_WITHIN = 2.0

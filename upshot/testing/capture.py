@@ -25,7 +25,8 @@ class Captured:
         self._delivery = delivery
 
     def events(self, topic: str) -> list[dict[str, Any]]:
-        """The events of a topic, by its short name: `runs`, `steps`, `scores`, `waits`, `outcomes`."""
+        """The events of a topic, by its short name: `runs`, `steps`, `scores`, `waits`, `outcomes`,
+        `deferrals`."""
         if self.transport.available and not self._delivery.flush(_PATIENCE):
             raise AssertionError(f"events are still on their way after {_PATIENCE} seconds")
         return [json.loads(message.value) for message in self.transport.messages if message.topic == topic]
@@ -61,6 +62,11 @@ class Captured:
     def outcomes(self) -> list[dict[str, Any]]:
         """What was said to have happened."""
         return self.events("outcomes")
+
+    @property
+    def deferrals(self) -> list[dict[str, Any]]:
+        """The work that was deferred."""
+        return self.events("deferrals")
 
 
 @contextmanager

@@ -1,46 +1,36 @@
-"""A follow-up played through in milliseconds: the real code and the real join, on a clock that a test moves."""
+"""A follow-up played through in milliseconds: its code, the join and all decisions are those of a worker."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import msgspec
-from msgspec import Raw
+from msgspec.structs import replace
 
 from upshot.errors import Misuse
 from upshot.followups.engine import execute
 from upshot.followups.loops import LoopThread
 from upshot.followups.scorers import Scorer
-from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Scored, correlate, judge
-from upshot.processors.deadlines import Horizons, next_look
-from upshot.processors.followups.answering import answer_of, question_of
-from upshot.processors.followups.execution import (
-    Answer,
-    DeferMore,
-    Execution,
-    Give,
-    KeepResult,
-    Memory,
-    OpenWait,
-    Origin,
-    SetTimer,
-)
-from upshot.processors.state import Known, Subject
-from upshot.schemas.ids import fact_id
-from upshot.schemas.outcomes import Outcome
+from upshot.processors.followups.advance import Patience, arrive, end, keep_results, wake_timers
+from upshot.processors.followups.announce import encode_wait
+from upshot.processors.followups.execution import Execution
+from upshot.processors.followups.facts import Arrival, DeferredMore, Fact, Opened, Scored
+from upshot.processors.followups.reading import read_deferred
+from upshot.processors.followups.state import Followup, Said, memory_of
+from upshot.sdk.facts import deferral_message, outcome_message
 from upshot.streams.instants import MICROSECOND, Micros, instant, micros
+from upshot.testing.world import Record, World
 
 T = TypeVar("T")
 
 _START = datetime(2026, 1, 1, 12, tzinfo=UTC)
-#: Nothing is forgotten, and deadlines are judged at once.
-_FOR_EVER = timedelta(days=1_000_000)
-_HORIZONS = Horizons(_FOR_EVER, _FOR_EVER, timedelta(0))
+_SECOND = 1_000_000
+#: As a worker has it where nothing else is set.
+_PATIENCE = Patience(5, _SECOND, 300 * _SECOND)
 
 
 class Rehearsal:
@@ -50,18 +40,20 @@ class Rehearsal:
     tell it without that.
     """
 
-    def __init__(self, scorer: Scorer[Any, Any], origin: Origin, thread: LoopThread) -> None:
+    def __init__(
+        self, scorer: Scorer[Any, Any], deferral: bytes, deferred_at: datetime, thread: LoopThread
+    ) -> None:
         self._scorer = scorer
         self._thread = thread
-        self._memory = Memory(origin)
-        self._now: Micros = origin.deferred_at
+        self._world = World()
+        self._now: Micros = micros(deferred_at)
+        self._state = Followup()
         self._told = 0
-        self._subjects: dict[str, Subject] = {}
-        self._timers: dict[str, Micros] = {}
-        self._revisions: list[Give] = []
-        self._current: dict[str, Give] = {}
         self._last = Execution("waiting")
-        self._run()
+        self._revisions: list[Said] = []
+        self._deferred: list[dict[str, Any]] = []
+        record = Record("deferrals", deferral, self._now // 1000)
+        self._hear([read_deferred(record, self._now)])
 
     @property
     def now(self) -> datetime:
@@ -81,38 +73,32 @@ class Rehearsal:
     @property
     def scores(self) -> dict[str, bool | float]:
         """The scores as they are now, by name; those with a key as `name[key]`."""
-        self._look()
-        return {_name_of(score): score.value for score in self._current.values()}
+        return {_name_of(said): said.value for said in self._current() if said.value is not None}
 
     @property
     def given(self) -> list[dict[str, Any]]:
         """The scores as they are now, with all that is said of them."""
-        self._look()
-        return [_score(score) for score in self._current.values()]
+        return [_score(said) for said in self._current() if said.value is not None]
 
-    def revisions(self, name: str) -> list[bool | float]:
-        """The values that a score has had, in the order in which they were given."""
-        return [score.value for score in self._revisions if _name_of(score) == name]
+    def revisions(self, name: str) -> list[bool | float | None]:
+        """The values that a score has had, one after the other; None where it was withdrawn."""
+        return [said.value for said in self._revisions if _name_of(said) == name]
 
     @property
     def waiting_for(self) -> list[dict[str, Any]]:
-        """What it waits for: `types`, `subject` and `until`; of a sleep only `until`."""
+        """What it waits for, what ends first being first: `types`, `subject` and `until`; of a sleep only `until`."""
         self._look()
-        open_waits: list[dict[str, Any]] = []
-        for command in self._last.commands:
-            if isinstance(command, OpenWait) and command.wait_id not in self._memory.answers:
-                until = instant(command.deadline)
-                open_waits.append({"types": [*command.on], "subject": command.subject, "until": until})
-            elif isinstance(command, SetTimer) and command.timer_id not in self._memory.answers:
-                open_waits.append({"until": instant(command.due)})
-        return open_waits
+        waits: list[dict[str, Any]] = []
+        for asked in self._state.waiting_for:
+            what = {} if asked.subject is None else {"types": [*asked.types], "subject": asked.subject}
+            waits.append({**what, "until": instant(asked.deadline)})
+        return waits
 
     @property
     def deferred(self) -> list[dict[str, Any]]:
-        """What it deferred itself: `scorer`, `version` and `data`."""
+        """What it deferred itself, which isn't run here: `id`, `scorer`, `version` and `data`."""
         self._look()
-        more = [command.origin for command in self._last.commands if isinstance(command, DeferMore)]
-        return [{"scorer": o.scorer, "version": o.version, "data": json.loads(bytes(o.data))} for o in more]
+        return list(self._deferred)
 
     def outcome(
         self,
@@ -129,121 +115,74 @@ class Rehearsal:
         happened = self.now if at is None else at
         if happened > self.now:
             raise Misuse(f"at={at} is still to come: write f.advance(…) first, it is {self.now.isoformat()}")
-        said = Outcome(
-            type=type,
-            subject=subject,
-            data=data,
-            id=id or f"outcome-{self._told}",
-            source=source,
-            time=happened,
+        ident = id or f"outcome-{self._told}"
+        message = outcome_message(
+            type=type, subject=subject, data=data, id=ident, source=source, time=happened
         )
-        known = Known(
-            said.id or "",
-            said.type,
-            micros(happened),
-            self._now,
-            0,
-            self._told,
-            source,
-            Raw(msgspec.json.encode(said.model_dump(mode="json")["data"])),
-        )
-        if self._apply([Observed(subject, known)]):
-            self._run()
+        self._hear(self._world.tell(message.value, self._now))
 
     def advance(self, length: timedelta) -> None:
-        """Let time pass: what runs out meanwhile does so in its order."""
+        """Let time pass: what runs out meanwhile does so in its order, and what failed is tried again."""
         until = self._now + length // MICROSECOND
         while (due := self._next()) is not None and due <= until:
             self._now = max(self._now, due)
-            if self._judge():
-                self._run()
+            self._look_at_clock()
         self._now = until
 
     def retry(self) -> None:
-        """Run its code again with what is known, as after a failure or a crash."""
+        """Run its code again with what is known, as after a crash."""
+        self._state = replace(self._state, run_at=self._now)
         self._run()
 
     def deploy(self, scorer: Scorer[T, Any]) -> None:
         """Go on with changed code: `status` is then `unfit` where that needs a version of its own."""
         self._scorer = scorer
+        self.retry()
+
+    def _look_at_clock(self) -> None:
+        timer = self._state.next_timer
+        if timer is not None and timer <= self._now:
+            self._state = wake_timers(self._state, self._now).state
+        self._hear(self._world.judge(self._now))
+
+    def _hear(self, news: Iterable[Arrival]) -> None:
+        for arrival in news:
+            self._state = arrive(self._state, arrival, self._now).state
         self._run()
 
     def _run(self) -> None:
-        """Run the code, ask what it asks, and again as long as that is answered at once."""
-        again = True
-        while again:
-            running = asyncio.run_coroutine_threadsafe(execute(self._scorer, self._memory), self._thread.loop)
+        """Run the code where there is cause, and do what it asks for: an answer may be there at once."""
+        while self._state.run_at is not None and self._state.run_at <= self._now:
+            memory = memory_of(self._state)
+            assert memory is not None
+            running = asyncio.run_coroutine_threadsafe(execute(self._scorer, memory), self._thread.loop)
             self._last = running.result()
-            again = self._take(self._last)
+            kept = keep_results(self._state, self._last)
+            moved = end(kept, kept.known, self._last, self._now, _PATIENCE)
+            self._state = moved.state
+            for fact in moved.facts:
+                self._announce(fact)
+            self._look_at_clock()
 
-    def _take(self, execution: Execution) -> bool:
-        """Do what an execution asks for; whether an answer was there already."""
-        results = dict(self._memory.results)
-        asked: list[Arrival] = []
-        given: dict[str, Give] = {}
-        for command in execution.commands:
-            if isinstance(command, KeepResult):
-                results[command.step_id] = command.result
-            elif isinstance(command, OpenWait):
-                asked.append(Asked(command.subject, question_of(self._memory.origin, command)))
-            elif isinstance(command, SetTimer):
-                self._timers[command.timer_id] = command.due
-            elif isinstance(command, Give):
-                given[command.score_id] = command
-        path = execution.path if execution.ending in ("waiting", "done") else self._memory.path
-        self._memory = msgspec.structs.replace(self._memory, results=results, path=path)
-        self._announce(given, whole=execution.ending == "done")
-        heard = self._apply(asked)
-        return self._judge() or heard
-
-    def _announce(self, given: Mapping[str, Give], *, whole: bool) -> None:
-        for ident, score in given.items():
-            before = self._current.get(ident)
-            if before is None or (before.value, type(before.value)) != (score.value, type(score.value)):
-                self._revisions.append(score)
-        self._current = dict(given) if whole else {**self._current, **given}
-
-    def _apply(self, arrivals: list[Arrival]) -> bool:
-        """Have the join take them; whether it answered anything anew."""
-        news = False
-        for arrival in arrivals:
-            step = correlate(self._subjects.get(arrival.subject, Subject()), arrival, self._now)
-            self._subjects[arrival.subject] = step.subject
-            news = self._hear(step.facts) or news
-        return news
-
-    def _judge(self) -> bool:
-        """Have deadlines judged that have come; whether that answered anything."""
-        news = False
-        for key, subject in list(self._subjects.items()):
-            step = judge(key, subject, self._now, self._now)
-            self._subjects[key] = step.subject
-            news = self._hear(step.facts) or news
-        for timer_id, due in self._timers.items():
-            if due <= self._now and timer_id not in self._memory.answers:
-                news = self._answer(timer_id, Answer(1, due)) or news
-        return news
-
-    def _hear(self, facts: tuple[Fact, ...]) -> bool:
-        news = False
-        for fact in facts:
-            if isinstance(fact, Scored):
-                answer = answer_of(fact, self._subjects[fact.subject])
-                news = self._answer(fact.question.wait_id, answer) or news
-        return news
-
-    def _answer(self, wait_id: str, answer: Answer) -> bool:
-        before = self._memory.answers.get(wait_id)
-        if before is not None and before.revision >= answer.revision:
-            return False
-        answers = {**self._memory.answers, wait_id: answer}
-        self._memory = msgspec.structs.replace(self._memory, answers=answers)
-        return True
+    def _announce(self, fact: Fact) -> None:
+        if isinstance(fact, Scored):
+            self._revisions.append(fact.said)
+        elif isinstance(fact, DeferredMore):
+            more = fact.origin
+            data = json.loads(bytes(more.data))
+            said = {"id": more.followup_id, "scorer": more.scorer, "version": more.version, "data": data}
+            self._deferred.append(said)
+        elif isinstance(fact, Opened):
+            for arrival in self._world.ask(encode_wait(fact), self._now):
+                self._state = arrive(self._state, arrival, self._now).state
 
     def _next(self) -> Micros | None:
-        looks = [next_look(subject, _HORIZONS) for subject in self._subjects.values()]
-        timers = [due for timer, due in self._timers.items() if timer not in self._memory.answers]
-        return min([*(look for look in looks if look is not None), *timers], default=None)
+        looks = (self._world.next_look(), self._state.next_timer, self._state.run_at)
+        return min((look for look in looks if look is not None), default=None)
+
+    def _current(self) -> Iterable[Said]:
+        self._look()
+        return self._state.scores.values()
 
     def _look(self) -> None:
         if self._last.ending in ("failed", "unfit"):
@@ -266,33 +205,33 @@ def followup(
 
     Its code runs in an event loop of its own, as it does in a worker.
     """
-    origin = Origin(
-        fact_id("followup", run_id, step_id or "", scorer.name, scorer.version, "rehearsal"),
-        run_id,
-        scorer.name,
-        scorer.version,
-        micros(deferred_at),
-        micros(run_started_at or deferred_at),
-        Raw(scorer.write(data)),
-        step_id,
-        agent,
-        attributes=Raw(msgspec.json.encode(attributes or {})),
+    message, _ = deferral_message(
+        scorer,
+        data,
+        call="rehearsal",
+        run_id=run_id,
+        step_id=step_id,
+        key=None,
+        agent=agent,
+        attributes=attributes,
+        deferred_at=deferred_at,
+        since=run_started_at or deferred_at,
     )
     thread = LoopThread("upshot-rehearsal")
     try:
-        yield Rehearsal(scorer, origin, thread)
+        yield Rehearsal(scorer, message.value, deferred_at, thread)
     finally:
         thread.stop()
 
 
-def _name_of(score: Give) -> str:
-    return score.name if score.key is None else f"{score.name}[{score.key}]"
+def _name_of(said: Said) -> str:
+    return said.name if said.key is None else f"{said.name}[{said.key}]"
 
 
-def _score(score: Give) -> dict[str, Any]:
-    said = {"name": score.name, "value": score.value, "at": instant(score.at)}
-    more = {"step_id": score.step_id, "comment": score.comment, "key": score.key}
-    return said | {name: value for name, value in more.items() if value is not None}
+def _score(said: Said) -> dict[str, Any]:
+    facts = {"name": said.name, "value": said.value, "reason": said.reason, "at": instant(said.at)}
+    more = {"step_id": said.step_id, "comment": said.comment, "key": said.key}
+    return facts | {name: value for name, value in more.items() if value is not None}
 
 
 __all__ = ["Rehearsal", "followup"]

@@ -1,0 +1,82 @@
+"""What a follow-up in a test has around it: the real join, fed with events as they are on the topics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from upshot.processors.announce import encode_resumption
+from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Replied, correlate, judge
+from upshot.processors.deadlines import Horizons, next_look
+from upshot.processors.followups.facts import Arrival as News
+from upshot.processors.followups.reading import read_resumed
+from upshot.processors.state import Subject, known_of, question_of
+from upshot.streams.arrivals import read_outcome, read_wait
+from upshot.streams.instants import Micros
+
+_FOR_EVER = timedelta(days=1_000_000)
+#: Nothing is forgotten, and deadlines are judged at once.
+_HORIZONS = Horizons(_FOR_EVER, _FOR_EVER, timedelta(0))
+_UNKNOWN = Subject()
+
+
+class Record(NamedTuple):
+    """An event as a record of its topic."""
+
+    topic: str
+    value: bytes
+    timestamp: int
+    offset: int = 0
+    partition: int = 0
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class World:
+    """Takes outcomes and questions, and keeps deadlines; gives what follow-ups are told of it."""
+
+    def __init__(self) -> None:
+        self._subjects: dict[str, Subject] = {}
+        self._offset = 0
+
+    def tell(self, outcome: bytes, now: Micros) -> list[News]:
+        """Something happened."""
+        record = self._record("outcomes", outcome, now)
+        read = read_outcome(record)
+        return self._take(Observed(read.subject, known_of(read, now, 0, record.offset)), now)
+
+    def ask(self, wait: bytes, now: Micros) -> list[News]:
+        """A follow-up waits for something."""
+        asking = read_wait(self._record("waits", wait, now))
+        return self._take(Asked(asking.subject, question_of(asking)), now)
+
+    def judge(self, now: Micros) -> list[News]:
+        """Deadlines that have come."""
+        news: list[News] = []
+        for key, subject in list(self._subjects.items()):
+            step = judge(key, subject, now, now)
+            self._subjects[key] = step.subject
+            news += self._news(step.facts, now)
+        return news
+
+    def next_look(self) -> Micros | None:
+        """When the next deadline comes."""
+        looks = [next_look(subject, _HORIZONS) for subject in self._subjects.values()]
+        return min((look for look in looks if look is not None), default=None)
+
+    def _take(self, arrival: Arrival, now: Micros) -> list[News]:
+        step = correlate(self._subjects.get(arrival.subject, _UNKNOWN), arrival, now)
+        self._subjects[arrival.subject] = step.subject
+        return self._news(step.facts, now)
+
+    def _news(self, facts: Sequence[Fact], now: Micros) -> list[News]:
+        told = [encode_resumption(fact) for fact in facts if isinstance(fact, Replied)]
+        return [read_resumed(self._record("resumptions", event, now), now) for event in told]
+
+    def _record(self, topic: str, value: bytes, now: Micros) -> Record:
+        self._offset += 1
+        return Record(topic, value, now // 1000, self._offset)
+
+
+__all__ = ["Record", "World"]
