@@ -15,6 +15,8 @@ from typing import Any
 from upshot.settings import Settings, load_settings
 
 START = 180.0
+#: All that was ever started here.
+STARTED: list[Running] = []
 """Seconds until a start counts as failed: far above what it takes, since the first one fetches Kafka."""
 ANSWER = 60.0
 LOOK = 0.1
@@ -96,7 +98,8 @@ def begin(data_dir: Path, *arguments: str, environment: dict[str, str] | None = 
             env=clean_environment() | (environment or {}),
             start_new_session=True,
         )
-    return Running(process, data_dir, said)
+    STARTED.append(running := Running(process, data_dir, said))
+    return running
 
 
 def descendants(pid: int) -> set[int]:

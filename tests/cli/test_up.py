@@ -16,6 +16,7 @@ import pytest
 from tests.upshot_process import (
     LOOK,
     START,
+    STARTED,
     WholeStack,
     begin,
     clean_environment,
@@ -35,6 +36,17 @@ pytestmark = pytest.mark.stack
 def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """A test that fails in the middle must not leave what it started in the way of the next."""
+    before = len(STARTED)
+    yield
+    for running in STARTED[before:]:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.wait()
 
 
 def test_ctrl_c_ends_every_child_and_the_data_stays(tmp_path: Path) -> None:
@@ -125,7 +137,7 @@ def test_a_role_that_dies_is_started_again_and_none_outlives_the_worker(
 def test_several_processes_of_the_join_share_its_partitions(stack: WholeStack, tmp_path: Path) -> None:
     where = {
         "UPSHOT_KAFKA_URL": stack.settings.kafka_url,
-        "UPSHOT_TOPIC_PREFIX": "shared.",
+        "UPSHOT_TOPIC_PREFIX": f"{tmp_path.name}.",
         "UPSHOT_PARTITIONS": "3",
         "UPSHOT_WORKER_ID": "here",
     }
@@ -146,7 +158,9 @@ def test_ctrl_c_ends_a_query_without_a_trace(stack: WholeStack, tmp_path: Path) 
     long = "SELECT sleepEachRow(1), 'interrupted' FROM numbers(100) SETTINGS max_block_size = 1"
     running = begin(tmp_path, "query", "--format", "csv", long, "--data-dir", str(stack.data_dir))
     reader = Reader(stack.settings)
-    under_way = "SELECT count() FROM system.processes WHERE user = 'viewer' AND query LIKE '%interrupted%'"
+    under_way = (
+        "SELECT count() FROM system.processes WHERE user = 'viewer' AND query LIKE 'SELECT sleepEachRow%'"
+    )
     deadline = time.monotonic() + START
     while int(reader.query(under_way).rows[0][0]) == 0:
         assert running.process.poll() is None, running.said.read_text()
