@@ -30,7 +30,7 @@ METRICS = {
 }
 CHECKS = {
     *("Kafka", "topics", "worker correlate", "worker store", "worker traces"),
-    *("ClickHouse", "clocks", "tables", "dead letters", "overdue waits", "unmatched scores"),
+    *("ClickHouse", "clocks", "tables", "dead letters", "overdue waits", "unmatched scores", "follow-ups"),
 }
 
 

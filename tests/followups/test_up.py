@@ -77,6 +77,11 @@ async def test_scorers_of_an_app_of_ones_own(tmp_path: Path, monkeypatch: pytest
         assert stack.query("SELECT count() AS n FROM pending") == [{"n": 0}]
         shown = stack.upshot("followups", "--status", "waiting")
         assert "ticket.reopened of ticket:7 until" in shown.stdout
+        examined = stack.upshot("doctor", "--json")
+        findings = {one["check"]: one for one in json.loads(examined.stdout)["checks"]}
+        assert findings["follow-ups"]["state"] == "wrong"
+        assert "stayed_closed version 2 (1); failed: quality version 1 (1)" in findings["follow-ups"]["found"]
+        assert findings["executions"]["state"] == findings["pace followups"]["state"] == "fine"
 
         emit(stack, "outcomes", type="ticket.reopened", subject="ticket:7")
         mended.write_text("0.5")

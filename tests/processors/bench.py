@@ -52,7 +52,7 @@ class Bench:
         await consumer.start()
         found: list[dict[str, Any]] = []
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while not enough(found):
                     for records in (await consumer.getmany(timeout_ms=100)).values():
                         found += [json.loads(record.value) for record in records]
@@ -72,7 +72,7 @@ class Bench:
         """Return once the join has committed all of a topic."""
         name = self.settings.topic(topic)
         readers = {self.settings.app_id(ROLE): [name]}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (await group_states(self.settings, readers))[0].total_lag:
                 pass
 

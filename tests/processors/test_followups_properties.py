@@ -212,7 +212,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Message], list[Message]]:
     return messages + draw(st.lists(outcomes, max_size=5)), list(draw(st.lists(outcomes, max_size=3)))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(stories(), st.randoms(use_true_random=False))
 def test_any_order_repetition_and_crash_ends_with_the_same_scores(
     story: tuple[list[Message], list[Message]], random: Any

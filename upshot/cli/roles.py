@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from opentelemetry.metrics import Meter
 
@@ -68,23 +68,38 @@ def run_role(settings: Settings, role: str, app: str | None = None) -> NoReturn:
     if SUPERVISED in os.environ:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     telemetry = export_metrics(settings, role)
-    make, inputs = _role(role, app)
-    if not asyncio.run(_prepared(settings, role, inputs)):
+    chosen = _role(role, app)
+    if not asyncio.run(_prepared(settings, role, chosen.inputs)):
         sys.exit(0)
-    main(lambda: make(settings, None, telemetry.meter), telemetry.close)
+
+    def close() -> None:
+        chosen.close()
+        telemetry.close()
+
+    main(lambda: chosen.make(settings, None, telemetry.meter), close)
 
 
-def _role(role: str, app: str | None) -> tuple[_MakeApp, Sequence[str]]:
-    """How the role's app is made, and the topics that somebody else must create for it."""
+class _Role(NamedTuple):
+    """How a role's app is made, the topics that somebody else must create for it, and what is to be closed at its end."""
+
+    make: _MakeApp
+    inputs: Sequence[str] = ()
+    close: Callable[[], None] = lambda: None
+
+
+def _role(role: str, app: str | None) -> _Role:
     if role not in OF_AN_APP:
-        return _APPS[role], ()
+        return _Role(_APPS[role])
     if app is None:
         raise ConfigurationError(f"the role {role} needs an app: --app MODULE:NAME, such as support.app:app")
     if role == FOLLOWUPS:
         executor = make_executor(app_with_scorers(app))
-        return lambda settings, pace, meter: followups_app(settings, executor, pace, meter), ()
+        return _Role(
+            lambda settings, pace, meter: followups_app(settings, executor, pace, meter), close=executor.close
+        )
     loaded = load_app(app)
-    return lambda settings, pace, meter: sources_app(settings, loaded, pace, meter), topics_of(loaded.sources)
+    sources = topics_of(loaded.sources)
+    return _Role(lambda settings, pace, meter: sources_app(settings, loaded, pace, meter), sources)
 
 
 def _end_with_stdin() -> None:

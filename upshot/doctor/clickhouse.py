@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 from upshot.doctor.finding import Finding, unknown
+from upshot.doctor.followups import CHECK as FOLLOWUPS
+from upshot.doctor.followups import examine_followups
 from upshot.errors import ClickHouseUnavailable, QueryFailed
 from upshot.insights.reader import Reader
 from upshot.processors.store.migrate import Migration, migrations
@@ -15,7 +17,7 @@ from upshot.settings import Settings
 _OVERDUE = 60
 #: Seconds between the clocks from which deadlines are visibly off, and from which it's wrong.
 _SKEW, _MUCH_SKEW = 1.0, 10.0
-_DATA = ("dead letters", "overdue waits", "unmatched scores")
+_DATA = ("dead letters", "overdue waits", "unmatched scores", FOLLOWUPS)
 
 _DEAD_LETTERS = """
 SELECT reason, count() AS letters, argMax((topic, partition, offset, detail), recorded_at) AS last
@@ -44,7 +46,15 @@ def examine_clickhouse(settings: Settings) -> list[Finding]:
     tables = _tables(reader, address.database)
     if tables.state == "wrong":
         return [there, clocks(skew), tables, *unknown(*_DATA, because="the tables aren't current")]
-    return [there, clocks(skew), tables, _dead_letters(reader), _overdue(reader), _unmatched(reader)]
+    return [
+        there,
+        clocks(skew),
+        tables,
+        _dead_letters(reader),
+        _overdue(reader),
+        _unmatched(reader),
+        examine_followups(reader),
+    ]
 
 
 def _version_and_skew(reader: Reader) -> tuple[str, float]:

@@ -11,7 +11,7 @@ from time import sleep, time
 
 from upshot.doctor.finding import Finding
 from upshot.errors import Unavailable
-from upshot.local.roles import ROLES
+from upshot.local.roles import FOLLOWUPS, ROLES
 from upshot.telemetry.scrape import Page, read_page
 
 #: Seconds between the two looks, at least: rates over less say little.
@@ -63,7 +63,7 @@ def local_pages(data_dir: Path) -> list[str]:
     return [
         f"http://127.0.0.1:{port}/metrics"
         for part, port in ports.items()
-        if part.partition("-")[0] in ROLES and port
+        if part.partition("-")[0] in (*ROLES, FOLLOWUPS) and port
     ]
 
 

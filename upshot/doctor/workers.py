@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 
 from upshot.doctor.finding import Finding, State
+from upshot.doctor.followups import executions
 from upshot.doctor.pages import Worker
 from upshot.doctor.words import per_second, size, span
-from upshot.local.roles import ROLES
+from upshot.local.roles import FOLLOWUPS, ROLES
 
 #: A worker that could read what is left in so many seconds isn't behind: it's always some records.
 _AT_HAND = 5.0
@@ -24,12 +25,15 @@ def examine_workers(workers: Sequence[Worker]) -> list[Finding]:
     """One finding for each thing to know, of all workers together."""
     if not workers:
         return []
-    of = {role: [worker for worker in workers if worker.role == role] for role in ROLES}
-    found = [pace(role, of[role]) for role in ROLES if of[role]]
+    roles = (*ROLES, FOLLOWUPS)
+    of = {role: [worker for worker in workers if worker.role == role] for role in roles}
+    found = [pace(role, of[role]) for role in roles if of[role]]
     if of["correlate"]:
         found += [recovery(of["correlate"]), deadlines(of["correlate"])]
     if of["store"]:
         found.append(inserts(of["store"]))
+    if of[FOLLOWUPS]:
+        found.append(executions(of[FOLLOWUPS]))
     return [*found, memory(workers)]
 
 
