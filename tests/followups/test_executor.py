@@ -14,8 +14,8 @@ from msgspec import Raw
 
 import upshot
 from upshot import App
-from upshot.followups import LoopExecutor, make_executor
 from upshot.followups.engine import execute
+from upshot.followups.executor import LoopExecutor, make_executor
 from upshot.followups.lanes import Lane
 from upshot.followups.walk import Walk
 from upshot.processors.followups.execution import Execution, Executor, Give, Memory, Origin

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 import upshot
 from upshot import App
 from upshot.errors import StepFailed
+from upshot.followups.steps import arguments_shape
 from upshot.testing import followup
 
 DAY = timedelta(days=1)
@@ -76,6 +77,13 @@ def test_results_come_back_as_what_they_were(app: App) -> None:
         assert f.status == "done"
         assert seen == first
         assert client.calls == 3
+
+
+def test_sets_are_told_in_an_order() -> None:
+    words = {f"word-{number}" for number in range(50)}
+    assert arguments_shape("s", [words, {"a": frozenset({2, 1})}], {}) == arguments_shape(
+        "s", [sorted(words), {"a": [1, 2]}], {}
+    )
 
 
 def test_plain_functions_run_in_threads(app: App) -> None:

@@ -17,7 +17,7 @@ from opentelemetry.metrics import Meter
 
 from upshot.door.topics import check_topics, sources_app, topics_of
 from upshot.errors import ConfigurationError, Unavailable
-from upshot.followups import make_executor
+from upshot.followups.executor import make_executor
 from upshot.local.of_app import app_with_scorers
 from upshot.local.roles import (
     EVALUATIONS,

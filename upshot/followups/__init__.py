@@ -1,12 +1,6 @@
 """Follow-ups in code: async functions that wait, for minutes or weeks, for what happens after a run, and score it.
 
 Comes in: what is known of a follow-up (`upshot.processors.followups.execution.Memory`). Goes out: what its code
-asks for next. Nothing here keeps anything; that is the worker's part.
+asks for next. Nothing here keeps anything; that is the worker's part, which takes
+`upshot.followups.executor`. Users find what they need as `upshot.Followup`, `upshot.expect` and so on.
 """
-
-from upshot.followups.context import Followup
-from upshot.followups.events import Event, Expected, expect
-from upshot.followups.executor import LoopExecutor, make_executor
-from upshot.followups.scorers import Scorer
-
-__all__ = ["Event", "Expected", "Followup", "LoopExecutor", "Scorer", "expect", "make_executor"]

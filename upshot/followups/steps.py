@@ -28,12 +28,23 @@ _UNKNOWN = Any
 def arguments_shape(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """The arguments of a step as JSON. Raises Misuse for what JSON doesn't know."""
     try:
-        return to_json((args, kwargs) if kwargs else args).decode()[1:-1]
+        return to_json(_ordered((args, kwargs) if kwargs else args)).decode()[1:-1]
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise Misuse(
             f"step {name!r} can't be known again by its arguments: {error}. Hand in plain data; what is no data, such "
             "as a client, belongs to the function: client.fetch, or functools.partial(fetch, client)"
         ) from None
+
+
+def _ordered(value: Any) -> Any:
+    """The same with sets in an order: theirs differs from process to process."""
+    if isinstance(value, set | frozenset):
+        return sorted(map(_ordered, value), key=lambda item: (type(item).__name__, repr(item)))
+    if isinstance(value, list | tuple):
+        return [_ordered(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _ordered(item) for name, item in value.items()}
+    return value
 
 
 class Kept:
@@ -44,7 +55,7 @@ class Kept:
         self.name = name
         self._type = _returned(function)
         try:
-            self._adapter = _adapter(self._type)
+            self._adapter: TypeAdapter[Any] = _adapter(self._type)
         except PydanticUserError as error:
             raise Misuse(
                 f"step {name!r} returns {_type_name(self._type)}, which can't be kept as JSON: return plain data, a "
@@ -186,8 +197,16 @@ def _is_awaitable(kind: Any) -> bool:
     return isinstance(kind, type) and hasattr(kind, "__await__")
 
 
-@lru_cache(maxsize=1024)
 def _adapter(kind: Any) -> TypeAdapter[Any]:
+    try:
+        return _made(kind)
+    except TypeError:
+        # Annotated with what can't be hashed.
+        return TypeAdapter(kind)
+
+
+@lru_cache(maxsize=1024)
+def _made(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
