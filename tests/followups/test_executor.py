@@ -103,8 +103,12 @@ def test_it_has_room_for_so_many(app: App, executor: LoopExecutor) -> None:
 
 
 def test_code_that_blocks_its_loop_holds_up_no_other(
-    app: App, executor: LoopExecutor, caplog: pytest.LogCaptureFixture
+    app: App,
+    executor: LoopExecutor,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("upshot.followups.executor._BLOCKED", 0.2)
     free, begun = threading.Event(), threading.Event()
 
     @app.scorer

@@ -19,8 +19,8 @@ from upshot.streams.instants import Micros
 logger = logging.getLogger(__name__)
 
 CONCURRENCY = 100
-#: Seconds without an answer after which a loop counts as blocked by the code that it runs.
-_BLOCKED = 1.0
+#: Seconds without an answer after which a loop counts as blocked by the code that it's in.
+_BLOCKED = 3.0
 #: Blocked loops that are put up with; then nothing more is started.
 _MOST_BLOCKED = 8
 #: Seconds that an execution gets beyond its timeout to end by itself.
@@ -134,37 +134,40 @@ class LoopExecutor:
             origin = one.memory.origin
             error = (
                 f"the code of {origin.scorer} version {origin.version} doesn't end, and blocks its event loop or takes no "
-                f"notice of being cancelled (the loop is at {one.thread.where()}): call what takes long as a step"
+                f"notice of being cancelled (the loop is at {one.thread.where() or 'rest'}): call what takes long as a step"
             )
             self._end(one, Execution("failed", error=error))
 
     def _relieve(self) -> None:
-        """Go on in another loop where code blocks the one in use; end those that nobody needs any more."""
+        """Go on in another loop where code blocks the one in use, and end those that nobody needs any more."""
         with self._mutex:
             used = {one.thread for one in self._under_way.values()}
-            free = [thread for thread in self._blocked if thread not in used and not thread.blocked_for()]
-            self._blocked = [thread for thread in self._blocked if thread not in free]
-            blocked = self._thread
-            if blocked is None or blocked.blocked_for() < _BLOCKED or len(self._blocked) >= _MOST_BLOCKED:
-                blocked = None
-            else:
-                self._blocked.append(blocked)
-                self._thread = thread = LoopThread("upshot-followups")
-                waiting = [
-                    one for one in self._under_way.values() if one.thread is blocked and one.task is None
-                ]
-                for one in waiting:
-                    one.thread = thread
-        for idle in free:
-            idle.stop()
-        if blocked is not None:
+            idle = [thread for thread in self._blocked if thread not in used and not thread.blocked_for()]
+            self._blocked = [thread for thread in self._blocked if thread not in idle]
+        for thread in idle:
+            thread.stop()
+        blocked = self._thread
+        if blocked is None or len(self._blocked) >= _MOST_BLOCKED or blocked.blocked_for() < _BLOCKED:
+            return
+        # A busy machine may be slow to answer, too: then it isn't the user's code that the loop is in.
+        if (place := blocked.where()) is not None:
             logger.warning(
                 "deferred code blocks its event loop at %s: others go on in a new one; call what takes long as a step, "
                 "ctx.step runs plain functions in threads",
-                blocked.where(),
+                place,
             )
+            self._leave(blocked)
+
+    def _leave(self, blocked: LoopThread) -> None:
+        """Start all that comes, and all that has not begun, in a new loop."""
+        with self._mutex:
+            self._blocked.append(blocked)
+            self._thread = thread = LoopThread("upshot-followups")
+            waiting = [one for one in self._under_way.values() if one.thread is blocked and one.task is None]
             for one in waiting:
-                thread.call(functools.partial(self._begin, one, thread))
+                one.thread = thread
+        for one in waiting:
+            thread.call(functools.partial(self._begin, one, thread))
 
 
 def _result(task: asyncio.Task[Execution]) -> Execution:

@@ -41,8 +41,8 @@ class LoopThread:
         self.call(self._answer)
         return 0.0
 
-    def where(self) -> str:
-        """The place in the user's code that the thread is at."""
+    def where(self) -> str | None:
+        """The place in the user's code that the thread is at; None where it's in none."""
         frame = sys._current_frames().get(self._thread.ident or 0)
         walked = [place for place in traceback.extract_stack(frame) if is_users(place.filename)]
         return (
