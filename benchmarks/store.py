@@ -141,7 +141,7 @@ def fill(client: Client, scores: int) -> None:
                     concat('pr:acme/web#', toString(number)), lower(hex(MD5(concat('w', toString(number))))),
                     concat('o', toString(number)), toDateTime64('2026-01-01 00:02:00', 6, 'UTC'),
                     toDateTime64('2026-01-01 00:03:00', 6, 'UTC') + toIntervalMicrosecond(number), '', '', '',
-                    [], map(), toDateTime64('2026-01-01 00:03:00', 6, 'UTC'), number, toUInt256({revision})
+                    [], map(), toDateTime64('2026-01-01 00:03:00', 6, 'UTC'), number, number, toUInt256({revision})
                 FROM numbers({start}, {min(50_000, count - start)})
                 """)
     for start in range(0, scores // 2, 50_000):
@@ -174,12 +174,12 @@ def measure(settings: Settings, events: int, scores: int) -> None:
         fed = records(topic, (event(n) for n in range(events)))
         show_speed(topic, events, asyncio.run(feed(settings, topic, fed)))
         client.command(f"TRUNCATE TABLE raw_{topic}")
-    client.command("TRUNCATE TABLE raw_latest_scores")
+    client.command("TRUNCATE TABLE raw_latest_by_kind")
     fill(client, scores)
-    parts = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND table = 'raw_latest_scores'"
+    parts = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND table = 'raw_latest_by_kind'"
     unmerged = client.query(parts).result_rows[0][0]
     show_queries(client, f"{scores:,} scores of {scores // 2:,} runs, {unmerged} parts")
-    for table in ("raw_scores", "raw_latest_scores", "raw_runs"):
+    for table in ("raw_scores", "raw_latest_by_kind", "raw_runs"):
         client.command(f"OPTIMIZE TABLE {table} FINAL")
     show_queries(client, f"{scores:,} scores of {scores // 2:,} runs, merged")
     sizes = """

@@ -179,6 +179,7 @@ FROM
 (
     SELECT * FROM scores
     WHERE decided_at <= {as_of:DateTime64(6, 'UTC')}
+        AND (kind = '' OR (name, kind) IN (SELECT name, kind FROM score_kinds))
     ORDER BY precedence DESC
     LIMIT 1 BY score_id
 )

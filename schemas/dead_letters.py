@@ -27,6 +27,7 @@ Reason = Literal[
     "not_otlp",
     "unmapped",
     "followup_failed",
+    "kind_clash",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -57,6 +58,8 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         "record.",
         "followup_failed": "The code of a follow-up raised, again and again, or isn't the code that it began with. "
         "Mend it and deploy it, then: `upshot followups retry`. What its steps gave is kept.",
+        "kind_clash": "A score's name is a number or a boolean, whichever its first score is, and this one is the other. Send "
+        "what the name is, or give the score a name of its own.",
     }
 )
 

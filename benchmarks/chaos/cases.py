@@ -133,20 +133,20 @@ def _last(case: Case) -> None:
 
 def _count(case: Case) -> None:
     number = case.random.randint(1, 5)
-    case.wait(mode="count", otherwise=None)
+    case.wait(name="closings", mode="count", otherwise=None)
     for n in range(number):
         case.outcome(n, {"merged": True})
     case.shuffle()
-    case.score(number)
+    case.score(number, "closings")
 
 
 def _sum(case: Case) -> None:
     amounts = [case.random.randint(-50, 50) / 4 for _ in range(case.random.randint(1, 5))]
-    case.wait(on={"order.paid": {"score": "data.amount"}}, mode="sum", otherwise=None)
+    case.wait(name="paid", on={"order.paid": {"score": "data.amount"}}, mode="sum", otherwise=None)
     for n, amount in enumerate(amounts):
         case.outcome(n, {"amount": amount}, kind="order.paid")
     case.shuffle()
-    case.score(sum(amounts))
+    case.score(sum(amounts), "paid")
 
 
 def _all(case: Case) -> None:
@@ -211,11 +211,11 @@ def _open(case: Case) -> None:
 def _given(case: Case) -> None:
     value = round(case.random.random(), 3)
     for given, ago in ((value, 0), (0.5, 60)):
-        event = {"run_id": case.run_id, "name": "merged", "value": given}
+        event = {"run_id": case.run_id, "name": "helpful", "value": given}
         decided = _text(case.now - timedelta(seconds=ago))
         case.send("scores", case.run_id, event | {"decided_at": decided})
     case.shuffle()
-    case.score(value, subject="")
+    case.score(value, "helpful", subject="")
 
 
 def _unusable(case: Case) -> None:

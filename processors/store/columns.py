@@ -28,7 +28,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "raw_outcomes": "subject source id type time data topic partition offset recorded_at row_version",
             "raw_scores": "score_id fact_id run_id step_id name value kind key revision supersedes reason late "
             "subject wait_id outcome_id occurred_at decided_at agent source comment exposures attributes "
-            "recorded_at row_version precedence",
+            "recorded_at offset row_version precedence",
             "raw_alerts": "alert_id name run_id score_id revision value kind message raised_at recorded_at "
             "row_version",
             "raw_dead_letters": "dead_letter_id reason detail topic partition offset key payload headers "

@@ -11,8 +11,9 @@ from typing import assert_never
 
 from upshot.errors import InvalidEvent
 from upshot.processors.store.columns import COLUMNS
+from upshot.processors.store.kinds import clashes
 from upshot.processors.store.rows import STORED, Refused, Row, Skipped, letter_row, row_of
-from upshot.processors.store.sink import Sink
+from upshot.processors.store.sink import SCORES, Sink
 from upshot.settings import Settings
 from upshot.streams.batch import TP, Effects
 from upshot.streams.codec import Record
@@ -31,6 +32,8 @@ class Block:
     def __init__(self) -> None:
         self.tables: dict[str, tuple[list[bytes], list[Record]]] = {}
         self.rows = self.bytes = 0
+        #: Whose kind is to be looked at once they are written.
+        self.scores: list[Record] = []
         #: Where each partition was read to when the last row was gathered, or later.
         self.ends: Mapping[TP, int] = {}
 
@@ -41,6 +44,8 @@ class Block:
         rows, records = self.tables[row.table]
         rows.append(row.packed)
         records.append(record)
+        if row.table == SCORES:
+            self.scores.append(record)
         self.rows += 1
         self.bytes += len(record.value or b"")
 
@@ -156,7 +161,21 @@ class StoreHandler:
 
     async def _write(self, block: Block) -> None:
         await asyncio.gather(*(self._write_table(block, table) for table in COLUMNS if table != LETTERS))
-        await self._write_table(block, LETTERS)  # last: what ClickHouse rejected is among them
+        await self._refuse_clashes(block)
+        await self._write_table(block, LETTERS)  # last: what was rejected or refused by now is among them
+
+    async def _refuse_clashes(self, block: Block) -> None:
+        """Scores of another kind than their name's are stored, since which kind came first may turn out later; and are
+        dead letters.
+        """
+        if not block.scores:
+            return
+        found = list(clashes(block.scores, await self._sink.mixed_kinds()))
+        block.scores = []
+        for record, error in found:
+            self.counts["dead_lettered"] += 1
+            self.dead_letters[error.reason] += 1
+            block.add(letter_row(record, error), record)
         self._durable.update(block.ends)
 
     async def _write_table(self, block: Block, table: str) -> None:

@@ -49,6 +49,12 @@ def pack_precedence(table: str, values: Values, order: int, precedence: int) -> 
     return Row(table, b"".join((body, _U128, version, _U256, (precedence | tie).to_bytes(32, "little"))))
 
 
+def unpack(packed: bytes, table: str) -> list[Any]:
+    """A row's values again, in the order of `columns.COLUMNS`; what holds over 64 bits as bytes."""
+    values: list[Any] = msgspec.msgpack.decode(_head(len(COLUMNS[table])) + packed)
+    return values
+
+
 def later_wins(at: Micros, *, rank: int = 0) -> int:
     """An order: by rank, then the later. Its low 64 bits are free."""
     return rank << 126 | at << 64
@@ -80,4 +86,4 @@ _HEADS: Mapping[str, bytes] = MappingProxyType(
     {table: _head(len([name for name in columns if name not in WIDE])) for table, columns in COLUMNS.items()}
 )
 
-__all__ = ["Row", "Values", "earlier_wins", "later_wins", "pack", "pack_precedence", "pack_version"]
+__all__ = ["Row", "Values", "earlier_wins", "later_wins", "pack", "pack_precedence", "pack_version", "unpack"]

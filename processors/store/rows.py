@@ -284,6 +284,7 @@ def _score(score: Score | QuickScore, record: Record) -> Row:
         assignments(score.exposures),
         texts(score.attributes),
         recorded,
+        place_of(record).offset,
     )
     return pack_precedence("raw_scores", values, later_wins(decided), precedence)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from upshot.processors.store.columns import COLUMNS
 from upshot.processors.store.connection import connect, first_line
+from upshot.processors.store.kinds import MIXED, Pinned
+from upshot.processors.store.packed import unpack
 from upshot.settings import Settings
+from upshot.streams.instants import Micros
 from upshot.streams.instruments import Instruments
 
 log = logging.getLogger(__name__)
@@ -31,10 +34,14 @@ _CONTENT_CODES = frozenset({6, 27, 38, 41, 53, 69, 70, 72, 117, 130, 131, 321, 3
 #: ILLEGAL_COLUMN: the content's fault where it's said of a value in MsgPack, the table's fault otherwise.
 _ILLEGAL_COLUMN = 44
 
+SCORES = "raw_scores"
 _FORMAT = "MsgPack"
 #: Rows are idempotent, which is what a retry relies on. Deduplication of blocks would only get in the way:
 #: after a crash between a table and its materialized view the retried block would be skipped by both.
 _INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 0, "input_format_null_as_default": 0}
+
+
+T = TypeVar("T")
 
 
 class _Refused(Exception):
@@ -56,6 +63,11 @@ class Sink(Protocol):
 
         Waits as long as the place is away. Writing a row again changes nothing. May be cancelled at any
         point: rows may then be written or not.
+        """
+
+    async def mixed_kinds(self) -> Mapping[str, Pinned]:
+        """The names that scores of both kinds were written for, and what each is pinned to: the kind of its first score
+        by the time of decision. Waits as long as the place is away.
         """
 
     async def close(self) -> None:
@@ -102,6 +114,13 @@ class ClickHouseSink:
             return [Rejection(0, str(error))] if len(rows) == 1 else await self._bisect(table, rows)
         return []
 
+    async def mixed_kinds(self) -> Mapping[str, Pinned]:
+        """See Sink."""
+        rows = await self._patiently(
+            "score_kinds", lambda: self._client("score_kinds").query(MIXED).result_rows
+        )
+        return {name: Pinned(kind, at, run_id) for name, kind, at, run_id in rows}
+
     async def close(self) -> None:
         """See Sink."""
         clients, self._clients = self._clients, {}
@@ -115,36 +134,44 @@ class ClickHouseSink:
         return [*first, *(Rejection(middle + number, detail) for number, detail in second)]
 
     async def _insert_patiently(self, table: str, rows: Sequence[bytes]) -> None:
-        """Raises _Refused where it's the rows' fault; tries again for all else."""
+        """Raises _Refused where it's the rows' fault."""
+        took = await self._patiently(table, lambda: self._insert(table, rows))
+        self.rows[table] += len(rows)
+        self._sizes.record(len(rows), table)
+        self._durations.record(took, table)
+
+    async def _patiently(self, table: str, work: Callable[[], T]) -> T:
+        """What `work` gives, in a thread. Raises _Refused where it's the rows' fault; tries again for all else."""
         pause = FIRST_PAUSE
         while True:
-            began = monotonic()
             try:
-                await asyncio.to_thread(self._insert, table, rows)
+                done = await asyncio.to_thread(work)
             except (ClickHouseError, OSError) as error:
                 if _is_about_content(error):
                     raise _Refused(first_line(error)) from None
                 self._missed(table, error)
             else:
                 self._back(table)
-                self.rows[table] += len(rows)
-                self._sizes.record(len(rows), table)
-                self._durations.record(monotonic() - began, table)
-                return
+                return done
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _insert(self, table: str, rows: Sequence[bytes]) -> None:
-        if table not in self._clients:
-            self._clients[table] = connect(self._settings)
-        client = self._clients[table]
-        client.raw_insert(
+    def _insert(self, table: str, rows: Sequence[bytes]) -> float:
+        """Returns the seconds that it took."""
+        began = monotonic()
+        self._client(table).raw_insert(
             table,
             column_names=COLUMNS[table],
             insert_block=b"".join(rows),
             settings=_INSERT_SETTINGS,
             fmt=_FORMAT,
         )
+        return monotonic() - began
+
+    def _client(self, table: str) -> Client:
+        if table not in self._clients:
+            self._clients[table] = connect(self._settings)
+        return self._clients[table]
 
     def _missed(self, table: str, error: Exception) -> None:
         now = self._now()
@@ -177,12 +204,23 @@ def _is_about_content(error: Exception) -> bool:
     return error.code in _CONTENT_CODES or (error.code == _ILLEGAL_COLUMN and _FORMAT in str(error))
 
 
+class _First(NamedTuple):
+    """The first score of a name and kind."""
+
+    decided_at: Micros
+    offset: int
+    run_id: str
+    score_id: str
+
+
 class MemorySink:
     """Keeps each row once: what `Sink` promises, for tests and dry runs. Rejects what `refuses` gives a reason for."""
 
     def __init__(self, refuses: Callable[[str, bytes], str] = lambda table, row: "") -> None:
         self._tables: dict[str, dict[bytes, None]] = defaultdict(dict)
         self._refuses = refuses
+        #: By name and kind.
+        self._kinds: dict[str, dict[str, _First]] = defaultdict(dict)
 
     def rows(self, table: str) -> list[bytes]:
         """What was written so far, in the order in which it first came."""
@@ -196,7 +234,25 @@ class MemorySink:
                 rejected.append(Rejection(number, detail))
             else:
                 self._tables[table][row] = None
+                if table == SCORES:
+                    self._note(row)
         return rejected
+
+    async def mixed_kinds(self) -> Mapping[str, Pinned]:
+        """See Sink."""
+        return {
+            name: Pinned(kind, first.decided_at, first.run_id)
+            for name, kinds in self._kinds.items()
+            for first, kind in [min((first, kind) for kind, first in kinds.items())]
+            if len(kinds) > 1
+        }
+
+    def _note(self, row: bytes) -> None:
+        score = dict(zip(COLUMNS[SCORES], unpack(row, SCORES), strict=True))
+        if kind := score["kind"]:
+            came = _First(score["decided_at"], score["offset"], score["run_id"], score["score_id"])
+            kinds = self._kinds[score["name"]]
+            kinds[kind] = min(came, kinds.get(kind, came))
 
     async def close(self) -> None:
         """See Sink."""

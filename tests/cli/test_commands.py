@@ -59,18 +59,18 @@ def test_from_emit_to_query_and_pending(stack: WholeStack) -> None:
 
 
 def test_a_score_from_a_terminal(stack: WholeStack) -> None:
-    given = stack.upshot("score", "typed-1", "helpful", "true", "--comment", "it is", "--source", "me")
-    assert (given.returncode, given.stdout) == (0, "helpful = true of typed-1 sent to upshot.scores\n")
+    given = stack.upshot("score", "typed-1", "liked", "true", "--comment", "it is", "--source", "me")
+    assert (given.returncode, given.stdout) == (0, "liked = true of typed-1 sent to upshot.scores\n")
     assert stack.upshot("score", "typed-1", "change", "0.5", "--json").returncode == 0
     stack.eventually(
         "SELECT name, value, kind FROM current_scores WHERE run_id = 'typed-1' ORDER BY name",
         [
             {"name": "change", "value": 0.5, "kind": "number"},
-            {"name": "helpful", "value": 1, "kind": "boolean"},
+            {"name": "liked", "value": 1, "kind": "boolean"},
         ],
     )
     for wrong in ("yes", "nan", "1e999"):
-        refused = stack.upshot("score", "typed-1", "helpful", wrong)
+        refused = stack.upshot("score", "typed-1", "liked", wrong)
         assert (refused.returncode, "nothing was sent" in refused.stderr) == (2, True)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from upshot.local.clickhouse import ClickHouseServer
+from upshot.processors.store import packed
 from upshot.processors.store.columns import COLUMNS, WIDE
 from upshot.processors.store.connection import connect
 from upshot.processors.store.handler import StoreHandler
@@ -39,8 +39,12 @@ VIEWS = (
     "unmatched_outcomes",
     "deferrals",
     "current_followups",
+    "score_kinds",
+    "score_clashes",
 )
 PATIENCE = 60.0
+#: The tables that ClickHouse fills from others.
+FED = ("raw_latest_by_kind", "raw_score_kinds")
 NOON = 1_767_268_800_000
 """2026-01-01T12:00:00Z in milliseconds: the timestamp of records that don't say another."""
 
@@ -87,9 +91,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def unpack(row: Row) -> dict[str, Any]:
     """A row's values by column."""
-    columns = COLUMNS[row.table]
-    array = b"\xdc" + len(columns).to_bytes(2, "big") + row.packed
-    named = zip(columns, msgspec.msgpack.decode(array), strict=True)
+    named = zip(COLUMNS[row.table], packed.unpack(row.packed, row.table), strict=True)
     return {name: int.from_bytes(value, "little") if name in WIDE else value for name, value in named}
 
 
@@ -125,12 +127,12 @@ class Store:
 
     def keep_parts(self) -> None:
         """Stop merges: readers must see the truth before them too."""
-        for table in (*COLUMNS, "raw_latest_scores"):
+        for table in (*COLUMNS, *FED):
             self.client.command(f"SYSTEM STOP MERGES {table}")
 
     def clear(self) -> None:
         """Forget all rows."""
-        for table in (*COLUMNS, "raw_latest_scores"):
+        for table in (*COLUMNS, *FED):
             self.client.command(f"TRUNCATE TABLE {table}")
 
 

@@ -7,13 +7,26 @@ from typing import Any
 
 import pytest
 
-from tests.store.conftest import PATIENCE, Store, alert, record, score, unpack, until
+from tests.store.conftest import NOON, PATIENCE, Store, alert, record, score, unpack, until
 from upshot.processors.store.handler import StoreHandler
+from upshot.processors.store.kinds import Pinned
 from upshot.processors.store.migrate import migrate
 from upshot.processors.store.packed import Row, pack_version
+from upshot.processors.store.rows import row_of
 from upshot.processors.store.sink import ClickHouseSink, MemorySink, Sink
 from upshot.settings import Settings
 from upshot.streams.batch import TP
+
+
+def scored(name: str, value: bool | float | None, number: int, **changed: Any) -> bytes:
+    """A row of `raw_scores`, decided so many milliseconds after noon."""
+    event = {"run_id": f"r{number}", "name": name, "value": value}
+    event |= {} if value is not None else {"reason": "expired", "score_id": "s"}
+    row = row_of(
+        "scores", record("scores", event, **{"offset": number, "timestamp": NOON + number} | changed)
+    )
+    assert isinstance(row, Row)
+    return row.packed
 
 
 class SinkContract:
@@ -46,6 +59,25 @@ class SinkContract:
         assert all(rejection.detail for rejection in rejected)
         assert self.ids() == [f"a{number}" for number in range(7) if number not in bad]
 
+    async def test_the_first_score_of_a_name_says_what_it_is(self) -> None:
+        assert await self.sink.mixed_kinds() == {}
+        times = {"later": 3, "first": 2, "plain": 1, "expired": 0}
+        for name, value, number in (
+            ("helpful", True, times["later"]),
+            ("helpful", 0.5, times["first"]),
+            ("plain", 0.5, times["plain"]),
+            ("plain", 0.7, times["plain"]),
+            ("plain", None, times["expired"]),
+        ):
+            await self.sink.write("raw_scores", [scored(name, value, number)])
+        first = Pinned("number", (NOON + times["first"]) * 1000, "r2")
+        assert await self.sink.mixed_kinds() == {"helpful": first}
+
+    async def test_of_scores_decided_at_once_the_one_written_first_is_the_first(self) -> None:
+        await self.sink.write("raw_scores", [scored("helpful", True, 9, timestamp=NOON)])
+        await self.sink.write("raw_scores", [scored("helpful", 0.5, 5, timestamp=NOON)])
+        assert await self.sink.mixed_kinds() == {"helpful": Pinned("number", NOON * 1000, "r5")}
+
     async def test_closed_twice(self) -> None:
         await self.sink.write("raw_alerts", [alert(1)])
         await self.sink.close()
@@ -56,7 +88,7 @@ class TestMemorySink(SinkContract):
     @pytest.fixture(autouse=True)
     def _made(self) -> None:
         self.sink = self.memory = MemorySink(
-            lambda table, row: "" if row in map(alert, range(9)) else "no instant"
+            lambda table, row: "" if table != "raw_alerts" or row in map(alert, range(9)) else "no instant"
         )
 
     def ids(self) -> list[str]:

@@ -17,7 +17,7 @@ from upshot.settings import Settings
 _OVERDUE = 60
 #: Seconds between the clocks from which deadlines are visibly off, and from which it's wrong.
 _SKEW, _MUCH_SKEW = 1.0, 10.0
-_DATA = ("dead letters", "overdue waits", "unmatched scores", FOLLOWUPS)
+_DATA = ("dead letters", "overdue waits", "unmatched scores", "score kinds", FOLLOWUPS)
 
 _DEAD_LETTERS = """
 SELECT reason, count() AS letters, argMax((topic, partition, offset, detail), recorded_at) AS last
@@ -53,6 +53,7 @@ def examine_clickhouse(settings: Settings) -> list[Finding]:
         _dead_letters(reader),
         _overdue(reader),
         _unmatched(reader),
+        _score_kinds(reader),
         examine_followups(reader),
     ]
 
@@ -145,6 +146,26 @@ def _unmatched(reader: Reader) -> Finding:
         "notice",
         f"{int(count):,} of runs that aren't known, such as {example}",
         "send those runs (upshot emit runs), whenever you like; see upshot query --question unmatched-scores",
+    )
+
+
+def _score_kinds(reader: Reader) -> Finding:
+    rows = reader.query(
+        "SELECT name, kind, run_id, first_at, refused_kind, refused_at FROM score_kinds WHERE refused_kind != '' "
+        "ORDER BY refused_at DESC"
+    ).rows
+    if not rows:
+        return Finding("score kinds", "fine", "every name is a number or a boolean throughout")
+    told = [
+        f"{name} is a {kind} since {first_at} UTC (run {run_id}), a {refused_kind} came last at {refused_at} UTC"
+        for name, kind, run_id, first_at, refused_kind, refused_at in rows[:5]
+    ]
+    more = f"; {len(rows) - 5} more" if len(rows) > 5 else ""
+    return Finding(
+        "score kinds",
+        "notice",
+        f"scores of another kind than their name's are refused: {'; '.join(told)}{more}",
+        'send what the name is, or give the other a name of its own: upshot query "SELECT * FROM score_clashes"',
     )
 
 

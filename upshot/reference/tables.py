@@ -18,8 +18,8 @@ START_WITHIN = 60.0
 
 #: Where a view's columns come from, unless from the storage table of its own name.
 _BASES = {
-    "current_scores": "raw_latest_scores",
     "current_followups": "raw_followups",
+    "current_scores": "raw_latest_by_kind",
     "pending": "raw_waits",
     "unmatched_outcomes": "raw_outcomes",
 }

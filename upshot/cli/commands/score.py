@@ -14,7 +14,7 @@ from upshot.cli.terminal import say, say_json
 from upshot.errors import ConfigurationError
 
 SCORE_EXAMPLES = (
-    "upshot score r1 helpful true",
+    "upshot score r1 polite true",
     "upshot score r1 quality 0.8 --comment 'short, but right' --source review",
     "upshot score r1 change -- -0.5",
 )
