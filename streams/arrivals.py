@@ -7,9 +7,9 @@ test holds both to the same answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -34,6 +34,9 @@ from upshot.streams.wire import Id, Name, QuickAssignment, Unsure, moment, recor
 _TOLERANCE = CLOCK_TOLERANCE // MICROSECOND
 
 _NULL, _NONE, _NOTHING = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
+
+
+W = TypeVar("W", bound=Struct)
 
 
 class CheckedRule(NamedTuple):
@@ -73,7 +76,7 @@ class Asking(Struct, frozen=True, gc=False):
     reply_to: str | None = None
 
 
-class _OutcomeOnWire(Struct, gc=False):
+class _OutcomeOnWire(Struct, gc=False, forbid_unknown_fields=True):
     type: Name
     subject: Id
     id: Id | None = None
@@ -81,9 +84,16 @@ class _OutcomeOnWire(Struct, gc=False):
     time: str | None = None
     data: Raw = _NULL
     specversion: Literal["1.0"] = "1.0"
+    # CloudEvents has these, too; nothing of ours looks at them.
+    datacontenttype: Any = None
+    dataschema: Any = None
 
 
-class _WaitOnWire(Struct, gc=False):
+class _OutcomeWithMore(_OutcomeOnWire, gc=False, forbid_unknown_fields=False):
+    """With fields that are skipped."""
+
+
+class _WaitOnWire(Struct, gc=False, forbid_unknown_fields=True):
     run_id: Id
     name: Name
     subject: Id
@@ -99,8 +109,14 @@ class _WaitOnWire(Struct, gc=False):
     schema_version: Literal[1] = 1
 
 
+class _WaitWithMore(_WaitOnWire, gc=False, forbid_unknown_fields=False):
+    """With fields that are skipped."""
+
+
 _outcome_on_wire = msgspec.json.Decoder(_OutcomeOnWire).decode
+_outcome_with_more = msgspec.json.Decoder(_OutcomeWithMore).decode
 _wait_on_wire = msgspec.json.Decoder(_WaitOnWire).decode
+_wait_with_more = msgspec.json.Decoder(_WaitWithMore).decode
 _assignments_on_wire = msgspec.json.Decoder(list[QuickAssignment]).decode
 _attributes_on_wire = msgspec.json.Decoder(dict[Name, Any]).decode
 _anything = msgspec.json.Decoder().decode
@@ -129,7 +145,7 @@ def _quick_outcome(record: Record) -> Observation:
     for name, _ in record.headers:
         if name != FORWARDED_FROM and name.lower().startswith("ce_"):
             unsure()
-    wire = _outcome_on_wire(bytes_of(record))
+    wire = _typed(_outcome_on_wire, _outcome_with_more, bytes_of(record))
     if wire.data is not _NULL:
         _anything(wire.data)
     time = recorded_moment(record) if wire.time is None else near_record(wire.time, record)
@@ -145,7 +161,7 @@ def _slow_outcome(record: Record) -> Observation:
 
 
 def _quick_wait(record: Record) -> Asking:
-    wire = _wait_on_wire(bytes_of(record))
+    wire = _typed(_wait_on_wire, _wait_with_more, bytes_of(record))
     rule = _rule_of(bytes(wire.rule))
     opened = recorded_moment(record) if wire.opened_at is None else near_record(wire.opened_at, record)
     since = opened if wire.since is None else moment(wire.since)
@@ -202,7 +218,10 @@ def inherited(exposures: Raw | UnsetType, attributes: Raw | UnsetType) -> tuple[
         attributes = _NOTHING
     else:
         _attributes_on_wire(attributes)
-    return _NONE if exposures is UNSET else Raw(_encode(_assignments_on_wire(exposures))), attributes
+    if exposures is UNSET:
+        return _NONE, attributes
+    _anything(exposures)
+    return Raw(_encode(_assignments_on_wire(exposures))), attributes
 
 
 @lru_cache(maxsize=4096)
@@ -217,6 +236,15 @@ def _rule_of(text: bytes) -> CheckedRule:
 def _checked(rule: Rule) -> CheckedRule:
     said = rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return CheckedRule(rule, _encode(said), rule.within // MICROSECOND)
+
+
+def _typed(exact: Callable[[bytes], W], with_more: Callable[[bytes], W], value: bytes) -> W:
+    """The event on the wire. What is skipped in it has to be JSON all the same, and isn't looked at by the decoder."""
+    try:
+        return exact(value)
+    except msgspec.ValidationError:
+        _anything(value)
+        return with_more(value)
 
 
 def bytes_of(record: Record, largest: int = MAX_EVENT_BYTES) -> bytes:

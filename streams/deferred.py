@@ -57,7 +57,8 @@ class Resuming(Struct, frozen=True, gc=False):
     late: bool
 
 
-class _DeferralOnWire(Struct, gc=False):
+# Fields that nobody knows are for the schema to look at: they may hold what is no JSON.
+class _DeferralOnWire(Struct, gc=False, forbid_unknown_fields=True):
     run_id: Id
     scorer: Name
     followup_id: Id | None = None
@@ -73,7 +74,7 @@ class _DeferralOnWire(Struct, gc=False):
     schema_version: Literal[1] = 1
 
 
-class _HeardOnWire(Struct, gc=False):
+class _HeardOnWire(Struct, gc=False, forbid_unknown_fields=True):
     id: Id
     type: Name
     subject: Id
@@ -82,7 +83,7 @@ class _HeardOnWire(Struct, gc=False):
     data: Raw = _NULL
 
 
-class _ResumptionOnWire(Struct, gc=False):
+class _ResumptionOnWire(Struct, gc=False, forbid_unknown_fields=True):
     followup_id: Id
     kind: Kind = "answer"
     wait_id: Id | None = None

@@ -142,6 +142,57 @@ def test_an_outcome_is_read_as_the_schema_reads_it(value: bytes | None, timestam
     assert said(arrivals.read_outcome, record) == said(arrivals._slow_outcome, record)
 
 
+#: JSON that is none, wherever it stands.
+NONE = [
+    b"NaN",
+    b"-Infinity",
+    b"1e999",
+    b"[1e999]",
+    b'{"a":1e999}',
+    b"1" * 400 + b".5",
+    b"1" * 5_000,
+    b"01",
+    b"[1,]",
+]
+NONE += [
+    b'"\xff"',
+    b'{"\xff":1}',
+    b'"\xed\xa0\x80"',
+    b'"\xc0\x80"',
+    b'"\\ud800"',
+    b'"\0"',
+    b"tru",
+    b'{"a":{"b":"\xff"}}',
+]
+RULE_SAID = b'{"on":{"a":{"score":1}},"within":"P1D"}'
+WAIT_SAID = b'{"run_id":"r","name":"n","subject":"s","rule":%s' % RULE_SAID
+
+
+@pytest.mark.parametrize("none", NONE)
+@pytest.mark.parametrize(
+    ("topic", "before", "after"),
+    [
+        ("outcomes", b'{"type":"a","subject":"b","unknown":', b"}"),
+        ("outcomes", b'{"type":"a","subject":"b","datacontenttype":', b"}"),
+        ("outcomes", b'{"type":"a","subject":"b","data":{"k":', b"}}"),
+        ("waits", WAIT_SAID + b',"unknown":', b"}"),
+        ("waits", WAIT_SAID + b',"attributes":{"k":', b"}}"),
+        ("waits", WAIT_SAID + b',"exposures":[{"experiment":"e","variant":"v","unknown":', b"}]}"),
+        ("waits", WAIT_SAID.removesuffix(b"}") + b',"unknown":', b"}}"),
+    ],
+)
+def test_what_is_skipped_is_json_too(topic: str, before: bytes, after: bytes, none: bytes) -> None:
+    read, slowly = {
+        "waits": (arrivals.read_wait, arrivals._slow_wait),
+        "outcomes": (arrivals.read_outcome, arrivals._slow_outcome),
+    }[topic]
+    plain, odd = (Record(topic, before + value + after) for value in (b"1", none))
+    assert isinstance(said(read, plain), dict)
+    refusal = said(read, odd)
+    assert refusal == said(slowly, odd)
+    assert refusal[0] in ("not_json", "not_finite")
+
+
 @pytest.mark.parametrize("topic", ["waits", "outcomes"])
 def test_what_is_usual_is_read_fast(topic: str) -> None:
     quick = {"waits": arrivals._quick_wait, "outcomes": arrivals._quick_outcome}[topic]

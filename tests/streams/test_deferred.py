@@ -15,6 +15,7 @@ from tests.streams.test_arrivals import (
     EXAMPLES,
     INSTANTS,
     NAMES,
+    NONE,
     TEXTS,
     TIMESTAMPS,
     VALUES,
@@ -89,6 +90,21 @@ def test_a_deferral_is_read_as_the_schema_reads_it(value: bytes | None, timestam
 def test_a_resumption_is_read_as_the_schema_reads_it(value: bytes | None, timestamp: int) -> None:
     record = Record("upshot.resumptions", value, timestamp=timestamp)
     assert said(deferred.read_resumption, record) == said(deferred._slow_resumption, record)
+
+
+@pytest.mark.parametrize("none", NONE)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'{"run_id":"r","scorer":"s","unknown":', b"}"),
+        (b'{"run_id":"r","scorer":"s","data":{"k":', b"}}"),
+        (b'{"run_id":"r","scorer":"s","exposures":[{"experiment":"e","variant":"v","unknown":', b"}]}"),
+    ],
+)
+def test_what_is_skipped_is_json_too(before: bytes, after: bytes, none: bytes) -> None:
+    record = Record("upshot.deferrals", before + none + after)
+    assert said(deferred.read_deferral, record) == said(deferred._slow_deferral, record)
+    assert said(deferred.read_deferral, record)[0] in ("not_json", "not_finite")
 
 
 @pytest.mark.parametrize("topic", ["deferrals", "resumptions"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +48,7 @@ def doctor(
     from upshot.doctor.kafka import examine_kafka
     from upshot.doctor.pages import first_look, local_pages, pages_finding, second_look
     from upshot.doctor.place import examine_place
+    from upshot.doctor.spool import examine_spool
     from upshot.doctor.workers import examine_workers
 
     settings = load_settings(data_dir=data_dir)
@@ -56,6 +58,7 @@ def doctor(
     if not any(finding.check == "data directory" and finding.state == "wrong" for finding in findings):
         findings += asyncio.run(examine_kafka(settings))
         findings += examine_clickhouse(reading(settings))
+    findings += examine_spool(settings.spool, datetime.now(UTC))
     if pages:
         looked = second_look(pages, before)
         findings += [pages_finding(looked, named=bool(metrics)), *examine_workers(looked.workers)]
