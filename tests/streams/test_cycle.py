@@ -329,3 +329,12 @@ async def test_a_tick_that_leaves_something_undone_comes_again_with_polls_in_bet
     await setting.open()
     await until(lambda: len(setting.handler.offsets) == 6)
     assert setting.handler.ticked_at == [1, 2, 3, 4]
+
+
+async def test_work_asks_for_a_tick_in_the_same_turn_or_soon(setting: Any, until: Any) -> None:
+    await setting.open()
+    asked = [Effects(), Effects(), Effects(more=True), Effects(tick_within=0.0), Effects(tick_within=9_000.0)]
+    for offset, setting.handler.effects in enumerate(asked):
+        setting.source.give(T0, offset, offset)
+        await until(lambda: len(setting.source.commits) == offset + 1)  # noqa: B023 - awaited here
+    assert setting.handler.ticked_at == [1, 3, 4]

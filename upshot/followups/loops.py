@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 
 from upshot.followups.failing import is_users
@@ -24,13 +25,20 @@ class LoopThread:
         self.loop = asyncio.new_event_loop()
         self._asked: float | None = None
         self._stopping = False
+        self._calls: deque[Callable[[], object]] = deque()
+        self._woken = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def call(self, function: Callable[[], object]) -> None:
-        """Have the loop call a function, from any thread; nothing once it's stopped."""
-        if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(function)
+        """Have the loop call a function, from any thread; nothing once it's stopped.
+
+        What comes before the loop gets to it is handed over together: to wake it costs more than most calls.
+        """
+        self._calls.append(function)
+        if not self._woken and not self.loop.is_closed():
+            self._woken = True
+            self.loop.call_soon_threadsafe(self._take_calls)
 
     def blocked_for(self) -> float:
         """Seconds for which the loop hasn't answered. Each call asks anew, where the last question was answered."""
@@ -56,6 +64,11 @@ class LoopThread:
         self._stopping = True
         self.call(self._cancel_all)
         self._thread.join(_STOP_WITHIN)
+
+    def _take_calls(self) -> None:
+        self._woken = False  # first: what comes from here on wakes again
+        while self._calls:
+            self.loop.call_soon(self._calls.popleft())
 
     def _answer(self) -> None:
         self._asked = None
