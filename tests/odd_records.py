@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,18 +16,12 @@ NOON = 1_767_268_800_000
 #: Where subject `pr:1` belongs, of two partitions.
 HOME = partition_for(b"pr:1", 2)
 MERGED = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D"}
+#: Events about `pr:1`; those of other topics are the examples.
 PLAIN: dict[str, dict[str, Any]] = {
-    "runs": {"run_id": "r1", "status": "completed"},
-    "steps": {"run_id": "r1", "step_id": "s1", "name": "draft"},
     "outcomes": {"type": "pr.closed", "subject": "pr:1", "data": {"merged": True}},
-    "exposures": {"run_id": "r1", "experiment": "e", "variant": "v"},
     "waits": {"run_id": "r1", "name": "merged", "subject": "pr:1", "rule": MERGED},
-    "scores": {"run_id": "r1", "name": "helpful", "value": 0.8},
-    "alerts": {"alert_id": "a1", "name": "low", "run_id": "r1", "score_id": "s1", "value": False}
-    | {"raised_at": "2026-01-01T00:00:00Z"},
-    "dead-letters": {"dead_letter_id": "d1", "reason": "not_json", "detail": "no", "topic": "t"}
-    | {"partition": 0, "offset": 1, "recorded_at": "2026-01-01T00:00:00Z"},
 }
+EXAMPLES = Path(__file__).parents[1] / "schemas" / "examples"
 #: Fields of some topic, and of none.
 OTHERS = [
     "attributes",
@@ -139,7 +134,8 @@ TIMESTAMPS = st.sampled_from([NOON, NOON, -1, 0, -(2**63), 2**63 - 1, 4_102_444_
 
 def events(topic: str) -> st.SearchStrategy[bytes | None]:
     """Events of a topic of which some fields say something odd, and what is no event."""
-    plain = {name: json.dumps(value).encode() for name, value in PLAIN[topic].items()}
+    example = PLAIN.get(topic) or json.loads(min((EXAMPLES / topic).glob("*.json")).read_bytes())
+    plain = {name: json.dumps(value).encode() for name, value in example.items()}
     odd = st.dictionaries(st.sampled_from([*plain, *OTHERS]), VALUES, max_size=2)
     whole = odd.map(lambda changed: an_object(plain | changed))
     if topic == "waits":
