@@ -67,9 +67,7 @@ class Intake(Generic[T]):
             try:
                 arrivals.append(read(record, now))
             except InvalidEvent as error:
-                self.counts["dead_lettered"] += 1
-                self.dead_letters[error.reason] += 1
-                effects.outputs.append(dead_letter(self._settings, record, error))
+                self.refuse(record, error, effects)
             else:
                 valid.append(record)
         keys = [key.encode() for key in map(self._key, arrivals)]
@@ -84,6 +82,12 @@ class Intake(Generic[T]):
                 if partition == tp.partition
             ]
         return arrivals
+
+    def refuse(self, record: Record, error: InvalidEvent, effects: Effects) -> None:
+        """Keep a record as a dead letter."""
+        self.counts["dead_lettered"] += 1
+        self.dead_letters[error.reason] += 1
+        effects.outputs.append(dead_letter(self._settings, record, error))
 
     def tell(self, log: logging.Logger, now: Micros) -> None:
         """What happened since the start, in a line of the log now and then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,9 @@ from upshot.streams.instruments import Instruments
 
 ROLE = "correlate"
 TABLE = "subjects"
+#: Bytes that a subject may take in the table, which takes 16 MiB at the most: deadlines and corrections add a little.
+LARGEST_SUBJECT = 12 * 1024 * 1024
+
 log = logging.getLogger(__name__)
 
 
@@ -96,11 +100,14 @@ class Join:
         now = self._now()
         arrivals: dict[int, list[Arrival]] = {}
         for tp, records in batches.items():
-            read = _asked if tp.topic == self._waits else _observed
-            arrived = self._intake.take(tp, records, read, now, effects)
+            arrived = self._intake.take(tp, records, self._read(tp), now, effects)
             arrivals.setdefault(tp.partition, []).extend(arrived)
         for partition, arrived in arrivals.items():
-            self._apply(partition, arrived, now, effects)
+            full = self._apply(partition, arrived, now, effects)
+            if full:
+                self._refuse(
+                    full, {tp: rs for tp, rs in batches.items() if tp.partition == partition}, effects
+                )
         return effects
 
     async def tick(self) -> Effects:
@@ -120,12 +127,37 @@ class Join:
         """Records that must be read before due deadlines can be judged. Callable from any thread."""
         return self._caught_up.unread()
 
-    def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> None:
+    def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> set[str]:
+        """Returns the subjects that would be too large: they stay as they were."""
         states = self._known(partition, {arrival.subject for arrival in arrivals})
         changes = step(states, arrivals, now)
+        full = self._keep(partition, changes.subjects, effects, LARGEST_SUBJECT)
+        if full:
+            changes = step(states, [arrival for arrival in arrivals if arrival.subject not in full], now)
         self.counts.update(changes.happened)
-        self._keep(partition, changes.subjects, effects)
         effects.outputs += self._announced(changes.facts)
+        return full
+
+    def _refuse(self, full: set[str], batches: Mapping[TP, Sequence[Record]], effects: Effects) -> None:
+        """Keep what was said about these subjects as dead letters."""
+        error = InvalidEvent(
+            "too_large",
+            f"with it, what is kept of its subject would take more than {LARGEST_SUBJECT:,} bytes: ask and tell about "
+            "smaller things, each a subject of its own, or keep long content elsewhere and send a link",
+        )
+        for tp, records in batches.items():
+            for record in records:
+                if self._subject_of(tp, record) in full:
+                    self._intake.refuse(record, error, effects)
+
+    def _subject_of(self, tp: TP, record: Record) -> str | None:
+        try:
+            return self._read(tp)(record, 0).subject
+        except InvalidEvent:
+            return None
+
+    def _read(self, tp: TP) -> Callable[[Record, Micros], Arrival]:
+        return _asked if tp.topic == self._waits else _observed
 
     def _look(self, upto: Micros) -> Effects:
         """Look at as many of the due subjects as take little time, so that arrivals are joined in between."""
@@ -156,13 +188,20 @@ class Join:
             key: decode_subject(value) for key, value in zip(names, values, strict=True) if value is not None
         }
 
-    def _keep(self, partition: int, subjects: Mapping[str, Subject], effects: Effects) -> None:
-        changes = effects.changes.setdefault(partition, {})
+    def _keep(
+        self, partition: int, subjects: Mapping[str, Subject], effects: Effects, largest: int = sys.maxsize
+    ) -> set[str]:
+        """Returns the subjects that have become too large, which it leaves out."""
+        changes, full = effects.changes.setdefault(partition, {}), set()
         for key, subject in subjects.items():
             value = encode_subject(subject)
-            changes[key.encode()] = (
-                None if value is None else Change(value, next_look(subject, self._horizons))
-            )
+            if value is None:
+                changes[key.encode()] = None
+            elif len(value) <= largest:
+                changes[key.encode()] = Change(value, next_look(subject, self._horizons))
+            else:
+                full.add(key)
+        return full
 
     def _announced(self, facts: Iterable[Fact]) -> Iterable[Output]:
         for fact in facts:

@@ -35,7 +35,8 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 MEANINGS: Mapping[Reason, str] = MappingProxyType(
     {
         "empty": "The record has no value. Send the event as the value, not as the key.",
-        "too_large": "The event is too long. Keep long content elsewhere and send a link.",
+        "too_large": "The event is too long, or what is kept of its subject would be with it. Keep long content elsewhere "
+        "and send a link; ask and tell about smaller things, each a subject of its own.",
         "not_json": "The bytes are no JSON in UTF-8. Look at the producer's serializer.",
         "not_an_object": "JSON, but no object: a list, a number or a text. Send one record for each event.",
         "not_finite": "It holds NaN, Infinity or a number beyond a double's range. Send null or leave it out.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from tests.room import MemoryRoom, processed
+from upshot.processors import join
 from upshot.processors.join import Join
 from upshot.settings import Settings
 from upshot.streams.batch import Output
@@ -62,3 +64,34 @@ def test_a_refused_record_with_a_malformed_place_is_a_dead_letter_about_its_own(
     [letter], [score] = said(outputs, "dead-letters"), said(outputs, "scores")
     assert (letter["topic"], letter["partition"], letter["offset"]) == ("upshot.outcomes", HOME, 7)
     assert score["value"] is True
+
+
+def test_what_would_make_a_subject_too_large_is_a_dead_letter_and_the_rest_is_joined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(join, "LARGEST_SUBJECT", 5_000)
+    room = MemoryRoom()
+    handler = Join(room, SETTINGS, lambda: NOON * 1000)
+    other = next(f"pr:{n}" for n in range(2, 100) if partition_for(b"pr:%d" % n, 2) == HOME)
+
+    async def work() -> None:
+        await room.begin(handler)
+        await room.process(handler, a_record("waits", WAIT), a_record("waits", WAIT | {"subject": other}, 1))
+        noise = {"type": "pr.labeled", "subject": "pr:1", "data": {"text": "x" * 3_000}}
+        await room.process(
+            handler, a_record("outcomes", noise, 0), a_record("outcomes", {**noise, "id": "2"}, 1)
+        )
+        assert not said(room.outputs, "scores")
+        await room.process(
+            handler, a_record("outcomes", OUTCOME, 2), a_record("outcomes", noise | {"subject": other}, 3)
+        )
+
+    asyncio.run(work())
+    letters = said(room.outputs, "dead-letters")
+    assert [(letter["reason"], letter["offset"]) for letter in letters] == [
+        ("too_large", 0),
+        ("too_large", 1),
+    ]
+    assert "of its subject" in letters[0]["detail"]
+    assert [score["value"] for score in said(room.outputs, "scores")] == [True]
+    assert handler.counts["dead_lettered"] == 2
