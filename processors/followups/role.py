@@ -161,9 +161,9 @@ class Followups:
     def _look(self, now: Micros, effects: Effects) -> None:
         """Look at what is due, as far as there's room for what has to be run."""
         room = self._executor.room()
-        if room <= 0:
-            return
         partitions = sorted({tp.partition for tp in self._context.assignment()})
+        if room <= 0 or not partitions:
+            return
         share = max(1, room // len(partitions))
         self._turn += 1
         for number in range(len(partitions)):

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -19,6 +20,16 @@ from upshot.streams.topics import TOPICS
 
 MERGED = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}
 PACE = Pace(tick_interval=0.05, poll_timeout=0.05)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds."""
+    deadline = monotonic() + 120
+    while True:
+        if condition():
+            return
+        assert monotonic() < deadline, "it never happened"
+        await asyncio.sleep(0.02)
 
 
 class Bench:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
-from tests.processors.bench import Bench
+from tests.processors.bench import Bench, until
 from tests.processors.test_followups_kafka import are, stands
 
 pytestmark = pytest.mark.stack
@@ -47,15 +44,6 @@ class Killable:
     def started(self) -> list[str]:
         file = self.hold.with_suffix(".started")
         return file.read_text().splitlines() if file.exists() else []
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 120
-    while True:
-        if condition():
-            return
-        assert monotonic() < deadline, "it never happened"
-        await asyncio.sleep(0.02)
 
 
 async def test_a_kill_between_deferral_and_answer_and_one_amid_an_execution(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.processors.bench import Bench
+from tests.processors.bench import Bench, until
 from tests.processors.scripted import SECOND, PlainExecutor, Scorer, Script
 from upshot.processors.followups.role import followups_app
 
@@ -180,6 +180,29 @@ async def test_what_comes_while_code_runs_is_not_lost(bench: Bench) -> None:
         await stands(bench, are("done", "f1"))
         scores = await bench.read("scores", lambda scores: len(scores) >= 1)
     assert [s["value"] for s in scores] == [earlier.timestamp() * 1e6]
+
+
+async def test_another_worker_takes_over_what_one_had_under_way(bench: Bench) -> None:
+    def simple(script: Script) -> None:
+        script.score("done", True)
+
+    ids = [f"f{number}" for number in range(20)]
+    leaving, staying = (PlainExecutor({("simple", "1"): simple}) for _ in range(2))
+    leaving.holding |= set(ids)
+    async with AsyncExitStack() as first:
+        await first.enter_async_context(
+            bench.worker(lambda *given: followups_app(given[0], leaving, given[1]))
+        )
+        for key in ids:
+            await bench.defer(key, "simple")
+        # A script is run when it's started; that it ended is kept back.
+        await until(lambda: len(leaving.started) == len(ids))
+        async with bench.worker(lambda *given: followups_app(given[0], staying, given[1])):
+            await first.aclose()
+            await stands(bench, are("done", *ids))
+            assert len(await scored(bench, len(ids))) == 1
+    assert set(staying.started) == set(ids)
+    assert not leaving.running()
 
 
 async def test_bad_input_is_kept_and_what_follows_is_not_lost(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from tests.room import MemoryRoom
 from upshot.processors.followups.role import Followups
 from upshot.processors.followups.state import MAX_STATE_BYTES, Followup, decode_followup
 from upshot.settings import Settings
-from upshot.streams.batch import Output
+from upshot.streams.batch import Effects, Output
 from upshot.streams.batch.fetch import Fetched
 from upshot.streams.partitions import partition_for
 
@@ -223,3 +223,9 @@ async def test_no_more_is_started_than_there_is_room_for() -> None:
     assert len(bench.executor.started) == 3
     bench.executor.holding.clear()
     assert len(of(await bench.goes_on(), "scores")) == 10
+
+
+async def test_a_worker_that_was_given_no_partition_looks_at_nothing() -> None:
+    bench = Bench()
+    await bench.role.assigned(frozenset())
+    assert await bench.role.tick() == Effects()
