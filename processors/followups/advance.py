@@ -36,6 +36,7 @@ from upshot.processors.followups.facts import (
     Scored,
     Stands,
 )
+from upshot.processors.followups.limits import impossible
 from upshot.processors.followups.scoring import revised
 from upshot.processors.followups.state import Asked, Followup
 from upshot.streams.instants import Micros
@@ -120,6 +121,8 @@ def end(state: Followup, known: int, execution: Execution, now: Micros, patience
     origin = state.origin
     if origin is None or known != state.known:
         return Moved(state, (), "overtaken")
+    if found := impossible(execution.commands):
+        return give_up(state, found, now)
     match execution.ending:
         case "waiting" | "done":
             return _settle(state, origin, execution, now)

@@ -229,3 +229,23 @@ async def test_a_worker_that_was_given_no_partition_looks_at_nothing() -> None:
     bench = Bench()
     await bench.role.assigned(frozenset())
     assert await bench.role.tick() == Effects()
+
+
+@pytest.mark.parametrize(
+    ("asked", "detail"),
+    [
+        (lambda script: script.sleep(10**7 * DAY), "it sleeps beyond the year 2099"),
+        (lambda script: script.wait("closed", "ticket:1", 5_000 * DAY), "for over ten years"),
+        (lambda script: script.wait("closed", "ticket:1", 0), "for no time"),
+        (lambda script: script.wait("closed", "t" * 513, DAY), "too long"),
+        (lambda script: script.wait("", "ticket:1", DAY), "empty"),
+    ],
+)
+async def test_code_that_asks_for_the_impossible_fails_instead_of_stopping_the_worker(
+    asked: Scorer, detail: str
+) -> None:
+    bench = await Bench(odd=asked).begin()
+    outputs = await bench.goes_on(bench.deferral("odd"))
+    assert statuses(outputs) == ["running", "failed"]
+    assert detail in of(outputs, "dead-letters")[0]["detail"]
+    assert not of(outputs, "waits")

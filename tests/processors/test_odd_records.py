@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from tests.odd_records import HOME, MERGED, NOON, VALUES, a_record, an_object, deep, records
 from tests.otlp.otlp_requests import agent_run, as_json, as_protobuf
+from tests.processors.scripted import SCORERS, PlainExecutor, stayed_closed
 from tests.room import MemoryRoom, processed
 from upshot.door.topics import Sources
 from upshot.otlp.evaluations import request_of
 from upshot.otlp.telling import Evaluations
 from upshot.otlp.worker import Traces
+from upshot.processors.followups.role import Followups
 from upshot.processors.join import Join
 from upshot.processors.store.handler import StoreHandler
 from upshot.processors.store.rows import STORED, Row, Skipped, row_of
@@ -49,6 +52,25 @@ def are_events(outputs: Sequence[Output]) -> None:
             assert isinstance(row_of(topic, sent), Row) or joined(sent), output
         if topic == "dead-letters":
             assert json.loads(output.value or b"")["topic"] != "upshot.dead-letters"
+
+
+@odd
+@given(st.lists(records("deferrals") | records("resumptions"), min_size=1, max_size=3))
+def test_follow_ups_run_what_comes_with_it(given: list[Fetched]) -> None:
+    room, executor = MemoryRoom(), PlainExecutor({**SCORERS, ("was_read", "1"): stayed_closed})
+    handler = Followups(room, SETTINGS, executor, lambda: NOON * 1000)
+    good = a_record("deferrals", {"followup_id": "pr:1", "run_id": "good", "scorer": "progress"})
+
+    async def work() -> list[Output]:
+        await room.begin(handler)
+        await room.process(handler, *given, good)
+        for _ in range(3):
+            await room.process(handler)
+        return room.outputs
+
+    outputs = asyncio.run(work())
+    are_events(outputs)
+    assert any(score["run_id"] == "good" for score in said(outputs, "scores"))
 
 
 @odd
