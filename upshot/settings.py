@@ -91,6 +91,13 @@ class Settings(BaseModel):
         description="How long a decided wait stays revisable after its deadline; and how long a follow-up that is "
         "done listens on after the latest of its own.",
     )
+    followup_concurrency: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Executions of follow-ups' code that one worker has under way at a time. More go through where they "
+        "are short; fewer spare what their code calls.",
+    )
     followup_attempts: int = Field(
         5,
         ge=1,

@@ -68,7 +68,7 @@ def run_role(settings: Settings, role: str, app: str | None = None) -> NoReturn:
     if SUPERVISED in os.environ:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     telemetry = export_metrics(settings, role)
-    chosen = _role(role, app)
+    chosen = _role(settings, role, app)
     if not asyncio.run(_prepared(settings, role, chosen.inputs)):
         sys.exit(0)
 
@@ -87,13 +87,13 @@ class _Role(NamedTuple):
     close: Callable[[], None] = lambda: None
 
 
-def _role(role: str, app: str | None) -> _Role:
+def _role(settings: Settings, role: str, app: str | None) -> _Role:
     if role not in OF_AN_APP:
         return _Role(_APPS[role])
     if app is None:
         raise ConfigurationError(f"the role {role} needs an app: --app MODULE:NAME, such as support.app:app")
     if role == FOLLOWUPS:
-        executor = make_executor(app_with_scorers(app))
+        executor = make_executor(app_with_scorers(app), concurrency=settings.followup_concurrency)
         return _Role(
             lambda settings, pace, meter: followups_app(settings, executor, pace, meter), close=executor.close
         )
