@@ -270,3 +270,22 @@ def test_an_error_of_the_agent_is_what_came_of_it(app: App, sent: Captured) -> N
     assert isinstance(so_far.error.__cause__, LookupError)
     replayed = upshot.replay(app, sent.runs[0]["run_id"], "look_up", history=sent)
     assert (replayed.after.status, replayed.after.error) == ("failed", "RuntimeError: worse")
+
+
+def test_a_replay_defers_nothing(app: App, sent: Captured) -> None:
+    @app.scorer
+    async def later(ctx: upshot.Followup[int]) -> bool:
+        return True
+
+    @app.agent
+    def answer(number: int) -> int:
+        run = upshot.current_run()
+        run.defer(later, number)
+        with run.step("block") as step:
+            step.defer(later, number)
+        return run.step("end", abs, number)
+
+    answer(7)
+    replayed = upshot.replay(app, sent.runs[0]["run_id"], "end", history=sent)
+    assert len(sent.deferrals) == 2
+    assert [(topic, event["scorer"]) for topic, event in replayed.withheld] == [("deferrals", "later")] * 2

@@ -115,6 +115,15 @@ def test_what_cannot_be_read_back(app: App, sent: Captured) -> None:
             upshot.replay(app, run_id, "end", history=sent)
         assert "replay from it, or from an earlier step" in str(refused.value)
 
+    class Bot:
+        @app.agent
+        def talk(self, words: str) -> None:
+            upshot.current_run().step("end", len, words)
+
+    Bot().talk("hi")
+    with pytest.raises(ReplayRefused, match=r"the method .*Bot.talk, whose object isn't recorded"):
+        upshot.replay(app, sent.runs[-1]["run_id"], "end", history=sent)
+
     @app.agent
     def given(handle: Handle) -> None:
         upshot.current_run().step("end", len, "abc")

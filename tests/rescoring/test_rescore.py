@@ -234,6 +234,17 @@ async def recorded(past: MemoryPast, scorer: Scorer[Any, Any], ident: str) -> di
     return kept
 
 
+async def test_another_kind_is_a_clash(past: MemoryPast, tmp_path: Any) -> None:
+    @app_of(tmp_path).scorer(version="2")
+    async def closed(ctx: Followup[Ticket]) -> float:
+        return 1.0
+
+    past.defer(1)
+    past.say(1, "closed", True)
+    told = await over(past, closed)
+    assert ([one.what for one in told.moved], told.clashing) == (["changed"], ["closed"])
+
+
 async def test_a_failure_is_one_and_others_go_on(past: MemoryPast, tmp_path: Any) -> None:
     @app_of(tmp_path).scorer(version="2")
     async def closed(ctx: Followup[Ticket]) -> bool:

@@ -20,6 +20,7 @@ from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
 from upshot.cli.commands.pending import PENDING_EXAMPLES, pending
 from upshot.cli.commands.query import QUERY_EXAMPLES, query
 from upshot.cli.commands.replay import REPLAY_EXAMPLES, replay
+from upshot.cli.commands.rescore import RESCORE_EXAMPLES, rescore
 from upshot.cli.commands.score import SCORE_EXAMPLES, score
 from upshot.cli.commands.up import UP_EXAMPLES, up
 from upshot.cli.commands.worker import WORKER_EXAMPLES, worker
@@ -102,6 +103,7 @@ _add(query, QUERY_EXAMPLES)
 _add(pending, PENDING_EXAMPLES)
 _add(followups, FOLLOWUPS_EXAMPLES)
 _add(replay, REPLAY_EXAMPLES)
+_add(rescore, RESCORE_EXAMPLES)
 _add(doctor, DOCTOR_EXAMPLES)
 
 __all__ = ["EXAMPLES", "app"]

@@ -39,6 +39,11 @@ def call_of(
         signature = inspect.signature(function)
         bound = signature.bind_partial()
         hints = _hints(function)
+        if "self" in given and "." in getattr(function, "__qualname__", ""):
+            raise ReplayRefused(
+                f"{what} is a call of the method {function.__qualname__}, whose object isn't recorded; nothing was run: "
+                "make @app.agent a function that makes the object"
+            )
         unknown = [name for name in given if name not in signature.parameters]
         if unknown:
             raise ReplayRefused(

@@ -64,6 +64,12 @@ class Difference:
         """What would be written."""
         return [one for one in self.moved if one.what in ("changed", "new", "gone")]
 
+    @property
+    def clashing(self) -> list[str]:
+        """The names whose kind the code changes, a number for a boolean or the reverse: the store takes no such score."""
+        kinds = ((one.name, one.before, one.after) for one in self.moved if one.what == "changed")
+        return sorted({name for name, was, now in kinds if isinstance(was, bool) != isinstance(now, bool)})
+
 
 def difference(rescored: Sequence[Rescored], current: Iterable[Current]) -> Difference:
     """Hold what the code gave against the scores that the runs have."""

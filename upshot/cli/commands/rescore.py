@@ -1,0 +1,144 @@
+"""`upshot rescore`: a new version of a scorer over what has happened, before it counts."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import nullcontext, redirect_stdout
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from upshot.cli.options import DataDir, Json, client_settings, reading
+from upshot.cli.terminal import note
+from upshot.errors import ConfigurationError
+from upshot.schemas.fields import Window
+
+if TYPE_CHECKING:
+    from upshot.followups.scorers import Scorer
+    from upshot.rescoring import Difference
+    from upshot.settings import Settings
+
+RESCORE_EXAMPLES = (
+    "upshot rescore stayed_closed --since P30D --app support.app:app",
+    "upshot rescore stayed_closed --since 2026-05-01 --version 2 --app support.app:app --promote",
+)
+
+
+def rescore(
+    scorer: Annotated[str, typer.Argument(help="The scorer's name.", metavar="SCORER")],
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="WHEN", help="What was deferred since then: an instant, a day, or P30D for so long ago."
+        ),
+    ],
+    app_name: Annotated[
+        str, typer.Option("--app", metavar="MODULE:NAME", help="Your app, which has the scorer's code.")
+    ],
+    version: Annotated[
+        str | None,
+        typer.Option(
+            metavar="V", help="Which version of the code to run.", show_default="the one registered last"
+        ),
+    ] = None,
+    deferred_version: Annotated[
+        str | None,
+        typer.Option(
+            metavar="V", help="Only what was deferred for this version.", show_default="for any version"
+        ),
+    ] = None,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Write the scores that differ, as new revisions.")
+    ] = False,
+    yes_steps: Annotated[
+        bool, typer.Option("--yes-steps", help="Run steps whose results aren't recorded.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=0, metavar="N", help="How many differing scores to list.")] = 50,
+    as_json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Run a scorer's code over what has happened, and show what it would change.
+
+    Each follow-up of that name is run anew from its top: its waits are answered from the stored outcomes by the same
+    join, its steps by their recorded results. Nothing is written without --promote; then scores that differ get a new
+    revision, the earlier ones stay as history. What was corrected by hand stays as it is.
+    """
+    from upshot.cli.rescore_report import say_difference
+    from upshot.insights.reader import Reader
+    from upshot.rescoring import ClickHousePast, difference
+    from upshot.rescoring import rescore as rescored
+    from upshot.rescoring.results import recorded_results
+    from upshot.sources.loading import load_app
+    from upshot.streams.instants import micros
+
+    settings = client_settings(data_dir)
+    past, now = ClickHousePast(Reader(reading(settings))), datetime.now(UTC)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        code = _code(load_app(app_name), app_name, scorer, version)
+        ids = past.deferred(scorer, _instant(since, now), deferred_version)
+        found = asyncio.run(
+            rescored(
+                code,
+                ids,
+                past,
+                micros(now),
+                run_steps=yes_steps,
+                results=lambda needy: asyncio.run(recorded_results(settings, needy)),
+                progress=lambda done: note(f"{done:,} of {len(ids):,} follow-ups", style="dim"),
+            )
+        )
+    told = difference(found, past.scores(sorted({one.origin.run_id for one in found})))
+    if promote and told.clashing:
+        raise ConfigurationError(
+            f"{', '.join(told.clashing)}: a number where there was a boolean, or the reverse; nothing was written: a score "
+            "keeps its kind, give the other one a name of its own"
+        )
+    written = asyncio.run(_promote(settings, told, now)) if promote and told.differing else 0
+    say_difference(told, code.version, limit, as_json, written=written, promoted=promote)
+
+
+def _code(app: Any, named: str, scorer: str, version: str | None) -> Scorer[Any, Any]:
+    scorers: dict[tuple[str, str], Scorer[Any, Any]] = getattr(app, "scorers", {})
+    versions = {known: code for (name, known), code in scorers.items() if name == scorer}
+    if not versions:
+        names = ", ".join(sorted({name for name, _ in scorers})) or "none"
+        raise ConfigurationError(f"--app {named} has no scorer {scorer} (it has {names}); nothing was run")
+    if version is None:
+        return list(versions.values())[-1]
+    if version not in versions:
+        raise ConfigurationError(
+            f"--app {named} has {scorer} in version {', '.join(versions)}, not {version}; nothing was run: register "
+            f'it as @app.scorer(version="{version}")'
+        )
+    return versions[version]
+
+
+def _instant(said: str, now: datetime) -> datetime:
+    """An instant, a day (its beginning in UTC), or so long ago."""
+    try:
+        if said.startswith("P"):
+            return now - TypeAdapter[timedelta](Window).validate_python(said)
+        found = TypeAdapter(datetime).validate_python(said)
+    except ValidationError:
+        raise ConfigurationError(
+            f"--since {said} is no instant such as 2026-05-01 or 2026-05-01T08:00:00Z, and no length of time such as "
+            "P30D; nothing was run"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+async def _promote(settings: Settings, told: Difference, now: datetime) -> int:
+    from upshot.cli.sending import send_events
+    from upshot.door.reading import Entry
+    from upshot.rescoring.promoting import revisions
+    from upshot.streams.topics import TOPICS
+
+    topic = TOPICS["scores"]
+    events = [Entry("a rescored score", value) for value in revisions(told.differing, now)]
+    return await send_events(settings, topic, events, topic.key)
+
+
+__all__ = ["RESCORE_EXAMPLES", "rescore"]

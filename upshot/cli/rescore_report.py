@@ -1,0 +1,100 @@
+"""What `upshot rescore` prints: counts and means by score, the scores that differ, and what couldn't be told."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from upshot.cli.terminal import note, say, say_json, say_table
+from upshot.rescoring.difference import Difference, Moved, What
+
+_WHATS: tuple[What, ...] = get_args(What)
+
+
+def say_difference(
+    told: Difference, version: str, limit: int, as_json: bool, *, written: int, promoted: bool
+) -> None:
+    """The whole difference, as tables or as JSON (with every score that differs)."""
+    if as_json:
+        say_json(_plain(told, version) | {"promoted": written})
+        return
+    rows = [
+        (s.name, *(s.counts.get(what, 0) for what in _WHATS), s.mean_before, s.mean_after)
+        for s in told.summaries
+    ]
+    say_table(("score", *_WHATS, "mean before", "mean after"), rows, empty="no follow-up has come to its end")
+    differing = told.differing
+    if differing[:limit]:
+        say()
+        say_table(
+            ("run", "step", "score", "what", "before", "after"),
+            [(m.origin.run_id, m.step_id, _named(m), m.what, m.before, m.after) for m in differing[:limit]],
+        )
+    say()
+    if len(differing) > limit:
+        note(f"{len(differing):,} differ in all; --limit shows more, --json all")
+    for line in _others(told):
+        note(line)
+    if promoted:
+        note(f"{written:,} revisions written, of version {version}")
+    elif differing:
+        note(f"nothing was written; --promote writes {len(differing):,} revisions, of version {version}")
+
+
+def _others(told: Difference) -> list[str]:
+    """What became of follow-ups whose scores aren't told."""
+    lines = []
+    if waiting := told.endings.get("waiting", 0):
+        lines.append(f"{waiting:,} still wait for what is to come; they aren't compared")
+    if steps := told.endings.get("steps", 0):
+        lines.append(
+            f"{steps:,} need steps whose results aren't recorded ({', '.join(told.steps)}); they aren't compared: "
+            "--yes-steps runs these, with all that they do in the world"
+        )
+    lines += [
+        f"{count:,} failed; they aren't compared: {error}" for error, count in sorted(told.errors.items())
+    ]
+    if told.deferred:
+        lines.append(
+            f"{told.deferred:,} further follow-ups that the code defers are neither deferred nor run"
+        )
+    return lines
+
+
+def _named(moved: Moved) -> str:
+    return moved.name if moved.key is None else f"{moved.name}[{moved.key}]"
+
+
+def _plain(told: Difference, version: str) -> dict[str, Any]:
+    return {
+        "version": version,
+        "scores": [
+            {
+                "name": s.name,
+                **{what: s.counts.get(what, 0) for what in _WHATS},
+                "mean_before": s.mean_before,
+                "mean_after": s.mean_after,
+            }
+            for s in told.summaries
+        ],
+        "differing": [
+            {
+                "run_id": m.origin.run_id,
+                "followup_id": m.origin.followup_id,
+                "score_id": m.score_id,
+                "step_id": m.step_id,
+                "name": m.name,
+                "key": m.key,
+                "what": m.what,
+                "before": m.before,
+                "after": m.after,
+            }
+            for m in told.differing
+        ],
+        "endings": dict(told.endings),
+        "errors": dict(told.errors),
+        "steps": list(told.steps),
+        "deferred": told.deferred,
+    }
+
+
+__all__ = ["say_difference"]
