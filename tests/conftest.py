@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.parts import running
 from tests.upshot_process import WholeStack, start, whole_stack
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("anywhere")
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C, also where a shell runs the tests in the background: what they start would ignore it, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
