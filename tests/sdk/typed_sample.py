@@ -8,6 +8,7 @@ from typing import Any, assert_type
 
 import upshot
 from upshot.replays import Replayed
+from upshot.sources import Source
 from upshot.testing import FakeClock, capture, followup
 
 app = upshot.App("support", version="1")
@@ -100,6 +101,12 @@ def rehearse() -> None:
 
 async def draft(ticket: Ticket, tone: str) -> str:
     return tone
+
+
+def map_the_world() -> None:
+    assert_type(app.outcome("ticket.closed", "ticket:1", {"by": "ann"}), str)
+    assert_type(app.outcome("pr.closed", "pr:{number}", topic="github", when="merged"), Source)
+    assert_type(app.outcome("pr.closed", lambda message: message.key, webhook="github"), Source)
 
 
 async def use() -> None:

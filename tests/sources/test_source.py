@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from upshot.errors import ConfigurationError, InvalidEvent
+from upshot import App
+from upshot.errors import ConfigurationError, InvalidEvent, Misuse
 from upshot.sources import Message, Source, outcomes_of
 from upshot.sources.loading import load_app
 
@@ -153,3 +154,22 @@ def test_an_app_that_cannot_be_loaded_says_why(
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     with pytest.raises(ConfigurationError, match=re.escape(said)):
         load_app(named)
+
+
+def test_an_app_says_where_outcomes_are() -> None:
+    app = App("shop")
+    by_path = app.outcome("pr.closed", "pr:{number}", topic="github", when="merged", data={"by": "repo.name"})
+    by_code = app.outcome("seen", lambda message: f"pr:{message.value['number']}", webhook="github")
+    assert app.sources == [by_path, by_code]
+    assert [(event["subject"], event["data"]) for event in told(by_path)] == [("pr:12", {"by": "acme/web"})]
+    assert [event["subject"] for event in told(by_code)] == ["pr:12"]
+
+
+def test_what_is_about_messages_needs_to_say_where_they_are() -> None:
+    wrong: Any = App("shop").outcome
+    with pytest.raises(
+        Misuse, match="when= is about the messages of others: say where they are, topic='github'"
+    ):
+        wrong("pr.closed", "pr:1", when="merged")
+    with pytest.raises(ConfigurationError, match="a topic or a webhook"):
+        wrong("pr.closed", "pr:1", topic="github", webhook="github")

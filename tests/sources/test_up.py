@@ -20,13 +20,10 @@ pytestmark = pytest.mark.stack
 
 APP = """
 import upshot
-from upshot.sources import Source
 
 app = upshot.App("shop")
-app.sources += [
-    Source("order.refunded", topic="orders", subject="order:{order}"),
-    Source("pr.closed", webhook="github", subject="change:{number}"),
-]
+app.outcome("order.refunded", topic="orders", subject="order:{order}")
+app.outcome("pr.closed", webhook="github", subject="change:{number}")
 """
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, overload
-from uuid import uuid4
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
@@ -17,8 +15,8 @@ from upshot.sdk.attempts import repeated
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import replay_in, run_in
 from upshot.sdk.delivery import Delivery, open_spool
-from upshot.sdk.facts import outcome_message, score_message
-from upshot.sdk.later import Later, with_offset
+from upshot.sdk.facts import score_message
+from upshot.sdk.later import Later
 from upshot.sdk.replaying import Outlet
 from upshot.sdk.runs import Run
 from upshot.sdk.scope import Scope
@@ -26,8 +24,8 @@ from upshot.sdk.sender import Delivered
 from upshot.sdk.steps import Step
 from upshot.sdk.tracing import SCOPE, install, provider
 from upshot.sdk.transport import KafkaTransport, Transport
+from upshot.sdk.world import World
 from upshot.settings import Settings, load_settings
-from upshot.sources import Source
 from upshot.traces.prices import Prices, price_table
 from upshot.traces.span import instant_of
 
@@ -36,7 +34,7 @@ R = TypeVar("R")
 Clock = Callable[[], int]
 
 
-class App(Later):
+class App(Later, World):
     """Records runs, steps, scores and outcomes, and asks questions about what happens next.
 
     `name` is the source of what the app says. `version` is the agents' version unless they have one of their own.
@@ -69,8 +67,6 @@ class App(Later):
         self.settings = settings or load_settings()
         #: The functions with `@app.agent`, by agent and version: what a replay calls.
         self.agents: dict[tuple[str, str | None], Callable[..., Any]] = {}
-        #: What the worker's role `sources` and the door's webhooks map to outcomes.
-        self.sources: list[Source] = []
         self._prices = prices
         self._kinds: dict[str, str] = {}
         self._provider: TracerProvider | None = None
@@ -184,35 +180,6 @@ class App(Later):
         )
         self.agree(name, value)
         self.outlet.fact(message)
-
-    def outcome(
-        self,
-        type: str,
-        subject: str,
-        data: Any = None,
-        *,
-        id: str | None = None,
-        source: str | None = None,
-        time: datetime | None = None,
-    ) -> str:
-        """Tell what happened to a subject; runs that wait for news about it are scored. Gives the outcome's id.
-
-        Two outcomes with one `source` and `id` about one subject are one: give the id that the event has at home
-        (a delivery's, a database row's), so that telling it again does no harm. `time` is now where absent. The
-        outcome is safe once this returns. Raises Misuse for what is no outcome, SpoolFull.
-        """
-        # Each call is an event of its own; the id is what makes one event of its repeated delivery.
-        identity = id or uuid4().hex
-        message = outcome_message(
-            type=type,
-            subject=subject,
-            data=data,
-            id=identity,
-            source=source or self.name,
-            time=with_offset("time", time) or instant_of(self.clock()),
-        )
-        self.outlet.fact(message)
-        return identity
 
     def use(self, settings: Settings) -> None:
         """Take other settings than those that the app was made with; before it has sent anything."""

@@ -25,6 +25,7 @@ class Later:
     clock: Callable[[], int]
 
     def __init__(self) -> None:
+        super().__init__()
         #: What can be deferred, by name and version; the worker's role `followups` runs it.
         self.scorers: dict[tuple[str, str], Scorer[Any, Any]] = {}
 
