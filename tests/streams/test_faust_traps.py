@@ -298,6 +298,7 @@ class TestStateBeforeOutputs:
                 await bench.fill(source, [(0, b"k", b"%d" % n)])
                 await until(lambda: worker.processed == n + 1)  # noqa: B023
             changelog = worker.app.table.changelog_topic_name
+            await until(lambda: len(touched) == 40)
             assert touched == [changelog, out] * 20
 
 
