@@ -4,9 +4,10 @@
 
 Starts the real parts and one worker. Without `--rate` it first measures how much they sustain, and takes half of
 that. Three events make a case: a run, its wait, and a second later the outcome. Time counts from handing the
-outcome to the producer until a consumer has its score, and until a query finds its row (asked ten times a second, of one
-case in twenty). The first seconds don't count. Load, measuring and all parts share the machine; so that they take
-little of it, the load and the consumer are librdkafka's (confluent-kafka), and a query has one thread.
+outcome to the producer until a consumer has its score, and until a query finds its row (asked ten times a second, of
+one case in twenty). The first twenty seconds don't count: the broker's Java compiles itself meanwhile. Load, measuring
+and all parts share the machine; so that they take little of it, the load and the consumer are librdkafka's
+(confluent-kafka), and a query has one thread.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from upshot.processors.store.connection import connect
 from upshot.settings import Settings
 
 PROBE_RUNS = 50_000
-WARM_UP = 10.0
+WARM_UP = 20.0
 TICK = 0.005
 POLL = 0.1
 SAMPLED = 20

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 #: Bytes of records that one block gathers at the most: long texts are bounded by it, not by rows.
 STORE_BYTES = 32 * 1024 * 1024
 LETTERS = "raw_dead_letters"
+#: Where an insert took long, rows are gathered for so many times as long, up to so many seconds: larger blocks are
+#: less work for a ClickHouse that has too much.
+PATIENCE, LONGEST = 2.0, 1.0
 
 
 class Block:
@@ -68,6 +71,8 @@ class StoreHandler:
         self.dead_letters: Counter[str] = Counter()
         self._gathered = Block()
         self._since = 0.0
+        #: Seconds of the last insert.
+        self._took = 0.0
         #: What is being inserted, less what is durable.
         self._leaving: Block | None = None
         self._insert: asyncio.Task[None] | None = None
@@ -126,7 +131,8 @@ class StoreHandler:
         return self._gathered.rows >= self._settings.store_rows or self._gathered.bytes >= STORE_BYTES
 
     def _is_old(self) -> bool:
-        return self._gathered.rows > 0 and self._now() - self._since >= self._settings.store_interval
+        interval = max(self._settings.store_interval, min(PATIENCE * self._took, LONGEST))
+        return self._gathered.rows > 0 and self._now() - self._since >= interval
 
     def _take(self, topic: str, record: Record, effects: Effects) -> None:
         match row_of(topic, record):
@@ -160,9 +166,12 @@ class StoreHandler:
         self._leaving = self._insert = None
 
     async def _write(self, block: Block) -> None:
+        began = self._now()
         await asyncio.gather(*(self._write_table(block, table) for table in COLUMNS if table != LETTERS))
         await self._refuse_clashes(block)
         await self._write_table(block, LETTERS)  # last: what was rejected or refused by now is among them
+        self._durable.update(block.ends)
+        self._took = self._now() - began
 
     async def _refuse_clashes(self, block: Block) -> None:
         """Scores of another kind than their name's are stored, since which kind came first may turn out later; and are
@@ -176,7 +185,6 @@ class StoreHandler:
             self.counts["dead_lettered"] += 1
             self.dead_letters[error.reason] += 1
             block.add(letter_row(record, error), record)
-        self._durable.update(block.ends)
 
     async def _write_table(self, block: Block, table: str) -> None:
         if table not in block.tables:

@@ -13,7 +13,7 @@ from upshot.processors.store.kinds import Pinned
 from upshot.processors.store.migrate import migrate
 from upshot.processors.store.packed import Row, pack_version
 from upshot.processors.store.rows import row_of
-from upshot.processors.store.sink import ClickHouseSink, MemorySink, Sink
+from upshot.processors.store.sink import ClickHouseSink, MemorySink, Rejection, Sink
 from upshot.settings import Settings
 from upshot.streams.batch import TP
 
@@ -247,6 +247,27 @@ async def test_what_is_durable_is_told_while_more_is_taken() -> None:
     await handler.process({scores: [score(4)]})
     await handler.revoked(frozenset({scores, runs}))
     assert handler.durable() is None
+
+
+async def test_nothing_is_durable_before_its_dead_letter_is() -> None:
+    class Refusing(MemorySink):
+        held = asyncio.Event()
+
+        async def write(self, table: str, rows: Any) -> Any:
+            if table == "raw_dead_letters":
+                await self.held.wait()
+            await super().write(table, rows)
+            return [Rejection(0, "no")] if table == "raw_scores" else []
+
+    sink = Refusing()
+    handler = StoreHandler(Settings(store_rows=1, store_interval=60), sink)
+    scores = TP("upshot.scores", 0)
+    await handler.process({scores: [score(1)]})
+    await until(lambda: handler.counts["rejected"] == 1)
+    assert handler.durable() == {}
+    sink.held.set()
+    await until(lambda: handler.durable() is None)
+    assert len(sink.rows("raw_dead_letters")) == 1
 
 
 async def test_what_is_under_way_is_given_up_with_its_partitions() -> None:
