@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from opentelemetry.metrics import Meter
 
@@ -22,6 +21,7 @@ from upshot.processors.vitals import watch_join
 from upshot.settings import Settings
 from upshot.streams.arrivals import read_outcome, read_wait
 from upshot.streams.batch import TP, BatchApp, BatchContext, Change, Effects, Output, Pace, batch_app
+from upshot.streams.batch.fetch import Fetched
 from upshot.streams.codec import Record, place_of
 from upshot.streams.dead_letters import dead_letter
 from upshot.streams.instants import Micros
@@ -33,18 +33,6 @@ TABLE = "subjects"
 LARGEST_SUBJECT = 12 * 1024 * 1024
 
 log = logging.getLogger(__name__)
-
-
-class _Refused(NamedTuple):
-    """An outcome that gave no score, as the record that it was."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Join:
@@ -215,13 +203,14 @@ class Join:
 
     def _refused(self, fact: Refused) -> Output:
         outcome = fact.outcome
-        record = _Refused(
+        record = Fetched(
             self._outcomes,
             outcome.partition,
             outcome.offset,
             outcome.arrived // 1000,
             fact.subject.encode(),
             outcome_bytes(fact.subject, outcome),
+            (),
         )
         error = InvalidEvent("unusable_outcome", refusal(fact))
         self.dead_letters[error.reason] += 1

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, assert_never
+from collections.abc import Iterable
+from typing import assert_never
 
 from upshot.errors import InvalidEvent
 from upshot.processors.followups.announce import encode_deferral, encode_score, encode_status, encode_wait
 from upshot.processors.followups.facts import DeferredMore, Fact, GaveUp, Opened, Scored, Stands
 from upshot.settings import Settings
 from upshot.streams.batch import Output
+from upshot.streams.batch.fetch import Fetched
 from upshot.streams.dead_letters import dead_letter
-
-
-class _Deferral(NamedTuple):
-    """What failed, as the record that it came from."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Outputs:
@@ -59,13 +48,14 @@ class Outputs:
     def _gave_up(self, fact: GaveUp) -> Output:
         """Its time is that of the failure, which may be weeks after the deferral: then somebody has to look."""
         origin, state, place = fact.origin, fact.state, fact.state.place
-        record = _Deferral(
+        record = Fetched(
             self._deferrals,
             place.partition if place else 0,
             place.offset if place else 0,
             state.changed_at // 1000,
             origin.followup_id.encode(),
             encode_deferral(origin),
+            (),
         )
         detail = (
             f"{origin.scorer} version {origin.version}, follow-up {origin.followup_id} of run {origin.run_id}: "
