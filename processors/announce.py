@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -61,6 +62,8 @@ class _Resumption(msgspec.Struct, gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
+#: What is decided together is decided at one instant.
+_decided = lru_cache(maxsize=64)(instant)
 
 
 def encode_score(fact: Scored) -> bytes:
@@ -82,7 +85,7 @@ def encode_score(fact: Scored) -> bytes:
             question.wait_id,
             verdict.outcome_id,
             instant(verdict.at),
-            instant(revision.decided_at),
+            _decided(revision.decided_at),
             question.agent,
             question.exposures,
             question.attributes,

@@ -8,13 +8,13 @@ that a log is cut into batches can't change where it ends.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from upshot.processors.rules import Heard, Irrelevant, Undecided, Unusable, read, verdict_of
-from upshot.processors.state import Known, Question, Revision, Subject, Verdict, Waiting
+from upshot.processors.rules import IRRELEVANT, Heard, Unusable, read, verdict_of
+from upshot.processors.state import Known, Question, Revision, Rule, Subject, Verdict, Waiting
 from upshot.streams.instants import Micros
 
 
@@ -117,17 +117,29 @@ def step(states: Mapping[str, Subject], arrivals: Sequence[Arrival], now: Micros
     subjects: dict[str, Subject] = {}
     facts: list[Fact] = []
     happened: list[Happening] = []
+    repeated: set[str] = set()
     for arrival in arrivals:
         key = arrival.subject
         before = subjects.get(key) or states.get(key) or _UNKNOWN
         taken = correlate(before, arrival, now)
         if taken.subject is not before:
             subjects[key] = taken.subject
+        elif taken.facts:
+            repeated.add(key)
         facts += taken.facts
         happened += taken.happened
-    if "repeated" in happened:
-        facts = list({fact.identity: fact for fact in facts}.values())
-    return Changes(subjects, facts, Counter(happened))
+    return Changes(subjects, list(_once(facts, repeated)) if repeated else facts, Counter(happened))
+
+
+def _once(facts: Iterable[Fact], repeated: Container[str]) -> Iterator[Fact]:
+    """The facts, none of them twice; only those about the `repeated` subjects can be."""
+    told: set[tuple[str | int, ...]] = set()
+    for fact in facts:
+        if fact.subject in repeated:
+            if fact.identity in told:
+                continue
+            told.add(fact.identity)
+        yield fact
 
 
 def correlate(subject: Subject, arrival: Arrival, now: Micros) -> Step:
@@ -146,10 +158,12 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
     facts: list[Fact] = []
     for wait_id, waiting in subject.waits.items():
         if waiting.is_open and waiting.question.deadline <= upto:
+            question = waiting.question
             judged = msgspec.structs.replace(waiting, judged_at=now)
-            heard = _heard(waiting.question, subject.outcomes.values())
-            waits[wait_id], revised = _revise(judged, heard, now)
-            facts += _announced(key, waiting.question, revised, subject.outcomes.values())
+            heard = _heard(question.rule, question, subject.outcomes.values())
+            waits[wait_id], revision = _revise(judged, question.rule, heard, now)
+            if revision is not None:
+                facts.append(_announced(key, question, revision, subject.outcomes.values()))
     if not facts:
         return Step(subject, (), ())
     expired: tuple[Happening, ...] = tuple("expired" for _ in facts)
@@ -163,25 +177,30 @@ def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
         return Step(subject, _said_of(key, subject, known), _REPEATED)
     outcomes = {**subject.outcomes, identity: outcome}
     if not subject.waits:
-        return Step(Subject(outcomes), (), _EARLY)
-    waits = dict(subject.waits)
-    facts: list[Fact] = []
+        return Step(Subject(outcomes, {}), (), _EARLY)
+    waits = subject.waits.copy()
+    facts: tuple[Fact, ...] = ()
     happened: tuple[Happening, ...] = ()
     for wait_id, waiting in subject.waits.items():
         question = waiting.question
-        reading = read(question, outcome)
-        if known is None and isinstance(reading, Irrelevant):
+        rule = question.rule
+        reading = read(rule, question, outcome)
+        if known is None and reading is IRRELEVANT:
             continue
-        if isinstance(reading, Unusable):
-            facts.append(Refused(key, question, outcome, reading.detail))
-        heard = [(o, reading if o is outcome else read(question, o)) for o in outcomes.values()]
-        waits[wait_id], revised = _revise(waiting, heard, now)
-        if revised:
-            facts += _announced(key, question, revised, outcomes.values())
-        name = _name_of(waiting, revised)
+        if type(reading) is Unusable:
+            facts += (Refused(key, question, outcome, reading.detail),)
+        if len(outcomes) == 1:
+            heard = [(outcome, reading)]
+        else:
+            heard = [(o, reading if o is outcome else read(rule, question, o)) for o in outcomes.values()]
+        revised, revision = _revise(waiting, rule, heard, now)
+        waits[wait_id] = revised
+        if revision is not None:
+            facts += (_announced(key, question, revision, outcomes.values()),)
+        name = _name_of(waiting, revision)
         if name not in happened:
             happened += (name,)
-    return Step(Subject(outcomes, waits), tuple(facts), happened or _EARLY)
+    return Step(Subject(outcomes, waits), facts, happened or _EARLY)
 
 
 def _ask(key: str, subject: Subject, question: Question, now: Micros) -> Step:
@@ -191,40 +210,44 @@ def _ask(key: str, subject: Subject, question: Question, now: Micros) -> Step:
     asked = Waiting(question, now, None, waiting.revisions if waiting else ())
     if waiting is None and not subject.outcomes:
         return Step(Subject({}, {**subject.waits, question.wait_id: asked}), (), _OPENED)
-    heard = _heard(question, subject.outcomes.values())
-    answered, revised = _revise(asked, heard, now)
+    rule = question.rule
+    heard = _heard(rule, question, subject.outcomes.values())
+    answered, revision = _revise(asked, rule, heard, now)
     after = Subject(subject.outcomes, {**subject.waits, question.wait_id: answered})
     facts = _refusals(key, question, heard)
-    facts += _announced(key, question, revised, subject.outcomes.values())
-    return Step(after, facts, _ANSWERED if revised else _OPENED)
+    if revision is None:
+        return Step(after, facts, _OPENED)
+    return Step(after, (*facts, _announced(key, question, revision, subject.outcomes.values())), _ANSWERED)
 
 
-def _revise(waiting: Waiting, heard: Iterable[Heard], now: Micros) -> tuple[Waiting, tuple[Revision, ...]]:
-    """Decide anew; append a revision where the verdict differs from the one announced last."""
+def _revise(
+    waiting: Waiting, rule: Rule, heard: Iterable[Heard], now: Micros
+) -> tuple[Waiting, Revision | None]:
+    """Decide anew; append a revision, and return it, where the verdict differs from the one announced last."""
+    question, revisions = waiting.question, waiting.revisions
     judged = waiting.judged_at is not None
-    found = verdict_of(waiting.question, heard, judged=judged)
-    before = waiting.verdict
-    if isinstance(found, Undecided):
+    found = verdict_of(rule, question, heard, judged)
+    before = revisions[-1].verdict if revisions else None
+    if found is None:
         if before is None or before.reason == "reopened":
-            return waiting, ()
-        found = Verdict(None, "reopened", waiting.question.opened_at)
+            return waiting, None
+        found = Verdict(None, "reopened", question.opened_at)
     if found == before:
-        return waiting, ()
+        return waiting, None
     late = judged and found.reason == "outcome"
-    revision = Revision(len(waiting.revisions) + 1, found, now, late)
-    revisions = (*waiting.revisions, revision)
-    return Waiting(waiting.question, waiting.arrived, waiting.judged_at, revisions), (revision,)
+    revision = Revision(len(revisions) + 1, found, now, late)
+    return Waiting(question, waiting.arrived, waiting.judged_at, (*revisions, revision)), revision
 
 
-def _heard(question: Question, outcomes: Iterable[Known]) -> list[Heard]:
-    return [(outcome, read(question, outcome)) for outcome in outcomes]
+def _heard(rule: Rule, question: Question, outcomes: Iterable[Known]) -> list[Heard]:
+    return [(outcome, read(rule, question, outcome)) for outcome in outcomes]
 
 
 def _said_of(key: str, subject: Subject, outcome: Known) -> tuple[Fact, ...]:
     """All that was announced because of `outcome`: said again when it comes again."""
     facts: tuple[Fact, ...] = ()
     for waiting in subject.waits.values():
-        if not isinstance(read(waiting.question, outcome), Irrelevant):
+        if read(waiting.question.rule, waiting.question, outcome) is not IRRELEVANT:
             facts += _said_to(key, waiting, subject, [outcome])
     return facts
 
@@ -233,16 +256,17 @@ def _said_to(key: str, waiting: Waiting, subject: Subject, outcomes: Iterable[Kn
     question, revisions = waiting.question, waiting.revisions
     # A follow-up needs the last alone; what decided those before may have been replaced.
     said = revisions if question.reply_to is None else revisions[-1:]
-    refused = _refusals(key, question, _heard(question, outcomes))
-    return refused + _announced(key, question, said, subject.outcomes.values())
+    refused = _refusals(key, question, _heard(question.rule, question, outcomes))
+    known = subject.outcomes.values()
+    return (*refused, *[_announced(key, question, revision, known) for revision in said])
 
 
 def _announced(
-    key: str, question: Question, revisions: Iterable[Revision], outcomes: Iterable[Known]
-) -> tuple[Fact, ...]:
+    key: str, question: Question, revision: Revision, outcomes: Iterable[Known]
+) -> Scored | Replied:
     if question.reply_to is None:
-        return tuple([Scored(key, question, revision) for revision in revisions])
-    return tuple([Replied(key, question, revision, _decider(revision, outcomes)) for revision in revisions])
+        return Scored(key, question, revision)
+    return Replied(key, question, revision, _decider(revision, outcomes))
 
 
 def _decider(revision: Revision, outcomes: Iterable[Known]) -> Known | None:
@@ -254,14 +278,19 @@ def _decider(revision: Revision, outcomes: Iterable[Known]) -> Known | None:
 
 
 def _refusals(key: str, question: Question, heard: Iterable[Heard]) -> tuple[Fact, ...]:
-    refused = [(outcome, reading) for outcome, reading in heard if isinstance(reading, Unusable)]
-    return tuple([Refused(key, question, outcome, reading.detail) for outcome, reading in refused])
+    return tuple(
+        [
+            Refused(key, question, outcome, reading.detail)
+            for outcome, reading in heard
+            if type(reading) is Unusable
+        ]
+    )
 
 
-def _name_of(before: Waiting, revised: tuple[Revision, ...]) -> Happening:
-    if not revised:
+def _name_of(before: Waiting, revision: Revision | None) -> Happening:
+    if revision is None:
         return "noted"
-    if revised[0].late:
+    if revision.late:
         return "late"
     return "corrected" if before.revisions else "joined"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
-from upshot.processors.rules import Irrelevant, read
+from upshot.processors.rules import IRRELEVANT, read
 from upshot.processors.state import Known, Subject, Waiting
 from upshot.streams.instants import MICROSECOND, Micros
 
@@ -48,9 +48,13 @@ class Horizons:
 
 def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
     """The next instant at which this subject needs a look; None where there is nothing to come."""
-    if subject.waits:
-        return min([_look_at(waiting, horizons) for waiting in subject.waits.values()])
-    return min([horizons.outcome_ends(outcome) for outcome in subject.outcomes.values()], default=None)
+    waits, outcomes = subject.waits.values(), subject.outcomes.values()
+    if len(waits) == 1:
+        for waiting in waits:
+            return _look_at(waiting, horizons)
+    if waits:
+        return min([_look_at(waiting, horizons) for waiting in waits])
+    return min([horizons.outcome_ends(outcome) for outcome in outcomes], default=None)
 
 
 def _look_at(waiting: Waiting, horizons: Horizons) -> Micros:
@@ -75,7 +79,7 @@ def retire(subject: Subject, now: Micros, horizons: Horizons) -> Subject:
 
 
 def _is_needed(outcome: Known, waits: Iterable[Waiting]) -> bool:
-    return any(not isinstance(read(w.question, outcome), Irrelevant) for w in waits)
+    return any(read(w.question.rule, w.question, outcome) is not IRRELEVANT for w in waits)
 
 
 __all__ = ["Horizons", "next_look", "retire"]

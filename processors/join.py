@@ -86,16 +86,16 @@ class Join:
         """One decode pass, one pure step for each partition."""
         effects = Effects()
         now = self._now()
-        arrivals: dict[int, list[Arrival]] = {}
+        partitions: dict[int, dict[TP, Sequence[Record]]] = {}
         for tp, records in batches.items():
-            arrived = self._intake.take(tp, records, self._read(tp), now, effects)
-            arrivals.setdefault(tp.partition, []).extend(arrived)
-        for partition, arrived in arrivals.items():
-            full = self._apply(partition, arrived, now, effects)
-            if full:
-                self._refuse(
-                    full, {tp: rs for tp, rs in batches.items() if tp.partition == partition}, effects
-                )
+            partitions.setdefault(tp.partition, {})[tp] = records
+        # One to its end before the next: what was just read is still near.
+        for partition, theirs in partitions.items():
+            arrivals: list[Arrival] = []
+            for tp, records in theirs.items():
+                arrivals += self._intake.take(tp, records, self._read(tp), now, effects)
+            if full := self._apply(partition, arrivals, now, effects):
+                self._refuse(full, theirs, effects)
         return effects
 
     async def tick(self) -> Effects:
@@ -191,15 +191,17 @@ class Join:
                 full.add(key)
         return full
 
-    def _announced(self, facts: Iterable[Fact]) -> Iterable[Output]:
-        for fact in facts:
-            match fact:
-                case Scored():
-                    yield Output(self._scores, None, fact.question.run_id.encode(), encode_score(fact))
-                case Replied():
-                    yield Output(self._resumptions, None, _asker(fact), encode_resumption(fact))
-                case Refused():
-                    yield self._refused(fact)
+    def _announced(self, facts: Iterable[Fact]) -> list[Output]:
+        return [self._output(fact) for fact in facts]
+
+    def _output(self, fact: Fact) -> Output:
+        match fact:
+            case Scored():
+                return Output(self._scores, None, fact.question.run_id.encode(), encode_score(fact))
+            case Replied():
+                return Output(self._resumptions, None, _asker(fact), encode_resumption(fact))
+            case Refused():
+                return self._refused(fact)
 
     def _refused(self, fact: Refused) -> Output:
         outcome = fact.outcome

@@ -33,31 +33,26 @@ class Unusable(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
-class Undecided(msgspec.Struct, frozen=True, gc=False):
-    """Nothing has decided yet and the deadline is not judged."""
-
-
 Reading = Reads | Irrelevant | Unusable
 Heard = tuple[Known, Reading]
-_IRRELEVANT = Irrelevant()
-_UNDECIDED = Undecided()
+IRRELEVANT = Irrelevant()
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def decide(question: Question, outcomes: Iterable[Known], *, judged: bool) -> Verdict | Undecided:
+def decide(question: Question, outcomes: Iterable[Known], *, judged: bool) -> Verdict | None:
     """The verdict that follows from the set of `outcomes`; `judged` tells that the deadline passed without one.
 
-    Depends on the set alone: order of arrival and repetition change nothing.
+    None where nothing has decided yet and the deadline isn't judged. Depends on the set alone: order of arrival
+    and repetition change nothing.
     """
     rule = question.rule
-    heard = [(outcome, _read(rule, question, outcome)) for outcome in outcomes]
-    return verdict_of(question, heard, judged=judged)
+    heard = [(outcome, read(rule, question, outcome)) for outcome in outcomes]
+    return verdict_of(rule, question, heard, judged)
 
 
-def verdict_of(question: Question, heard: Iterable[Heard], *, judged: bool) -> Verdict | Undecided:
-    """The same, from what each outcome says to the question (see `read`)."""
-    rule = question.rule
-    counted = [(outcome, reading.value) for outcome, reading in heard if isinstance(reading, Reads)]
+def verdict_of(rule: Rule, question: Question, heard: Iterable[Heard], judged: bool) -> Verdict | None:
+    """The same, from what each outcome says to the question (see `read`), whose rule it is."""
+    counted = [(outcome, reading.value) for outcome, reading in heard if type(reading) is Reads]
     if counted:
         if len(counted) > 1:
             counted.sort(key=_in_time)
@@ -65,7 +60,7 @@ def verdict_of(question: Question, heard: Iterable[Heard], *, judged: bool) -> V
         if verdict is not None:
             return verdict
     if not judged:
-        return _UNDECIDED
+        return None
     value = rule.nothing_came
     return Verdict(value, "expired" if value is None else "deadline", question.deadline)
 
@@ -109,24 +104,21 @@ def _sum(values: list[bool | float]) -> float:
         return float_info.max if exact > 0 else -float_info.max
 
 
-def read(question: Question, outcome: Known) -> Reading:
-    """What `outcome` says to `question`."""
-    return _read(question.rule, question, outcome)
-
-
-def _read(rule: Rule, question: Question, outcome: Known) -> Reading:
+def read(rule: Rule, question: Question, outcome: Known) -> Reading:
+    """What `outcome` says to `question`, whose rule it is."""
     match = rule.on.get(outcome.type)
     if match is None or not question.since <= outcome.time <= question.deadline:
-        return _IRRELEVANT
+        return IRRELEVANT
     if match.when is not None:
         condition = _look_up(match.when, outcome)
         if isinstance(condition, Unusable):
             return condition
         if condition is not True:
-            return _IRRELEVANT
+            return IRRELEVANT
     if rule.mode == "count":
         return Reads(1.0)
-    found = _look_up(match.score, outcome) if isinstance(match.score, str) else match.score
+    score = match.score
+    found = _look_up(score, outcome) if type(score) is str else score
     if found is True or found is False:
         return Reads(found) if rule.mode != "sum" else _unusable(match, "a boolean, a sum needs numbers")
     if isinstance(found, Unusable):
@@ -187,4 +179,14 @@ def _look_up(path: str, outcome: Known) -> Any:
         return Unusable(f"path {path!r} can't be evaluated: {error}")
 
 
-__all__ = ["Heard", "Irrelevant", "Reading", "Reads", "Undecided", "Unusable", "decide", "read", "verdict_of"]
+__all__ = [
+    "IRRELEVANT",
+    "Heard",
+    "Irrelevant",
+    "Reading",
+    "Reads",
+    "Unusable",
+    "decide",
+    "read",
+    "verdict_of",
+]

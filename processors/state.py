@@ -142,8 +142,8 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     @property
     def is_open(self) -> bool:
         """Whether its deadline is still to be judged."""
-        verdict = self.verdict
-        return self.judged_at is None and (verdict is None or verdict.reason == "reopened")
+        revisions = self.revisions
+        return self.judged_at is None and (not revisions or revisions[-1].verdict.reason == "reopened")
 
 
 class Subject(msgspec.Struct, frozen=True, array_like=True):

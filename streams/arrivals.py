@@ -145,7 +145,11 @@ def _quick_outcome(record: Record) -> Observation:
     for name, _ in record.headers:
         if name != FORWARDED_FROM and name.lower().startswith("ce_"):
             unsure()
-    wire = _typed(_outcome_on_wire, _outcome_with_more, bytes_of(record))
+    value = bytes_of(record)
+    try:
+        wire = _outcome_on_wire(value)
+    except msgspec.ValidationError:
+        wire = _with_more(_outcome_with_more, value)
     if wire.data is not _NULL:
         _anything(wire.data)
     time = recorded_moment(record) if wire.time is None else near_record(wire.time, record)
@@ -161,7 +165,11 @@ def _slow_outcome(record: Record) -> Observation:
 
 
 def _quick_wait(record: Record) -> Asking:
-    wire = _typed(_wait_on_wire, _wait_with_more, bytes_of(record))
+    value = bytes_of(record)
+    try:
+        wire = _wait_on_wire(value)
+    except msgspec.ValidationError:
+        wire = _with_more(_wait_with_more, value)
     rule = _rule_of(bytes(wire.rule))
     opened = recorded_moment(record) if wire.opened_at is None else near_record(wire.opened_at, record)
     since = opened if wire.since is None else moment(wire.since)
@@ -238,13 +246,10 @@ def _checked(rule: Rule) -> CheckedRule:
     return CheckedRule(rule, _encode(said), rule.within // MICROSECOND)
 
 
-def _typed(exact: Callable[[bytes], W], with_more: Callable[[bytes], W], value: bytes) -> W:
+def _with_more(decode: Callable[[bytes], W], value: bytes) -> W:
     """The event on the wire. What is skipped in it has to be JSON all the same, and isn't looked at by the decoder."""
-    try:
-        return exact(value)
-    except msgspec.ValidationError:
-        _anything(value)
-        return with_more(value)
+    _anything(value)
+    return decode(value)
 
 
 def bytes_of(record: Record, largest: int = MAX_EVENT_BYTES) -> bytes:

@@ -16,7 +16,7 @@ def micros(instant: datetime) -> Micros:
 
 def instant(at: Micros) -> datetime:
     """Microseconds since 1970 as a datetime in UTC."""
-    return EPOCH + timedelta(microseconds=at)
+    return EPOCH + timedelta(0, 0, at)
 
 
 __all__ = ["EPOCH", "MICROSECOND", "Micros", "instant", "micros"]

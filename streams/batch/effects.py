@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """One record for a topic. A `partition` of None means the key's own (Java's murmur2)."""
 
     topic: str
@@ -18,7 +19,7 @@ class Output(NamedTuple):
     timestamp_ms: int | None = None
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """What a key holds from now on, and when it wants to be looked at: microseconds since 1970, None is never."""
 
     value: bytes

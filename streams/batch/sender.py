@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from time import monotonic, time
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ class Sender:
         """Send one changelog batch per partition; `acknowledged` waits until the broker has them."""
         now = int(time() * 1000)
         entries = {
-            (topic, partition): [(key, value, now, _NO_HEADERS) for key, value in values.items()]
+            (topic, partition): zip(values, values.values(), repeat(now), repeat(_NO_HEADERS))
             for partition, values in changes.items()
         }
         return await self._send(entries, self.guard)
@@ -72,32 +73,36 @@ class Sender:
 
     async def outputs(self, outputs: Iterable[Output]) -> None:
         """Hand the outputs to the producer; `flush` waits until the broker has them."""
-        outputs = list(outputs)
+        self._turn += 1
+        by_topic: dict[str, list[Output]] = defaultdict(list)
+        for output in outputs:
+            by_topic[output.topic].append(output)
         entries: dict[tuple[str, int], list[Entry]] = defaultdict(list)
         now = int(time() * 1000)
-        for output, partition in zip(outputs, await self._partitions_of(outputs), strict=True):
-            stamp = now if output.timestamp_ms is None else _taken(output.timestamp_ms, now)
-            headers = list(output.headers) if output.headers else _NO_HEADERS
-            entries[output.topic, partition].append((output.key, output.value, stamp, headers))
+        for topic, theirs in by_topic.items():
+            for output, partition in zip(theirs, await self._partitions_of(topic, theirs), strict=True):
+                stamp = now if output.timestamp_ms is None else _taken(output.timestamp_ms, now)
+                headers = list(output.headers) if output.headers else _NO_HEADERS
+                entries[topic, partition].append((output.key, output.value, stamp, headers))
         self._outstanding = [future for future in self._outstanding if not _delivered(future)]
         for futures in (await self._send(entries)).values():
             self._outstanding += [future for future, _ in futures]
 
-    async def _partitions_of(self, outputs: Sequence[Output]) -> list[int]:
-        """Where each output goes, in their order: where it says, by its key, or where the turn is."""
-        self._turn += 1
-        places = [-1 if output.partition is None else output.partition for output in outputs]
-        unplaced: dict[str, list[int]] = defaultdict(list)
-        for number, output in enumerate(outputs):
-            if output.partition is None:
-                unplaced[output.topic].append(number)
-        for topic, numbers in unplaced.items():
-            count = await self.partition_count(topic)
-            keys = [outputs[number].key for number in numbers]
-            found = iter(partitions_for([key for key in keys if key is not None], count))
-            for number, key in zip(numbers, keys, strict=True):
-                places[number] = self._turn % count if key is None else next(found)
-        return places
+    async def _partitions_of(self, topic: str, outputs: Sequence[Output]) -> list[int]:
+        """Where each of the topic's outputs goes: where it says, by its key, or where the turn is."""
+        said = [output.partition for output in outputs if output.partition is not None]
+        if len(said) == len(outputs):
+            return said
+        count = await self.partition_count(topic)
+        keys = [output.key or b"" for output in outputs]
+        found = partitions_for(keys, count)
+        if said or b"" in keys:
+            for number, output in enumerate(outputs):
+                if output.partition is not None:
+                    found[number] = output.partition
+                elif output.key is None:
+                    found[number] = self._turn % count
+        return found
 
     async def flush(self) -> None:
         """Return once the broker has every output handed over so far. Raises UnitFailed for one it refused."""
@@ -118,12 +123,12 @@ class Sender:
 
     async def _send(
         self,
-        entries: Mapping[tuple[str, int], Sequence[Entry]],
+        entries: Mapping[tuple[str, int], Iterable[Entry]],
         guard: Callable[[], Awaitable[None]] | None = None,
     ) -> dict[tuple[str, int], list[tuple[asyncio.Future[Any], int]]]:
-        for (topic, _), records in entries.items():
-            self._written[topic] += len(records)
         batches = {place: self._batches(records) for place, records in entries.items()}
+        for (topic, _), filled in batches.items():
+            self._written[topic] += sum(batch.record_count() for batch in filled)
         sent: dict[tuple[str, int], list[tuple[asyncio.Future[Any], int]]] = {place: [] for place in batches}
 
         async def queue(place: tuple[str, int]) -> None:
@@ -140,15 +145,20 @@ class Sender:
                 await queue(place)
         return sent
 
-    def _batches(self, entries: Sequence[Entry]) -> list[Any]:
+    def _batches(self, entries: Iterable[Entry]) -> list[Any]:
+        """aiokafka's batches, filled without its call in between for each record."""
         create = self._producer().create_batch
-        batch = create()
-        batches = [batch]
+        batch, count = create(), 0
+        batches, append = [batch], batch._builder.append
         for key, value, stamp, headers in entries:
-            if batch.append(timestamp=stamp, key=key, value=value, headers=headers) is None:
-                batch = create()
+            if append(count, stamp, key, value, headers) is None:
+                batch._relative_offset = count
+                batch, count = create(), 0
                 batches.append(batch)
-                batch.append(timestamp=stamp, key=key, value=value, headers=headers)
+                append = batch._builder.append
+                append(count, stamp, key, value, headers)
+            count += 1
+        batch._relative_offset = count
         return batches
 
     async def _queue(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:

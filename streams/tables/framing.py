@@ -6,6 +6,8 @@ changelog without knowing what the handler's bytes mean.
 
 from __future__ import annotations
 
+from struct import Struct
+
 from upshot.errors import UpshotError
 
 FORMAT = 1
@@ -16,7 +18,8 @@ PAYLOAD = 9
 #: The due instant of a key that never wants to be looked at.
 NEVER = b"\xff" * 8
 
-_HEAD = bytes([FORMAT])
+_head = Struct(">BQ").pack
+_NEVER_HEAD = bytes([FORMAT]) + NEVER
 _LATEST = (1 << 64) - 2
 
 
@@ -26,12 +29,18 @@ class UnknownFormat(UpshotError):
 
 def due_bytes(due: int) -> bytes:
     """Microseconds since 1970 as bytes that sort alike; what lies before 1970 is due at once."""
-    return min(max(due, 0), _LATEST).to_bytes(8, "big")
+    return _clamped(due).to_bytes(8, "big")
+
+
+def _clamped(due: int) -> int:
+    return min(max(due, 0), _LATEST)
 
 
 def frame(value: bytes, due: int | None) -> bytes:
     """A handler's bytes with the instant (microseconds since 1970) at which the key is due; None is never."""
-    return _HEAD + (NEVER if due is None else due_bytes(due)) + value
+    if due is None:
+        return _NEVER_HEAD + value
+    return _head(FORMAT, due if 0 <= due <= _LATEST else _clamped(due)) + value
 
 
 def unframe(framed: bytes) -> tuple[bytes, int | None]:

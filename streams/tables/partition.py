@@ -16,7 +16,7 @@ from upshot.streams.tables.tuning import Memory, index_options, meta_options, va
 
 LAYOUT = 1
 #: Values that were read and may be changed next, at the most; what is changed without is read again.
-REMEMBERED = 100_000
+REMEMBERED = 10_000
 
 _META = b"meta"
 _SOURCE = b"source"
@@ -149,7 +149,7 @@ class PartitionTable:
         """
         if len(self._read) > REMEMBERED:
             self._read.clear()
-        self._remember([key for key in changes if key not in self._read])
+        self._remember(list(changes.keys() - self._read.keys()))
         batch = WriteBatch(raw_mode=True)
         size, floor = self._fill(batch, changes)
         self._write(batch, State(position, self.size + size, time(), floor))

@@ -10,7 +10,7 @@ import jmespath
 import pytest
 from msgspec import Raw
 
-from upshot.processors.rules import Irrelevant, Reads, Undecided, Unusable, decide, read
+from upshot.processors.rules import Irrelevant, Reads, Unusable, decide, read
 from upshot.processors.state import Known, Match, Question, Rule, Verdict
 
 OPENED, SINCE, DEADLINE = 100, 90, 200
@@ -58,7 +58,7 @@ def test_ties_go_by_id() -> None:
 def test_all_waits_for_every_type_and_takes_the_least() -> None:
     asked = question({"closed": Match(True), "deployed": Match("data.ok")}, mode="all")
     closed, failed = outcome(110), outcome(130, {"ok": False}, kind="deployed")
-    assert decide(asked, [closed], judged=False) == Undecided()
+    assert decide(asked, [closed], judged=False) is None
     assert decide(asked, [failed, closed], judged=False) == Verdict(False, "outcome", 130, "deployed@130")
 
 
@@ -93,19 +93,20 @@ def test_a_sum_beyond_all_doubles_is_the_largest(amounts: list[float], value: fl
 )
 def test_absence_decides_at_the_deadline_only(nothing_came: bool | None, expected: Verdict) -> None:
     asked = question(MERGED, nothing_came=nothing_came)
-    assert decide(asked, [], judged=False) == Undecided()
+    assert decide(asked, [], judged=False) is None
     assert decide(asked, [], judged=True) == expected
 
 
 @pytest.mark.parametrize(("time", "counts"), [(89, False), (90, True), (200, True), (201, False)])
 def test_the_window_includes_both_ends(time: int, counts: bool) -> None:
-    assert isinstance(read(question(MERGED), outcome(time, {"merged": True})), Reads) is counts
+    asked = question(MERGED)
+    assert isinstance(read(asked.rule, asked, outcome(time, {"merged": True})), Reads) is counts
 
 
 def test_a_condition_filters() -> None:
     asked = question({"closed": Match(True, when="data.by == 'human'")})
-    assert read(asked, outcome(110, {"by": "bot"})) == Irrelevant()
-    assert read(asked, outcome(110, {"by": "human"})) == Reads(True)
+    assert read(asked.rule, asked, outcome(110, {"by": "bot"})) == Irrelevant()
+    assert read(asked.rule, asked, outcome(110, {"by": "human"})) == Reads(True)
 
 
 @pytest.mark.parametrize(
@@ -119,23 +120,26 @@ def test_a_condition_filters() -> None:
     ],
 )
 def test_what_is_no_score_is_unusable(path: str, data: Any, detail: str) -> None:
-    reading = read(question({"closed": Match(path)}), outcome(110, data))
+    asked = question({"closed": Match(path)})
+    reading = read(asked.rule, asked, outcome(110, data))
     assert isinstance(reading, Unusable)
     assert detail in reading.detail
 
 
 def test_a_sum_refuses_booleans() -> None:
-    assert isinstance(read(question(MERGED, mode="sum"), outcome(110, {"merged": True})), Unusable)
+    asked = question(MERGED, mode="sum")
+    assert isinstance(read(asked.rule, asked, outcome(110, {"merged": True})), Unusable)
 
 
 def test_a_path_reads_the_whole_outcome() -> None:
     asked = question({"closed": Match("data.items[0].price", when="type == 'closed' && id == 'x'")})
-    assert read(asked, outcome(110, {"items": [{"price": 3}]}, id="x")) == Reads(3.0)
+    assert read(asked.rule, asked, outcome(110, {"items": [{"price": 3}]}, id="x")) == Reads(3.0)
 
 
 @pytest.mark.parametrize("path", ["data", "data.a", "data.a.b", "data.a.b.c", "data.missing"])
 @pytest.mark.parametrize("data", [None, 1, [1], {"a": 1}, {"a": {"b": True}}, {"a": None}, {"a": [{"b": 1}]}])
 def test_the_short_way_for_names_with_dots_finds_what_jmespath_finds(path: str, data: Any) -> None:
-    found = read(question({"closed": Match(path)}), outcome(110, data))
+    asked = question({"closed": Match(path)})
+    found = read(asked.rule, asked, outcome(110, data))
     value = jmespath.search(path, {"data": data})
     assert found == Reads(value) if isinstance(value, bool | int) else isinstance(found, Unusable)
