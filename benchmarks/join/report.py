@@ -10,14 +10,14 @@ from statistics import median
 from typing import Any
 
 from measuring import Measured
-from systems import OURS, SYSTEMS
+from systems import OURS, OURS_TWICE, SYSTEMS
 from verdict import Verdict
 
 Rounds = Sequence[Mapping[str, Measured]]
 
 #: Between these two lines of a page its figures stand.
 BEGIN, END = "<!-- figures: written by the benchmark -->", "<!-- end of figures -->"
-HEAD = ("system", "events/s", "Upshot/it", "CPU µs/event", "broker's", "peak MB", "answers")
+HEAD = ("system", "events/s", "Upshot/it", "Upshot-2/it", "CPU µs/event", "broker's", "peak MB", "answers")
 
 
 def table(rounds: Rounds) -> str:
@@ -95,22 +95,28 @@ def load(file: Path) -> tuple[Rounds, Mapping[str, Any]]:
 def _cells(rounds: Rounds, name: str) -> tuple[str, ...]:
     found = [measured for measured in _of(rounds, name) if not measured.failure]
     if not found:
-        return (name, "failed", "", "", "", "", "")
-    pairs = [
-        measured[OURS].rate / measured[name].rate
-        for measured in rounds
-        if all(known in measured and not measured[known].failure for known in (OURS, name))
-    ]
+        return (name, "failed", "", "", "", "", "", "")
     worst = next((one for one in found if not one.is_right), found[-1])
     return (
         name,
         _spread([one.rate for one in found], ",.0f"),
-        "" if name == OURS or not pairs else _spread(pairs, ".2f"),
+        _ratio(rounds, OURS, name),
+        _ratio(rounds, OURS_TWICE, name),
         _spread([_micros(one.cpu, one) for one in found], ".1f"),
         f"{_median([_micros(one.broker_cpu, one) for one in found]):.1f}",
         f"{_median([one.rss / 1e6 for one in found]):,.0f}",
         answers(worst),
     )
+
+
+def _ratio(rounds: Rounds, ours: str, name: str) -> str:
+    """How many times as fast as `name` ours was, by pairs of one round."""
+    pairs = [
+        measured[ours].rate / measured[name].rate
+        for measured in rounds
+        if all(known in measured and not measured[known].failure for known in (ours, name))
+    ]
+    return _spread(pairs, ".2f") if pairs and name != ours else ""
 
 
 def _of(rounds: Rounds, name: str) -> list[Measured]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import kafka_streams
 
 PEERS = Path(__file__).with_name("peers")
-OURS = "upshot"
+OURS, OURS_TWICE = "upshot", "upshot-2"
 
 Command = Callable[[str, str, Path], Sequence[str]]
 
@@ -31,6 +31,8 @@ class System:
     makes_changelog: bool = False
     group: str | None = "{app}"
     portion: float = 1.0
+    #: Several tell the moment of the first record, and not what all of them had used by then.
+    processes: int = 1
     #: Why it can't run here; None when it can.
     lacks: Callable[[], str | None] = lambda: None
 
@@ -50,6 +52,15 @@ SYSTEMS = (
         changelog="{app}-correlate-subjects-changelog",
         makes_changelog=True,
         group="{app}-correlate",
+    ),
+    System(
+        OURS_TWICE,
+        "the same with --processes 2",
+        _python("upshot_worker.py", "2"),
+        changelog="{app}-correlate-subjects-changelog",
+        makes_changelog=True,
+        group="{app}-correlate",
+        processes=2,
     ),
     System(
         "faust-memory",
@@ -89,7 +100,15 @@ SYSTEMS = (
     System(
         "streams-rocksdb",
         "Kafka Streams, RocksDB store",
-        partial(kafka_streams.command, "rocksdb"),
+        partial(kafka_streams.command, "rocksdb", 1),
+        changelog="{app}-state-changelog",
+        makes_changelog=True,
+        lacks=kafka_streams.lacks,
+    ),
+    System(
+        "streams-rocksdb-2",
+        "the same with two threads",
+        partial(kafka_streams.command, "rocksdb", 2),
         changelog="{app}-state-changelog",
         makes_changelog=True,
         lacks=kafka_streams.lacks,
@@ -97,7 +116,7 @@ SYSTEMS = (
     System(
         "streams-memory",
         "Kafka Streams, in-memory store",
-        partial(kafka_streams.command, "memory"),
+        partial(kafka_streams.command, "memory", 1),
         changelog="{app}-state-changelog",
         makes_changelog=True,
         lacks=kafka_streams.lacks,

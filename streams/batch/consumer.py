@@ -33,9 +33,8 @@ T = TypeVar("T")
 
 #: Per partition and fetch; Kafka returns a larger record too.
 FETCH_BYTES = 2 * 1024 * 1024
-#: aiokafka asks a broker for the partitions whose records were taken, and for the others only once it has answered:
-#: where these are silent, all that comes to the others meanwhile waits for so long.
-FETCH_WAIT_MS = 50
+#: A fetch that brings so much waits for no more.
+ENOUGH_BYTES = 128 * 1024
 #: A flush may wait for hours for ClickHouse; heartbeats go on beside it.
 MAX_POLL_INTERVAL = 24 * 3600.0
 #: Seconds between two looks at where the partitions end.
@@ -92,7 +91,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             isolation_level="read_committed",
             max_poll_interval_ms=int(MAX_POLL_INTERVAL * 1000),
             max_partition_fetch_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
+            # aiokafka asks a broker for the partitions whose records were taken, and for the others only once it
+            # has answered: what comes to them meanwhile waits for so long.
+            fetch_max_wait_ms=int(pace.gather * 1000),
+            fetch_min_bytes=ENOUGH_BYTES,
             session_timeout_ms=int(pace.session_timeout * 1000),
             heartbeat_interval_ms=int(min(pace.heartbeat_interval, pace.session_timeout / 4) * 1000),
             rebalance_timeout_ms=int((2 * pace.rebalance_within + 10.0) * 1000),

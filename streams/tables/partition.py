@@ -149,7 +149,7 @@ class PartitionTable:
         """
         if len(self._read) > REMEMBERED:
             self._read.clear()
-        self._remember(list(changes.keys() - self._read.keys()))
+        self._remember([key for key in changes if key not in self._read])
         batch = WriteBatch(raw_mode=True)
         size, floor = self._fill(batch, changes)
         self._write(batch, State(position, self.size + size, time(), floor))

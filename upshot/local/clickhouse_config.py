@@ -37,7 +37,12 @@ CONFIG = """\
   <background_pool_size>2</background_pool_size>
   <background_common_pool_size>2</background_common_pool_size>
   <background_schedule_pool_size>8</background_schedule_pool_size>
+  <!-- The cores are shared with Kafka and the workers: merges come last, merge less often, and count nothing. -->
+  <os_threads_nice_value_merge_mutate>19</os_threads_nice_value_merge_mutate>
   <merge_tree>
+    <merge_selector_base>12</merge_selector_base>
+    <auto_statistics_types></auto_statistics_types>
+    <materialize_statistics_on_merge>0</materialize_statistics_on_merge>
     <!-- Free slots that a mutation or a large merge waits for: the pool has 4 in all. -->
     <number_of_free_entries_in_pool_to_execute_mutation>2</number_of_free_entries_in_pool_to_execute_mutation>
     <number_of_free_entries_in_pool_to_lower_max_size_of_merge>2</number_of_free_entries_in_pool_to_lower_max_size_of_merge>

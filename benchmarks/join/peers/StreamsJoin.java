@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Properties;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -22,14 +23,14 @@ import org.apache.kafka.streams.state.KeyValueBytesStoreSupplier;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.Stores;
 
-/** The peers' join on Kafka Streams: a store by subject with its changelog, at least once, one thread. */
+/** The peers' join on Kafka Streams: a store by subject with its changelog, at least once. */
 public final class StreamsJoin {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /** Decides like plain.py: the first outcome, once. */
   private static final class Join implements Processor<String, byte[], String, byte[]> {
+    private static final AtomicBoolean TOLD = new AtomicBoolean();
     private final Path first;
-    private boolean told;
     private ProcessorContext<String, byte[]> context;
     private KeyValueStore<String, byte[]> states;
 
@@ -103,10 +104,9 @@ public final class StreamsJoin {
 
     /** The moment of the first record, as place.py tells it: the monotonic clock and the CPU seconds. */
     private void tell() throws IOException {
-      if (told) {
+      if (TOLD.getAndSet(true)) {
         return;
       }
-      told = true;
       double at = System.nanoTime() / 1e9;
       double cpu = ProcessHandle.current().info().totalCpuDuration().orElseThrow().toNanos() / 1e9;
       Path part = first.resolveSibling("first.part");
@@ -123,6 +123,7 @@ public final class StreamsJoin {
     options.put(StreamsConfig.APPLICATION_ID_CONFIG, app);
     options.put(StreamsConfig.STATE_DIR_CONFIG, folder.resolve("streams").toString());
     options.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 1000);
+    options.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, Integer.parseInt(arguments[4]));
     options.put(StreamsConfig.consumerPrefix("auto.offset.reset"), "earliest");
     KafkaStreams streams = new KafkaStreams(topology(app, folder, arguments[3].equals("rocksdb")), options);
     Runtime.getRuntime().addShutdownHook(new Thread(streams::close));

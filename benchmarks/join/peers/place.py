@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,9 +57,11 @@ class Moment:
         self._told = False
 
     def now(self) -> None:
-        """The first call counts."""
+        """The first call counts, also among processes."""
         if not self._told:
             self._told = True
             told = {"at": time.monotonic(), "cpu": time.process_time()}
-            self._file.with_suffix(".part").write_text(json.dumps(told))
-            self._file.with_suffix(".part").rename(self._file)
+            part = self._file.with_suffix(f".{os.getpid()}")
+            part.write_text(json.dumps(told))
+            with suppress(FileExistsError):
+                self._file.hardlink_to(part)
