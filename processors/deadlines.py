@@ -57,6 +57,14 @@ def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
     return min([horizons.outcome_ends(outcome) for outcome in outcomes], default=None)
 
 
+def open_waits(subject: Subject) -> int:
+    """How many of its deadlines are still to be judged."""
+    count = 0
+    for waiting in subject.waits.values():
+        count += waiting.is_open
+    return count
+
+
 def _look_at(waiting: Waiting, horizons: Horizons) -> Micros:
     return horizons.judged_from(waiting) if waiting.is_open else horizons.wait_ends(waiting)
 
@@ -82,4 +90,4 @@ def _is_needed(outcome: Known, waits: Iterable[Waiting]) -> bool:
     return any(read(w.question.rule, w.question, outcome) is not IRRELEVANT for w in waits)
 
 
-__all__ = ["Horizons", "next_look", "retire"]
+__all__ = ["Horizons", "next_look", "open_waits", "retire"]

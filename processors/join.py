@@ -13,7 +13,7 @@ from upshot.processors.announce import encode_resumption, encode_score, outcome_
 from upshot.processors.caught_up import CaughtUp
 from upshot.processors.clock import wall_clock
 from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Refused, Replied, Scored, judge, step
-from upshot.processors.deadlines import Horizons, next_look, retire
+from upshot.processors.deadlines import Horizons, next_look, open_waits, retire
 from upshot.processors.intake import Intake
 from upshot.processors.slices import Slice
 from upshot.processors.state import Subject, decode_subject, encode_subject, known_of, question_of
@@ -111,6 +111,11 @@ class Join:
     async def flush(self) -> None:
         """Nothing: the table and the outputs are the room's."""
 
+    def open_waits(self) -> Mapping[int, int]:
+        """Waits without an answer whose deadline is still to be judged, by partition. Callable from any thread."""
+        partitions = {tp.partition for tp in self._context.assignment()}
+        return {partition: self._context.table.waiting(partition) for partition in sorted(partitions)}
+
     def unread(self) -> Mapping[TP, int]:
         """Records that must be read before due deadlines can be judged. Callable from any thread."""
         return self._caught_up.unread()
@@ -186,7 +191,8 @@ class Join:
             if value is None:
                 changes[key.encode()] = None
             elif len(value) <= largest:
-                changes[key.encode()] = Change(value, next_look(subject, self._horizons))
+                due = next_look(subject, self._horizons)
+                changes[key.encode()] = Change(value, due, open_waits(subject))
             else:
                 full.add(key)
         return full

@@ -25,6 +25,9 @@ class Joining(Protocol):
     #: When the next subject needs a look, as of the last tick.
     next_deadline: Micros | None
 
+    def open_waits(self) -> Mapping[int, int]:
+        """Waits without an answer whose deadline is still to be judged, by partition."""
+
     def unread(self) -> Mapping[TP, int]:
         """Records that must be read before due deadlines can be judged."""
 
@@ -47,7 +50,11 @@ def watch_join(instruments: Instruments, join: Joining, now: Callable[[], Micros
     def unread() -> Iterable[Measured]:
         return [(count, topic, str(partition)) for (topic, partition), count in join.unread().items()]
 
+    def open_waits() -> Iterable[Measured]:
+        return [(count, str(partition)) for partition, count in join.open_waits().items()]
+
     instruments.watch("upshot.join.events", lambda: _events(join.counts))
+    instruments.watch("upshot.join.waits.open", open_waits)
     watch_dead_letters(instruments, join.dead_letters)
     instruments.watch_value("upshot.join.deadline.next", next_deadline)
     instruments.watch("upshot.join.unread", unread)

@@ -161,6 +161,14 @@ _ALL = (
         when="role correlate",
     ),
     Metric(
+        "upshot.join.waits.open",
+        "gauge",
+        "{wait}",
+        "Waits that have no answer yet and whose deadline is still to be judged.",
+        ("partition",),
+        when="role correlate",
+    ),
+    Metric(
         "upshot.join.deadline.next",
         "gauge",
         "s",

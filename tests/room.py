@@ -28,6 +28,9 @@ class MemoryTable:
     def size(self, partition: int) -> int:
         return sum(place == partition for place, _ in self._kept)
 
+    def waiting(self, partition: int) -> int:
+        return sum(change.waiting for (place, _), change in self._kept.items() if place == partition)
+
     def due(self, partition: int, upto: int, limit: int) -> list[bytes]:
         found = [(c.due, key) for (place, key), c in self._kept.items() if place == partition and c.due]
         return [key for due, key in sorted(found) if due <= upto][:limit]

@@ -245,11 +245,11 @@ def _garbage(case: Case) -> None:
 
 def _huge(case: Case) -> None:
     """An outcome of half a megabyte counts, one of more than a megabyte is refused."""
-    case.wait(mode="count", otherwise=None)
+    case.wait(name="closings", mode="count", otherwise=None)
     case.outcome(1, {"merged": True, "log": "x" * _HUGE})
     case.outcome(2, {"merged": True, "log": "y" * _TOO_HUGE})
     case.shuffle()
-    case.score(1)
+    case.score(1, "closings")
 
 
 _Shape = Callable[[Case], None]

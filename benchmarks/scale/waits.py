@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from upshot.processors.correlate import Asked, step
-from upshot.processors.deadlines import Horizons, next_look
+from upshot.processors.deadlines import Horizons, next_look, open_waits
 from upshot.processors.state import encode_subject, question_of
 from upshot.settings import Settings
 from upshot.streams.arrivals import read_wait
@@ -68,7 +68,7 @@ class OpenWaits:
         horizons = Horizons(settings.look_back, settings.settled_retention, settings.deadline_grace)
         encoded = encode_subject(known)
         assert encoded is not None
-        self._template = frame(encoded, next_look(known, horizons))
+        self._template = frame(encoded, next_look(known, horizons), open_waits(known))
 
     def value(self, number: int) -> bytes:
         """The changelog's value for wait `number`."""

@@ -20,10 +20,14 @@ class Output(msgspec.Struct, frozen=True, gc=False):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """What a key holds from now on, and when it wants to be looked at: microseconds since 1970, None is never."""
+    """What a key holds from now on, and when it wants to be looked at: microseconds since 1970, None is never.
+
+    So many things of it are `waiting`, which the table only counts.
+    """
 
     value: bytes
     due: int | None = None
+    waiting: int = 0
 
 
 @dataclass

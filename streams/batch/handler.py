@@ -74,6 +74,9 @@ class TableView(Protocol):
     def size(self, partition: int) -> int:
         """How many keys a partition has."""
 
+    def waiting(self, partition: int) -> int:
+        """The sum of `Change.waiting` over the keys of a partition. Callable from any thread."""
+
     def due(self, partition: int, upto: int, limit: int) -> list[bytes]:
         """Keys whose `Change.due` is at or before this instant, earliest first, at most `limit`.
 

@@ -15,8 +15,7 @@ from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.recovery import BatchRecovery, keys_written
 from upshot.streams.batch.sender import Ack, Sender, Sent
 from upshot.streams.batch.store import PartitionStore
-from upshot.streams.tables import frame
-from upshot.streams.tables.framing import PAYLOAD
+from upshot.streams.tables import frame, payload
 
 Framed = Mapping[bytes, bytes | None]
 
@@ -62,7 +61,7 @@ class BatchTable(faust.Table):  # type: ignore[misc]
             for number, key in enumerate(keys):
                 if key in ahead:
                     value = ahead[key]
-                    found[number] = None if value is None else value[PAYLOAD:]
+                    found[number] = None if value is None else payload(value)
         return found
 
     def get(self, partition: int, key: bytes) -> bytes | None:
@@ -71,7 +70,7 @@ class BatchTable(faust.Table):  # type: ignore[misc]
     def items(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         table = self.store.partitions.get(partition)
         framed = () if table is None else table.framed_items()
-        return ((key, value[PAYLOAD:]) for key, value in framed)
+        return ((key, payload(value)) for key, value in framed)
 
     def size(self, partition: int) -> int:
         """See TableView."""
@@ -81,6 +80,11 @@ class BatchTable(faust.Table):  # type: ignore[misc]
     def due(self, partition: int, upto: int, limit: int) -> list[bytes]:
         """See TableView."""
         return self.store.partitions[partition].due(upto, limit)
+
+    def waiting(self, partition: int) -> int:
+        """The sum of `Change.waiting` over the keys of a partition."""
+        table = self.store.partitions.get(partition)
+        return 0 if table is None else table.waiting
 
     def nearest_due(self) -> int | None:
         """See TableView."""
@@ -94,7 +98,7 @@ class BatchTable(faust.Table):  # type: ignore[misc]
         """
         framed = {
             partition: {
-                key: None if change is None else frame(change.value, change.due)
+                key: None if change is None else frame(change.value, change.due, change.waiting)
                 for key, change in values.items()
             }
             for partition, values in changes.items()

@@ -6,7 +6,7 @@ by key, keys by their due instant. Knows RocksDB; knows neither Kafka nor Faust.
 
 from upshot.streams.tables.bulk import BulkLoad
 from upshot.streams.tables.folders import Claim, Folders
-from upshot.streams.tables.framing import UnknownFormat, frame, unframe
+from upshot.streams.tables.framing import UnknownFormat, frame, payload, unframe
 from upshot.streams.tables.partition import PartitionTable, Stalled, Unusable
 from upshot.streams.tables.tuning import Memory
 
@@ -20,5 +20,6 @@ __all__ = [
     "UnknownFormat",
     "Unusable",
     "frame",
+    "payload",
     "unframe",
 ]

@@ -11,7 +11,7 @@ from itertools import islice
 
 from rocksdict import WriteBatch, WriteOptions
 
-from upshot.streams.tables.framing import DUE, NEVER, check
+from upshot.streams.tables.framing import DUE, NEVER, check, waiting_in
 from upshot.streams.tables.partition import PartitionTable, is_stall
 
 #: Keys that go into one write: a few milliseconds in which nobody else runs.
@@ -45,12 +45,13 @@ class BulkLoad:
 
     def index(self) -> Iterator[bool]:
         """Make the index from what has come. Runs as `take` does."""
-        self._size, self._floor = 0, NEVER
+        self._size, self._waiting, self._floor = 0, 0, NEVER
         values = self._table.framed_items()
         while part := list(islice(values, SLICE)):
             batch = WriteBatch(raw_mode=True)
             for key, framed in part:
                 due = framed[DUE]
+                self._waiting += waiting_in(framed)
                 if due != NEVER:
                     batch.put(due + key, b"", self._table.in_index)
                     self._floor = min(self._floor, due)
@@ -63,7 +64,7 @@ class BulkLoad:
 
     def finish(self, position: int) -> None:
         """From now on it is the state at this position of the changelog; everything is on disk."""
-        self._table.adopt(position, self._size, self._floor)
+        self._table.adopt(position, self._size, self._waiting, self._floor)
 
     def _write(self, batch: WriteBatch) -> Iterator[bool]:
         while True:

@@ -1,30 +1,41 @@
-"""How a value lies in a table and in its changelog: a format, the due instant, then the handler's own bytes.
+"""How a value lies in a table and in its changelog: a format, the due instant, what waits for it, the handler's bytes.
 
 The due instant comes first and big-endian, so that bytes sort as instants do and an index can be built from the
-changelog without knowing what the handler's bytes mean.
+changelog without knowing what the handler's bytes mean. Format 1, which is only read, didn't say how many things wait.
 """
 
 from __future__ import annotations
 
 from struct import Struct
+from typing import NamedTuple
 
 from upshot.errors import UpshotError
 
-FORMAT = 1
+FORMAT = 2
+_BEFORE = 1
 #: Where the due instant lies in a framed value.
 DUE = slice(1, 9)
-#: Where the handler's bytes begin.
-PAYLOAD = 9
 #: The due instant of a key that never wants to be looked at.
 NEVER = b"\xff" * 8
 
-_head = Struct(">BQ").pack
-_NEVER_HEAD = bytes([FORMAT]) + NEVER
+#: Where the handler's bytes begin, by format.
+PAYLOAD = (0, 9, 13)
+_head = Struct(">BQI").pack
+_NEVER = (1 << 64) - 1
 _LATEST = (1 << 64) - 2
+_MOST = (1 << 32) - 1
 
 
 class UnknownFormat(UpshotError):
     """A value was written by another version; fatal: nothing is changed, and it's never guessed at."""
+
+
+class Framed(NamedTuple):
+    """What a framed value says."""
+
+    value: bytes
+    due: int | None
+    waiting: int
 
 
 def due_bytes(due: int) -> bytes:
@@ -32,32 +43,55 @@ def due_bytes(due: int) -> bytes:
     return _clamped(due).to_bytes(8, "big")
 
 
-def _clamped(due: int) -> int:
-    return min(max(due, 0), _LATEST)
+def frame(value: bytes, due: int | None, waiting: int = 0) -> bytes:
+    """A handler's bytes, with the instant (microseconds since 1970) at which the key is due, None is never, and the number
+    of things that wait.
+    """
+    return _head(FORMAT, _NEVER if due is None else _clamped(due), min(waiting, _MOST)) + value
 
 
-def frame(value: bytes, due: int | None) -> bytes:
-    """A handler's bytes with the instant (microseconds since 1970) at which the key is due; None is never."""
-    if due is None:
-        return _NEVER_HEAD + value
-    return _head(FORMAT, due if 0 <= due <= _LATEST else _clamped(due)) + value
-
-
-def unframe(framed: bytes) -> tuple[bytes, int | None]:
-    """The handler's bytes and the due instant. Raises UnknownFormat."""
+def unframe(framed: bytes) -> Framed:
+    """What was framed. Raises UnknownFormat."""
     check(framed)
     due = framed[DUE]
-    return framed[PAYLOAD:], None if due == NEVER else int.from_bytes(due, "big")
+    return Framed(payload(framed), None if due == NEVER else int.from_bytes(due, "big"), waiting_in(framed))
+
+
+def payload(framed: bytes) -> bytes:
+    """The handler's bytes of a framed value that was checked once."""
+    return framed[PAYLOAD[framed[0]] :]
+
+
+def waiting_in(framed: bytes) -> int:
+    """How many things wait; 0 where the format doesn't say."""
+    return int.from_bytes(framed[9:13], "big") if framed[0] == FORMAT else 0
 
 
 def check(framed: bytes) -> None:
     """Raises UnknownFormat where the value isn't one of ours."""
-    if len(framed) < PAYLOAD or framed[0] != FORMAT:
+    if not framed or not _BEFORE <= framed[0] <= FORMAT or len(framed) < PAYLOAD[framed[0]]:
         found = framed[0] if framed else "nothing"
         raise UnknownFormat(
-            f"a value of the table has format {found}, this version knows {FORMAT}: nothing was changed; run the "
-            "version that wrote it"
+            f"a value of the table has format {found}, this version knows {_BEFORE} and {FORMAT}: nothing was changed; "
+            "run the version that wrote it"
         )
 
 
-__all__ = ["DUE", "FORMAT", "NEVER", "PAYLOAD", "UnknownFormat", "check", "due_bytes", "frame", "unframe"]
+def _clamped(due: int) -> int:
+    return min(max(due, 0), _LATEST)
+
+
+__all__ = [
+    "DUE",
+    "FORMAT",
+    "NEVER",
+    "PAYLOAD",
+    "Framed",
+    "UnknownFormat",
+    "check",
+    "due_bytes",
+    "frame",
+    "payload",
+    "unframe",
+    "waiting_in",
+]

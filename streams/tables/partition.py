@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 from rocksdict import Options, Rdict, WriteBatch, WriteOptions
 
 from upshot.errors import UpshotError
-from upshot.streams.tables.framing import DUE, NEVER, PAYLOAD, due_bytes
+from upshot.streams.tables.framing import DUE, NEVER, PAYLOAD, due_bytes, waiting_in
 from upshot.streams.tables.tuning import Memory, index_options, meta_options, values_options
 
-LAYOUT = 1
+LAYOUT = 2
 #: Values that were read and may be changed next, at the most; what is changed without is read again.
 REMEMBERED = 10_000
 
 _META = b"meta"
 _SOURCE = b"source"
-#: Layout, position, number of keys, seconds since 1970 of the last write; then the least due instant.
-_STATE = struct.Struct(">Bqqd8s")
+#: Layout, position, number of keys, what waits, seconds since 1970 of the last write; then the least due instant.
+_STATE = struct.Struct(">Bqqqd8s")
 _NOWHERE = -1
 
 
@@ -41,11 +41,12 @@ class State(NamedTuple):
 
     position: int | None
     size: int
+    waiting: int
     written_at: float
     floor: bytes
 
 
-_EMPTY = State(None, 0, 0.0, NEVER)
+_EMPTY = State(None, 0, 0, 0.0, NEVER)
 
 
 class PartitionTable:
@@ -97,6 +98,11 @@ class PartitionTable:
         return self._state.size
 
     @property
+    def waiting(self) -> int:
+        """How many things wait, over all keys."""
+        return self._state.waiting
+
+    @property
     def written_at(self) -> float:
         """When it was last written to, in seconds since 1970."""
         return self._state.written_at
@@ -113,7 +119,7 @@ class PartitionTable:
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The handler's bytes for each key, None where it has none. What is changed next should be read so."""
-        return [None if framed is None else framed[PAYLOAD:] for framed in self._framed(keys)]
+        return [None if framed is None else framed[PAYLOAD[framed[0]] :] for framed in self._framed(keys)]
 
     def framed(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
         """The framed value of each key, None where it has none."""
@@ -151,8 +157,8 @@ class PartitionTable:
             self._read.clear()
         self._remember([key for key in changes if key not in self._read])
         batch = WriteBatch(raw_mode=True)
-        size, floor = self._fill(batch, changes)
-        self._write(batch, State(position, self.size + size, time(), floor))
+        size, waiting, floor = self._fill(batch, changes)
+        self._write(batch, State(position, self.size + size, self.waiting + waiting, time(), floor))
         # What was read meanwhile, for the changes after these, must not bring back what was before.
         self._read.update(changes)
 
@@ -161,9 +167,9 @@ class PartitionTable:
         for column in (self.database, self._due):
             column.flush()
 
-    def adopt(self, position: int, size: int, floor: bytes) -> None:
+    def adopt(self, position: int, size: int, waiting: int, floor: bytes) -> None:
         """Take what was written past `apply` as the state at this position."""
-        self._write(WriteBatch(raw_mode=True), State(position, size, time(), floor))
+        self._write(WriteBatch(raw_mode=True), State(position, size, waiting, time(), floor))
         self._read.clear()
 
     def touch(self) -> None:
@@ -189,16 +195,23 @@ class PartitionTable:
         if keys:
             self._read.update(zip(keys, self.database.get(keys), strict=True))
 
-    def _fill(self, batch: WriteBatch, changes: Mapping[bytes, bytes | None]) -> tuple[int, bytes]:
-        """Write values and index into the batch; how many keys more there are, and the least entry."""
+    def _fill(self, batch: WriteBatch, changes: Mapping[bytes, bytes | None]) -> tuple[int, int, bytes]:
+        """Write values and index into the batch; how many keys more there are, how many things more wait, and the least
+        entry.
+        """
         put, delete, read, index = batch.put, batch.delete, self._read, self.in_index
-        size, floor = 0, self._state.floor
+        size, waiting, floor = 0, 0, self._state.floor
         for key, framed in changes.items():
             before = read[key]
-            old = NEVER if before is None else before[DUE]
+            if before is None:
+                old = NEVER
+            else:
+                old = before[DUE]
+                waiting -= waiting_in(before)
             if framed is not None:
                 put(key, framed)
                 new = framed[DUE]
+                waiting += waiting_in(framed)
                 size += before is None
             elif before is not None:
                 delete(key)
@@ -212,7 +225,7 @@ class PartitionTable:
                 if new != NEVER:
                     put(entry := new + key, b"", index)
                     floor = min(floor, entry)
-        return size, floor
+        return size, waiting, floor
 
     def _write(self, batch: WriteBatch, state: State) -> None:
         batch.put(_META, _packed(state), self._in_meta)
@@ -232,7 +245,7 @@ def is_stall(error: Exception) -> bool:
 
 def _packed(state: State) -> bytes:
     position = _NOWHERE if state.position is None else state.position
-    return _STATE.pack(LAYOUT, position, state.size, state.written_at, state.floor[:8])
+    return _STATE.pack(LAYOUT, position, state.size, state.waiting, state.written_at, state.floor[:8])
 
 
 def _state(found: bytes | None) -> State:
@@ -240,8 +253,8 @@ def _state(found: bytes | None) -> State:
         return _EMPTY
     if len(found) != _STATE.size or found[0] != LAYOUT:
         raise Unusable(f"layout {found[0]} is of another version, this one knows {LAYOUT}")
-    _, position, size, written_at, floor = _STATE.unpack(found)
-    return State(None if position == _NOWHERE else position, size, written_at, floor)
+    _, position, size, waiting, written_at, floor = _STATE.unpack(found)
+    return State(None if position == _NOWHERE else position, size, waiting, written_at, floor)
 
 
 def _columns(memory: Memory) -> dict[str, Options]:

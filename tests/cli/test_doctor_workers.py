@@ -110,6 +110,15 @@ def test_a_recovery_says_how_long() -> None:
         ({}, "fine", "none is to come"),
         ({"upshot.join.deadline.next": 600}, "fine", "due in 10 min"),
         ({"upshot.join.deadline.next": -2}, "fine", "due in 0 s"),
+        (
+            {
+                "upshot.join.deadline.next": 9,
+                "upshot.join.waits.open 0": 2_000,
+                "upshot.join.waits.open 3": 5,
+            },
+            "fine",
+            "2,005 waits are open",
+        ),
         ({"upshot.join.deadline.next": -30}, "notice", "overdue by 30 s"),
         ({"upshot.join.deadline.next": -3_600}, "wrong", "overdue by 60 min"),
     ],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
+
 from upshot.processors.correlate import Asked, Observed, Scored, Step, judge, step
-from upshot.processors.deadlines import Horizons, next_look, retire
+from upshot.processors.deadlines import Horizons, next_look, open_waits, retire
 from upshot.processors.state import Known, Match, Question, Rule, Subject
 
 DAY = 24 * 3600 * 1_000_000
@@ -20,6 +22,14 @@ def known(*arrivals: Asked | Observed, now: int = 0) -> Subject:
 
 def test_an_open_question_is_looked_at_after_its_deadline_and_grace() -> None:
     assert next_look(known(Asked("s", QUESTION)), HORIZONS) == 7 * DAY + 1_000_000
+
+
+def test_open_waits_are_those_without_an_answer_that_may_still_come() -> None:
+    asked, other = Asked("s", QUESTION), Asked("s", msgspec.structs.replace(QUESTION, wait_id="other"))
+    assert open_waits(known(asked, other)) == 2
+    assert open_waits(known(asked, other, Observed("s", REOPENED))) == 0
+    assert open_waits(judge("s", known(asked), 7 * DAY, now=8 * DAY).subject) == 0
+    assert open_waits(known(Observed("s", REOPENED))) == 0
 
 
 def test_nothing_bad_happened_is_judged_at_the_deadline() -> None:

@@ -47,7 +47,7 @@ async def ends_with_the_last_owner(bench: Any, changelog: str) -> bool:
             # The owner had not come to this key yet, when it found that another had written it.
             last.pop(record.key)
             continue
-        generation, number, _ = map(int, unframe(record.value)[0].split(b":"))
+        generation, number, _ = map(int, unframe(record.value).value.split(b":"))
         last[record.key] = (generation, number)
         highest[record.key] = max(highest.get(record.key, (-1, -1)), last[record.key])
     return last == highest

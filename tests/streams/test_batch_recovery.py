@@ -12,8 +12,7 @@ import pytest
 
 from upshot.streams.batch import TP, Change, Effects
 from upshot.streams.codec import Record
-from upshot.streams.tables import frame
-from upshot.streams.tables.framing import PAYLOAD
+from upshot.streams.tables import frame, payload
 
 pytestmark = pytest.mark.stack
 
@@ -125,7 +124,7 @@ LATE = [(0, key, frame(b"stale", None)) for key in (b"a", b"gone", b"c")]
 
 async def last_values(bench: Any, changelog: str) -> dict[bytes, bytes | None]:
     values = {record.key: record.value for record in await bench.read(changelog)}
-    return {key: None if value is None else value[PAYLOAD:] for key, value in values.items()}
+    return {key: None if value is None else payload(value) for key, value in values.items()}
 
 
 async def test_a_former_owner_s_late_write_does_not_outlive_us(bench: Any, until: Any) -> None:

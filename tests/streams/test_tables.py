@@ -14,14 +14,21 @@ from hypothesis import strategies as st
 
 from tests.streams.table_writer import at, changes_of
 from upshot.streams.tables import Memory, PartitionTable, Stalled, UnknownFormat, Unusable, frame, unframe
-from upshot.streams.tables.framing import PAYLOAD
+from upshot.streams.tables.bulk import BulkLoad
+from upshot.streams.tables.framing import payload
 
 MEMORY = Memory()
 DUES = st.none() | st.integers(0, 5) | st.integers(0, 2**63)
+#: As format 1 had it.
+BEFORE = st.builds(
+    lambda value, due: b"\x01" + due.to_bytes(8, "big") + value,
+    st.binary(max_size=3),
+    st.integers(0, 5) | st.just(2**64 - 1),
+)
 Write = dict[bytes, bytes | None]
 WRITES = st.dictionaries(
     st.sampled_from([b"%d" % n for n in range(12)]) | st.binary(max_size=3),
-    st.none() | st.builds(frame, st.binary(max_size=3), DUES),
+    st.none() | st.builds(frame, st.binary(max_size=3), DUES, st.integers(0, 3)) | BEFORE,
     max_size=8,
 )
 
@@ -40,7 +47,7 @@ class Model:
                 self.values[key] = framed
 
     def due(self, upto: int) -> list[bytes]:
-        dues = ((unframe(framed)[1], key) for key, framed in self.values.items())
+        dues = ((unframe(framed).due, key) for key, framed in self.values.items())
         return [key for _, key in sorted((due, key) for due, key in dues if due is not None and due <= upto)]
 
 
@@ -51,7 +58,8 @@ def agree(table: PartitionTable, model: Model, position: int) -> None:
     assert table.due(2**64, 1000) == everything
     assert table.due(3, 1000) == model.due(3)
     assert table.due(2**64, 2) == everything[:2]
-    nearest = unframe(model.values[everything[0]])[1] if everything else None
+    assert table.waiting == sum(unframe(framed).waiting for framed in model.values.values())
+    nearest = unframe(model.values[everything[0]]).due if everything else None
     assert table.nearest_due() == nearest
 
 
@@ -63,7 +71,7 @@ def test_a_dict_with_a_sorted_index(steps: list[tuple[Write, bool, bool]]) -> No
         for position, (changes, read_first, reopen) in enumerate(steps):
             if read_first:
                 keys = list(changes)
-                wanted = [None if (v := model.values.get(key)) is None else v[PAYLOAD:] for key in keys]
+                wanted = [None if (v := model.values.get(key)) is None else payload(v) for key in keys]
                 assert table.get_many(keys) == wanted
             table.apply(changes, position)
             model.apply(changes)
@@ -75,9 +83,31 @@ def test_a_dict_with_a_sorted_index(steps: list[tuple[Write, bool, bool]]) -> No
         table.close()
 
 
-@given(st.binary(), DUES)
-def test_a_frame_gives_back_what_was_put_into_it(value: bytes, due: int | None) -> None:
-    assert unframe(frame(value, due)) == (value, due)
+@settings(max_examples=60, deadline=None)
+@given(st.lists(WRITES, max_size=4))
+def test_filling_in_bulk_comes_to_the_same(writes: list[Write]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        table, model = PartitionTable(Path(folder) / "0", MEMORY), Model()
+        load = BulkLoad(table)
+        for changes in writes:
+            assert all(load.take(changes))
+            model.apply(changes)
+        assert all(load.index())
+        load.flush()
+        load.finish(7)
+        agree(table, model, 7)
+        table.close()
+
+
+@given(st.binary(), DUES, st.integers(0, 2**32 - 1))
+def test_a_frame_gives_back_what_was_put_into_it(value: bytes, due: int | None, waiting: int) -> None:
+    assert unframe(frame(value, due, waiting)) == (value, due, waiting)
+
+
+def test_what_format_1_has_written_is_read() -> None:
+    due = (1_782_864_000_000_000).to_bytes(8, "big")
+    assert unframe(b"\x01" + due + b"value") == (b"value", 1_782_864_000_000_000, 0)
+    assert unframe(b"\x01" + b"\xff" * 8 + b"value") == (b"value", None, 0)
 
 
 @given(st.integers(-5, 2**63), st.integers(-5, 2**63))
@@ -86,7 +116,9 @@ def test_due_instants_sort_as_their_bytes(one: int, other: int) -> None:
     assert (frame(b"", one) <= frame(b"", other)) == before
 
 
-@pytest.mark.parametrize("value", [b"", b"\x01short", b'{"outcomes":{}}', b"\x02" + b"\0" * 20])
+@pytest.mark.parametrize(
+    "value", [b"", b"\x01short", b"\x02" + b"\0" * 11, b'{"outcomes":{}}', b"\x03" + b"\0" * 20, b"\0" * 20]
+)
 def test_an_unknown_format_is_refused(value: bytes) -> None:
     with pytest.raises(UnknownFormat, match="nothing was changed"):
         unframe(value)

@@ -57,6 +57,7 @@ def told(stack: WholeStack, eventually: Eventually) -> Mapping[str, Page]:
                 happened <= _counted(page.by("upshot.join.events", "event"))
                 and page.value("upshot.dead_letters")
                 and page.value("upshot.join.deadline.next")
+                and page.value("upshot.join.waits.open")
             ),
         ),
         "store": eventually(
@@ -85,12 +86,15 @@ def families(stack: WholeStack, told: Mapping[str, Page]) -> dict[str, dict[str,
 
 
 def story(stack: WholeStack) -> None:
-    """A question, its answer, the same answer again, one that nobody asked for, a deadline, and bad input."""
+    """A question, its answer, the same answer again, one that nobody asked for, a deadline, a question that stays open, and
+    bad input.
+    """
     ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
     rule = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P1D", "else": False}
     waits = [
         {"run_id": "seen1", "name": "merged", "subject": "seen:1", "rule": rule},
         {"run_id": "seen2", "name": "merged", "subject": "seen:2", "rule": rule, "opened_at": ago},
+        {"run_id": "seen4", "name": "merged", "subject": "seen:4", "rule": rule},
     ]
     outcome = {"type": "pr.closed", "subject": "seen:1", "id": "seen-o1", "data": {"merged": True}}
     early = {"type": "pr.closed", "subject": "seen:3", "data": {"merged": True}}

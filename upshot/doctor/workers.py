@@ -91,7 +91,9 @@ def deadlines(workers: Sequence[Worker]) -> Finding:
         return Finding("deadlines", "fine", "none is to come")
     late = -min(known)
     if late < _OVERDUE:
-        return Finding("deadlines", "fine", f"in time, the next look is due in {span(max(0.0, -late))}")
+        open_waits = sum(worker.now("upshot.join.waits.open") for worker in workers)
+        found = f"in time, {open_waits:,.0f} waits are open, the next look is due in {span(max(0.0, -late))}"
+        return Finding("deadlines", "fine", found)
     found = f"the first is overdue by {span(late)}"
     state: State = "wrong" if late > _LONG_OVERDUE else "notice"
     unread: dict[tuple[str, int], float] = {}

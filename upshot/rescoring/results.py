@@ -15,7 +15,7 @@ from upshot.settings import Settings
 from upshot.streams.admin import admin_client
 from upshot.streams.batch.recovery import changelog_reader
 from upshot.streams.batch.table import changelog_name
-from upshot.streams.tables.framing import PAYLOAD
+from upshot.streams.tables import payload
 
 _WAIT_MS = 500
 
@@ -59,7 +59,7 @@ async def _read(
             for record in records:
                 if record.key in wanted:
                     value = record.value
-                    found[record.key.decode()] = decode_followup(value[PAYLOAD:]).results if value else {}
+                    found[record.key.decode()] = decode_followup(payload(value)).results if value else {}
         left = {tp for tp in left if await reader.position(tp) < ends[tp]}
     return found
 

@@ -33,6 +33,8 @@ def of_role(workers: Sequence[Worker]) -> list[str]:
         told = [f"{left:,.0f} records to recover"]
     if any(worker.after.value("upshot.table.keys") is not None for worker in workers):
         told.append(f"{sum(worker.now('upshot.table.keys') for worker in workers):,.0f} subjects")
+    if any(worker.after.value("upshot.join.waits.open") is not None for worker in workers):
+        told.append(f"{sum(worker.now('upshot.join.waits.open') for worker in workers):,.0f} open waits")
     due = [d for worker in workers if (d := worker.after.value("upshot.join.deadline.next")) is not None]
     if due:
         told.append(f"next look in {span(min(due))}" if min(due) >= 0 else f"overdue by {span(-min(due))}")
