@@ -121,7 +121,10 @@ def step(states: Mapping[str, Subject], arrivals: Sequence[Arrival], now: Micros
     for arrival in arrivals:
         key = arrival.subject
         before = subjects.get(key) or states.get(key) or _UNKNOWN
-        taken = correlate(before, arrival, now)
+        if isinstance(arrival, Observed):
+            taken = _observe(key, before, arrival.outcome, now)
+        else:
+            taken = _ask(key, before, arrival.question, now)
         if taken.subject is not before:
             subjects[key] = taken.subject
         elif taken.facts:

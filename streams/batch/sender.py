@@ -77,13 +77,15 @@ class Sender:
         by_topic: dict[str, list[Output]] = defaultdict(list)
         for output in outputs:
             by_topic[output.topic].append(output)
-        entries: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+        entries: dict[tuple[str, int], list[Entry]] = {}
         now = int(time() * 1000)
         for topic, theirs in by_topic.items():
+            lanes: dict[int, list[Entry]] = defaultdict(list)
             for output, partition in zip(theirs, await self._partitions_of(topic, theirs), strict=True):
                 stamp = now if output.timestamp_ms is None else _taken(output.timestamp_ms, now)
                 headers = list(output.headers) if output.headers else _NO_HEADERS
-                entries[topic, partition].append((output.key, output.value, stamp, headers))
+                lanes[partition].append((output.key, output.value, stamp, headers))
+            entries |= {(topic, partition): lane for partition, lane in lanes.items()}
         self._outstanding = [future for future in self._outstanding if not _delivered(future)]
         for futures in (await self._send(entries)).values():
             self._outstanding += [future for future, _ in futures]

@@ -15,6 +15,8 @@ FORMAT = 2
 _BEFORE = 1
 #: Where the due instant lies in a framed value.
 DUE = slice(1, 9)
+#: Where the number of things that wait lies in one of this format, and what is there where none does.
+WAITING, NONE_WAIT = slice(9, 13), b"\0" * 4
 #: The due instant of a key that never wants to be looked at.
 NEVER = b"\xff" * 8
 
@@ -47,7 +49,11 @@ def frame(value: bytes, due: int | None, waiting: int = 0) -> bytes:
     """A handler's bytes, with the instant (microseconds since 1970) at which the key is due, None is never, and the number
     of things that wait.
     """
-    return _head(FORMAT, _NEVER if due is None else _clamped(due), min(waiting, _MOST)) + value
+    if due is None:
+        due = _NEVER
+    elif not 0 <= due <= _LATEST:
+        due = _clamped(due)
+    return _head(FORMAT, due, waiting if waiting <= _MOST else _MOST) + value
 
 
 def unframe(framed: bytes) -> Framed:
@@ -64,7 +70,7 @@ def payload(framed: bytes) -> bytes:
 
 def waiting_in(framed: bytes) -> int:
     """How many things wait; 0 where the format doesn't say."""
-    return int.from_bytes(framed[9:13], "big") if framed[0] == FORMAT else 0
+    return int.from_bytes(framed[WAITING], "big") if framed[0] == FORMAT else 0
 
 
 def check(framed: bytes) -> None:
@@ -85,7 +91,9 @@ __all__ = [
     "DUE",
     "FORMAT",
     "NEVER",
+    "NONE_WAIT",
     "PAYLOAD",
+    "WAITING",
     "Framed",
     "UnknownFormat",
     "check",

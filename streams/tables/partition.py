@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time
 from typing import Any, NamedTuple
@@ -11,11 +11,19 @@ from typing import Any, NamedTuple
 from rocksdict import Options, Rdict, WriteBatch, WriteOptions
 
 from upshot.errors import UpshotError
-from upshot.streams.tables.framing import DUE, NEVER, PAYLOAD, due_bytes, waiting_in
+from upshot.streams.tables.framing import (
+    DUE,
+    NEVER,
+    NONE_WAIT,
+    PAYLOAD,
+    WAITING,
+    due_bytes,
+    waiting_in,
+)
 from upshot.streams.tables.tuning import Memory, index_options, meta_options, values_options
 
 LAYOUT = 2
-#: Values that were read and may be changed next, at the most; what is changed without is read again.
+#: Values that were read or changed last, at the most: what is told of one subject often comes together.
 REMEMBERED = 10_000
 
 _META = b"meta"
@@ -153,13 +161,10 @@ class PartitionTable:
 
         Raises Stalled where it has to be tried again.
         """
-        if len(self._read) > REMEMBERED:
-            self._read.clear()
-        self._remember([key for key in changes if key not in self._read])
+        self._remember(changes)
         batch = WriteBatch(raw_mode=True)
         size, waiting, floor = self._fill(batch, changes)
         self._write(batch, State(position, self.size + size, self.waiting + waiting, time(), floor))
-        # What was read meanwhile, for the changes after these, must not bring back what was before.
         self._read.update(changes)
 
     def flush(self) -> None:
@@ -185,15 +190,16 @@ class PartitionTable:
             column.close()
 
     def _framed(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        found: list[bytes | None] = self.database.get(list(keys)) if keys else []
+        self._remember(keys)
+        read = self._read
+        return [read[key] for key in keys]
+
+    def _remember(self, keys: Collection[bytes]) -> None:
+        """Have these in `_read`, which is as the database is."""
         if len(self._read) + len(keys) > REMEMBERED:
             self._read.clear()
-        self._read.update(zip(keys, found, strict=True))
-        return found
-
-    def _remember(self, keys: list[bytes]) -> None:
-        if keys:
-            self._read.update(zip(keys, self.database.get(keys), strict=True))
+        if unread := [key for key in keys if key not in self._read]:
+            self._read.update(zip(unread, self.database.get(unread), strict=True))
 
     def _fill(self, batch: WriteBatch, changes: Mapping[bytes, bytes | None]) -> tuple[int, int, bytes]:
         """Write values and index into the batch; how many keys more there are, how many things more wait, and the least
@@ -207,11 +213,13 @@ class PartitionTable:
                 old = NEVER
             else:
                 old = before[DUE]
-                waiting -= waiting_in(before)
+                if before[WAITING] != NONE_WAIT:
+                    waiting -= waiting_in(before)
             if framed is not None:
                 put(key, framed)
                 new = framed[DUE]
-                waiting += waiting_in(framed)
+                if framed[WAITING] != NONE_WAIT:
+                    waiting += waiting_in(framed)
                 size += before is None
             elif before is not None:
                 delete(key)
