@@ -3,7 +3,7 @@
     python -m benchmarks.latency [--rate EVENTS_PER_SECOND] [--seconds 20]      (from the root of the repository)
 
 Starts the real parts and one worker. Without `--rate` it first measures how much they sustain, and takes half of
-that. Three events make a case: a run, its wait, and a second later the outcome. Time counts from handing the
+that, with parts started anew. Three events make a case: a run, its wait, and a second later the outcome. Time counts from handing the
 outcome to the producer until a consumer has its score, and until a query finds its row (asked ten times a second, of
 one case in twenty). The first twenty seconds don't count: the broker's Java compiles itself meanwhile. Load, measuring
 and all parts share the machine; so that they take little of it, the load and the consumer are librdkafka's
@@ -20,14 +20,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Event, Timer
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from benchmarks.join.usage import cpu_seconds
 from benchmarks.whole_path import TOPICS, Message, Parts, begun, closed, drain, fill, stack, worker
 from upshot.processors.store.connection import connect
 from upshot.settings import Settings
 
-PROBE_RUNS = 50_000
+PROBE_RUNS = 100_000
 WARM_UP = 20.0
 TICK = 0.005
 POLL = 0.1
@@ -108,8 +108,7 @@ class Load:
         )
         places = []
         for number in range(self._settings.partitions):
-            _, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=PATIENCE)
-            places.append(TopicPartition(topic, number, end))
+            places.append(TopicPartition(topic, number, _end(consumer, TopicPartition(topic, number))))
         consumer.assign(places)
         return consumer
 
@@ -138,18 +137,41 @@ class Load:
         client.close()
 
 
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    """Where a partition ends; one that was just created has no leader for a moment."""
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            _, end = consumer.get_watermark_offsets(place, timeout=PATIENCE)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > give_up:
+                raise
+            time.sleep(POLL)
+        else:
+            return int(end)
+
+
 def _case_of(score: bytes) -> int:
     start = score.index(PREFIX) + len(PREFIX)
     return int(score[start : score.index(b'"', start)])
 
 
-def load(parts: Parts, first: int, rate: float, seconds: float, pids: dict[str, int]) -> tuple[Load, Cpu]:
+def sustained() -> float:
+    """Events a second that a worker drains from a backlog."""
+    with stack() as parts:
+        asyncio.run(fill(parts.settings, PROBE_RUNS))
+        most = drain(parts, PROBE_RUNS).sustained
+    print(f"sustained: {most:,.0f} events/s")
+    return most
+
+
+def load(parts: Parts, rate: float, seconds: float, pids: dict[str, int]) -> tuple[Load, Cpu]:
     """What happened under a load of `rate` cases a second, once the worker works.
 
     And the share of a core that each of `pids` took meanwhile, without the first seconds.
     """
-    Load(parts.settings, first, 1, 1.0).run()
-    measured = Load(parts.settings, first + 1, int(rate * seconds), rate)
+    Load(parts.settings, 0, 1, 1.0).run()
+    measured = Load(parts.settings, 1, int(rate * seconds), rate)
     before: Cpu = {}
     began = Timer(WARM_UP, lambda: before.update({name: cpu_seconds(pid) for name, pid in pids.items()}))
     began.start()
@@ -176,16 +198,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, help="events a second; half of what is sustained where absent")
     parser.add_argument("--seconds", type=float, default=20.0, help="of load that count (default 20)")
     arguments = parser.parse_args()
-    with stack() as parts:
-        rate, first = arguments.rate, 0
-        if rate is None:
-            asyncio.run(fill(parts.settings, PROBE_RUNS))
-            most = drain(parts, PROBE_RUNS).sustained
-            rate, first = most / 2, PROBE_RUNS
-            print(f"sustained: {most:,.0f} events/s")
-        with worker(parts) as pids:
-            whole = arguments.seconds + WARM_UP
-            measured, cores = load(parts, first, rate / len(TOPICS), whole, {**pids, OURSELVES: os.getpid()})
+    rate = arguments.rate or sustained() / 2
+    with stack() as parts, worker(parts) as pids:
+        whole = arguments.seconds + WARM_UP
+        measured, cores = load(parts, rate / len(TOPICS), whole, {**pids, OURSELVES: os.getpid()})
     print(f"{rate:,.0f} events/s on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print("cores in use: " + ", ".join(f"{name} {share:.2f}" for name, share in cores.items()))
     show("outcome to score in Kafka", measured.sent, measured.scored)
