@@ -38,7 +38,7 @@ from upshot.processors.followups.facts import (
 )
 from upshot.processors.followups.limits import impossible
 from upshot.processors.followups.scoring import revised
-from upshot.processors.followups.state import Asked, Followup
+from upshot.processors.followups.state import Asked, Followup, Said
 from upshot.streams.instants import Micros
 
 _decode = msgspec.json.Decoder().decode
@@ -102,21 +102,29 @@ def find(state: Followup, now: Micros) -> Moved:
     return Moved(after, _stands(after), "started")
 
 
-def keep_results(state: Followup, execution: Execution) -> Followup:
-    """The follow-up with the results of the steps that ran; the same object where there are no new ones."""
+def keep_results(state: Followup, known: int, execution: Execution) -> Followup:
+    """The follow-up with the results of the steps that ran, and with the scores that `end` will announce; the same object
+    where nothing of that is new.
+    """
     new = {
         command.step_id: command.result
         for command in execution.commands
         if isinstance(command, KeepResult) and command.step_id not in state.results
     }
-    return replace(state, results={**state.results, **new}) if new else state
+    after = replace(state, results={**state.results, **new}) if new else state
+    if state.origin is None or known != state.known or impossible(execution.commands):
+        return after
+    if execution.ending not in ("waiting", "done") or not (scores := _revised(state, execution)):
+        return after
+    saying = {key: (*state.saying.get(key, ()), said) for key, said in scores.items()}
+    return replace(after, saying={**state.saying, **saying})
 
 
 def end(state: Followup, known: int, execution: Execution, now: Micros, patience: Patience) -> Moved:
     """Apply what came of an execution that was given the memory number `known`.
 
-    The results of its steps must have been kept before: what follows from them may only be told once they can't be
-    lost. Where something new has come meanwhile, nothing else of it counts, and it's run again.
+    The results of its steps and its scores must have been kept before: what follows from results may only be told once
+    they can't be lost, and a score that was announced must be known to whoever runs the code again. Where something new has come meanwhile, nothing else of it counts, and it's run again.
     """
     origin = state.origin
     if origin is None or known != state.known:
@@ -197,12 +205,13 @@ def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros) 
     asked = _asked(execution, waits)
     more = [c.origin for c in execution.commands if isinstance(c, DeferMore)]
     done = execution.ending == "done"
-    scores = revised(state.scores, (c for c in execution.commands if isinstance(c, Give)), done=done)
+    scores = _revised(state, execution)
     after = replace(
         state,
         path=execution.path,
         asked=asked,
-        scores={**state.scores, **scores},
+        scores={**state.said, **scores},
+        saying={},
         deferred=tuple(dict.fromkeys((*state.deferred, *(o.followup_id for o in more)))),
         status="done" if done else "waiting",
         run_at=None,
@@ -213,7 +222,12 @@ def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros) 
     if after == state:
         return Moved(state, (), "done" if done else "waiting")
     after = _stamped(after, now)
-    facts: list[Fact] = [Scored(origin, score_id, said, now) for score_id, said in scores.items()]
+    facts: list[Fact] = [
+        Scored(origin, score_id, said, now)
+        for score_id, revisions in state.saying.items()
+        for said in revisions
+    ]
+    facts += [Scored(origin, score_id, said, now) for score_id, said in scores.items()]
     facts += [
         Opened(origin, wait)
         for wait_id, wait in waits.items()
@@ -221,6 +235,11 @@ def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros) 
     ]
     facts += [DeferredMore(one) for one in more if one.followup_id not in state.deferred]
     return Moved(after, (*facts, Stands(origin, after)), "done" if done else "waiting")
+
+
+def _revised(state: Followup, execution: Execution) -> dict[str, Said]:
+    gives = (command for command in execution.commands if isinstance(command, Give))
+    return revised(state.said, gives, done=execution.ending == "done")
 
 
 def _asked(execution: Execution, waits: Mapping[str, OpenWait]) -> dict[str, Asked]:

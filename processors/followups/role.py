@@ -144,7 +144,7 @@ class Followups:
         states = self._known(partition, ends)
         for key, one in ends.items():
             state = states[key]
-            kept = keep_results(state, one.execution)
+            kept = keep_results(state, one.started.known, one.execution)
             if kept is not state:
                 after = self._move(partition, key, state, Moved(kept, (), "kept"), effects)
                 if after is kept:

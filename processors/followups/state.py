@@ -75,6 +75,13 @@ class Followup(msgspec.Struct, frozen=True, array_like=True):
     latest: Micros = 0
     changed_at: Micros = 0
     revision: int = 0
+    #: Revisions of scores that are about to be announced, or were: remembered before anybody hears of them.
+    saying: dict[str, tuple[Said, ...]] = {}
+
+    @property
+    def said(self) -> dict[str, Said]:
+        """Each score as somebody may have heard of it last."""
+        return {**self.scores, **{score_id: revisions[-1] for score_id, revisions in self.saying.items()}}
 
     @property
     def waiting_for(self) -> list[Asked]:

@@ -157,7 +157,7 @@ class Rehearsal:
             assert memory is not None
             running = asyncio.run_coroutine_threadsafe(execute(self._scorer, memory), self._thread.loop)
             self._last = running.result()
-            kept = keep_results(self._state, self._last)
+            kept = keep_results(self._state, self._state.known, self._last)
             moved = end(kept, kept.known, self._last, self._now, _PATIENCE)
             self._state = moved.state
             for fact in moved.facts:
