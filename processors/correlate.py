@@ -121,10 +121,7 @@ def step(states: Mapping[str, Subject], arrivals: Sequence[Arrival], now: Micros
     for arrival in arrivals:
         key = arrival.subject
         before = subjects.get(key) or states.get(key) or _UNKNOWN
-        if isinstance(arrival, Observed):
-            taken = _observe(key, before, arrival.outcome, now)
-        else:
-            taken = _ask(key, before, arrival.question, now)
+        taken = correlate(before, arrival, now)
         if taken.subject is not before:
             subjects[key] = taken.subject
         elif taken.facts:
@@ -192,12 +189,8 @@ def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
             continue
         if type(reading) is Unusable:
             facts += (Refused(key, question, outcome, reading.detail),)
-        if len(outcomes) == 1:
-            heard = [(outcome, reading)]
-        else:
-            heard = [(o, reading if o is outcome else read(rule, question, o)) for o in outcomes.values()]
-        revised, revision = _revise(waiting, rule, heard, now)
-        waits[wait_id] = revised
+        heard = [(o, reading if o is outcome else read(rule, question, o)) for o in outcomes.values()]
+        waits[wait_id], revision = _revise(waiting, rule, heard, now)
         if revision is not None:
             facts += (_announced(key, question, revision, outcomes.values()),)
         name = _name_of(waiting, revision)

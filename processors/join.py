@@ -113,8 +113,7 @@ class Join:
 
     def open_waits(self) -> Mapping[int, int]:
         """Waits without an answer whose deadline is still to be judged, by partition. Callable from any thread."""
-        partitions = {tp.partition for tp in self._context.assignment()}
-        return {partition: self._context.table.waiting(partition) for partition in sorted(partitions)}
+        return {partition: self._context.table.waiting(partition) for partition in self._partitions()}
 
     def unread(self) -> Mapping[TP, int]:
         """Records that must be read before due deadlines can be judged. Callable from any thread."""
@@ -155,7 +154,7 @@ class Join:
     def _look(self, upto: Micros) -> Effects:
         """Look at as many of the due subjects as take little time, so that arrivals are joined in between."""
         effects = Effects(outputs_first=True)
-        partitions = sorted({tp.partition for tp in self._context.assignment()})
+        partitions = self._partitions()
         share = max(1, self._slice.keys // len(partitions))
         with self._slice.timed() as looked:
             for partition in partitions:
@@ -164,6 +163,9 @@ class Join:
                 effects.more = effects.more or len(due) == share
                 self._look_at(partition, due, upto, effects)
         return effects
+
+    def _partitions(self) -> list[int]:
+        return sorted({tp.partition for tp in self._context.assignment()})
 
     def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> None:
         now, after = self._now(), {}

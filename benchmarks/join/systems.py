@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -44,22 +44,33 @@ def _python(script: str, *extra: str) -> Command:
     return command
 
 
+def _streams(name: str, what: str, store: str, threads: int = 1) -> System:
+    return System(
+        name,
+        what,
+        partial(kafka_streams.command, store, threads),
+        changelog="{app}-state-changelog",
+        makes_changelog=True,
+        lacks=kafka_streams.lacks,
+    )
+
+
+_UPSHOT = System(
+    OURS,
+    "Upshot's worker, role correlate, as deployed",
+    _python("upshot_worker.py"),
+    changelog="{app}-correlate-subjects-changelog",
+    makes_changelog=True,
+    group="{app}-correlate",
+)
+
 SYSTEMS = (
-    System(
-        OURS,
-        "Upshot's worker, role correlate, as deployed",
-        _python("upshot_worker.py"),
-        changelog="{app}-correlate-subjects-changelog",
-        makes_changelog=True,
-        group="{app}-correlate",
-    ),
-    System(
-        OURS_TWICE,
-        "the same with --processes 2",
-        _python("upshot_worker.py", "2"),
-        changelog="{app}-correlate-subjects-changelog",
-        makes_changelog=True,
-        group="{app}-correlate",
+    _UPSHOT,
+    replace(
+        _UPSHOT,
+        name=OURS_TWICE,
+        what="the same with --processes 2",
+        command=_python("upshot_worker.py", "2"),
         processes=2,
     ),
     System(
@@ -97,28 +108,7 @@ SYSTEMS = (
     System("aiokafka-awaited", "aiokafka, one awaited send per record, dict", _python("aiokafka_awaited.py")),
     System("aiokafka-batches", "aiokafka, a batch per partition, dict", _python("aiokafka_batches.py")),
     System("confluent", "confluent-kafka, dict", _python("confluent_join.py")),
-    System(
-        "streams-rocksdb",
-        "Kafka Streams, RocksDB store",
-        partial(kafka_streams.command, "rocksdb", 1),
-        changelog="{app}-state-changelog",
-        makes_changelog=True,
-        lacks=kafka_streams.lacks,
-    ),
-    System(
-        "streams-rocksdb-2",
-        "the same with two threads",
-        partial(kafka_streams.command, "rocksdb", 2),
-        changelog="{app}-state-changelog",
-        makes_changelog=True,
-        lacks=kafka_streams.lacks,
-    ),
-    System(
-        "streams-memory",
-        "Kafka Streams, in-memory store",
-        partial(kafka_streams.command, "memory", 1),
-        changelog="{app}-state-changelog",
-        makes_changelog=True,
-        lacks=kafka_streams.lacks,
-    ),
+    _streams("streams-rocksdb", "Kafka Streams, RocksDB store", "rocksdb"),
+    _streams("streams-rocksdb-2", "the same with two threads", "rocksdb", threads=2),
+    _streams("streams-memory", "Kafka Streams, in-memory store", "memory"),
 )

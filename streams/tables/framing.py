@@ -32,7 +32,7 @@ class UnknownFormat(UpshotError):
     """A value was written by another version; fatal: nothing is changed, and it's never guessed at."""
 
 
-class Framed(NamedTuple):
+class Unframed(NamedTuple):
     """What a framed value says."""
 
     value: bytes
@@ -56,11 +56,11 @@ def frame(value: bytes, due: int | None, waiting: int = 0) -> bytes:
     return _head(FORMAT, due, waiting if waiting <= _MOST else _MOST) + value
 
 
-def unframe(framed: bytes) -> Framed:
+def unframe(framed: bytes) -> Unframed:
     """What was framed. Raises UnknownFormat."""
     check(framed)
     due = framed[DUE]
-    return Framed(payload(framed), None if due == NEVER else int.from_bytes(due, "big"), waiting_in(framed))
+    return Unframed(payload(framed), None if due == NEVER else int.from_bytes(due, "big"), waiting_in(framed))
 
 
 def payload(framed: bytes) -> bytes:
@@ -94,7 +94,7 @@ __all__ = [
     "NONE_WAIT",
     "PAYLOAD",
     "WAITING",
-    "Framed",
+    "Unframed",
     "UnknownFormat",
     "check",
     "due_bytes",
