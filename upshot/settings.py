@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from upshot.credentials import read_credentials
 from upshot.errors import ConfigurationError
 
 LOCAL_USER = "app"
-LOCAL_PASSWORD = "upshot"
 LOCAL_VIEWER = "viewer"
 
 
@@ -42,8 +42,9 @@ class Settings(BaseModel):
 
     kafka_url: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers: `host:port[,host:port…]`.")
     clickhouse_url: SecretStr = Field(
-        SecretStr("http://app:upshot@127.0.0.1:8123/upshot"),
-        description="ClickHouse over HTTP: `http[s]://user:password@host:port/database`.",
+        SecretStr("http://app@127.0.0.1:8123/upshot"),
+        description="ClickHouse over HTTP: `http[s]://user:password@host:port/database`. That of a local stack, "
+        "with its password, is known from the data directory.",
     )
     data_dir: Path = Field(Path(".upshot"), description="Where the local stack keeps its data and logs.")
     tables_dir: Path | None = Field(
@@ -236,25 +237,44 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data_dir: Path | 
 
 
 def local_addresses(data_dir: Path) -> dict[str, str]:
-    """The Kafka and ClickHouse addresses of the stack that runs in `data_dir`, or nothing."""
+    """The Kafka and ClickHouse addresses of the stack that runs in `data_dir`, or nothing.
+
+    Nothing also where this user may not read them. Raises ConfigurationError where the passwords are damaged.
+    """
     try:
         ports = json.loads((data_dir / "ports.json").read_text())
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError, json.JSONDecodeError):
         return {}
-    addresses = {
-        "kafka": ("kafka_url", "127.0.0.1:{}"),
-        "clickhouse": ("clickhouse_url", f"http://{LOCAL_USER}:{LOCAL_PASSWORD}@127.0.0.1:{{}}/upshot"),
-    }
     # A part that this stack leaves to another machine has no port.
-    return {name: url.format(ports[part]) for part, (name, url) in addresses.items() if ports.get(part)}
+    found = {"kafka_url": f"127.0.0.1:{ports['kafka']}"} if ports.get("kafka") else {}
+    if ports.get("clickhouse") and (credentials := read_credentials(data_dir)):
+        found["clickhouse_url"] = local_url(LOCAL_USER, credentials.app, ports["clickhouse"])
+    return found
+
+
+def local_viewer(settings: Settings) -> Settings:
+    """The same for reading alone: a local stack has a user for that, who may change nothing."""
+    url = settings.clickhouse_url.get_secret_value()
+    if url != local_addresses(settings.data_dir).get("clickhouse_url"):
+        return settings
+    credentials = read_credentials(settings.data_dir)
+    assert credentials is not None
+    viewer = local_url(LOCAL_VIEWER, credentials.viewer, settings.clickhouse.port)
+    return settings.model_copy(update={"clickhouse_url": SecretStr(viewer)})
+
+
+def local_url(user: str, password: str, port: int) -> str:
+    """The address of a local stack's ClickHouse for one of its users."""
+    return f"http://{user}:{password}@127.0.0.1:{port}/upshot"
 
 
 __all__ = [
-    "LOCAL_PASSWORD",
     "LOCAL_USER",
     "LOCAL_VIEWER",
     "ClickHouseAddress",
     "Settings",
     "load_settings",
     "local_addresses",
+    "local_url",
+    "local_viewer",
 ]

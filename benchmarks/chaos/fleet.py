@@ -25,7 +25,7 @@ from upshot.local.ports import choose_ports
 from upshot.local.process import ProcessPart
 from upshot.local.roles import role_command, role_environment
 from upshot.processors.store.migrate import migrate
-from upshot.settings import LOCAL_PASSWORD, LOCAL_USER, Settings
+from upshot.settings import LOCAL_USER, Settings, local_url
 from upshot.streams.admin import ensure_topics
 
 _LOOK = 0.1
@@ -126,9 +126,7 @@ class Fleet:
     def _settings_by(self, kafka_port: int, clickhouse_port: int, data_dir: Path) -> Settings:
         return Settings(
             kafka_url=f"127.0.0.1:{kafka_port}",
-            clickhouse_url=SecretStr(
-                f"http://{LOCAL_USER}:{LOCAL_PASSWORD}@127.0.0.1:{clickhouse_port}/upshot"
-            ),
+            clickhouse_url=SecretStr(local_url(LOCAL_USER, self.clickhouse.credentials.app, clickhouse_port)),
             data_dir=data_dir,
             partitions=self._partitions,
         )

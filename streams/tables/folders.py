@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep, time
 
+from upshot.private_files import private_folder
+
 #: A database that nobody has used for so long (seconds) is removed; see `PartitionTable.TRUSTED_FOR`.
 KEPT_FOR = 12 * 3600.0
 #: Seconds between two tries to get a folder that somebody still uses.
@@ -61,8 +63,7 @@ class Folders:
         Where all are in use it waits for `patience` seconds: the partition may be on its way from another
         process on this disk. Blocks.
         """
-        home = self._root / str(partition)
-        home.mkdir(parents=True, exist_ok=True)
+        home = private_folder(self._root / str(partition))
         give_up = monotonic() + patience
         while locks := sorted(home.glob("*.lock"), key=_used_at, reverse=True):
             for lock in locks:
@@ -98,7 +99,7 @@ def _used_at(lock: Path) -> float:
 
 def _try(lock: Path) -> Claim | None:
     """The claim, where nobody holds the lock."""
-    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(file).st_ino == os.stat(lock).st_ino:

@@ -55,7 +55,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 async def story(clickhouse: ClickHouseServer) -> AsyncIterator[Client]:
     """A client of a database that holds the story."""
-    settings = Settings.model_validate({"clickhouse_url": clickhouse.url.rsplit("/", 1)[0] + "/story"})
+    settings = Settings.model_validate({"clickhouse_url": clickhouse.url.rsplit("/", 1)[0] + "/upshot_story"})
     migrate(settings)
     sink = ClickHouseSink(settings)
     rows: dict[str, list[bytes]] = {}

@@ -12,13 +12,25 @@ if TYPE_CHECKING:
 MAY_IMPORT = {
     "schemas": {"schemas"},
     "errors": set[str](),
-    "settings": {"errors"},
-    "streams": {"streams", "schemas", "settings", "errors"},
+    "private_files": set[str](),
+    "credentials": {"private_files", "errors"},
+    "settings": {"credentials", "errors"},
+    "streams": {"streams", "schemas", "settings", "private_files", "errors"},
     "processors": {"processors", "streams", "schemas", "settings", "errors"},
     "traces": {"traces", "schemas"},
     "sources": {"sources", "errors"},
     "followups": {"followups", "processors", "streams", "schemas", "errors"},
-    "sdk": {"sdk", "followups", "sources", "traces", "streams", "schemas", "settings", "errors"},
+    "sdk": {
+        "sdk",
+        "followups",
+        "sources",
+        "traces",
+        "streams",
+        "schemas",
+        "settings",
+        "private_files",
+        "errors",
+    },
     "insights": {"insights", "schemas", "settings", "errors"},
 }
 """The rooms that a room may import. Those of `upshot/` itself that aren't listed may import all."""

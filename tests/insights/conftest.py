@@ -104,12 +104,12 @@ def settings_of(clickhouse: ClickHouseServer, database: str) -> Settings:
 @pytest.fixture(scope="session")
 def empty(clickhouse: ClickHouseServer) -> Reader:
     """Reads a database in which nothing has happened."""
-    return Reader(settings_of(clickhouse, "insights_empty"))
+    return Reader(settings_of(clickhouse, "upshot_insights_empty"))
 
 
 @pytest.fixture(scope="session")
 async def reader(clickhouse: ClickHouseServer) -> Reader:
     """Reads the story."""
-    settings = settings_of(clickhouse, "insights")
+    settings = settings_of(clickhouse, "upshot_insights")
     await store(settings, records(settings))
     return Reader(settings)

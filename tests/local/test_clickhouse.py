@@ -16,9 +16,9 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from upshot.errors import PartFailed
-from upshot.local import clickhouse_config, clickhouse_engine
+from upshot.local import clickhouse_config, clickhouse_engine, clickhouse_users
 from upshot.local.clickhouse import ClickHouseServer
-from upshot.settings import LOCAL_PASSWORD, LOCAL_USER, LOCAL_VIEWER
+from upshot.settings import LOCAL_USER, LOCAL_VIEWER
 
 pytestmark = pytest.mark.stack
 START = 120.0
@@ -26,8 +26,11 @@ START = 120.0
 
 @contextmanager
 def connect(
-    server: ClickHouseServer, user: str = LOCAL_USER, password: str = LOCAL_PASSWORD
+    server: ClickHouseServer, user: str = LOCAL_USER, password: str | None = None
 ) -> Iterator[Client]:
+    """As `user`, by default with the right password."""
+    passwords = server.credentials._asdict()
+    password = passwords.get(user, "") if password is None else password
     with closing(
         clickhouse_connect.get_client(
             host="127.0.0.1", port=server.http_port, username=user, password=password, database="upshot"
@@ -41,7 +44,7 @@ def viewer(clickhouse: ClickHouseServer) -> Iterator[Client]:
     with connect(clickhouse) as app:
         app.command("CREATE OR REPLACE TABLE seen (n Int64) ENGINE = MergeTree ORDER BY n")
         app.insert("seen", [[1], [2]], column_names=["n"])
-    with connect(clickhouse, LOCAL_VIEWER, "") as client:
+    with connect(clickhouse, LOCAL_VIEWER) as client:
         yield client
 
 
@@ -106,7 +109,15 @@ def test_the_viewer_is_refused(viewer: Client, clickhouse: ClickHouseServer, sql
 
 
 @pytest.mark.parametrize(
-    ("user", "password"), [("default", ""), ("default", LOCAL_PASSWORD), (LOCAL_USER, ""), ("nobody", "")]
+    ("user", "password"),
+    [
+        ("default", ""),
+        ("default", "upshot"),
+        (LOCAL_USER, ""),
+        (LOCAL_USER, "upshot"),
+        (LOCAL_VIEWER, ""),
+        ("nobody", ""),
+    ],
 )
 def test_nobody_else_gets_in(clickhouse: ClickHouseServer, user: str, password: str) -> None:
     with pytest.raises(ClickHouseError), connect(clickhouse, user, password) as client:
@@ -117,8 +128,7 @@ def test_many_may_come_at_once(viewer: Client, clickhouse: ClickHouseServer) -> 
     everybody_is_there = threading.Barrier(20, timeout=START)
 
     def ask(number: int) -> int:
-        user, password = ((LOCAL_USER, LOCAL_PASSWORD), (LOCAL_VIEWER, ""))[number % 2]
-        with connect(clickhouse, user, password) as client:
+        with connect(clickhouse, (LOCAL_USER, LOCAL_VIEWER)[number % 2]) as client:
             everybody_is_there.wait()
             return sum(client.query("SELECT sum(n) FROM seen").first_row[0] for _ in range(5))
 
@@ -128,22 +138,25 @@ def test_many_may_come_at_once(viewer: Client, clickhouse: ClickHouseServer) -> 
 
 @pytest.mark.parametrize(
     ("lock", "who"),
-    [("<max_sessions_for_user>1<", "default"), ('create_function("file"', "viewer")],
+    [
+        ("<max_sessions_for_user>1<", "default in without a password"),
+        ('create_function("file"', "app read files by the function file"),
+    ],
 )
 def test_an_engine_that_lets_in_whom_it_must_not_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str, who: str
 ) -> None:
     """As a version would that knows a lock no more."""
-    users, engine = clickhouse_config.USERS, Path(clickhouse_engine.__file__).read_text()
+    users, engine = clickhouse_users.USERS, Path(clickhouse_engine.__file__).read_text()
     assert lock in users + engine
     changed = tmp_path / "engine.py"
     changed.write_text(engine.replace(lock, 'create_function("unused"'))
-    monkeypatch.setattr(clickhouse_config, "USERS", users.replace(lock, "<max_sessions_for_user>9<"))
+    monkeypatch.setattr(clickhouse_users, "USERS", users.replace(lock, "<max_sessions_for_user>9<"))
     monkeypatch.setattr(clickhouse_engine, "__file__", str(changed))
     server = ClickHouseServer(tmp_path)
     server.start()
     try:
-        with pytest.raises(PartFailed, match=f"clickhouse let {who} run"):
+        with pytest.raises(PartFailed, match=f"clickhouse let {who}"):
             server.wait_ready(START)
         assert not server.alive()
     finally:

@@ -145,7 +145,7 @@ def settings_for(server: ClickHouseServer, database: str, **changed: Any) -> Set
 @pytest.fixture
 def empty(clickhouse: ClickHouseServer) -> Iterator[Settings]:
     """The settings of a database that doesn't exist yet; dropped at the end."""
-    settings = settings_for(clickhouse, f"test_{uuid4().hex}")
+    settings = settings_for(clickhouse, f"upshot_{uuid4().hex}")
     yield settings
     client = connect(settings, database=False)
     client.command(f"DROP DATABASE IF EXISTS {settings.clickhouse.database} SYNC")

@@ -48,7 +48,7 @@ HOSTILE = "<script>alert('agent')</script>"
 @pytest.fixture
 async def settings(kafka: KafkaServer, clickhouse: ClickHouseServer) -> Settings:
     """Topics and a database of its own."""
-    place = f"web{uuid4().hex[:12]}"
+    place = f"upshot_web{uuid4().hex[:12]}"
     settings = Settings(
         kafka_url=kafka.bootstrap,
         clickhouse_url=clickhouse.url.removesuffix("upshot") + place,

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from upshot import __version__
+from upshot.cli.commands.credentials import CREDENTIALS_EXAMPLES, credentials
 from upshot.cli.commands.demo import DEMO_EXAMPLES, demo
 from upshot.cli.commands.doctor import DOCTOR_EXAMPLES, doctor
 from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
@@ -94,6 +95,7 @@ def _add(command: Callable[..., None], examples: tuple[str, ...]) -> None:
 
 _add(demo, DEMO_EXAMPLES)
 _add(up, UP_EXAMPLES)
+_add(credentials, CREDENTIALS_EXAMPLES)
 _add(worker, WORKER_EXAMPLES)
 _add(migrate, MIGRATE_EXAMPLES)
 _add(emit, EMIT_EXAMPLES)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
-from pydantic import SecretStr
 
+from upshot.credentials import read_credentials
 from upshot.errors import Unavailable
-from upshot.settings import (
-    LOCAL_PASSWORD,
-    LOCAL_USER,
-    LOCAL_VIEWER,
-    Settings,
-    load_settings,
-    local_addresses,
-)
+from upshot.settings import Settings, load_settings
 
 DataDir: TypeAlias = Annotated[
     Path | None,
@@ -41,24 +35,32 @@ Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for a 
 def client_settings(data_dir: Path | None) -> Settings:
     """The settings of a command that talks to a running system.
 
-    Raises Unavailable where a data directory is named in which no stack runs: the addresses of
-    another system would be a surprise.
+    Raises Unavailable where a data directory is named in which no stack runs, or not one of this user: the addresses
+    of another system would be a surprise.
     """
-    if data_dir is not None and not local_addresses(data_dir):
-        raise Unavailable(
-            f"no stack runs in {data_dir} (there is no {data_dir / 'ports.json'}): nothing was done; start it "
-            f"with  upshot up --data-dir {data_dir}"
-        )
+    if data_dir is not None:
+        _check_stack(data_dir)
     return load_settings(data_dir=data_dir)
 
 
-def reading(settings: Settings) -> Settings:
-    """The same for reading alone: a local stack has a user for that, who may change nothing."""
-    local = local_addresses(settings.data_dir).get("clickhouse_url")
-    if settings.clickhouse_url.get_secret_value() != local:
-        return settings
-    viewer = local.replace(f"{LOCAL_USER}:{LOCAL_PASSWORD}@", f"{LOCAL_VIEWER}@", 1)
-    return settings.model_copy(update={"clickhouse_url": SecretStr(viewer)})
+def _check_stack(data_dir: Path) -> None:
+    ports, start = data_dir / "ports.json", f"upshot up --data-dir {data_dir}"
+    try:
+        has_clickhouse = bool(json.loads(ports.read_text()).get("clickhouse"))
+    except PermissionError:
+        raise Unavailable(
+            f"{data_dir} belongs to another user, who alone may use the stack there: nothing was done; ask its owner "
+            "for an address and a password (UPSHOT_KAFKA_URL, UPSHOT_CLICKHOUSE_URL)"
+        ) from None
+    except (OSError, ValueError, AttributeError):
+        raise Unavailable(
+            f"no stack runs in {data_dir} (there is no {ports}): nothing was done; start it with  {start}"
+        ) from None
+    if has_clickhouse and read_credentials(data_dir) is None:
+        raise Unavailable(
+            f"the stack in {data_dir} was started by an earlier version, without passwords of its own: nothing was "
+            f"done; stop it and start it again with  {start}"
+        )
 
 
-__all__ = ["AppName", "DataDir", "Json", "client_settings", "reading"]
+__all__ = ["AppName", "DataDir", "Json", "client_settings"]

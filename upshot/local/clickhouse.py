@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import http.client
 import importlib.metadata
 import importlib.util
 import sys
+from http.client import HTTPException
 from pathlib import Path
 
+from upshot.credentials import Credentials, make_credentials, read_credentials
 from upshot.errors import PartFailed
-from upshot.local import clickhouse_engine
-from upshot.local.clickhouse_config import write_config
+from upshot.local import clickhouse_engine, confinement
+from upshot.local.clickhouse_config import server_name, write_config
+from upshot.local.clickhouse_locks import Server, open_locks
 from upshot.local.ports import choose_ports
 from upshot.local.process import Launch, ProcessPart
-from upshot.settings import LOCAL_PASSWORD, LOCAL_USER, LOCAL_VIEWER
+from upshot.private_files import close_tree, private_folder
+from upshot.settings import LOCAL_USER, LOCAL_VIEWER, local_url
 
 PINNED = "26.9.0"
 """The chdb-core that the undocumented entry was tried with."""
-ANSWER_WITHIN = 5.0
+UNCONFINED = (
+    "this system can't confine ClickHouse to its folder (Linux 5.13 or newer with Landlock can): who has the password "
+    "of app can read the files of this account"
+)
 
 
 class ClickHouseServer(ProcessPart):
     """Listens on 127.0.0.1 with the database `upshot`; the data is in `data_dir/clickhouse`.
 
-    A port 0 is any free port, the same one after a restart where it is still free. Users: `app` with a
-    password (see `upshot.settings`), and the read-only `viewer` without one. An acknowledged insert outlives
-    kill -9.
+    A port 0 is any free port, the same one after a restart where it is still free. Users: `app`, and the read-only
+    `viewer`, with the passwords of the data directory (see `upshot.credentials`). Both are kept in their databases:
+    no files, no network, no web pages. An acknowledged insert outlives kill -9.
     """
 
     def __init__(self, data_dir: Path, http_port: int = 0, tcp_port: int = 0) -> None:
@@ -33,6 +39,8 @@ class ClickHouseServer(ProcessPart):
         self._home = self.data_dir / "clickhouse"
         self._wanted = {"http": http_port, "tcp": tcp_port}
         self._ports = dict(self._wanted)
+        #: What people should know of this machine, once it answered.
+        self.warning = ""
 
     @property
     def http_port(self) -> int:
@@ -52,58 +60,63 @@ class ClickHouseServer(ProcessPart):
     @property
     def url(self) -> str:
         """For clients that read and write; known once it was started."""
-        return f"http://{LOCAL_USER}:{LOCAL_PASSWORD}@127.0.0.1:{self.http_port}/upshot"
+        return local_url(LOCAL_USER, self.credentials.app, self.http_port)
+
+    @property
+    def viewer_url(self) -> str:
+        """For clients that read; known once it was started."""
+        return local_url(LOCAL_VIEWER, self.credentials.viewer, self.http_port)
+
+    @property
+    def credentials(self) -> Credentials:
+        """The passwords; known once it was started."""
+        found = read_credentials(self.data_dir)
+        if found is None:
+            raise PartFailed(f"{self.data_dir} has no passwords of ClickHouse: start it once")
+        return found
 
     def prepare(self) -> Launch:
         extension = find_extension()
-        self._home.mkdir(parents=True, exist_ok=True)
+        close_tree(self._home)  # as an earlier version left it
+        private_folder(self._home)
         # A restart keeps the ports that clients already know.
         self._ports = choose_ports(self._home / "ports.json", self._ports)
-        write_config(self._home, http_port=self.http_port, tcp_port=self.tcp_port)
-        engine = [sys.executable, "-I", "-S", clickhouse_engine.__file__]
+        ports = self.http_port, self.tcp_port
+        write_config(self._home, make_credentials(self.data_dir), http_port=ports[0], tcp_port=ports[1])
+        engine = [sys.executable, "-I", "-S", clickhouse_engine.__file__, str(extension), str(self._data)]
         # It ignores the signals that end other programs; the end of its stdin ends it cleanly.
-        return Launch([*engine, str(extension), str(self._data)], cwd=self._home, end="EOF")
+        return Launch(
+            [*engine, confinement.__file__, *map(str, ports)], cwd=self._home, end="EOF", ours=False
+        )
 
     @property
     def _data(self) -> Path:
         return self._home / "data"
 
+    @property
+    def _server(self) -> Server:
+        return Server("127.0.0.1", self.http_port, self.credentials)
+
     def ready(self) -> bool:
         """It answers a query, it is this server, not another program at the same port, and it keeps its rules."""
-        status, answer = self._ask("SELECT value FROM system.server_settings WHERE name = 'path'", LOCAL_USER)
-        if status != http.client.OK or answer.rstrip("\n/") != str(self._data):
+        if read_credentials(self.data_dir) is None or self._server.name() != server_name(self._home):
             return False
         self._check_locks()
         return True
 
     def _check_locks(self) -> None:
         """Raise PartFailed and end the engine where it lets in whom it must not: a pin that drifted."""
-        for user, sql in (("default", "SELECT 1"), (LOCAL_VIEWER, "SELECT file('config.xml')")):
-            status, answer = self._ask(sql, user)
-            if status == http.client.OK:
-                self.kill()
-                raise PartFailed(
-                    f"clickhouse let {user} run `{sql}`, which the configuration forbids; it was ended. Install "
-                    f"chdb-core=={PINNED} again, or use a ClickHouse server of your own (UPSHOT_CLICKHOUSE_URL)"
-                )
-            if not answer:
-                raise PartFailed(f"clickhouse does not answer `{sql}` of {user}. {self.log_tail()}")
-
-    def _ask(self, sql: str, user: str) -> tuple[int, str]:
-        """Status and body; (0, "") when nothing answers in HTTP."""
-        headers = {
-            "X-ClickHouse-User": user,
-            "X-ClickHouse-Key": LOCAL_PASSWORD if user == LOCAL_USER else "",
-        }
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=ANSWER_WITHIN)
         try:
-            connection.request("POST", "/", sql.encode(), headers)
-            response = connection.getresponse()
-            return response.status, response.read().decode(errors="replace")
-        except (OSError, http.client.HTTPException):
-            return 0, ""
-        finally:
-            connection.close()
+            found = open_locks(self._server, self.data_dir)
+        except (OSError, HTTPException) as error:
+            raise PartFailed(f"clickhouse does not answer ({error}). {self.log_tail()}") from None
+        self.warning = UNCONFINED if any(lock.is_kernels for lock in found) else ""
+        if wrong := [lock for lock in found if not lock.is_kernels]:
+            self.kill()
+            raise PartFailed(
+                f"clickhouse let {wrong[0].who} {wrong[0].what}, which the configuration forbids; it was ended. "
+                f"Install chdb-core=={PINNED} again, or use a ClickHouse server of your own (UPSHOT_CLICKHOUSE_URL)"
+            )
 
 
 def find_extension() -> Path:
@@ -123,4 +136,4 @@ def find_extension() -> Path:
     return files[0]
 
 
-__all__ = ["PINNED", "ClickHouseServer", "find_extension"]
+__all__ = ["PINNED", "UNCONFINED", "ClickHouseServer", "find_extension"]

@@ -1,16 +1,13 @@
-"""The configuration of the embedded ClickHouse: small machines, and three users.
-
-`default` runs the engine's own session and nothing else: that session is its only one, and is there before
-the listeners are, so that nobody else gets in as `default`. (It could not be kept out by network: the
-session counts as a connection from 127.0.0.1.) `app` may do everything, with a password; `viewer` may read
-the database `upshot`, without one.
-"""
+"""The configuration of the embedded ClickHouse: small machines, and no answers to web pages."""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
-from upshot.settings import LOCAL_PASSWORD, LOCAL_USER, LOCAL_VIEWER
+from upshot.credentials import Credentials
+from upshot.local.clickhouse_users import users_config
+from upshot.private_files import write_private
 
 #: Bytes of the disk that inserts and merges leave free: below that they are refused, and the store waits.
 KEPT_FREE = 256 * 1024 * 1024
@@ -22,6 +19,45 @@ CONFIG = """\
   <http_port>{http_port}</http_port>
   <tcp_port>{tcp_port}</tcp_port>
   <users_config>users.xml</users_config>
+  <display_name>{name}</display_name>
+
+  <!-- Who may read a database may not thereby read the server: each table of `system`, each engine needs a grant. -->
+  <access_control_improvements>
+    <users_without_row_policies_can_read_rows>true</users_without_row_policies_can_read_rows>
+    <select_from_system_db_requires_grant>true</select_from_system_db_requires_grant>
+    <select_from_information_schema_requires_grant>true</select_from_information_schema_requires_grant>
+    <table_engines_require_grant>true</table_engines_require_grant>
+    <on_cluster_queries_require_cluster_grant>true</on_cluster_queries_require_cluster_grant>
+  </access_control_improvements>
+
+  <!-- Browsers say where a request comes from: those of pages are turned away, with a right password too. -->
+  <http_options_response/>
+  <http_handlers>
+    <rule>
+      <headers><Origin><![CDATA[regex:.+]]></Origin></headers>
+      <handler>{refusal}</handler>
+    </rule>
+    <rule>
+      <headers><Sec-Fetch-Site><![CDATA[regex:cross-site|same-site]]></Sec-Fetch-Site></headers>
+      <handler>{refusal}</handler>
+    </rule>
+    <rule>
+      <url>/ping</url>
+      <methods>GET,HEAD</methods>
+      <handler><type>ping</type></handler>
+    </rule>
+    <rule>
+      <url>/</url>
+      <methods>GET,HEAD</methods>
+      <empty_query_string/>
+      <handler><type>static</type><content_type>text/plain</content_type><response_content>Ok.&#10;</response_content></handler>
+    </rule>
+    <rule>
+      <url>/</url>
+      <methods>GET,HEAD,POST</methods>
+      <handler><type>dynamic_query_handler</type><query_param_name>query</query_param_name></handler>
+    </rule>
+  </http_handlers>
 
   <max_server_memory_usage>4294967296</max_server_memory_usage>
   <mark_cache_size>134217728</mark_cache_size>
@@ -51,78 +87,28 @@ CONFIG = """\
 </clickhouse>
 """
 
-USERS = f"""\
-<clickhouse>
-  <profiles>
-    <default/>
-    <!-- Not in the profile `default`: the server takes that for every user's. -->
-    <engine>
-      <max_sessions_for_user>1</max_sessions_for_user>
-    </engine>
-    <app>
-      <!-- An acknowledged insert is on disk, and deduplicated by its token. -->
-      <async_insert>0</async_insert>
-      <!-- What every driver can read, whatever its age. -->
-      <network_compression_method>LZ4</network_compression_method>
-      <!-- It would end the process. -->
-      <allow_python_table_function>0</allow_python_table_function>
-    </app>
-    <viewer>
-      <profile>app</profile>
-      <!-- Settings may change, as drivers and dashboards want, but not this one. -->
-      <readonly>2</readonly>
-      <max_execution_time>60</max_execution_time>
-      <max_memory_usage>2147483648</max_memory_usage>
-      <constraints>
-        <max_execution_time><min>1</min><max>60</max></max_execution_time>
-        <max_memory_usage><min>1</min><max>2147483648</max></max_memory_usage>
-      </constraints>
-    </viewer>
-  </profiles>
-  <quotas><default/></quotas>
-  <users>
-    <default>
-      <password></password>
-      <networks><ip>127.0.0.1</ip></networks>
-      <profile>engine</profile>
-      <quota>default</quota>
-      <grants>
-        <query>GRANT CREATE DATABASE ON upshot.*</query>
-        <query>GRANT SYSTEM LISTEN ON *.*</query>
-        <query>GRANT READ ON FILE</query>
-        <query>GRANT CREATE TEMPORARY TABLE ON *.*</query>
-      </grants>
-    </default>
-    <{LOCAL_USER}>
-      <password>{LOCAL_PASSWORD}</password>
-      <networks><ip>127.0.0.1</ip></networks>
-      <profile>app</profile>
-      <quota>default</quota>
-    </{LOCAL_USER}>
-    <{LOCAL_VIEWER}>
-      <password></password>
-      <networks><ip>127.0.0.1</ip></networks>
-      <profile>viewer</profile>
-      <quota>default</quota>
-      <grants>
-        <query>GRANT SELECT ON upshot.*</query>
-        <query>GRANT SELECT ON information_schema.*</query>
-        <query>GRANT SELECT ON INFORMATION_SCHEMA.*</query>
-        <!-- The views of the information schema read it; it shows tables of `upshot` alone. -->
-        <query>GRANT SELECT ON system.parts</query>
-      </grants>
-    </{LOCAL_VIEWER}>
-  </users>
-</clickhouse>
-"""
+_REFUSAL = (
+    "<type>static</type><status>403</status><content_type>text/plain</content_type>"
+    "<response_content>ClickHouse answers no web pages&#10;</response_content>"
+)
 
 
-def write_config(folder: Path, *, http_port: int, tcp_port: int) -> None:
+def server_name(folder: Path) -> str:
+    """The name that the engine in this folder gives in each answer to a query."""
+    return f"upshot-{sha256(str(folder).encode()).hexdigest()[:12]}"
+
+
+def write_config(folder: Path, credentials: Credentials, *, http_port: int, tcp_port: int) -> None:
     """Write `config.xml` and `users.xml`, which the engine reads where it is started."""
-    (folder / "config.xml").write_text(
-        CONFIG.format(http_port=http_port, tcp_port=tcp_port, kept_free=KEPT_FREE)
+    config = CONFIG.format(
+        http_port=http_port,
+        tcp_port=tcp_port,
+        kept_free=KEPT_FREE,
+        name=server_name(folder),
+        refusal=_REFUSAL,
     )
-    (folder / "users.xml").write_text(USERS)
+    write_private(folder / "config.xml", config)
+    write_private(folder / "users.xml", users_config(credentials))
 
 
-__all__ = ["KEPT_FREE", "write_config"]
+__all__ = ["KEPT_FREE", "server_name", "write_config"]

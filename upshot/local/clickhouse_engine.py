@@ -1,6 +1,9 @@
 """The ClickHouse server inside chdb-core, as a process: it serves until its stdin ends.
 
-    clickhouse_engine.py EXTENSION DATA      in a folder with a `config.xml`
+    clickhouse_engine.py EXTENSION DATA CONFINEMENT PORT...      in a folder with a `config.xml`
+
+`CONFINEMENT` is the file of `confinement.py`: the engine reaches its folder and its ports, whatever it is asked, where
+the kernel can keep that.
 
 The extension file holds the whole clickhouse-local application, which can open the real HTTP and native
 listeners. `import chdb` would not do: that starts another, listenerless mode. The entry is not documented;
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
 import sys
 from types import ModuleType
 
@@ -34,15 +38,35 @@ def load(extension: str) -> ModuleType:
     return module
 
 
+#: What it reads beside its own folder: libraries, time zones and what tells of the machine.
+READ = (
+    *("/usr", "/lib", "/lib64", "/nix/store", "/proc", "/sys"),
+    *("/etc/localtime", "/etc/timezone", "/etc/ld.so.cache"),
+    *("/dev/urandom", "/dev/random"),
+)
+
+
+def confine(confinement: str, extension: str, ports: list[int]) -> None:
+    """Before the first query: threads that ran already would stay free."""
+    spec = importlib.util.spec_from_file_location("confinement", confinement)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    packages = os.path.dirname(os.path.dirname(extension))
+    if why := module.confine([*READ, sys.base_prefix, packages], [os.getcwd(), "/dev/null"], ports):
+        sys.stderr.write(f"the engine is not confined to its folder: {why}\n")
+
+
 def refuse(path: str) -> str:
     raise PermissionError("the function file() is switched off")
 
 
-def main(extension: str, data: str) -> int:
+def main(extension: str, data: str, confinement: str, *ports: str) -> int:
     try:
         engine = load(extension)
         # The *function* file() knows no grants outside a full server: the read-only user could read the disk.
         engine.create_function("file", refuse, ["String"], "String")
+        confine(confinement, extension, [int(port) for port in ports])
         engine.query(SERVE, "TabSeparated", path=data)
     except (AttributeError, ImportError, OSError, RuntimeError, TypeError) as error:
         sys.stderr.write(f"the engine could not serve: {error}\n")

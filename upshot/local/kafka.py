@@ -19,6 +19,7 @@ from upshot.errors import PartFailed
 from upshot.local.jars import kafka_jars
 from upshot.local.ports import choose_ports, listens
 from upshot.local.process import Launch, ProcessPart
+from upshot.private_files import close_tree, private_folder, write_private
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -113,7 +114,8 @@ class KafkaServer(ProcessPart):
         return f"127.0.0.1:{self._port}"
 
     def prepare(self) -> Launch:
-        self._home.mkdir(parents=True, exist_ok=True)
+        close_tree(self._home)  # as an earlier version left it
+        private_folder(self._home)
         classpath = os.pathsep.join(str(jar) for jar in kafka_jars(self._report))
         # A restart keeps the port that clients already know.
         wanted = {"broker": self._port or self._wanted_port, "controller": 0}
@@ -129,7 +131,7 @@ class KafkaServer(ProcessPart):
         # A short run: compiling its code well costs more than it gives.
         self._format([*java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "kafka.tools.StorageTool"])
         flags = [f"-Xmx{self._heap}", "-Xms64m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
-        return Launch([*java, *flags, "kafka.Kafka", str(self._properties)], cwd=self._home)
+        return Launch([*java, *flags, "kafka.Kafka", str(self._properties)], cwd=self._home, ours=False)
 
     @property
     def _properties(self) -> Path:
@@ -142,8 +144,8 @@ class KafkaServer(ProcessPart):
             data=self._home / "data",
             message_bytes=MESSAGE_BYTES,
         )
-        self._properties.write_text(properties)
-        (self._home / "log4j2.properties").write_text(LOG4J_PROPERTIES)
+        write_private(self._properties, properties)
+        write_private(self._home / "log4j2.properties", LOG4J_PROPERTIES)
 
     def _format(self, tool: list[str]) -> None:
         """Make the data folder Kafka's, once; a start that was cut off here does it again."""
@@ -152,7 +154,7 @@ class KafkaServer(ProcessPart):
         arguments = ["format", "--cluster-id", self._cluster_id(), "--config", str(self._properties)]
         command = [*tool, *arguments, "--ignore-formatted"]
         # In a session of its own: Ctrl-C is the supervisor's business.
-        done = subprocess.run(command, capture_output=True, text=True, start_new_session=True)
+        done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, umask=0o077)
         if done.returncode:
             raise PartFailed(f"kafka's data folder could not be made:\n{done.stdout}{done.stderr}")
 
@@ -161,7 +163,7 @@ class KafkaServer(ProcessPart):
         if not file.exists() or not file.read_text():
             name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             # As Kafka's own: a leading dash would read as an option of the tool that formats.
-            file.write_text(name if name[0] != "-" else "A" + name[1:])
+            write_private(file, name if name[0] != "-" else "A" + name[1:])
         return file.read_text()
 
     def ready(self) -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from upshot.errors import PartFailed
+from upshot.private_files import private_folder
 
 LEAVING = 25.0
 """Seconds to wait for the parts of a supervisor that died: they end by themselves soon after it."""
@@ -21,8 +22,8 @@ def lock(path: Path, what: str) -> int:
 
     A child that inherits the file goes on holding the lock. Raises PartFailed naming the process that has it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    private_folder(path.parent)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     give_up = time.monotonic() + LEAVING
     while not _try(file):
         holder = os.pread(file, 20, 0).decode() or "0"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from upshot.errors import PartFailed
+from upshot.private_files import private_folder, write_private
 
 # Below every system's ephemeral range: a client that connects to a free port of that range again and again
 # can end up connected to itself, and then holds the port that the part wants back after a crash.
@@ -31,8 +32,8 @@ def choose_ports(file: Path, wanted: Mapping[str, int]) -> dict[str, int]:
             )
         before = remembered.get(name, 0)
         chosen[name] = port or (before if before and is_free(before) else next(free))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(chosen))
+    private_folder(file.parent)
+    write_private(file, json.dumps(chosen))
     return chosen
 
 

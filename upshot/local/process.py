@@ -17,6 +17,7 @@ from typing import Literal
 from upshot.errors import PartFailed
 from upshot.local import guard
 from upshot.local.lock import lock
+from upshot.private_files import close_tree, is_open, private_folder
 
 LOOK = 0.05
 LOG_TAIL_LINES = 12
@@ -25,12 +26,44 @@ LOG_TAIL_BYTES = 8_192
 
 @dataclass(frozen=True)
 class Launch:
-    """How to run a command: `end` is how it is asked to end, by a signal or by the end of its stdin."""
+    """How to run a command: `end` is how it is asked to end, by a signal or by the end of its stdin.
+
+    A command that is not `ours` gets no settings of ours, which hold secrets, in its environment.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     end: Literal["SIGTERM", "EOF"] = "SIGTERM"
+    ours: bool = True
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the child: this process's, and what is to be different."""
+        kept = {name: value for name, value in os.environ.items() if self.ours or not _is_setting(name)}
+        return kept | dict(self.env)
+
+
+def close_data_dir(data_dir: Path) -> bool:
+    """Make the directory where it is missing, close it to everybody else, and the logs and the run's files in it.
+
+    Returns whether it stays open, since it has other purposes. Raises PartFailed where this user can't use it.
+    """
+    try:
+        private_folder(data_dir)
+        for name in ("logs", "run"):
+            close_tree(data_dir / name)
+            private_folder(data_dir / name)
+        return is_open(data_dir)
+    except OSError as error:
+        raise PartFailed(
+            f"the data directory {data_dir} can't be used ({error.strerror}); nothing was started: choose one that is "
+            "this user's (--data-dir)"
+        ) from None
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith(("UPSHOT_", "OTEL_EXPORTER_OTLP_HEADERS"))
 
 
 class ProcessPart:
@@ -90,10 +123,10 @@ class ProcessPart:
         return self._ready()
 
     def start(self) -> None:
+        close_data_dir(self._data_dir)
         held = lock(self._data_dir / "run" / f"{self._name}.lock", self._name)
         try:
             self.kill()  # the pipes of one that died are still open
-            self.log.parent.mkdir(parents=True, exist_ok=True)
             self._spawn(self.prepare(), held)
         finally:
             os.close(held)  # from here on the guard alone holds it
@@ -105,7 +138,8 @@ class ProcessPart:
             [*own, *launch.argv],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **launch.env},
+            env=launch.environment,
+            umask=0o077,
             cwd=launch.cwd,
             start_new_session=True,
             pass_fds=[held],
@@ -178,4 +212,4 @@ class ProcessPart:
         self._guard.wait()
 
 
-__all__ = ["Launch", "ProcessPart"]
+__all__ = ["Launch", "ProcessPart", "close_data_dir"]

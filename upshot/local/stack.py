@@ -16,6 +16,8 @@ from typing import Any
 from upshot.errors import PartFailed
 from upshot.local.lock import lock
 from upshot.local.part import Part
+from upshot.local.process import close_data_dir
+from upshot.private_files import write_private
 
 Ports = dict[str, int | None]
 
@@ -91,6 +93,10 @@ class Stack:
     def start(self, stop: threading.Event | None = None) -> None:
         """Start the parts; return once all answer, or once `stop` is set. After a failure call `stop()`."""
         stop = stop or threading.Event()
+        if close_data_dir(self._data_dir):
+            self._report(
+                f"others may look into {self._data_dir}, which is not Upshot's alone: what is Upshot's in it is closed"
+            )
         held = lock(self._data_dir / "run" / "stack.lock", "a stack")
         self._held.callback(os.close, held)
         self.ports_file.unlink(missing_ok=True)  # of a stack that was killed
@@ -160,9 +166,7 @@ class Stack:
         """Whoever reads the file finds all of it or none."""
         known = {part.name: part.port for part in self.parts if part.port}
         ports: Ports = {**dict.fromkeys(("kafka", "clickhouse", "web")), **known}
-        draft = self.ports_file.with_suffix(".json.new")
-        draft.write_text(json.dumps(ports))
-        draft.replace(self.ports_file)
+        write_private(self.ports_file, json.dumps(ports))
         return ports
 
 

@@ -53,6 +53,8 @@ class Whole:
     report: Callable[[str], None] = lambda line: None
     #: The user's app, as `module:name`.
     app: str | None = None
+    #: For who only reads; known where ClickHouse is one of the parts.
+    _viewer_url: str = field(default="", init=False)
 
     def parts(self) -> Iterator[Part]:
         """Each part, when those before it answer; topics and tables in between. Raises PartFailed."""
@@ -64,7 +66,10 @@ class Whole:
         if "clickhouse" in self.wanted:
             clickhouse = ClickHouseServer(self.settings.data_dir, self.ports.get("clickhouse", 0))
             yield from self._told(clickhouse)
+            if clickhouse.warning:
+                self.report(f"clickhouse: {clickhouse.warning}")
             self._now(clickhouse_url=SecretStr(clickhouse.url))
+            self._viewer_url = clickhouse.viewer_url
         if "worker" in self.wanted:
             self._prepare()
             for role in roles_of(self.settings):
@@ -127,7 +132,9 @@ class Whole:
         port = choose_ports(ports_file, {"web": self.ports.get("web", 0)})["web"]
         command = [sys.executable, "-P", "-m", "upshot.web", "--port", str(port)]
         command += ["--app", self.app] if self.app else []
-        environment = role_environment(self.settings)
+        # It reads alone, and many meet it.
+        viewer = {"UPSHOT_CLICKHOUSE_URL": self._viewer_url} if self._viewer_url else {}
+        environment = role_environment(self.settings) | viewer
         return ProcessPart(
             "web", command, self.settings.data_dir, environment, lambda: listens(port), port=port
         )

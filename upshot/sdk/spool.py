@@ -18,6 +18,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from upshot.errors import SpoolFull
+from upshot.private_files import private_folder
 from upshot.sdk.transport import Message
 
 logger = logging.getLogger("upshot")
@@ -53,7 +54,7 @@ class Spool:
         self.path = path or (folder / f"{os.getpid()}-{uuid4().hex[:12]}.db" if folder else None)
         if self.path is not None:
             # What agents say of their users is nobody else's business.
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self.path.parent)
             self._lock = _take_lock(self.path)
             if self._lock is None:
                 raise BlockingIOError(f"{self.path} belongs to a process that runs")
@@ -181,6 +182,8 @@ class Spool:
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
+    if path is not None:  # SQLite's further files take the rights of this one
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = WAL")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import tempfile
@@ -67,6 +68,7 @@ def demo(
     from upshot.local.whole import Whole
 
     signal.signal(signal.SIGTERM, _end)
+    os.umask(0o077)
     pulls = read_pulls(data or SHIPPED)
     planned = plan(pulls, datetime.now(UTC), seed)
     with _folder(data_dir) as folder, Bars() as bars:

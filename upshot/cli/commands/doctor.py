@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from upshot.cli.exits import Exit
-from upshot.cli.options import DataDir, Json, reading
+from upshot.cli.options import DataDir, Json
 from upshot.cli.terminal import say, say_json
-from upshot.settings import load_settings
+from upshot.settings import load_settings, local_viewer
 
 if TYPE_CHECKING:
     from upshot.doctor.finding import Finding
@@ -57,7 +57,7 @@ def doctor(
     findings = examine_place(settings.data_dir, named=data_dir is not None)
     if not any(finding.check == "data directory" and finding.state == "wrong" for finding in findings):
         findings += asyncio.run(examine_kafka(settings))
-        findings += examine_clickhouse(reading(settings))
+        findings += examine_clickhouse(local_viewer(settings))
     findings += examine_spool(settings.spool, datetime.now(UTC))
     if pages:
         looked = second_look(pages, before)

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from upshot.cli.options import DataDir, Json, client_settings, reading
+from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say, say_json, say_table
 from upshot.errors import ConfigurationError
 from upshot.insights.reader import Reader
 from upshot.schemas.followups import Standing
-from upshot.settings import Settings
+from upshot.settings import Settings, local_viewer
 
 FOLLOWUPS_EXAMPLES = (
     "upshot followups",
@@ -60,7 +60,7 @@ def followups(
             "--all-failed goes with retry: upshot followups retry --all-failed; nothing was done"
         )
     else:
-        _list(Reader(reading(settings)), status or "", limit, as_json=as_json)
+        _list(Reader(local_viewer(settings)), status or "", limit, as_json=as_json)
 
 
 def _list(reader: Reader, status: str, limit: int, *, as_json: bool) -> None:
@@ -104,7 +104,7 @@ def _chosen(settings: Settings, ids: list[str], *, all_failed: bool) -> list[str
         )
     if not all_failed:
         return ids
-    answer = Reader(reading(settings)).query(
+    answer = Reader(local_viewer(settings)).query(
         "SELECT followup_id FROM current_followups WHERE status = 'failed'"
     )
     return [str(followup_id) for (followup_id,) in answer.rows]

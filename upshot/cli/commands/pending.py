@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from upshot.cli.options import DataDir, Json, client_settings, reading
+from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say_json, say_table
 from upshot.insights.reader import Reader
+from upshot.settings import local_viewer
 
 PENDING_EXAMPLES = (
     "upshot pending",
@@ -31,7 +32,7 @@ def pending(
     data_dir: DataDir = None,
 ) -> None:
     """List open waits, the next deadline first."""
-    reader = Reader(reading(client_settings(data_dir)))
+    reader = Reader(local_viewer(client_settings(data_dir)))
     chosen = {"subject": subject or "", "overdue": "true" if overdue else "false"}
     answer = reader.query(
         "SELECT deadline, overdue, name, agent, subject, run_id, wait_id, mode, opened_at\n"

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from upshot.cli.options import DataDir, Json, client_settings, reading
+from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import say_json, say_table
 from upshot.errors import ConfigurationError
 from upshot.insights.questions import QUESTIONS
 from upshot.insights.reader import Format, Reader
+from upshot.settings import local_viewer
 
 QUERY_EXAMPLES = (
     'upshot query "SELECT agent, count(), avg(value) FROM current_scores GROUP BY agent"',
@@ -59,7 +60,7 @@ def query(
         _check_names(asked.parameters, parameters)
     else:
         text = sys.stdin.read() if sql == "-" else sql or ""
-    reader = Reader(reading(client_settings(data_dir)))
+    reader = Reader(local_viewer(client_settings(data_dir)))
     if shape == "table":
         answer = reader.query(text, parameters)
         names = [column.name for column in answer.columns]

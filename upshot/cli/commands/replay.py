@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upshot.cli.options import DataDir, Json, client_settings, reading
+from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note
 from upshot.errors import ConfigurationError, ReplayRefused
+from upshot.settings import local_viewer
 
 if TYPE_CHECKING:
     from upshot.replays import Choice, SideEffect
@@ -69,7 +70,7 @@ def replay(
             "--yes-side-effects and --recorded-side-effects exclude each other; nothing was run"
         )
     settings = client_settings(data_dir)
-    history = ClickHouseHistory(Reader(reading(settings)))
+    history = ClickHouseHistory(Reader(local_viewer(settings)))
     if step is None:
         say_steps(recorded_of(history.read(run)), as_json)
         return

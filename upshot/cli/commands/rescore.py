@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from upshot.cli.options import DataDir, Json, client_settings, reading
+from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note
 from upshot.errors import ConfigurationError
 from upshot.schemas.fields import Window
+from upshot.settings import local_viewer
 
 if TYPE_CHECKING:
     from upshot.followups.scorers import Scorer
@@ -75,7 +76,7 @@ def rescore(
     from upshot.streams.instants import micros
 
     settings = client_settings(data_dir)
-    past, now = ClickHousePast(Reader(reading(settings))), datetime.now(UTC)
+    past, now = ClickHousePast(Reader(local_viewer(settings))), datetime.now(UTC)
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         code = _code(load_app(app_name), app_name, scorer, version)
         ids = past.deferred(scorer, _instant(since, now), deferred_version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from upshot import __version__
 from upshot.cli.options import AppName, DataDir
 from upshot.cli.terminal import note, say
 from upshot.errors import ConfigurationError
-from upshot.settings import LOCAL_PASSWORD, LOCAL_USER, LOCAL_VIEWER, Settings, load_settings
+from upshot.settings import LOCAL_USER, LOCAL_VIEWER, Settings, load_settings
 
 UP_EXAMPLES = (
     "upshot up",
@@ -43,8 +44,8 @@ def up(
 ) -> None:
     """Run Kafka, ClickHouse, the worker and the web page until Ctrl-C.
 
-    Everything listens on 127.0.0.1 alone. The data stays in the data directory for the next start; the first
-    start fetches Apache Kafka. A part that dies is started again.
+    Everything listens on 127.0.0.1 alone. The data stays in the data directory, which nobody else may read, for the
+    next start; the first start fetches Apache Kafka. A part that dies is started again.
     """
     from upshot.local.stack import Stack
     from upshot.local.whole import PARTS, Whole
@@ -53,6 +54,7 @@ def up(
     if len(wanted) != len(names):
         raise ConfigurationError(f"--with {parts}: choose from {','.join(PARTS)}; nothing was started")
     settings = load_settings(data_dir=data_dir)
+    os.umask(0o077)
     stop = threading.Event()
 
     def report(line: str) -> None:
@@ -80,9 +82,7 @@ def _say_addresses(settings: Settings, ports: dict[str, int | None], data_dir: P
     say(f"  Kafka       {settings.kafka_url}")
     if ports["clickhouse"]:
         say(f"  ClickHouse  http://127.0.0.1:{ports['clickhouse']}  database upshot")
-        say(
-            f"              user {LOCAL_USER} with password {LOCAL_PASSWORD}; user {LOCAL_VIEWER} without, read-only"
-        )
+        say(f"              users {LOCAL_USER} and {LOCAL_VIEWER} (read-only): upshot credentials{there}")
     if ports["web"]:
         say(f"  Web page    http://127.0.0.1:{ports['web']}")
         say(

@@ -1,0 +1,64 @@
+"""The passwords of a local stack's ClickHouse: random, one pair per data directory, in a file of its owner's alone."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import NamedTuple
+
+from upshot.errors import ConfigurationError
+from upshot.private_files import create_private
+
+#: In the data directory.
+FILE_NAME = "credentials.json"
+_BYTES = 24
+
+
+class Credentials(NamedTuple):
+    """The password of each user. Letters and digits alone: they stand in URLs as they are."""
+
+    app: str
+    viewer: str
+
+
+def read_credentials(data_dir: Path) -> Credentials | None:
+    """Those of the stack in `data_dir`; None where it has none, or this user may not read them.
+
+    Raises ConfigurationError where the file holds something else.
+    """
+    file = data_dir / FILE_NAME
+    try:
+        found = json.loads(file.read_text())
+        return Credentials(app=_password(found["app"]), viewer=_password(found["viewer"]))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise ConfigurationError(
+            f"{file} holds no passwords of ClickHouse's users: nothing was done; stop the stack and remove the "
+            "file, the next start makes new ones"
+        ) from None
+
+
+def make_credentials(data_dir: Path) -> Credentials:
+    """Those of `data_dir`, made now where there are none; whoever comes second gets those of the first."""
+    if (found := read_credentials(data_dir)) is not None:
+        return found
+    made = Credentials(app=secrets.token_hex(_BYTES), viewer=secrets.token_hex(_BYTES))
+    create_private(data_dir / FILE_NAME, json.dumps(made._asdict(), indent=2) + "\n")
+    found = read_credentials(data_dir)
+    if found is None:
+        raise ConfigurationError(
+            f"{data_dir / FILE_NAME} can't be read by this user: nothing was started; start as its owner, or choose "
+            "another data directory (--data-dir)"
+        )
+    return found
+
+
+def _password(text: object) -> str:
+    if not isinstance(text, str) or not text.isalnum() or not text.isascii():
+        raise ValueError
+    return text
+
+
+__all__ = ["FILE_NAME", "Credentials", "make_credentials", "read_credentials"]
