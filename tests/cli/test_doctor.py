@@ -52,7 +52,7 @@ def states(found: dict[str, Any]) -> dict[str, str]:
 def test_a_whole_system_is_fine(stack: WholeStack) -> None:
     code, found = findings("--data-dir", str(stack.data_dir))
     assert code == 0, found
-    assert found.keys() == CHECKS | METRICS | {"data directory", "ports"}
+    assert found.keys() == CHECKS | METRICS | {"data directory", "ports", "privacy", "ClickHouse's users"}
     assert not {name: state for name, state in states(found).items() if state in ("wrong", "unknown")}
     assert f"kafka {stack.ports['kafka']}" in found["ports"]["found"]
     assert f":{stack.ports['store']}/metrics" in found["metrics"]["found"]
@@ -86,7 +86,7 @@ def test_bad_input_is_noticed_with_an_example(stack: WholeStack) -> None:
 @pytest.fixture
 def place(kafka: KafkaServer, clickhouse: ClickHouseServer, tmp_path: Path) -> dict[str, str]:
     """The environment of a system of its own, without topics, tables and workers."""
-    name = f"doctor{uuid4().hex[:12]}"
+    name = f"upshot_doctor{uuid4().hex[:12]}"
     return {
         "UPSHOT_KAFKA_URL": kafka.bootstrap,
         "UPSHOT_CLICKHOUSE_URL": clickhouse.url.removesuffix("upshot") + name,

@@ -19,9 +19,9 @@ from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.jars import KAFKA_VERSION
 from upshot.local.process import Launch
 from upshot.local.roles import ROLES, metrics_port
-from upshot.settings import LOCAL_PASSWORD, Settings, load_settings
+from upshot.settings import Settings, load_settings
 
-VIEWER_PASSWORD = "look"
+APP_PASSWORD, VIEWER_PASSWORD = "write", "look"
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ class Deployed(ClickHouseServer):
 
 @pytest.fixture
 def deployed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
-    monkeypatch.setenv("CLICKHOUSE_APP_PASSWORD", LOCAL_PASSWORD)
+    monkeypatch.setenv("CLICKHOUSE_APP_PASSWORD", APP_PASSWORD)
     monkeypatch.setenv("CLICKHOUSE_VIEWER_PASSWORD", VIEWER_PASSWORD)
     server = Deployed(tmp_path)
     server.users = root / "deploy" / "clickhouse" / "users.xml"
@@ -151,9 +151,9 @@ def test_the_deployed_users_may_what_they_should(deployed: Deployed) -> None:
         except urllib.error.HTTPError as error:
             return f"refused: {error.read().decode()}"
 
-    assert ask("app", LOCAL_PASSWORD, "CREATE TABLE t (a Int64) ENGINE = MergeTree ORDER BY a") == ""
-    assert ask("app", LOCAL_PASSWORD, "INSERT INTO t VALUES (1)") == ""
-    assert ask("app", LOCAL_PASSWORD, "SELECT getSetting('async_insert')") in ("0", "false")
+    assert ask("app", APP_PASSWORD, "CREATE TABLE t (a Int64) ENGINE = MergeTree ORDER BY a") == ""
+    assert ask("app", APP_PASSWORD, "INSERT INTO t VALUES (1)") == ""
+    assert ask("app", APP_PASSWORD, "SELECT getSetting('async_insert')") in ("0", "false")
     assert ask("viewer", VIEWER_PASSWORD, "SELECT a FROM t SETTINGS max_execution_time = 30") == "1"
     refused = (
         "INSERT INTO t VALUES (2)",

@@ -16,7 +16,12 @@ _LITTLE_SPACE = 1024**3
 def examine_place(data_dir: Path, *, named: bool) -> list[Finding]:
     """The local stack in `data_dir`; nothing where there is none and nobody `named` it."""
     file = data_dir / "ports.json"
-    if not file.exists():
+    try:
+        is_there = file.exists()
+    except PermissionError:
+        found = f"{data_dir} belongs to another user, who alone may look into it"
+        return [Finding("data directory", "wrong", found, "run upshot doctor as its owner")]
+    if not is_there:
         if not named:
             return []
         return [

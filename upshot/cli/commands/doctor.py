@@ -46,6 +46,7 @@ def doctor(
     """
     from upshot.doctor.clickhouse import examine_clickhouse
     from upshot.doctor.kafka import examine_kafka
+    from upshot.doctor.locks import examine_locks
     from upshot.doctor.pages import first_look, local_pages, pages_finding, second_look
     from upshot.doctor.place import examine_place
     from upshot.doctor.spool import examine_spool
@@ -56,6 +57,7 @@ def doctor(
     before = first_look(pages)
     findings = examine_place(settings.data_dir, named=data_dir is not None)
     if not any(finding.check == "data directory" and finding.state == "wrong" for finding in findings):
+        findings += examine_locks(settings.data_dir)
         findings += asyncio.run(examine_kafka(settings))
         findings += examine_clickhouse(local_viewer(settings))
     findings += examine_spool(settings.spool, datetime.now(UTC))
