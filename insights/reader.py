@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
 from upshot.errors import ClickHouseUnavailable, QueryFailed
+from upshot.insights.cells import without_formulas
 from upshot.insights.questions import Question
 from upshot.insights.refusals import parted, refusal
 from upshot.settings import Settings
@@ -36,6 +37,10 @@ _BLOCK = 64 * 1024
 #: ClickHouse puts an error that comes up while it answers at the end of the answer.
 _LONGEST_ERROR = 16 * 1024
 _READONLY = 164
+#: What `Reader.query` holds in memory, where it isn't told otherwise; rows in Python take several times as much.
+ANSWER_BYTES = 64 * 1024 * 1024
+#: The same for work over recorded data, which needs all of it.
+WORK_BYTES = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -66,14 +71,17 @@ class Reader:
     first line where it refuses the query. What would change data is refused.
     """
 
-    def __init__(self, settings: Settings, *, timeout: float = 300.0) -> None:
+    def __init__(
+        self, settings: Settings, *, timeout: float = 300.0, answer_bytes: int = ANSWER_BYTES
+    ) -> None:
         self._address = settings.clickhouse
         self._timeout = timeout
+        self._answer_bytes = answer_bytes
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> Answer:
-        """All rows of the answer, in memory."""
+        """All rows of the answer, in memory. Raises QueryFailed where it's longer than `answer_bytes`."""
         with self._asked(sql, _FOR_ROWS, parameters) as response:
-            body = b"".join(_blocks(response))
+            body = b"".join(self._bounded(_blocks(response)))
             own_format = response.getheader("X-ClickHouse-Format", _FOR_ROWS) != _FOR_ROWS
         if not body:
             return Answer((), [])
@@ -87,18 +95,38 @@ class Reader:
         """The answer to a named question; what `parameters` leave out has its default."""
         return self.query(question.sql, {**question.parameters, **(parameters or {})})
 
+    def _bounded(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        left = self._answer_bytes
+        for block in blocks:
+            left -= len(block)
+            if left < 0:
+                raise QueryFailed(
+                    f"the answer is longer than {self._answer_bytes / 2**20:,.0f} MiB, and was given up: ask for fewer "
+                    "rows (WHERE, LIMIT) or without the columns that hold whole events, such as payload; or have it "
+                    "as it comes, by  upshot query --format jsonl"
+                )
+            yield block
+
     def stream(
-        self, sql: str, format: Format, parameters: Mapping[str, object] | None = None
+        self,
+        sql: str,
+        format: Format,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        exact: bool = True,
     ) -> Iterator[bytes]:
         """The answer as bytes, as they arrive. A FORMAT clause in the query itself comes first.
 
-        Where ClickHouse fails in the middle, what arrived so far is yielded before the exception.
+        Where CSV needn't be `exact`, no cell of it is a formula for a spreadsheet (see `cells`). Where ClickHouse
+        fails in the middle, what arrived so far is yielded before the exception.
         """
         with self._asked(sql, _THEIR_NAMES[format], parameters) as response:
             # Not where the query has its own FORMAT.
-            as_array = format == "json" and response.getheader("X-ClickHouse-Format") == "JSONEachRow"
+            named = response.getheader("X-ClickHouse-Format", "")
             blocks = _blocks(response)
-            yield from _array(blocks) if as_array else blocks
+            if named.startswith("CSV") and not exact:
+                blocks = without_formulas(blocks)
+            yield from _array(blocks) if format == "json" and named == "JSONEachRow" else blocks
 
     @contextmanager
     def _asked(
@@ -183,4 +211,4 @@ def _text(value: object) -> str:
     return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
 
-__all__ = ["FORMATS", "Answer", "Column", "Format", "Reader"]
+__all__ = ["ANSWER_BYTES", "FORMATS", "WORK_BYTES", "Answer", "Column", "Format", "Reader"]

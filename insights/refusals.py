@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from upshot.errors import ClickHouseUnavailable, QueryFailed
+from upshot.plain_text import plain
 
 _CODE = re.compile(r"Code: (\d+)\.")
 _TRAILER = re.compile(r"\s*\((?:version [^()]*(?:\([^()]*\))?[^()]*|for url [^)]*)\)\s*$")
@@ -49,10 +50,10 @@ def refusal(text: str) -> QueryFailed | ClickHouseUnavailable:
 
 
 def first_line(text: str) -> str:
-    """ClickHouse's own first line, without codes, traces and versions."""
+    """ClickHouse's own first line, without codes, traces and versions. It quotes data, which is made harmless."""
     own = text.partition("DB::Exception: ")[2] or text
     line = _STACK.sub("", own).strip().split("\n")[0]
-    return _GUESSES.sub(". ", _TRAILER.sub("", line)).strip().rstrip(".")[:1000]
+    return plain(_GUESSES.sub(". ", _TRAILER.sub("", line)).strip().rstrip(".")[:1000])
 
 
 def parted(end: bytes, tag: str | None, broken: bool) -> tuple[bytes, str]:

@@ -7,6 +7,7 @@ import logging
 from clickhouse_connect import get_client
 from clickhouse_connect.driver.client import Client
 
+from upshot.plain_text import plain
 from upshot.settings import Settings
 
 # It writes a stack trace for each failed try; what failed is told by whoever tries.
@@ -38,7 +39,7 @@ def first_line(error: Exception) -> str:
     """What ClickHouse said, or why it couldn't be reached, without wrapping, versions and traces."""
     _, found, own = str(error).partition("DB::Exception: ")
     line = (own if found else _root(error)).strip().split("\n")[0]
-    return line.split(" (for url")[0].split(" (version ")[0][:500]
+    return plain(line.split(" (for url")[0].split(" (version ")[0][:500])
 
 
 def _root(error: BaseException) -> str:

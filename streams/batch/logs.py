@@ -6,6 +6,8 @@ import logging
 import sys
 from pathlib import Path
 
+from upshot.plain_text import plain
+
 #: Faust's services talk here, also ours, so that their comings and goings don't mix with our messages.
 SERVICES = logging.getLogger("faust.batch")
 
@@ -15,7 +17,9 @@ TALKATIVE = ("faust", "mode", "aiokafka", "opentelemetry")
 
 
 class OneLine(logging.Formatter):
-    """Time, level and the first line; a stack trace belongs to the debug file."""
+    """Time, level and the first line, which may quote others and can't steer a terminal; a stack trace belongs to the
+    debug file.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -24,7 +28,7 @@ class OneLine(logging.Formatter):
         record = logging.makeLogRecord(
             {**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None}
         )
-        return super().format(record).partition("\n")[0]
+        return plain(super().format(record).partition("\n")[0])
 
 
 class _Quiet(logging.Filter):

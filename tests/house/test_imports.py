@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 MAY_IMPORT = {
     "schemas": {"schemas"},
     "errors": set[str](),
+    "plain_text": set[str](),
     "private_files": set[str](),
     "credentials": {"private_files", "errors"},
     "settings": {"credentials", "errors"},
-    "streams": {"streams", "schemas", "settings", "private_files", "errors"},
-    "processors": {"processors", "streams", "schemas", "settings", "errors"},
+    "streams": {"streams", "schemas", "settings", "private_files", "plain_text", "errors"},
+    "processors": {"processors", "streams", "schemas", "settings", "plain_text", "errors"},
     "traces": {"traces", "schemas"},
     "sources": {"sources", "errors"},
     "followups": {"followups", "processors", "streams", "schemas", "errors"},
@@ -31,7 +32,7 @@ MAY_IMPORT = {
         "private_files",
         "errors",
     },
-    "insights": {"insights", "schemas", "settings", "errors"},
+    "insights": {"insights", "schemas", "settings", "plain_text", "errors"},
 }
 """The rooms that a room may import. Those of `upshot/` itself that aren't listed may import all."""
 

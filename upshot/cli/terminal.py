@@ -1,11 +1,15 @@
-"""What people see: results on stdout, progress on stderr; nothing is cut, nothing can steer the terminal."""
+"""What people see: results on stdout, progress on stderr; nothing can steer the terminal.
+
+A file or a program gets every cell whole; a terminal gets the beginning of a very long one.
+"""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import IO, Any, Literal
 
@@ -14,8 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from upshot.plain_text import plain, plain_json
+
 #: Wider than any row: a table that goes to a file or a program is not folded.
 _UNFOLDED = 100_000
+#: Columns are aligned up to this width: a longer cell shifts its own line instead of filling up all others.
+_ALIGNED = 200
+#: Characters of a cell that a terminal shows: nobody reads more of it there.
+_LONGEST_CELL = 2_000
 #: A table of more columns than this that doesn't fit the terminal is shown row by row.
 _FOLDED_COLUMNS = 6
 
@@ -49,7 +59,7 @@ def say(line: str = "", style: str = "") -> None:
 
 def say_json(value: Any) -> None:
     """Print the result for a program."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_text, indent=2) + "\n")
+    sys.stdout.write(plain_json(json.dumps(value, ensure_ascii=False, default=_text, indent=2)) + "\n")
 
 
 def say_table(
@@ -61,7 +71,8 @@ def say_table(
     empty: str = "",
 ) -> None:
     """Print rows under their columns; numbers to the right. `empty` is said where there are none."""
-    kept = [[cell(value) for value in row] for row in rows]
+    longest = _LONGEST_CELL if results().is_terminal else None
+    kept = [[_cut(cell(value), longest) for value in row] for row in rows]
     right = [_is_number(values) for values in zip(*kept, strict=True)] if kept else [False] * len(columns)
     console = results()
     if title:
@@ -87,7 +98,7 @@ def say_table(
 def _say_plain(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
     """Aligned columns without rules, two blanks apart, for files and programs."""
     lines = [[plain(name) for name in columns], *rows]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    widths = [min(_ALIGNED, max(len(line[at]) for line in lines)) for at in range(len(columns))]
     for line in lines:
         cells = [
             value.rjust(width) if to_the_right else value.ljust(width)
@@ -122,6 +133,12 @@ def cell(value: Any) -> str:
     return plain(_text(value))
 
 
+def _cut(text: str, longest: int | None) -> str:
+    if longest is None or len(text) <= longest:
+        return text
+    return f"{text[:longest]}… ({len(text):,} characters; --format jsonl has all)"
+
+
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
         moment = value.astimezone(UTC) if value.tzinfo else value
@@ -133,14 +150,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple | dict):
         return json.dumps(value, ensure_ascii=False, default=_text)
     return str(value)
-
-
-def plain(text: str) -> str:
-    """The text without anything that moves the cursor or colours: such characters as escapes."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def _is_number(values: Sequence[str]) -> bool:
@@ -156,4 +165,13 @@ def _reads_as_number(value: str) -> bool:
     return True
 
 
-__all__ = ["cell", "note", "notes", "plain", "results", "say", "say_json", "say_table"]
+def harmless(blocks: Iterable[bytes], *, is_json: bool) -> Iterator[bytes]:
+    """Text on its way to a terminal, block by block, with nothing in it that steers one."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for block in blocks:
+        text = decoder.decode(block)
+        yield (plain_json(text) if is_json else plain(text, keep="\n")).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+__all__ = ["cell", "harmless", "note", "notes", "plain", "results", "say", "say_json", "say_table"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import secrets
 import subprocess
 import uuid
 from collections.abc import Callable
@@ -28,9 +29,14 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=BROKER://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:SASL_PLAINTEXT
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
+# Nobody but this node itself has business with its controller.
+sasl.mechanism.controller.protocol=PLAIN
+listener.name.controller.sasl.enabled.mechanisms=PLAIN
+listener.name.controller.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+  username="node" password="{password}" user_node="{password}";
 log.dirs={data}
 
 # One node: what would be replicated is not.
@@ -143,6 +149,7 @@ class KafkaServer(ProcessPart):
             controller=ports["controller"],
             data=self._home / "data",
             message_bytes=MESSAGE_BYTES,
+            password=secrets.token_hex(24),
         )
         write_private(self._properties, properties)
         write_private(self._home / "log4j2.properties", LOG4J_PROPERTIES)

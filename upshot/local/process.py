@@ -51,8 +51,9 @@ def close_data_dir(data_dir: Path) -> bool:
     """
     try:
         private_folder(data_dir)
+        for name in ("logs", "run", "tables", "spool"):
+            close_tree(data_dir / name)  # as an earlier version left it
         for name in ("logs", "run"):
-            close_tree(data_dir / name)
             private_folder(data_dir / name)
         return is_open(data_dir)
     except OSError as error:

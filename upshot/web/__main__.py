@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from upshot.errors import UpshotError
+from upshot.plain_text import plain
 from upshot.settings import Settings, load_settings
 from upshot.sources import Source
 from upshot.sources.loading import load_app
@@ -42,7 +43,7 @@ def main() -> int:
         sources = load_app(arguments.app).sources if arguments.app else ()
         asyncio.run(_until_signalled(settings, arguments.host, arguments.port, sources))
     except UpshotError as error:
-        sys.stderr.write(f"upshot web: {error}\n")
+        sys.stderr.write(f"upshot web: {plain(str(error), keep=chr(10))}\n")
         return 69
     return 0
 

@@ -1,4 +1,4 @@
-"""The status as HTML. Everything that comes from events is escaped."""
+"""The status as HTML. Everything that comes from events is escaped, cut, and can't turn what stands around it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from upshot.doctor.words import span
 from upshot.links import Link
+from upshot.plain_text import plain
 from upshot.settings import Settings
 from upshot.web.status import Status
 
+#: Characters of a text that the page shows.
+_LONGEST = 1_000
 _DEFAULT_DATA_DIR = Settings.model_fields["data_dir"].default
 
 _environment = Environment(
     loader=PackageLoader("upshot.web"),
     autoescape=True,
     undefined=StrictUndefined,
+    finalize=lambda value: _shown(value),
     trim_blocks=True,
     lstrip_blocks=True,
 )
@@ -41,6 +45,14 @@ def page(status: Status, settings: Settings) -> str:
 def link_page(link: Link | None, *, recorded: bool, trouble: str) -> str:
     """The page of a signed link: asking, recorded, or why not."""
     return _environment.get_template("link.html").render(link=link, recorded=recorded, trouble=trouble)
+
+
+def _shown(value: Any) -> Any:
+    """A value of the template; what is marked up already stays."""
+    if type(value) is not str:
+        return value
+    text = plain(value[:_LONGEST], keep="\n")
+    return f"{text}…" if len(value) > _LONGEST else text
 
 
 def _here(data_dir: Path) -> str:

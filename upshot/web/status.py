@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -31,7 +31,18 @@ SELECT
     (SELECT count() FROM pending WHERE overdue) AS overdue
 """
 
+#: Rows of a table that the page shows: those with the most in them.
+_SHOWN = 50
+
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows that the page shows, and how many more there are."""
+
+    rows: Sequence[Row] = ()
+    more: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,9 +52,9 @@ class Status:
     at: datetime
     health: Health
     counts: Mapping[str, int] = field(default_factory=dict)
-    agents: Sequence[Row] = ()
+    agents: Table = Table()
     latest: Sequence[Row] = ()
-    dead: Sequence[Row] = ()
+    dead: Table = Table()
     trouble: str = ""
     #: What each role does at present, where its workers tell.
     figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -93,13 +104,21 @@ class Watch:
                 now,
                 health,
                 {name: int(count) for name, count in counts.items()},
-                self._reader.ask(QUESTIONS["scores-by-agent"]).objects(),
+                self._most("scores-by-agent", "scored + pending", key=lambda row: row["name"]),
                 self._reader.ask(QUESTIONS["latest-scores"], {"limit": 12}).objects(),
-                self._reader.ask(QUESTIONS["dead-letters-by-reason"]).objects(),
+                self._most("dead-letters-by-reason", "letters"),
                 figures=figures,
             )
         except UpshotError as error:
             return Status(now, health, trouble=str(error), figures=figures)
 
+    def _most(self, question: str, weight: str, key: Callable[[Row], Any] = lambda row: 0) -> Table:
+        """The rows of a question with the most in them, in its own order but for `key`."""
+        asked = QUESTIONS[question]
+        sql = f"SELECT *, count() OVER () AS of FROM ({asked.sql}) ORDER BY {weight} DESC LIMIT {_SHOWN}"
+        rows = self._reader.query(sql, asked.parameters).objects()
+        more = int(rows[0]["of"]) - len(rows) if rows else 0
+        return Table(sorted(rows, key=key), more)
 
-__all__ = ["Status", "Watch"]
+
+__all__ = ["Status", "Table", "Watch"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from upshot.cli.options import DataDir, Json, client_settings
-from upshot.cli.terminal import say_json, say_table
+from upshot.cli.terminal import harmless, say_json, say_table
 from upshot.errors import ConfigurationError
 from upshot.insights.questions import QUESTIONS
 from upshot.insights.reader import Format, Reader
@@ -36,12 +36,22 @@ def query(
     ] = None,
     shape: Annotated[Format, typer.Option("--format", help="How the answer is written.")] = "table",
     list_questions: Annotated[bool, typer.Option("--list", help="List the named questions.")] = False,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="Leave text in CSV as it is. Otherwise ' stands before text that a spreadsheet would take for a "
+            "formula.",
+        ),
+    ] = False,
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Ask ClickHouse and print the answer; nothing can be changed this way.
 
     Views: runs, steps, outcomes, exposures, waits, scores, alerts, dead_letters, current_scores, pending.
+
+    A table holds answers of up to 64 MiB; the other formats are printed as they come, whatever their length.
     """
     shape = "json" if as_json else shape
     if list_questions:
@@ -69,7 +79,10 @@ def query(
         return
     if shape == "arrow" and sys.stdout.isatty():
         raise ConfigurationError("an Arrow stream is no text for a terminal: redirect it (> FILE)")
-    for block in reader.stream(text, shape, parameters):
+    blocks = reader.stream(text, shape, parameters, exact=exact)
+    if sys.stdout.isatty():
+        blocks = harmless(blocks, is_json=shape in ("json", "jsonl"))
+    for block in blocks:
         sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
 

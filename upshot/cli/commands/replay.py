@@ -58,7 +58,7 @@ def replay(
     effects is only run if you say yes. Needs `App(…, capture_content=True)` when the run was recorded.
     """
     from upshot.cli.replay_report import say_replayed, say_steps
-    from upshot.insights.reader import Reader
+    from upshot.insights.reader import WORK_BYTES, Reader
     from upshot.replays import ClickHouseHistory, Replayed
     from upshot.replays import replay as made_again
     from upshot.replays.recorded import recorded_of
@@ -70,7 +70,7 @@ def replay(
             "--yes-side-effects and --recorded-side-effects exclude each other; nothing was run"
         )
     settings = client_settings(data_dir)
-    history = ClickHouseHistory(Reader(local_viewer(settings)))
+    history = ClickHouseHistory(Reader(local_viewer(settings), answer_bytes=WORK_BYTES))
     if step is None:
         say_steps(recorded_of(history.read(run)), as_json)
         return

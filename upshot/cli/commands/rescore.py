@@ -68,7 +68,7 @@ def rescore(
     revision, the earlier ones stay as history. What was corrected by hand stays as it is.
     """
     from upshot.cli.rescore_report import say_difference
-    from upshot.insights.reader import Reader
+    from upshot.insights.reader import WORK_BYTES, Reader
     from upshot.rescoring import ClickHousePast, difference
     from upshot.rescoring import rescore as rescored
     from upshot.rescoring.results import recorded_results
@@ -76,7 +76,7 @@ def rescore(
     from upshot.streams.instants import micros
 
     settings = client_settings(data_dir)
-    past, now = ClickHousePast(Reader(local_viewer(settings))), datetime.now(UTC)
+    past, now = ClickHousePast(Reader(local_viewer(settings), answer_bytes=WORK_BYTES)), datetime.now(UTC)
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         code = _code(load_app(app_name), app_name, scorer, version)
         ids = past.deferred(scorer, _instant(since, now), deferred_version)
