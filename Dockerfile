@@ -1,5 +1,5 @@
 # The worker, the web page and the command: what needs a Kafka and a ClickHouse of its own.
-FROM python:3.11-slim
+FROM python:3.11.16-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 
 WORKDIR /app
 COPY requirements.lock ./

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import urllib.error
 import urllib.request
 import xml.etree.ElementTree as ET
@@ -15,10 +16,13 @@ import pytest
 import yaml
 
 from tests.parts import running
+from upshot.credentials import FILE_NAME
 from upshot.local.clickhouse import ClickHouseServer
+from upshot.local.clickhouse_users import VIEWER_LONGEST
 from upshot.local.jars import KAFKA_VERSION
 from upshot.local.process import Launch
 from upshot.local.roles import ROLES, metrics_port
+from upshot.private_files import create_private
 from upshot.settings import Settings, load_settings
 
 APP_PASSWORD, VIEWER_PASSWORD = "write", "look"
@@ -46,18 +50,48 @@ def test_nothing_listens_beyond_this_machine(compose: dict[str, Any]) -> None:
 
 def test_environment_is_real_settings(compose: dict[str, Any]) -> None:
     environment = {**compose["services"]["worker"]["environment"]}
-    assert {name.removeprefix("UPSHOT_").lower() for name in environment} <= set(Settings.model_fields)
-    settings = load_settings({name: re.sub(r"\$\{\w+:-(\w+)\}", r"\1", v) for name, v in environment.items()})
+    ours = {name for name, value in environment.items() if value}
+    assert {name.removeprefix("UPSHOT_").lower() for name in ours} <= set(Settings.model_fields)
+    given = {name: re.sub(r"\$\{\w+:\?[^}]+\}", "given", v) for name, v in environment.items()}
+    settings = load_settings(given)
     assert settings.kafka_url == "kafka:19092"
     assert "INSIDE://kafka:19092" in compose["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
-    assert settings.clickhouse_url.get_secret_value() == "http://app:upshot@clickhouse:8123/upshot"
+    assert settings.clickhouse_url.get_secret_value() == "http://app:given@clickhouse:8123/upshot"
 
 
 def test_versions_are_those_that_are_tested(root: Path, compose: dict[str, Any]) -> None:
     engine = re.search(r'"chdb-core==(\d+\.\d+)\.', (root / "pyproject.toml").read_text())
     assert engine is not None
     assert compose["services"]["kafka"]["image"].startswith(f"apache/kafka:{KAFKA_VERSION.split('.')[0]}.")
-    assert compose["services"]["clickhouse"]["image"] == f"clickhouse/clickhouse-server:{engine[1]}"
+    assert compose["services"]["clickhouse"]["image"].startswith(f"clickhouse/clickhouse-server:{engine[1]}.")
+
+
+def test_images_are_named_by_digest(root: Path, compose: dict[str, Any]) -> None:
+    images = [service["image"] for service in compose["services"].values() if "build" not in service]
+    images += re.findall(r"^FROM (\S+)", (root / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(images) == 5
+    assert all(re.fullmatch(r"[a-z/-]+:v?[\d.]+(-slim)?@sha256:[0-9a-f]{64}", image) for image in images)
+    assert re.fullmatch(
+        r"[a-z-]+@\d+\.\d+\.\d+", compose["services"]["grafana"]["environment"]["GF_PLUGINS_PREINSTALL"]
+    )
+
+
+def test_no_password_has_a_default(root: Path, compose: dict[str, Any], tmp_path: Path) -> None:
+    text = (root / "docker-compose.yml").read_text()
+    wanted = set(re.findall(r"\$\{(\w+):\?", text))
+    assert set(re.findall(r"\$\{(\w+)", text)) == wanted
+    with (tmp_path / ".env").open("w") as file:
+        subprocess.run([root / "deploy" / "passwords"], stdout=file, check=True)
+    made = dict(line.split("=") for line in (tmp_path / ".env").read_text().splitlines())
+    assert made.keys() == wanted and len({*made.values()}) == len(wanted)
+    assert all(re.fullmatch("[0-9a-f]{48}", password) for password in made.values())
+    shown = {
+        name
+        for service in ("worker", "web")
+        for name, v in compose["services"][service]["environment"].items()
+        if v
+    }
+    assert not shown & wanted, "of .env, but no business of these containers"
 
 
 def test_the_image_copies_what_it_builds_from(root: Path) -> None:
@@ -83,8 +117,18 @@ def test_grafana_finds_datasource_and_dashboard(root: Path, compose: dict[str, A
         mount.split(":")[1].startswith(provider["options"]["path"] + "/") for mount in grafana["volumes"]
     )
     assert source["jsonData"]["host"] in compose["services"]
+    longest = users_may_ask(root)
+    assert int(source["jsonData"]["queryTimeout"]) + 5 < 60 < longest - 10
     users = ET.parse(root / "deploy" / "clickhouse" / "users.xml").getroot()
     assert users.find(f"users/{source['jsonData']['username']}") is not None
+
+
+def users_may_ask(root: Path) -> int:
+    """The longest time in seconds that `viewer` may ask for: the same in containers and in the local stack."""
+    path = "profiles/viewer/constraints/max_execution_time/max"
+    deployed = ET.parse(root / "deploy" / "clickhouse" / "users.xml").getroot().findtext(path)
+    assert deployed == str(VIEWER_LONGEST)
+    return int(deployed)
 
 
 def test_prometheus_scrapes_the_workers_and_grafana_shows_it(root: Path, compose: dict[str, Any]) -> None:
@@ -130,8 +174,11 @@ class Deployed(ClickHouseServer):
 
 @pytest.fixture
 def deployed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    create_private(tmp_path / FILE_NAME, json.dumps({"app": APP_PASSWORD, "viewer": VIEWER_PASSWORD}))
     monkeypatch.setenv("CLICKHOUSE_APP_PASSWORD", APP_PASSWORD)
     monkeypatch.setenv("CLICKHOUSE_VIEWER_PASSWORD", VIEWER_PASSWORD)
+    # A full server has grants for what the embedded engine keeps by settings.
+    monkeypatch.setattr(ClickHouseServer, "_check_locks", lambda self: None)
     server = Deployed(tmp_path)
     server.users = root / "deploy" / "clickhouse" / "users.xml"
     with running(server):
@@ -154,7 +201,9 @@ def test_the_deployed_users_may_what_they_should(deployed: Deployed) -> None:
     assert ask("app", APP_PASSWORD, "CREATE TABLE t (a Int64) ENGINE = MergeTree ORDER BY a") == ""
     assert ask("app", APP_PASSWORD, "INSERT INTO t VALUES (1)") == ""
     assert ask("app", APP_PASSWORD, "SELECT getSetting('async_insert')") in ("0", "false")
-    assert ask("viewer", VIEWER_PASSWORD, "SELECT a FROM t SETTINGS max_execution_time = 30") == "1"
+    for seconds in (30, 59, 60, 64, 65, 75):
+        asked = f"SELECT a FROM t SETTINGS max_execution_time = {seconds}"
+        assert ask("viewer", VIEWER_PASSWORD, asked) == "1"
     refused = (
         "INSERT INTO t VALUES (2)",
         "DROP TABLE t",
@@ -163,6 +212,17 @@ def test_the_deployed_users_may_what_they_should(deployed: Deployed) -> None:
         "SELECT * FROM url('http://127.0.0.1:1', 'LineAsString')",
         "SELECT * FROM remote('127.0.0.1', 'upshot', 't')",
     )
+    app_refused = (
+        "CREATE DATABASE other",
+        "CREATE TABLE u (a Int64) ENGINE = URL('http://127.0.0.1:1/', 'CSV')",
+        "SELECT * FROM file('users.xml', 'LineAsString')",
+        "INSERT INTO FUNCTION file('x', 'LineAsString', 'l String') VALUES ('x')",
+        "SELECT * FROM url('http://127.0.0.1:1', 'LineAsString')",
+        "SELECT 1 SETTINGS add_http_cors_header = 1",
+        "SELECT name FROM system.users",
+    )
+    for sql in app_refused:
+        assert ask("app", APP_PASSWORD, sql).startswith("refused: "), sql
     for sql in refused:
         assert ask("viewer", VIEWER_PASSWORD, sql).startswith("refused: "), sql
     assert ask("viewer", "wrong", "SELECT 1").startswith("refused: ")
