@@ -94,3 +94,54 @@ def test_values_as_text(value: object, text: str) -> None:
 
 def test_ordinary_text_stays() -> None:
     assert plain("naïve 日本語 🙂") == "naïve 日本語 🙂"
+
+
+STEERS = "\x1b[31mRED\x1b]0;TITLE\x07\x9b31m\u202egnp"
+HARMLESS = r"""
+from upshot.cli.terminal import harmless, say_json, say_table
+text = %r
+say_table(["a"], [[text], ["x" * 5000]], title=text)
+say_json({text: text})
+import sys
+for piece in harmless([f'"{text}"\n'.encode()[:9], f'"{text}"\n'.encode()[9:]], is_json=False):
+    sys.stdout.buffer.write(piece)
+"""
+
+
+def test_nothing_steers_a_terminal() -> None:
+    said = on_a_terminal(HARMLESS % STEERS, NO_COLOR="1")
+    assert not [c for c in said if not c.isprintable() and c != "\n"]
+    assert said.count("TITLE") == 5 and said.count("\\u202e") == 5
+    assert "(5,000characters;--formatjsonlhasall)" in "".join(said.split())
+    assert said.count("x") < 3_000
+
+
+def test_an_error_steers_no_terminal() -> None:
+    code = f"""
+import sys, typer
+from upshot.cli import app as cli
+from upshot.errors import QueryFailed
+@cli.app.command()
+def fails():
+    raise QueryFailed({STEERS!r} + "\\nsecond line")
+sys.argv = ["upshot", "fails"]
+try:
+    cli.app()
+except SystemExit:
+    pass
+"""
+    said = on_a_terminal(code)
+    assert not [c for c in said if not c.isprintable() and c != "\n"]
+    assert "TITLE" in said and "\nsecond line\n" in said
+
+
+def test_one_long_cell_does_not_fill_up_the_others() -> None:
+    code = """
+from upshot.cli.terminal import say_table
+say_table(["payload", "n"], [["y" * 100_000, 1], *(["z", n] for n in range(1000))])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=clean_environment()
+    )
+    assert "y" * 100_000 in done.stdout, "a program gets all"
+    assert len(done.stdout) < 500_000, done.stderr

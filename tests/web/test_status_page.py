@@ -10,7 +10,8 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -35,7 +36,10 @@ from upshot.streams.batch.runner import run
 from upshot.streams.producer import event_producer
 from upshot.telemetry.scrape import parse_page
 from upshot.web.figures import of_role
+from upshot.web.health import Health, Part
+from upshot.web.render import page
 from upshot.web.server import make_app, serve
+from upshot.web.status import Status, Table
 
 pytestmark = pytest.mark.stack
 
@@ -195,6 +199,39 @@ async def test_without_kafka_and_clickhouse_it_says_so() -> None:
     assert [name for name, part in said["parts"].items() if part["ok"]] == []
     assert nowhere.kafka_url in said["parts"]["kafka"]["detail"]
     assert "There are no figures" in page
+
+
+def test_the_page_shows_text_of_others_as_what_it_is() -> None:
+    hostile = "\u202egnp\u2066\x1b[31m\x85\u200b<b>&" + "x" * 5_000
+    row = {"name": hostile, "agent": hostile, "scored": 1, "pending": 0, "rate_percent": None, "mean": 1.0}
+    status = Status(
+        datetime.now(UTC),
+        Health([Part("kafka", False, hostile), Part("clickhouse", True, "")]),
+        agents=Table([row], 9_950),
+    )
+    status = replace(
+        status,
+        counts=dict.fromkeys(("runs", "waits_open", "outcomes", "scores", "dead_letters", "overdue"), 1),
+    )
+    shown = page(status, Settings())
+    assert not [c for c in shown if not c.isprintable() and c != "\n"]
+    assert r"\u202egnp" in shown and "&lt;b&gt;&amp;" in shown and "<b>" not in shown
+    assert "x" * 1_001 not in shown and len(shown) < 20_000
+    assert "and 9,950 more: <code>upshot query --question scores-by-agent</code>" in shown
+
+
+async def test_many_names_are_bounded(settings: Settings) -> None:
+    names = 300
+    async with workers(settings), site(settings) as reader:
+        async with event_producer(settings) as producer:
+            for number in range(names):
+                score = {"run_id": "r", "name": f"name-{number}", "value": number, "key": "k"}
+                await producer.send("scores", json.dumps(score).encode(), key="r")
+                if number == 7:
+                    await producer.send("scores", json.dumps(score | {"run_id": "r2"}).encode(), key="r2")
+        shown = await until(reader.page, lambda page: "and 250 more" in page)
+    assert shown.count("<td>name-") == 62, "50 of the table, 12 of the latest"
+    assert "<td>name-7</td>" in shown, "those with the most in them come first"
 
 
 async def test_a_database_without_tables_is_no_crash(
