@@ -116,8 +116,8 @@ def test_the_viewer_reads_the_views(clickhouse: ClickHouseServer) -> None:
 
 def _reader_as(clickhouse: ClickHouseServer, user: str) -> Reader:
     owner = settings_of(clickhouse, "upshot")
-    url = f"http://{user}@127.0.0.1:{clickhouse.http_port}/upshot"
-    return Reader(owner if user == "app" else Settings(clickhouse_url=url))
+    viewer = Settings.model_validate({"clickhouse_url": clickhouse.viewer_url})
+    return Reader(owner if user == "app" else viewer)
 
 
 @pytest.mark.parametrize(
