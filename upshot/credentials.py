@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,17 +43,21 @@ def read_credentials(data_dir: Path) -> Credentials | None:
 
 
 def make_credentials(data_dir: Path) -> Credentials:
-    """Those of `data_dir`, made now where there are none; whoever comes second gets those of the first."""
-    if (found := read_credentials(data_dir)) is not None:
-        return found
+    """Those of `data_dir`, made now where there are none; whoever comes second gets those of the first.
+
+    The file is closed where it was open. Raises ConfigurationError where it is somebody else's, who then knows them.
+    """
     made = Credentials(app=secrets.token_hex(_BYTES), viewer=secrets.token_hex(_BYTES))
-    create_private(data_dir / FILE_NAME, json.dumps(made._asdict(), indent=2) + "\n")
-    found = read_credentials(data_dir)
+    file = data_dir / FILE_NAME
+    create_private(file, json.dumps(made._asdict(), indent=2) + "\n")
+    kind = file.lstat()
+    found = read_credentials(data_dir) if stat.S_ISREG(kind.st_mode) and kind.st_uid == os.geteuid() else None
     if found is None:
         raise ConfigurationError(
-            f"{data_dir / FILE_NAME} can't be read by this user: nothing was started; start as its owner, or choose "
-            "another data directory (--data-dir)"
+            f"{file} isn't a file of this user: nothing was started; start as its owner, or choose another data "
+            "directory (--data-dir)"
         )
+    file.chmod(0o600)
     return found
 
 

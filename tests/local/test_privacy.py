@@ -106,8 +106,11 @@ def test_the_spool_is_private(open_umask: None, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's place")
 def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    (tmp_path / "theirs").mkdir(mode=0o755)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs").chmod(0o777)
+    os.chown(tmp_path / "theirs", 12345, 12345)
     code = (
         "import os, sys; from pathlib import Path; from upshot.local.process import close_data_dir\n"
         "os.setuid(65534); close_data_dir(Path(sys.argv[1]))"
@@ -115,7 +118,20 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "theirs")], capture_output=True, text=True, cwd="/"
     )
-    assert "nothing was started" in done.stderr and "PartFailed" in done.stderr
+    assert "(it belongs to another user); nothing was started" in done.stderr
+
+
+def test_passwords_that_somebody_else_put_there_are_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text('{"app": "known", "viewer": "known"}')
+    (tmp_path / FILE_NAME).symlink_to(tmp_path / "theirs")
+    with pytest.raises(ConfigurationError, match="isn't a file of this user"):
+        make_credentials(tmp_path)
+
+
+def test_a_file_that_was_open_is_closed(tmp_path: Path) -> None:
+    made = make_credentials(tmp_path)
+    (tmp_path / FILE_NAME).chmod(0o644)
+    assert make_credentials(tmp_path) == made and mode(tmp_path / FILE_NAME) == 0o600
 
 
 def test_a_place_that_can_not_be_a_folder_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -83,6 +84,36 @@ def test_a_page_and_what_it_says() -> None:
     assert page.at <= later.at
     with pytest.raises(Unavailable, match="no metrics at"):
         read_page(url)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:1"}, 200),
+        ({"Host": "[::1]"}, 200),
+        ({"Host": "127.0.0.1", "Sec-Fetch-Site": "none"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "evil.example:9464"}, 403),
+        ({"Host": "localhost.evil.example"}, 403),
+        ({"Host": "127.0.0.1@evil.example"}, 403),
+        ({"Host": ""}, 403),
+    ],
+)
+def test_no_web_page_reads_it(headers: dict[str, str], status: int) -> None:
+    telemetry = export_metrics(ANY_PORT, "store", {})
+    try:
+        connection = HTTPConnection("127.0.0.1", telemetry.port, timeout=60)
+        connection.request("GET", "/metrics", headers=headers)
+        response = connection.getresponse()
+        assert response.status == status
+        assert not [name for name, _ in response.getheaders() if name.lower().startswith("access-control")]
+        assert (b"process_" in response.read()) == (status == 200)
+        connection.close()
+    finally:
+        telemetry.close()
 
 
 def test_a_taken_port_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from errno import EPERM
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +52,8 @@ def close_data_dir(data_dir: Path) -> bool:
     """
     try:
         private_folder(data_dir)
+        if data_dir.stat().st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
+            raise PermissionError(EPERM, "it belongs to another user")
         for name in ("logs", "run", "tables", "spool"):
             close_tree(data_dir / name)  # as an earlier version left it
         for name in ("logs", "run"):

@@ -28,6 +28,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from upshot import __version__
 from upshot.settings import Settings
 from upshot.streams.instruments import Instruments
+from upshot.telemetry.pages import without_pages
 from upshot.telemetry.process import watch_process
 
 log = logging.getLogger(__name__)
@@ -126,6 +127,9 @@ def _serve(settings: Settings, role: str, registry: CollectorRegistry) -> WSGISe
             *(role, host, port, error.strerror),
         )
         return None
+    application = server.get_app()
+    assert application is not None
+    server.set_app(without_pages(application, host))
     log.info("metrics of %s are at http://%s:%d/metrics", role, host, server.server_port)
     return server
 
