@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,7 +31,7 @@ def is_ours_to_close(folder: Path) -> bool:
     """Whether the folder may be closed to others: it belongs to this user, and to no other purpose."""
     found = folder.stat()
     place = folder.resolve()
-    shared = {Path.cwd(), *Path.cwd().parents, *_home_and_above()}
+    shared = {*_and_above(Path.cwd), *_and_above(Path.home)}
     return found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX and place not in shared
 
 
@@ -85,12 +86,12 @@ def _close(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def _home_and_above() -> set[Path]:
+def _and_above(known: Callable[[], Path]) -> set[Path]:
     try:
-        home = Path.home().resolve()
-    except RuntimeError:  # a user without one
+        place = known().resolve()
+    except (RuntimeError, FileNotFoundError):  # a user without a home, a working directory that was removed
         return set()
-    return {home, *home.parents}
+    return {place, *place.parents}
 
 
 __all__ = [

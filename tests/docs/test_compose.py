@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,14 +170,13 @@ class Deployed(ClickHouseServer):
                     target.remove(old)
                 target.append(element)
         own.write(str(launch.cwd / "users.xml"))
-        return launch
+        passwords = {"CLICKHOUSE_APP_PASSWORD": APP_PASSWORD, "CLICKHOUSE_VIEWER_PASSWORD": VIEWER_PASSWORD}
+        return replace(launch, env=passwords)
 
 
 @pytest.fixture
 def deployed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     create_private(tmp_path / FILE_NAME, json.dumps({"app": APP_PASSWORD, "viewer": VIEWER_PASSWORD}))
-    monkeypatch.setenv("CLICKHOUSE_APP_PASSWORD", APP_PASSWORD)
-    monkeypatch.setenv("CLICKHOUSE_VIEWER_PASSWORD", VIEWER_PASSWORD)
     # A full server has grants for what the embedded engine keeps by settings.
     monkeypatch.setattr(ClickHouseServer, "_check_locks", lambda self: None)
     server = Deployed(tmp_path)

@@ -318,3 +318,18 @@ def test_passwords_stay_and_are_nowhere_else(clickhouse: ClickHouseServer, tmp_p
         shown = Path(f"/proc/{clickhouse.pid}/{process}")
         if shown.exists():
             assert app.encode() not in shown.read_bytes()
+
+
+def test_the_engine_has_no_secrets_of_others_in_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads its own environment in /proc, so that `app` may, too."""
+    monkeypatch.setenv("CLOUD_SECRET_KEY", SECRET)
+    monkeypatch.setenv("UPSHOT_KAFKA_PASSWORD", SECRET)
+    with running(ClickHouseServer(tmp_path)) as server:
+        meeting = Meeting(server, tmp_path, tmp_path, 0, [])
+        meeting.ask("app", "CREATE TABLE lines (l String) ENGINE = Memory")
+        meeting.ask("app", "INSERT INTO lines FROM INFILE '/proc/self/environ' FORMAT RawBLOB")
+        assert SECRET not in meeting.ask("app", "SELECT * FROM lines").text
+        shown = Path(f"/proc/{server.pid}/environ")
+        assert not shown.exists() or SECRET.encode() not in shown.read_bytes()

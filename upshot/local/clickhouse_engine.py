@@ -46,14 +46,14 @@ READ = (
 )
 
 
-def confine(confinement: str, extension: str, ports: list[int]) -> None:
+def confine(confinement: str, extension: str, data: str, ports: list[int]) -> None:
     """Before the first query: threads that ran already would stay free."""
     spec = importlib.util.spec_from_file_location("confinement", confinement)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     packages = os.path.dirname(os.path.dirname(extension))
-    if why := module.confine([*READ, sys.base_prefix, packages], [os.getcwd(), "/dev/null"], ports):
+    if why := module.confine([*READ, sys.base_prefix, packages], [os.getcwd(), data, "/dev/null"], ports):
         sys.stderr.write(f"the engine is not confined to its folder: {why}\n")
 
 
@@ -66,7 +66,7 @@ def main(extension: str, data: str, confinement: str, *ports: str) -> int:
         engine = load(extension)
         # The *function* file() knows no grants outside a full server: the read-only user could read the disk.
         engine.create_function("file", refuse, ["String"], "String")
-        confine(confinement, extension, [int(port) for port in ports])
+        confine(confinement, extension, data, [int(port) for port in ports])
         engine.query(SERVE, "TabSeparated", path=data)
     except (AttributeError, ImportError, OSError, RuntimeError, TypeError) as error:
         sys.stderr.write(f"the engine could not serve: {error}\n")

@@ -67,6 +67,8 @@ def confine(read: Sequence[str], write: Sequence[str], listen: Sequence[int]) ->
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         if libc.syscall(_RESTRICT, rules, 0):
             return f"Landlock refuses ({os.strerror(ctypes.get_errno())})"
+    except OSError as error:
+        return f"Landlock refuses ({error.strerror})"
     finally:
         os.close(rules)
     return ""

@@ -22,6 +22,13 @@ from upshot.private_files import close_tree, is_open, private_folder
 
 LOOK = 0.05
 LOG_TAIL_LINES = 12
+#: What a program needs to find its libraries, its language and its time.
+_OF_SYSTEM = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TZDIR", "TMPDIR"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"),
+    }
+)
 LOG_TAIL_BYTES = 8_192
 
 
@@ -29,7 +36,7 @@ LOG_TAIL_BYTES = 8_192
 class Launch:
     """How to run a command: `end` is how it is asked to end, by a signal or by the end of its stdin.
 
-    A command that is not `ours` gets no settings of ours, which hold secrets, in its environment.
+    A command that is not `ours` gets little of this process's environment, which may hold secrets of anybody.
     """
 
     argv: Sequence[str]
@@ -41,7 +48,7 @@ class Launch:
     @property
     def environment(self) -> dict[str, str]:
         """Of the child: this process's, and what is to be different."""
-        kept = {name: value for name, value in os.environ.items() if self.ours or not _is_setting(name)}
+        kept = {name: value for name, value in os.environ.items() if self.ours or _is_of_system(name)}
         return kept | dict(self.env)
 
 
@@ -66,8 +73,8 @@ def close_data_dir(data_dir: Path) -> bool:
         ) from None
 
 
-def _is_setting(name: str) -> bool:
-    return name.startswith(("UPSHOT_", "OTEL_EXPORTER_OTLP_HEADERS"))
+def _is_of_system(name: str) -> bool:
+    return name in _OF_SYSTEM or name.startswith("LC_")
 
 
 class ProcessPart:
