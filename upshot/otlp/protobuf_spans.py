@@ -41,7 +41,9 @@ _UNREADABLE = "that are no spans in protobuf, or hold text that is not UTF-8"
 _BAD_PARENT = "with a parent's span id that is none"
 _BAD_RESOURCE = "of a resource or scope that can't be read"
 
-#: Number, and the place of the value.
+#: The field of a scope that its spans are.
+_SPANS = 2
+#: Where a message begins and ends.
 _Place = tuple[int, int]
 
 
@@ -70,7 +72,9 @@ def _read_resource(value: bytes, place: _Place, reading: Reading) -> None:
             scope = _merged(value, of_scope, 1, InstrumentationScope, _SCOPE).name
         except (DecodeError, Malformed):
             scope = None
-        for begin, end in _messages(value, of_scope, 2):
+        for number, kind, begin, end in fields(value, *of_scope):
+            if number != _SPANS or kind != LEN:
+                continue
             reading.span()
             try:
                 if resource is None or scope is None:

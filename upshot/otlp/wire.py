@@ -8,6 +8,7 @@ from typing import TypeAlias
 LEN = 2
 _VARINT, _FIXED64, _FIXED32 = 0, 1, 5
 _LONGEST_VARINT = 10
+_LAST_OF_ONE_BYTE = 0x7F
 #: Messages within messages; protobuf's own parsers take 100.
 _DEEPEST = 128
 
@@ -23,15 +24,22 @@ def fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, i
     """Number, wire type and place of each field's value in `data[start:end]`. Raises Malformed."""
     place = start
     while place < end:
-        tag, place = _varint(data, place, end)
+        tag = data[place]
+        place += 1
+        if tag > _LAST_OF_ONE_BYTE:
+            tag, place = _varint(data, place - 1, end)
         kind = tag & 7
+        begin = place
         if kind == LEN:
-            length, begin = _varint(data, place, end)
+            if place < end and data[place] <= _LAST_OF_ONE_BYTE:
+                length, begin = data[place], place + 1
+            else:
+                length, begin = _varint(data, place, end)
             place = begin + length
         elif kind == _VARINT:
-            begin, (_, place) = place, _varint(data, place, end)
+            _, place = _varint(data, place, end)
         elif kind in (_FIXED64, _FIXED32):
-            begin, place = place, place + (8 if kind == _FIXED64 else 4)
+            place += 8 if kind == _FIXED64 else 4
         else:
             raise Malformed("a field of an unknown wire type")
         if place > end or tag < 8:
