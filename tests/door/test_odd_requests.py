@@ -1,0 +1,166 @@
+"""No request at all is too odd for an answer in words, and nothing of it gets into the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.door.raw import Wire, reply, wire
+from tests.door.test_access import KEY, ODD_NAMES
+from upshot.web.guard import NoHeaders
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[Wire]:
+    async with wire() as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+async def test_odd_hosts_are_answered_in_words(server: Wire, name: str) -> None:
+    for path, method in (
+        ("/v1/outcomes", "POST"),
+        ("/healthz", "GET"),
+        ("/v1/links/x", "GET"),
+        ("/nothing", "GET"),
+    ):
+        answer = await server.ask(path, host=name, method=method)
+        assert answer.status == 400, answer
+
+
+@pytest.mark.parametrize(
+    ("raw", "statuses"),
+    [
+        (b"POST /v1/outcomes HTTP/1.1\r\n\r\n", {400}),
+        (b"POST /v1/outcomes HTTP/1.0\r\n\r\n", {400}),
+        (b"POST /v1/outcomes HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", {400}),
+        (b"POST http://evil.example/v1/outcomes HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
+        (b"GET http://[/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
+        (b"CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
+        (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", {404, 405}),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 300 + b"\r\n", {400}),
+    ],
+)
+async def test_odd_requests_are_answered_in_words(server: Wire, raw: bytes, statuses: set[int]) -> None:
+    answer = reply(await server.send(raw.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")))
+    assert answer.status in statuses, answer
+
+
+NAMES = st.sampled_from(
+    [
+        *(
+            b"Host",
+            b"Origin",
+            b"Authorization",
+            b"Content-Type",
+            b"Content-Encoding",
+            b"Content-Length",
+            b"Expect",
+        ),
+        *(
+            b"Transfer-Encoding",
+            b"Idempotency-Key",
+            b"Range",
+            b"If-None-Match",
+            b"Accept",
+            b"Cookie",
+            b"Upgrade",
+        ),
+        *(
+            b"If-Modified-Since",
+            b"ce-type",
+            b"ce-subject",
+            b"ce-time",
+            b"Sec-Fetch-Site",
+            b"Connection",
+            b"X-\xff",
+        ),
+        *(b"X-Hub-Signature-256", b"Stripe-Signature", b"X-Zendesk-Webhook-Signature", b"X-GitHub-Event"),
+        *(b"X-Zendesk-Webhook-Signature-Timestamp",),
+    ]
+)
+TEXT = st.sampled_from(
+    [b"", b"[", b"localhost", b"application/json", b"gzip", b"chunked", b"x" * 300, b"1", b"bytes=9-1"]
+)
+VALUES = (
+    TEXT
+    | st.text(max_size=12).map(lambda text: text.encode("utf-8", "surrogatepass"))
+    | st.binary(max_size=12)
+)
+PATHS = st.sampled_from(
+    [
+        *(
+            "/",
+            "/healthz",
+            "/static/style.css",
+            "/static/",
+            "/v1/outcomes",
+            "/v1/runs",
+            "/v1/events",
+            "/v1/traces",
+        ),
+        *(
+            "/v1/logs",
+            "/v1/links/x",
+            "/v1/links/x.y",
+            "/v1/webhooks/github",
+            "/v1/webhooks/stripe",
+            "/v1/webhooks/zendesk",
+        ),
+        *(
+            "/%",
+            "/%ff",
+            "//",
+            "/v1/links/%00",
+            "/?%",
+            "/v1/links/\u2100",
+            "/static/%00",
+            "/v1/outcomes?a=[&b=%zz",
+        ),
+    ]
+)
+METHODS = st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE", "PROPFIND"])
+BODIES = st.sampled_from(
+    [b"", b"{", b"[", b"{}", b"[{}]", b"\xff", b"\x0a\x00", b'{"type":"a"}\n{"a":']
+) | st.binary(max_size=30)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(METHODS, PATHS, st.lists(st.tuples(NAMES, VALUES), max_size=5), BODIES)
+async def test_no_request_is_too_odd_for_an_answer(
+    server: Wire,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    path: str,
+    said: list[tuple[bytes, bytes]],
+    body: bytes,
+) -> None:
+    caplog.clear()
+    own = [] if any(name == b"Host" for name, _ in said) else [b"Host: localhost"]
+    lines = [f"{method} {path} HTTP/1.1".encode(), *own, *(name + b": " + value for name, value in said)]
+    lines += [b"Content-Length: %d" % len(body), b"Connection: close"]
+    raw = await server.send(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+    assert b"Traceback" not in raw
+    for answer in raw.split(b"HTTP/1.")[1:2]:
+        status = int(answer.split(b" ", 2)[1])
+        assert status < 500 or status == 503, raw
+    crashed = [
+        record for record in caplog.records if record.exc_info and "aiohttp" not in str(record.exc_info[0])
+    ]
+    assert not crashed, crashed
+
+
+async def test_no_line_of_a_stranger_gets_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("tests.no_lines")
+    log.addFilter(NoHeaders())
+    async with wire(logger=log) as server:
+        with caplog.at_level(logging.DEBUG):
+            answer = await server.ask(headers=[f"Authorization: Bearer \x00{KEY}"])
+    assert answer.status == 400
+    told = [record for record in caplog.records if record.name == log.name]
+    assert told
+    assert KEY not in caplog.text + str([record.__dict__ for record in told])

@@ -1,0 +1,68 @@
+"""Connections that never send a whole head of a request: they are closed, so that others find room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+#: Seconds that a new connection has for the head of its first request.
+HEAD_WITHIN = 10.0
+#: Connections that may be without one at a time; of more, the oldest are closed.
+MAX_WAITING = 512
+#: Seconds that a connection stays open between two requests, its next head included. Longer than clients keep theirs.
+KEEP_ALIVE = 75.0
+_EVERY = 0.5
+
+
+class Connections:
+    """Knows which connections have sent the head of a request; `close_idle` closes those that don't."""
+
+    def __init__(self) -> None:
+        self._asked: set[Any] = set()
+        self._since: dict[Any, float] = {}
+
+    @property
+    def middleware(self) -> Any:
+        """Takes down who asks."""
+
+        @web.middleware
+        async def taken_down(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._asked.add(request.protocol)
+            return await handler(request)
+
+        return taken_down
+
+    def close_idle(self, opened: Sequence[Any], now: float) -> None:
+        """Close what has sent no head for too long, or is one too many; `opened` are all connections."""
+        self._asked.intersection_update(opened)
+        waiting = [connection for connection in opened if connection not in self._asked]
+        self._since = {connection: self._since.get(connection, now) for connection in waiting}
+        oldest = sorted(waiting, key=self._since.__getitem__)
+        late = [connection for connection in oldest if now - self._since[connection] > HEAD_WITHIN]
+        for connection in dict.fromkeys([*late, *oldest[: max(0, len(oldest) - MAX_WAITING)]]):
+            connection.force_close()
+
+    @asynccontextmanager
+    async def watching(self, opened: Callable[[], Sequence[Any]]) -> AsyncIterator[None]:
+        """Close them from time to time."""
+        task = asyncio.create_task(self._watch(opened))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self, opened: Callable[[], Sequence[Any]]) -> None:
+        while True:
+            await asyncio.sleep(_EVERY)
+            self.close_idle(opened(), monotonic())
+
+
+__all__ = ["HEAD_WITHIN", "KEEP_ALIVE", "MAX_WAITING", "Connections"]
