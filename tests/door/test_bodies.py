@@ -64,6 +64,20 @@ async def test_unfinished_bodies_keep_nobody_out(server: Wire, path: str) -> Non
         assert (await server.ask("/static/style.css", method="GET")).status == 200
 
 
+async def test_a_sender_who_goes_away_is_no_error_of_ours(
+    server: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await server.open()
+    writer.write(b"POST /v1/outcomes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
+    writer.write(b"Content-Length: 1000\r\n\r\n{")
+    await writer.drain()
+    assert (await server.ask(body=NOTHING)).status == 202
+    writer.transport.abort()
+    for _ in range(3):
+        assert (await server.ask(body=NOTHING)).status == 202
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_more_requests_than_places_wait_for_one(server: Wire) -> None:
     answers = await asyncio.gather(*(server.ask(body=NOTHING) for _ in range(4 * MAX_INSIDE)))
     assert {answer.status for answer in answers} == {202}

@@ -51,6 +51,8 @@ class Bodies:
                 ) from None
             except web.RequestPayloadError as error:
                 raise Problem(400, f"the body can't be read: {error}; nothing was taken") from None
+            except ConnectionResetError:
+                raise Problem(400, "the body never came to its end; nothing was taken") from None
             yield body
         finally:
             self.release(held.peer, held.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from aiohttp import web
 
@@ -95,7 +96,7 @@ class Door:
             raise Problem(400, "there is no event in the request")
         request_id = _key_of(request)
         if request_id and topic.name == "outcomes":
-            told = [with_id(entry, request_id) for entry in told]
+            told = await large_beside(body, partial(_with_ids, told, request_id))
         taken, wrong = await large_beside(body, lambda: check_all(topic, told))
         if wrong:
             raise refused(wrong, len(told))
@@ -109,6 +110,10 @@ class Door:
     async def _closing(self, app: web.Application) -> AsyncIterator[None]:
         yield
         await self._intake.close()
+
+
+def _with_ids(told: list[Entry], request_id: str) -> list[Entry]:
+    return [with_id(entry, request_id) for entry in told]
 
 
 def _key_of(request: web.Request) -> str | None:
