@@ -93,7 +93,7 @@ def reply(raw: bytes) -> Reply:
 async def wire(settings: Settings = NOWHERE, **options: Any) -> AsyncIterator[Wire]:
     """The web server in this process; without Kafka, unless the settings say where it is."""
     app = make_app(settings)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, **options)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, lingering_time=0.5, **options)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -89,6 +89,9 @@ async def _read(request: web.Request, held: _Held) -> bytes:
     body = bytearray()
     while chunk := await request.content.readany():
         if len(body) + len(chunk) > MAX_BODY:
+            if "Content-Encoding" in request.headers:
+                # The rest would be read to let the sender hear of it: a small one may unpack to gigabytes.
+                request.protocol.close()
             raise _too_large()
         held.more(len(chunk))
         body += chunk
