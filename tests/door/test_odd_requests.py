@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from tests.door.raw import Wire, reply, wire
+from tests.door.raw import NOWHERE, Wire, reply, wire
 from tests.door.test_access import KEY, ODD_NAMES
+from tests.webhooks.signing import GITHUB, STRIPE, ZENDESK, by_github, by_stripe, by_zendesk
+from upshot.errors import LinkRefused
+from upshot.links import read_link
 from upshot.web.guard import NoHeaders
 
 
@@ -164,3 +171,88 @@ async def test_no_line_of_a_stranger_gets_into_the_log(caplog: pytest.LogCapture
     told = [record for record in caplog.records if record.name == log.name]
     assert told
     assert KEY not in caplog.text + str([record.__dict__ for record in told])
+
+
+SIGNING = NOWHERE.model_copy(
+    update={
+        "webhook_github_secret": SecretStr(GITHUB),
+        "webhook_stripe_secret": SecretStr(STRIPE),
+        "webhook_zendesk_secret": SecretStr(ZENDESK),
+        "link_secret": SecretStr("0123456789abcdef0123456789abcdef"),
+    }
+)
+ODD_BODIES = [
+    *(
+        b"{}",
+        b"[]",
+        b"null",
+        b"1",
+        b'"\\ud83d"',
+        b"9" * 5000,
+        b'{"a":' * 3000,
+        b"\xff",
+        b"payload=%ff&payload=%00",
+    ),
+    b'{"action":"closed","repository":{"full_name":"\\ud83d"},"pull_request":{"number":1e999}}',
+    b'{"id":"e","type":"charge.refunded","created":-99999999999,"data":{"object":{"id":"c","object":"charge","metadata":[1]}}}',
+    b'{"type":"t","subject":"s","created":99999999999999999999}',
+]
+WORDS = {202, 400, 401, 422, 503}
+"""What an odd request is answered with: nobody is here to take it, but that is said."""
+
+
+@pytest.mark.parametrize("body", ODD_BODIES, ids=lambda body: str(body[:30]))
+async def test_odd_webhooks_are_answered_in_words(body: bytes) -> None:
+    now = datetime.now(UTC)
+    signed = {
+        "github": by_github(body, "pull_request"),
+        "stripe": by_stripe(body, now),
+        "zendesk": by_zendesk(body, now),
+    }
+    async with wire(SIGNING) as server:
+        for name, said in signed.items():
+            lines = [f"{header}: {text}" for header, text in said.items() if "Delivery" not in header]
+            for content_type in ("application/json", "application/x-www-form-urlencoded"):
+                answer = await server.ask(
+                    f"/v1/webhooks/{name}",
+                    [*lines, b"X-GitHub-Delivery: \xff\xfe", b"X-Odd: \xff"],
+                    body=body,
+                    content_type=content_type,
+                )
+                assert answer.status in WORDS, answer
+
+
+@pytest.mark.parametrize("key", [b"\xff", b"\xed\xa0\x80", b"k" * 4000])
+async def test_odd_keys_and_attributes_are_answered_in_words(server: Wire, key: bytes) -> None:
+    lines = [b"Idempotency-Key: " + key]
+    odd = [
+        b"ce-type: \xff",
+        b"ce-subject: %ff%ed%a0%80",
+        b"ce-source: \xed\xa0\x80",
+        b"ce-time: [",
+        b"ce-data_base64: 1",
+    ]
+    for body in (b'{"type":"a","subject":"s"}', b'[{"type":"a","subject":"\\ud83d"}]'):
+        assert (await server.ask(headers=lines, body=body)).status in WORDS
+        assert (await server.ask("/v1/events", [*lines, *odd], body=body)).status in WORDS
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"\x00\x01",
+        b"{}",
+        b"[]",
+        b'{"type":5,"subject":[],"id":{},"until":1}',
+        b'{"type":"a","subject":"b","id":"c","until":1e300}',
+    ],
+)
+def test_links_that_say_nothing_are_refused_in_words(said: bytes) -> None:
+    payload = urlsafe_b64encode(said).rstrip(b"=").decode()
+    signature = hmac.digest(
+        SIGNING.link_secret.get_secret_value().encode(), b"upshot link 1\n" + payload.encode(), "sha256"
+    )
+    token = f"{payload}.{urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+    with pytest.raises(LinkRefused, match="nothing was recorded"):
+        read_link(token, SIGNING, datetime.now(UTC))
