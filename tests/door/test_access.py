@@ -268,3 +268,10 @@ def test_names_that_settings_allow() -> None:
         viewers = Viewers(Settings.model_validate(said))
         assert (viewers.misdirected(headers(("Host", name)), "10.1.2.3") is None) == allowed, name
     assert Viewers(Settings()).misdirected(headers(("Host", "10.1.2.3")), "::ffff:10.1.2.3") is None
+
+
+def test_a_page_of_an_allowed_name_reads_its_own() -> None:
+    viewers = Viewers(Settings(allowed_hosts="*"))
+    own = headers(("Host", "whatever:1"), ("Origin", "https://whatever"))
+    assert viewers.foreign_page(own, None) is None
+    assert viewers.foreign_page(headers(("Host", "whatever"), ("Origin", "https://other")), None) is not None

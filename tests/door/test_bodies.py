@@ -245,3 +245,15 @@ async def test_connections_that_have_asked_stay(server: Wire) -> None:
         assert server.runner.server is not None
         server.app[CONNECTIONS].close_idle(server.runner.server.connections, now)
     writer.close()
+
+
+async def test_half_a_head_is_not_waited_for(server: Wire) -> None:
+    reader, writer = await server.open()
+    writer.write(b"POST /v1/outcomes HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+    assert (await server.ask("/static/style.css", method="GET")).status == 200
+    assert server.runner.server is not None
+    for now in (1000.0, 1001.0 + HEAD_WITHIN):
+        server.app[CONNECTIONS].close_idle(server.runner.server.connections, now)
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.read() == b""
+    writer.close()

@@ -70,9 +70,9 @@ class Viewers:
 
     def foreign_page(self, headers: Headers, here: str | None) -> str | None:
         """Why the page that asks may not; None where nobody's page asks, or our own, or somebody follows a link."""
-        for origin in headers.getall("Origin", []):
-            name = origin_of(origin)
-            if name is None or not (self._is_ours(name) or same_address(name, here)):
+        asked = host_of(only(headers.getall("Host", [])) or "")
+        for name in map(origin_of, headers.getall("Origin", [])):
+            if name is None or not (name == asked or self._is_ours(name) or same_address(name, here)):
                 return "another page may not read this one"
         sites = headers.getall("Sec-Fetch-Site", [])
         follows_link = headers.getall("Sec-Fetch-Mode", []) == ["navigate"] and headers.getall(

@@ -16,6 +16,9 @@ MAX_BODY = 8 * 1024 * 1024
 #: Bytes of all bodies at a time that were read and not answered yet, and those of one peer.
 MAX_HELD = 256 * 1024 * 1024
 MAX_HELD_BY_PEER = MAX_HELD // 2
+#: The same where nobody needs a key.
+MAX_HELD_IN_PUBLIC = MAX_HELD // 2
+MAX_HELD_IN_PUBLIC_BY_PEER = MAX_HELD // 4
 #: What a request costs besides its bytes.
 _EACH = 16 * 1024
 #: Seconds that a sender may take for its body.
@@ -115,4 +118,4 @@ def _too_large() -> Problem:
     return Problem(413, f"more than {MAX_BODY} bytes; nothing was taken: send less at a time")
 
 
-__all__ = ["BODY_WITHIN", "MAX_BODY", "Bodies"]
+__all__ = ["BODY_WITHIN", "MAX_BODY", "MAX_HELD_IN_PUBLIC", "MAX_HELD_IN_PUBLIC_BY_PEER", "Bodies"]

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from upshot.door.access import Access
 from upshot.door.answers import Problem, answer, refused
+from upshot.door.bodies import MAX_HELD_IN_PUBLIC, MAX_HELD_IN_PUBLIC_BY_PEER, Bodies
 from upshot.door.checking import check_all
 from upshot.door.cloudevents import BATCH, STRUCTURED, read_cloudevents
 from upshot.door.gate import BodyHandler, Gate, large_beside
@@ -40,7 +41,7 @@ class Door:
         access = Access(settings)
         self._gate = Gate(access)
         #: Whoever has no key can't keep out those that have one.
-        self._public = Gate(access)
+        self._public = Gate(access, bodies=Bodies(MAX_HELD_IN_PUBLIC, MAX_HELD_IN_PUBLIC_BY_PEER))
         self._intake = Intake(settings)
         self._requests = Requests()
         self._traces = TraceDoor(settings, self._intake)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
@@ -18,6 +19,7 @@ MAX_WAITING = 512
 #: Seconds that a connection stays open between two requests, its next head included. Longer than clients keep theirs.
 KEEP_ALIVE = 75.0
 _EVERY = 0.5
+_MANY_FILES = 65_536
 
 
 class Connections:
@@ -65,4 +67,13 @@ class Connections:
             self.close_idle(opened(), monotonic())
 
 
-__all__ = ["HEAD_WITHIN", "KEEP_ALIVE", "MAX_WAITING", "Connections"]
+def allow_many_files() -> None:
+    """Let this process have as many connections as the system grants it; most begin with 1,024."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY_FILES if most == resource.RLIM_INFINITY else min(most, _MANY_FILES)
+    if least < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+__all__ = ["HEAD_WITHIN", "KEEP_ALIVE", "MAX_WAITING", "Connections", "allow_many_files"]
