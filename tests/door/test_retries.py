@@ -28,6 +28,8 @@ def test_the_same_again_is_taken_and_another_one_is_not() -> None:
         with pytest.raises(Problem, match="nothing was taken") as caught:
             requests.remember("k", ["outcomes"], said(other))
         assert caught.value.status == 422
+    for number in (b"1" + b"0" * 30, b"-1" + b"0" * 30, b"0.1"):
+        assert said(b'{"type":"a","subject":"s","data":%s}' % number) != first
     requests.remember("another", ["outcomes"], said(b""))
     requests.remember("k", ["runs"], said(b""))
     requests.remember("k", ["outcomes"], first)

@@ -169,6 +169,14 @@ def test_what_is_no_number_costs_its_span(raw: bytes) -> None:
         assert (names(found), sum(found.left_out.values())) == (["good"], 1)
 
 
+def test_what_nobody_reads_may_be_any_number_beside_a_bad_span() -> None:
+    for number in (b"99999999999999999999", b"1" * 5000, b"1e999", b"NaN"):
+        fine = as_bytes(GOOD | {"future": "HERE"}).replace(b'"HERE"', number)
+        bad = as_bytes(ODD).replace(b'"odd"', b'"\\ud83d"')
+        found = read_json(request("A", "B").replace(b'"A"', fine).replace(b'"B"', bad))
+        assert (names(found), sum(found.left_out.values())) == (["good"], 1)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

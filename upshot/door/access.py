@@ -54,9 +54,9 @@ class Viewers:
     """
 
     def __init__(self, settings: Settings) -> None:
-        said = [name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()]
-        self._any = _ANY in said
-        self._names = frozenset((*said, urlsplit(settings.public_url).hostname or ""))
+        allowed = [name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()]
+        self._any = _ANY in allowed
+        self._names = frozenset((*allowed, urlsplit(settings.public_url).hostname or ""))
 
     def misdirected(self, headers: Headers, here: str | None) -> str | None:
         """Why this isn't asked of us; None where it is. `here` is the address that the connection came to."""

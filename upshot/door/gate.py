@@ -23,7 +23,7 @@ PLACE_WITHIN = 5.0
 #: Bodies larger than this are read and checked beside the event loop.
 _LARGE = 64 * 1024
 #: Two at a time: more would not be sooner done, and hold more memory.
-_beside = ThreadPoolExecutor(2, thread_name_prefix="upshot-door")
+_beside = ThreadPoolExecutor(2, thread_name_prefix="upshot-http")
 
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

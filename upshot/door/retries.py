@@ -14,36 +14,36 @@ from upshot.door.reading import Entry, encoded
 from upshot.schemas.ids import fact_id
 from upshot.streams.topics import MAX_EVENT_BYTES
 
-#: Keys that one server remembers, each in up to two scopes: about 20 MB.
-MAX_KEYS = 100_000
+#: Digests that one server remembers, two of each request: about 25 MB.
+MAX_DIGESTS = 100_000
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 class Requests:
     """What came under which key, as long as this server runs and for the latest keys; no more than digests."""
 
-    def __init__(self, most: int = MAX_KEYS) -> None:
+    def __init__(self, most: int = MAX_DIGESTS) -> None:
         self._most = most
-        self._said: OrderedDict[bytes, bytes] = OrderedDict()
+        self._digests: OrderedDict[bytes, bytes] = OrderedDict()
 
-    def remember(self, key: str, scopes: Sequence[str], said: bytes) -> None:
+    def remember(self, key: str, scopes: Sequence[str], digest: bytes) -> None:
         """Take down what is about to be sent, as `digest_of` gives it; in each of `scopes` a key means one request.
 
         Raises Problem where the key came with other events before. A request that was refused isn't taken down, so
         that it may be mended and sent again under its key.
         """
         names = [_digest(scope.encode(), key.encode("utf-8", "surrogateescape")) for scope in scopes]
-        if any(self._said.get(name, said) != said for name in names):
+        if any(self._digests.get(name, digest) != digest for name in names):
             raise Problem(
                 422,
                 "this Idempotency-Key came with other events before; nothing was taken: send these under a key of "
                 "their own, or the same as before",
             )
         for name in names:
-            self._said[name] = said
-            self._said.move_to_end(name)
-        while len(self._said) > self._most:
-            self._said.popitem(last=False)
+            self._digests[name] = digest
+            self._digests.move_to_end(name)
+        while len(self._digests) > self._most:
+            self._digests.popitem(last=False)
 
 
 def scopes_of(path: str, topic: str, entries: Sequence[Entry]) -> list[str]:
@@ -67,7 +67,7 @@ def _parts(entry: Entry) -> list[bytes]:
     """What an event says and where it stands; the order of fields and the white space between them say nothing."""
     try:
         value = msgspec.json.encode(msgspec.json.decode(entry.value), order="deterministic")
-    except _UNREADABLE:
+    except (*_UNREADABLE, OverflowError):
         value = entry.value
     headers = sorted(f"{name}: ".encode() + text for name, text in entry.headers)
     return [entry.where.encode(), value, *headers]
@@ -92,4 +92,4 @@ def with_id(entry: Entry, request_id: str) -> Entry:
     return entry._replace(value=encoded({**event, "id": identity}))
 
 
-__all__ = ["MAX_KEYS", "Requests", "digest_of", "scopes_of", "with_id"]
+__all__ = ["MAX_DIGESTS", "Requests", "digest_of", "scopes_of", "with_id"]

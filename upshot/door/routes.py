@@ -102,9 +102,9 @@ class Door:
         if wrong:
             raise refused(wrong, len(told))
         if request_id:
-            said = await large_beside(body, lambda: digest_of(told))
+            digest = await large_beside(body, lambda: digest_of(told))
             scopes = scopes_of(request.path, topic.name, told)
-            self._requests.remember(request_id, scopes, said)
+            self._requests.remember(request_id, scopes, digest)
         ids = await self._intake.send(taken)
         return answer({"accepted": len(ids), "ids": ids}, 202)
 

@@ -218,49 +218,49 @@ def _pairs(pairs: list[Object], reading: Reading, level: int) -> dict[str, Any]:
 
 
 def _value(value: Object, reading: Reading, level: int) -> Any:
-    kinds = [(name, said) for name, said in value.items() if said is not None and name in _READERS]
+    kinds = [(name, content) for name, content in value.items() if content is not None and name in _READERS]
     if not kinds:
         return None
     if len(kinds) > 1:
         raise WrongType("a value is of two types at once")
-    [(name, said)] = kinds
-    return _READERS[name](said, reading, level)
+    [(name, content)] = kinds
+    return _READERS[name](content, reading, level)
 
 
-def _text(said: Any, reading: Reading, level: int) -> str:
-    return text({"stringValue": said}, "stringValue", "stringValue")
+def _text(content: Any, reading: Reading, level: int) -> str:
+    return text({"stringValue": content}, "stringValue", "stringValue")
 
 
-def _truth(said: Any, reading: Reading, level: int) -> bool:
-    if not isinstance(said, bool):
+def _truth(content: Any, reading: Reading, level: int) -> bool:
+    if not isinstance(content, bool):
         raise WrongType("boolValue is neither true nor false")
-    return said
+    return content
 
 
-def _whole(said: Any, reading: Reading, level: int) -> int:
-    return whole("intValue", said, -(2**63), 2**63 - 1)
+def _whole(content: Any, reading: Reading, level: int) -> int:
+    return whole("intValue", content, -(2**63), 2**63 - 1)
 
 
-def _number(said: Any, reading: Reading, level: int) -> float:
-    return number("doubleValue", said)
+def _number(content: Any, reading: Reading, level: int) -> float:
+    return number("doubleValue", content)
 
 
-def _bytes(said: Any, reading: Reading, level: int) -> str:
+def _bytes(content: Any, reading: Reading, level: int) -> str:
     try:
-        plain = said.replace("-", "+").replace("_", "/").rstrip("=")
+        plain = content.replace("-", "+").replace("_", "/").rstrip("=")
         return b64encode(b64decode(plain + "=" * (-len(plain) % 4), validate=True)).decode()
     except (ValueError, AttributeError, TypeError):
         raise WrongType("bytesValue is no base64") from None
 
 
-def _array(said: Any, reading: Reading, level: int) -> list[Any]:
-    values = objects(_object(said), "values", "values")
+def _array(content: Any, reading: Reading, level: int) -> list[Any]:
+    values = objects(_object(content), "values", "values")
     reading.values(len(values))
     return [_value(item, reading, _deeper(level)) for item in values]
 
 
-def _kvlist(said: Any, reading: Reading, level: int) -> dict[str, Any]:
-    return _pairs(objects(_object(said), "values", "values"), reading, _deeper(level))
+def _kvlist(content: Any, reading: Reading, level: int) -> dict[str, Any]:
+    return _pairs(objects(_object(content), "values", "values"), reading, _deeper(level))
 
 
 def _deeper(level: int) -> int:

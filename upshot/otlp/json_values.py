@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from math import inf, isfinite
 from typing import Any
-
-import msgspec
 
 Object = dict[str, Any]
 
@@ -104,8 +103,8 @@ def enumeration(holder: Object, name: str, prefix: str, names: Sequence[str]) ->
 def is_text(value: Any) -> bool:
     """Whether all texts in a value are Unicode: no half of a character."""
     try:
-        msgspec.json.encode(value)
-    except (UnicodeEncodeError, RecursionError, OverflowError):
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
         return False
     return True
 

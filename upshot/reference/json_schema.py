@@ -48,9 +48,9 @@ def schema_files() -> dict[str, str]:
 def schema_of(topic: Topic) -> dict[str, Any]:
     """The schema of a topic's events. Its id is made from what it says, so that one id never means two things."""
     model: type[BaseModel] = topic.schema
-    said = model.model_json_schema(by_alias=True, schema_generator=_Plain)
-    digest = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_DIGITS]
-    return {"$schema": _DIALECT, "$id": f"urn:upshot:schema:{topic.name}:{digest}", **said}
+    shape = model.model_json_schema(by_alias=True, schema_generator=_Plain)
+    digest = sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    return {"$schema": _DIALECT, "$id": f"urn:upshot:schema:{topic.name}:{digest}", **shape}
 
 
 def place(schema: Mapping[str, Any]) -> str:
