@@ -116,13 +116,16 @@ async def test_bytes_of_all_and_of_one_peer_are_bounded() -> None:
 
     async def take(request: web.Request) -> web.Response:
         try:
-            async with bodies.of(request) as body:
-                inside.set()
-                if body.startswith(b"stay"):
-                    await leave.wait()
-                return web.Response(text=str(len(body)))
+            body = await bodies.read(request)
         except Problem as problem:
             return as_problem(problem)
+        try:
+            inside.set()
+            if body.value.startswith(b"stay"):
+                await leave.wait()
+            return web.Response(text=str(len(body.value)))
+        finally:
+            body.release()
 
     app = web.Application()
     app.router.add_post("/", take)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -35,30 +33,32 @@ class Bodies:
         self._held = 0
         self._by_peer: Counter[str] = Counter()
 
-    @asynccontextmanager
-    async def of(self, request: web.Request) -> AsyncIterator[bytes]:
-        """The whole body, unpacked, counted until it is left.
+    async def read(self, request: web.Request) -> Body:
+        """The whole body, unpacked; it counts until it is released.
 
         Raises Problem where it is too large, too slow or can't be unpacked, or too much is held already.
         """
         _check_announced(request)
-        held = _Held(self, request.remote or "")
+        body = Body(self, request.remote or "")
+        whole = False
         try:
-            held.more(_EACH)
-            try:
+            body.hold(_EACH)
+            if request.content.is_eof():
+                await body.fill(request)
+            else:
                 async with asyncio.timeout(BODY_WITHIN):
-                    body = await _read(request, held)
-            except TimeoutError:
-                raise Problem(
-                    408, f"the body did not come within {BODY_WITHIN:g} s; nothing was taken"
-                ) from None
-            except web.RequestPayloadError as error:
-                raise Problem(400, f"the body can't be read: {error}; nothing was taken") from None
-            except ConnectionResetError:
-                raise Problem(400, "the body never came to its end; nothing was taken") from None
-            yield body
+                    await body.fill(request)
+            whole = True
+        except TimeoutError:
+            raise Problem(408, f"the body did not come within {BODY_WITHIN:g} s; nothing was taken") from None
+        except web.RequestPayloadError as error:
+            raise Problem(400, f"the body can't be read: {error}; nothing was taken") from None
+        except ConnectionResetError:
+            raise Problem(400, "the body never came to its end; nothing was taken") from None
         finally:
-            self.release(held.peer, held.size)
+            if not whole:
+                body.release()
+        return body
 
     def hold(self, peer: str, size: int) -> None:
         """Count so many bytes more. Raises Problem where these are too many."""
@@ -75,30 +75,38 @@ class Bodies:
             del self._by_peer[peer]
 
 
-class _Held:
-    """The bytes that one request holds."""
+class Body:
+    """The bytes of one request, and what they count for its peer."""
 
     def __init__(self, bodies: Bodies, peer: str) -> None:
         self._bodies = bodies
-        self.peer = peer
-        self.size = 0
+        self._peer = peer
+        self._size = 0
+        self.value = b""
 
-    def more(self, size: int) -> None:
-        self._bodies.hold(self.peer, size)
-        self.size += size
+    def hold(self, size: int) -> None:
+        """So many bytes more are held. Raises Problem."""
+        self._bodies.hold(self._peer, size)
+        self._size += size
 
+    async def fill(self, request: web.Request) -> None:
+        """Read to the end. Raises Problem where that is too much."""
+        found = bytearray()
+        while chunk := await request.content.readany():
+            if len(found) + len(chunk) > MAX_BODY:
+                if "Content-Encoding" in request.headers:
+                    # The rest would be read to let the sender hear of it: a small one may unpack to gigabytes.
+                    request.protocol.close()
+                raise _too_large()
+            self.hold(len(chunk))
+            found += chunk
+        self.value = bytes(found)
 
-async def _read(request: web.Request, held: _Held) -> bytes:
-    body = bytearray()
-    while chunk := await request.content.readany():
-        if len(body) + len(chunk) > MAX_BODY:
-            if "Content-Encoding" in request.headers:
-                # The rest would be read to let the sender hear of it: a small one may unpack to gigabytes.
-                request.protocol.close()
-            raise _too_large()
-        held.more(len(chunk))
-        body += chunk
-    return bytes(body)
+    def release(self) -> None:
+        """Nothing is held any longer."""
+        self._bodies.release(self._peer, self._size)
+        self._size = 0
+        self.value = b""
 
 
 def _check_announced(request: web.Request) -> None:
@@ -118,4 +126,4 @@ def _too_large() -> Problem:
     return Problem(413, f"more than {MAX_BODY} bytes; nothing was taken: send less at a time")
 
 
-__all__ = ["BODY_WITHIN", "MAX_BODY", "MAX_HELD_IN_PUBLIC", "MAX_HELD_IN_PUBLIC_BY_PEER", "Bodies"]
+__all__ = ["BODY_WITHIN", "MAX_BODY", "MAX_HELD_IN_PUBLIC", "MAX_HELD_IN_PUBLIC_BY_PEER", "Bodies", "Body"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 from aiohttp import web
@@ -65,11 +65,13 @@ class Gate:
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
                 admit(request)
-                async with self._bodies.of(request) as body:
+                body = await self._bodies.read(request)
+                try:
                     if verify is not None:
-                        await large_beside(body, lambda: verify(request, body))
-                    async with self._place():
-                        return await _answered(request, handler, body)
+                        await large_beside(body.value, partial(verify, request, body.value))
+                    return await self._in_place(request, handler, body.value)
+                finally:
+                    body.release()
             except Problem as problem:
                 return render(request, problem) if render else as_problem(problem)
 
@@ -79,17 +81,19 @@ class Gate:
         if refusal := self._access.refusal(request.headers, request.remote):
             raise Problem(401, refusal, headers={"WWW-Authenticate": "Bearer"})
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _in_place(self, request: web.Request, handler: BodyHandler, body: bytes) -> web.StreamResponse:
+        if self._places.locked():
+            try:
+                async with asyncio.timeout(PLACE_WITHIN):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise Problem(
+                    503, "too many requests at once: send this one again", headers=again_in(1)
+                ) from None
+        else:
+            await self._places.acquire()
         try:
-            async with asyncio.timeout(PLACE_WITHIN):
-                await self._places.acquire()
-        except TimeoutError:
-            raise Problem(
-                503, "too many requests at once: send this one again", headers=again_in(1)
-            ) from None
-        try:
-            yield
+            return await _answered(request, handler, body)
         finally:
             self._places.release()
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{0,5}))?")
+#: Most requests name the same few.
+_REMEMBERED = 1024
 _ORIGIN = re.compile(r"https?://(.{1,300})", re.IGNORECASE)
 
 
+@lru_cache(_REMEMBERED)
 def host_of(text: str) -> str | None:
     """The name or address in a Host header, in lower case and without its port; None where it's malformed."""
     found = _HOST.fullmatch(text.strip(" \t"))
@@ -19,6 +23,7 @@ def host_of(text: str) -> str | None:
     return _plain_address(address) if address else name.lower()
 
 
+@lru_cache(_REMEMBERED)
 def origin_of(text: str) -> str | None:
     """The host of an Origin header; None where that is malformed, `null`, or no page over HTTP."""
     found = _ORIGIN.fullmatch(text.strip(" \t"))
@@ -30,6 +35,7 @@ def only(values: Sequence[str]) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
+@lru_cache(_REMEMBERED)
 def is_loopback(name: str | None) -> bool:
     """Whether a name or address means this machine, wherever it's asked."""
     if name is None or name == "localhost":

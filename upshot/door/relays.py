@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 #: Words of a name, between hyphens. Whoever asks by himself has no reason for any of them.
 _WORDS = frozenset(
@@ -56,10 +57,12 @@ _ABOUT_EVENT = "ce-"
 
 def relayed_by(names: Iterable[str]) -> str | None:
     """The first header that says so; None where none does."""
-    return next((name for name in names if _tells(name.lower().replace("_", "-"))), None)
+    return next((name for name in names if _tells(name)), None)
 
 
+@lru_cache(1024)
 def _tells(name: str) -> bool:
+    name = name.lower().replace("_", "-")
     if name.startswith(_ABOUT_EVENT):
         return False
     return not _WORDS.isdisjoint(name.split("-")) or name.endswith(_ENDS) or bool(_VENDORS.match(name))

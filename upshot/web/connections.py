@@ -9,9 +9,6 @@ from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Any
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
-
 #: Seconds that a new connection has for the head of its first request.
 HEAD_WITHIN = 10.0
 #: Connections that may be without one at a time; of more, the oldest are closed.
@@ -29,16 +26,9 @@ class Connections:
         self._asked: set[Any] = set()
         self._since: dict[Any, float] = {}
 
-    @property
-    def middleware(self) -> Any:
-        """Takes down who asks."""
-
-        @web.middleware
-        async def taken_down(request: web.Request, handler: Handler) -> web.StreamResponse:
-            self._asked.add(request.protocol)
-            return await handler(request)
-
-        return taken_down
+    def has_asked(self, connection: Any) -> None:
+        """It has sent the head of a request."""
+        self._asked.add(connection)
 
     def close_idle(self, opened: Sequence[Any], now: float) -> None:
         """Close what has sent no head for too long, or is one too many; `opened` are all connections."""

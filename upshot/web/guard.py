@@ -13,6 +13,7 @@ from upshot.door.access import Viewers
 from upshot.door.answers import Problem, as_problem
 from upshot.door.hosts import host_of, only
 from upshot.settings import Settings
+from upshot.web.connections import Connections
 
 #: These paths look after themselves: by a key, a signature, a signed link.
 _OWN_CHECKS = "/v1/"
@@ -20,12 +21,13 @@ _OWN_CHECKS = "/v1/"
 Render = Callable[[web.Request, Problem], web.Response]
 
 
-def guard(settings: Settings, unknown: Render) -> Middleware:
-    """A middleware. `unknown` answers what no route takes."""
+def guard(settings: Settings, connections: Connections, unknown: Render) -> Middleware:
+    """A middleware. `connections` hear who asks, `unknown` answers what no route takes."""
     viewers = Viewers(settings)
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        connections.has_asked(request.protocol)
         try:
             _check_form(request)
             if not request.path.startswith(_OWN_CHECKS):

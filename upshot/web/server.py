@@ -40,8 +40,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
 }
 
 
@@ -50,7 +48,7 @@ def make_app(settings: Settings, sources: Sequence[Source] = ()) -> web.Applicat
     paths: list[str] = []
     connections = Connections()
     app = web.Application(
-        client_max_size=MAX_BODY, middlewares=[connections.middleware, guard(settings, unknown(paths))]
+        client_max_size=MAX_BODY, middlewares=[guard(settings, connections, unknown(paths))]
     )
     app[CONNECTIONS] = connections
     app[_SETTINGS] = settings
