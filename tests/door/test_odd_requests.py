@@ -8,6 +8,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -256,3 +257,18 @@ def test_links_that_say_nothing_are_refused_in_words(said: bytes) -> None:
     token = f"{payload}.{urlsafe_b64encode(signature).rstrip(b'=').decode()}"
     with pytest.raises(LinkRefused, match="nothing was recorded"):
         read_link(token, SIGNING, datetime.now(UTC))
+
+
+async def test_spans_that_are_left_out_are_counted_in_the_answer(server: Wire) -> None:
+    ids = {"traceId": "ab" * 16, "spanId": "cd" * 8}
+    bad = [ids | {"startTimeUnixNano": [1, 2]}, ids | {"name": 5}, ids | {"name": 6}, {"name": "nobody"}]
+    body = msgspec.json.encode({"resourceSpans": [{"scopeSpans": [{"spans": bad}]}]})
+    answer = await server.ask("/v1/traces", body=body)
+    partial = answer.problem["partialSuccess"]
+    assert (answer.status, partial["rejectedSpans"]) == (200, "4")
+    for words in (
+        "1 without a valid trace id",
+        "2 in which name is no text",
+        "1 in which startTimeUnixNano is no",
+    ):
+        assert words in partial["errorMessage"]

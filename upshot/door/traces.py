@@ -22,10 +22,11 @@ from upshot.traces import price_table
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 _CODES = {
-    404: Code.UNIMPLEMENTED,
-    405: Code.UNIMPLEMENTED,
     400: Code.INVALID_ARGUMENT,
     401: Code.UNAUTHENTICATED,
+    404: Code.UNIMPLEMENTED,
+    413: Code.INVALID_ARGUMENT,
+    415: Code.INVALID_ARGUMENT,
     503: Code.UNAVAILABLE,
 }
 
