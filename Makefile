@@ -43,14 +43,16 @@ check: $(DEV) ## Format, lint, types, docs
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m upshot.reference --check docs/reference
+	@$(BIN)/python -m upshot.reference.json_schema --check schemas/json_schema
 	@$(BIN)/python -m upshot.cli.reference --check docs/commands.md
 
 format: $(DEV) ## Format and sort imports
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(DEV) ## Write the generated reference pages
+docs: $(DEV) ## Write the generated reference pages and JSON Schemas
 	@$(BIN)/python -m upshot.reference docs/reference
+	@$(BIN)/python -m upshot.reference.json_schema schemas/json_schema
 	@$(BIN)/python -m upshot.cli.reference docs/commands.md
 
 # An environment of its own: the peers need older versions of what we use.

@@ -73,13 +73,19 @@ def read_link(token: str, settings: Settings, now: datetime) -> Link:
     expected = _text(_signature(settings, payload))
     if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
         raise LinkRefused("this link is damaged or not ours; nothing was recorded")
-    said = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    until = datetime.fromtimestamp(said["until"], UTC)
+    try:
+        said = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        kind, subject, identity = said["type"], said["subject"], said["id"]
+        until = datetime.fromtimestamp(said["until"], UTC)
+    except (ValueError, TypeError, LookupError, OverflowError, OSError, RecursionError):
+        raise LinkRefused("this link says nothing that can be recorded; nothing was recorded") from None
+    if not all(isinstance(text, str) for text in (kind, subject, identity)):
+        raise LinkRefused("this link says nothing that can be recorded; nothing was recorded")
     if now > until:
         raise LinkRefused(
             f"this link has expired at {until:%Y-%m-%d %H:%M} UTC; nothing was recorded", expired=True
         )
-    return Link(said["type"], said["subject"], said.get("data"), said["id"], until)
+    return Link(kind, subject, said.get("data"), identity, until)
 
 
 def _signature(settings: Settings, payload: str) -> bytes:

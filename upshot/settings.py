@@ -140,6 +140,12 @@ class Settings(BaseModel):
         description="Keys, separated by commas, with which programs may send events over HTTP; without any, "
         "only programs on the same machine may.",
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Names, separated by commas and without ports, by which pages and `/healthz` may be asked for, besides "
+        "those of this machine, the address of the connection and the host of `public_url`: such as the name of a "
+        "container. `*`: any, where whoever stands in front checks it.",
+    )
     otlp_content: bool = Field(
         False,
         description="Whether prompts and answers of spans that come over OTLP are kept; they may hold personal data.",

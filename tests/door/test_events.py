@@ -11,8 +11,9 @@ import pytest
 from pydantic import SecretStr
 
 from tests.door.conftest import Client, open_door, read
-from upshot.door.gate import MAX_BODY
-from upshot.door.routes import MAX_EVENTS, OPEN_TOPICS
+from upshot.door.bodies import MAX_BODY
+from upshot.door.limits import MAX_EVENTS
+from upshot.door.routes import OPEN_TOPICS
 from upshot.errors import ConfigurationError
 from upshot.settings import Settings
 from upshot.streams.codec import decode_outcome
@@ -151,7 +152,7 @@ async def test_a_request_that_comes_again_has_the_same_ids(settings: Settings, c
         ("/v1/runs", b"no gzip", {"Content-Encoding": "gzip"}, 400, "the body can't be read"),
         ("/v1/runs", b" " * (MAX_BODY + 1), {}, 413, "nothing was taken"),
         ("/v1/runs", gzip.compress(b" " * (MAX_BODY + 1)), {"Content-Encoding": "gzip"}, 413, "nothing"),
-        ("/v1/runs", b"{}\n" * (MAX_EVENTS + 1), {}, 413, "none was taken"),
+        ("/v1/runs", b"{}\n" * (MAX_EVENTS + 1), {}, 413, "nothing was taken"),
         ("/v1/events", OUTCOME, {}, 415, "application/cloudevents+json"),
         ("/v1/events", b"{}", {"Content-Type": "application/cloudevents-batch+json"}, 400, "JSON array"),
         ("/v1/events", b"[", {"Content-Type": "application/cloudevents-batch+json"}, 400, "JSON"),

@@ -11,32 +11,38 @@ import msgspec
 
 from upshot.door.reading import Entry, encoded, items_of
 from upshot.errors import InvalidEvent
+from upshot.streams.topics import MAX_EVENT_BYTES
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 _STRUCTURED_HEADERS = (("content-type", STRUCTURED.encode()),)
 #: Attributes in binary mode are headers with this in front.
 _ATTRIBUTE = "ce-"
+#: Larger ones are refused anyway, with less work.
+_MAX_BASE64 = 2 * MAX_EVENT_BYTES
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
-def read_cloudevents(content_type: str, headers: Mapping[str, str], body: bytes) -> list[Entry] | None:
+def read_cloudevents(
+    content_type: str, headers: Mapping[str, str], body: bytes, most: int | None = None
+) -> list[Entry] | None:
     """The events of a request, as Kafka's binding has them; None where it holds none by type and headers.
 
-    `content_type` is the bare type, in lower case. Raises InvalidEvent where a batch is no array.
+    `content_type` is the bare type, in lower case. Raises InvalidEvent where a batch is no array, or has
+    more than `most` events.
     """
     if content_type == STRUCTURED:
         return [Entry("the event", _with_data(body), _STRUCTURED_HEADERS)]
     if content_type == BATCH:
-        return _batch(body)
+        return _batch(body, most)
     if any(name.lower() in ("ce-type", "ce-specversion") for name in headers):
         return [Entry("the event", body, _attributes(content_type, headers))]
     return None
 
 
-def _batch(body: bytes) -> list[Entry]:
+def _batch(body: bytes, most: int | None) -> list[Entry]:
     try:
-        items = items_of(body)
+        items = items_of(body, most)
     except msgspec.ValidationError:
         raise InvalidEvent("wrong_type", f"a batch is a JSON array; send one event as {STRUCTURED}") from None
     except _UNREADABLE as error:
@@ -46,7 +52,7 @@ def _batch(body: bytes) -> list[Entry]:
 
 def _with_data(value: bytes) -> bytes:
     """Data that came in base64 as `data`, where a rule can look into it: JSON, or else text."""
-    if b'"data_base64"' not in value:
+    if b'"data_base64"' not in value or len(value) > _MAX_BASE64:
         return value
     try:
         event: Any = msgspec.json.decode(value)

@@ -31,11 +31,15 @@ class LinkDoor:
         self._settings = settings
         self._intake = intake
 
-    async def show(self, request: web.Request) -> web.Response:
+    def admit(self, request: web.Request) -> None:
+        """Raises Problem for a link that is none of ours."""
+        self._link(request)
+
+    async def show(self, request: web.Request, body: bytes) -> web.Response:
         """What would be recorded, and a button."""
         return _page(200, link=self._link(request))
 
-    async def record(self, request: web.Request) -> web.Response:
+    async def record(self, request: web.Request, body: bytes) -> web.Response:
         """Record it, and say so once all replicas have it."""
         link = self._link(request)
         event = {

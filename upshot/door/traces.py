@@ -10,16 +10,25 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from upshot.door.answers import Problem
-from upshot.door.gate import body_of, large_beside
+from upshot.door.gate import large_beside
+from upshot.door.limits import MAX_EVENTS
 from upshot.door.sending import Intake
 from upshot.otlp.events import Mapped, events_of
+from upshot.otlp.misplaced import where_it_belongs
 from upshot.otlp.spans import read_json, read_protobuf
 from upshot.settings import Settings
 from upshot.traces import price_table
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
-_CODES = {400: Code.INVALID_ARGUMENT, 401: Code.UNAUTHENTICATED, 503: Code.UNAVAILABLE}
+_CODES = {
+    400: Code.INVALID_ARGUMENT,
+    401: Code.UNAUTHENTICATED,
+    404: Code.UNIMPLEMENTED,
+    413: Code.INVALID_ARGUMENT,
+    415: Code.INVALID_ARGUMENT,
+    503: Code.UNAVAILABLE,
+}
 
 
 class TraceDoor:
@@ -30,11 +39,10 @@ class TraceDoor:
         self._intake = intake
         self._prices = price_table()
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, request: web.Request, body: bytes) -> web.Response:
         """200 once all replicas have what the spans are; those that are none are counted in the answer."""
         if request.content_type not in (PROTOBUF, JSON):
-            raise Problem(415, f"send {PROTOBUF} or {JSON}")
-        body = await body_of(request)
+            raise Problem(415, f"spans come as {PROTOBUF} or {JSON} (OTLP over HTTP); nothing was taken")
         as_json = request.content_type == JSON
         mapped = await large_beside(body, lambda: self._mapped(body, as_json))
         await self._intake.send(mapped.events)
@@ -44,8 +52,12 @@ class TraceDoor:
             response.partial_success.error_message = f"left out: {mapped.why}"
         return _answer(request, response, 200)
 
+    async def refuse(self, request: web.Request) -> web.Response:
+        """404 for logs and metrics: where they belong."""
+        return as_status(request, Problem(404, where_it_belongs(request.path.rpartition("/")[2])))
+
     def _mapped(self, body: bytes, as_json: bool) -> Mapped:
-        found = read_json(body) if as_json else read_protobuf(body)
+        found = read_json(body, MAX_EVENTS) if as_json else read_protobuf(body, MAX_EVENTS)
         return events_of(found, self._prices, with_content=self._with_content)
 
 
@@ -58,10 +70,9 @@ def as_status(request: web.Request, problem: Problem) -> web.Response:
 
 
 def _answer(request: web.Request, message: Message, status: int) -> web.Response:
-    if request.content_type == JSON:
-        text = MessageToJson(message, indent=None)
-        return web.Response(text=text, status=status, content_type=JSON)
-    return web.Response(body=message.SerializeToString(), status=status, content_type=PROTOBUF)
+    if request.content_type == PROTOBUF:
+        return web.Response(body=message.SerializeToString(), status=status, content_type=PROTOBUF)
+    return web.Response(text=MessageToJson(message, indent=None), status=status, content_type=JSON)
 
 
 __all__ = ["JSON", "PROTOBUF", "TraceDoor", "as_status"]

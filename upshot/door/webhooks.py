@@ -12,7 +12,7 @@ from aiohttp import web
 
 from upshot.door.answers import Problem, answer
 from upshot.door.checking import Checked, Unsent, check, now_ms
-from upshot.door.gate import Handler, body_of
+from upshot.door.gate import BodyCheck, BodyHandler, Check, large_beside
 from upshot.door.sending import Intake
 from upshot.errors import InvalidEvent, Unsigned
 from upshot.settings import Settings
@@ -37,30 +37,44 @@ class WebhookDoor:
             for name, provider in PROVIDERS.items()
         }
 
-    def of(self, provider: Provider) -> Handler:
-        """The handler of one provider."""
+    def admit(self, provider: Provider) -> Check:
+        """Refuses what can't be of this provider, before its body is read."""
 
-        async def take(request: web.Request) -> web.Response:
-            body = await body_of(request)
+        def check_headers(request: web.Request) -> None:
+            if not provider.secrets(self._settings):
+                variable = f"UPSHOT_WEBHOOK_{provider.name.upper()}_SECRET"
+                raise Problem(404, f"webhooks of {provider.name} aren't set up here: set {variable}")
+            if not request.headers.get(provider.signature):
+                log.warning("a webhook in the name of %s is refused: it isn't signed", provider.name)
+                raise Problem(
+                    401, f"{provider.signature} is missing: set a secret at the sender; nothing was taken"
+                )
+
+        return check_headers
+
+    def verify(self, provider: Provider) -> BodyCheck:
+        """Refuses a body that isn't signed."""
+
+        def check_signature(request: web.Request, body: bytes) -> None:
+            try:
+                provider.check(request.headers, body, provider.secrets(self._settings), datetime.now(UTC))
+            except Unsigned as refusal:
+                log.warning("a webhook in the name of %s is refused: %s", provider.name, refusal)
+                raise Problem(401, f"{refusal}; nothing was taken") from None
+
+        return check_signature
+
+    def take(self, provider: Provider) -> BodyHandler:
+        """Takes what one provider has signed."""
+
+        async def take(request: web.Request, body: bytes) -> web.Response:
             now = datetime.now(UTC)
-            self._check(provider, request.headers, body, now)
-            outcomes, letters = self._mapped(provider, request, body, now)
+            outcomes, letters = await large_beside(body, lambda: self._mapped(provider, request, body, now))
             ids = await self._intake.send([*outcomes, *letters])
             said = {"accepted": len(outcomes), "ids": ids[: len(outcomes)]}
             return answer(said | ({"dead_lettered": len(letters)} if letters else {}), 202)
 
         return take
-
-    def _check(self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        secrets = provider.secrets(self._settings)
-        if not secrets:
-            variable = f"UPSHOT_WEBHOOK_{provider.name.upper()}_SECRET"
-            raise Problem(404, f"webhooks of {provider.name} aren't set up here: set {variable}")
-        try:
-            provider.check(headers, body, secrets, now)
-        except Unsigned as refusal:
-            log.warning("a webhook in the name of %s is refused: %s", provider.name, refusal)
-            raise Problem(401, f"{refusal}; nothing was taken") from None
 
     def _mapped(
         self, provider: Provider, request: web.Request, body: bytes, now: datetime

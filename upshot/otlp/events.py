@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -45,7 +45,7 @@ def events_of(found: Spans, prices: Prices, *, with_content: bool) -> Mapped:
                 large += event.topic == "steps"
             else:
                 events.append(event)
-    return Mapped(events, found.nameless + large, _why(found.nameless, large))
+    return Mapped(events, sum(found.left_out.values()) + large, _why(found.left_out, large))
 
 
 def _run_id(span: SpanRecord) -> str:
@@ -73,10 +73,8 @@ def _encoded(event: BaseModel) -> bytes:
     return event.model_dump_json(exclude_defaults=True, by_alias=True).encode("utf-8", "replace")
 
 
-def _why(nameless: int, large: int) -> str:
-    reasons = []
-    if nameless:
-        reasons.append(f"{nameless} without a valid trace id and span id")
+def _why(left_out: Mapping[str, int], large: int) -> str:
+    reasons = [f"{count} {reason}" for reason, count in left_out.items()]
     if large:
         reasons.append(f"{large} larger than {MAX_EVENT_BYTES} bytes")
     return ", ".join(reasons)

@@ -26,19 +26,19 @@ def all_pages() -> dict[str, str]:
     }
 
 
-def write(pages: dict[str, str], folder: Path) -> None:
+def write(pages: dict[str, str], folder: Path, pattern: str = "*.md") -> None:
     """Write the pages; take away those that are no longer made."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("*.md"):
+    for path in folder.glob(pattern):
         if path.name not in pages:
             path.unlink()
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def stale(pages: dict[str, str], folder: Path) -> list[str]:
+def stale(pages: dict[str, str], folder: Path, pattern: str = "*.md") -> list[str]:
     """The pages that are missing, differ or are no longer made."""
-    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob(pattern)}
     return sorted(name for name in {*pages, *found} if pages.get(name) != found.get(name))
 
 

@@ -23,12 +23,12 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from upshot import __version__
 from upshot.settings import Settings
 from upshot.streams.instruments import Instruments
-from upshot.telemetry.pages import without_pages
+from upshot.telemetry.page import serve_page
 from upshot.telemetry.process import watch_process
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _serve(settings: Settings, role: str, registry: CollectorRegistry) -> WSGISe
     if port is None:
         return None
     try:
-        server, _ = start_http_server(port, host, registry)
+        server = serve_page(registry, host, port)
     except OSError as error:
         log.warning(
             "%s has no page for Prometheus: %s:%d can't be opened (%s); it works all the same. Set "
@@ -127,9 +127,6 @@ def _serve(settings: Settings, role: str, registry: CollectorRegistry) -> WSGISe
             *(role, host, port, error.strerror),
         )
         return None
-    application = server.get_app()
-    assert application is not None
-    server.set_app(without_pages(application, host))
     log.info("metrics of %s are at http://%s:%d/metrics", role, host, server.server_port)
     return server
 

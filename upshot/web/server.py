@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from aiohttp import web
 
-from upshot.door.gate import MAX_BODY
+from upshot.door.bodies import MAX_BODY
 from upshot.door.routes import Door
 from upshot.errors import PartFailed
 from upshot.settings import Settings
 from upshot.sources import Source
+from upshot.web.connections import KEEP_ALIVE, Connections
+from upshot.web.guard import NoHeaders, guard
 from upshot.web.render import page
+from upshot.web.schemas import Schemas
 from upshot.web.status import Watch
+from upshot.web.unknown import paths_of, unknown
+
+#: What the server itself has to say. No line of a request gets into it, nor does any path: a signed link is a key.
+_log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).with_name("static")
 _WATCH = web.AppKey("watch", Watch)
+#: Who has asked for anything, by its connection.
+CONNECTIONS = web.AppKey("connections", Connections)
 _SETTINGS = web.AppKey("settings", Settings)
 
 #: The page needs nothing from elsewhere, and what comes from events can't run.
@@ -29,19 +39,27 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
 def make_app(settings: Settings, sources: Sequence[Source] = ()) -> web.Application:
     """The application; `sources` are an app's own mappings of webhooks. Raises ConfigurationError where the settings can't be meant."""
-    app = web.Application(client_max_size=MAX_BODY)
+    paths: list[str] = []
+    connections = Connections()
+    app = web.Application(
+        client_max_size=MAX_BODY, middlewares=[guard(settings, connections, unknown(paths))]
+    )
+    app[CONNECTIONS] = connections
     app[_SETTINGS] = settings
     app[_WATCH] = Watch(settings)
     app.on_response_prepare.append(_add_headers)
     app.router.add_get("/", _page)
     app.router.add_get("/healthz", _healthz)
+    Schemas().add_to(app)
     app.router.add_static("/static/", _STATIC)
     Door(settings, sources).add_to(app)
+    paths += paths_of(app)
     return app
 
 
@@ -49,7 +67,11 @@ async def serve(
     settings: Settings, host: str, port: int, stop: asyncio.Event, sources: Sequence[Source] = ()
 ) -> None:
     """Serve until `stop`. Raises PartFailed where the port is taken."""
-    runner = web.AppRunner(make_app(settings, sources), access_log=None, shutdown_timeout=2)
+    app = make_app(settings, sources)
+    _log.addFilter(NoHeaders())
+    runner = web.AppRunner(
+        app, access_log=None, logger=_log, keepalive_timeout=KEEP_ALIVE, shutdown_timeout=2
+    )
     await runner.setup()
     try:
         try:
@@ -58,7 +80,8 @@ async def serve(
             raise PartFailed(
                 f"the web page can't listen at {host}:{port}: {error.strerror}; choose another port"
             ) from None
-        await stop.wait()
+        async with app[CONNECTIONS].watching(lambda: runner.server.connections if runner.server else ()):
+            await stop.wait()
     finally:
         await runner.cleanup()
 
@@ -87,4 +110,4 @@ async def _healthz(request: web.Request) -> web.Response:
     )
 
 
-__all__ = ["make_app", "serve"]
+__all__ = ["CONNECTIONS", "make_app", "serve"]

@@ -22,10 +22,11 @@ Check = Callable[[Mapping[str, str], bytes, Sequence[str], datetime], None]
 
 @dataclass(frozen=True)
 class Provider:
-    """One provider: how it signs, what its webhooks mean by default, the header that names a delivery."""
+    """One provider: how it signs and in which header, what its webhooks mean by default, the header that names a delivery."""
 
     name: str
     check: Check
+    signature: str
     default: Source
     delivery: str
 
@@ -36,9 +37,11 @@ class Provider:
 
 
 _ALL = (
-    Provider("github", check_github, GITHUB, "X-GitHub-Delivery"),
-    Provider("stripe", check_stripe, STRIPE, ""),
-    Provider("zendesk", check_zendesk, ZENDESK, "X-Zendesk-Webhook-Invocation-Id"),
+    Provider("github", check_github, "X-Hub-Signature-256", GITHUB, "X-GitHub-Delivery"),
+    Provider("stripe", check_stripe, "Stripe-Signature", STRIPE, ""),
+    Provider(
+        "zendesk", check_zendesk, "X-Zendesk-Webhook-Signature", ZENDESK, "X-Zendesk-Webhook-Invocation-Id"
+    ),
 )
 
 #: By name.

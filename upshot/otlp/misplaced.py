@@ -1,0 +1,26 @@
+"""Logs and metrics that come where spans are taken: the answer says where they belong."""
+
+from __future__ import annotations
+
+from upshot.errors import InvalidEvent
+
+LOGS, METRICS = "logs", "metrics"
+
+_VARIABLES = {LOGS: "OTEL_LOGS_EXPORTER", METRICS: "OTEL_METRICS_EXPORTER"}
+
+
+def where_it_belongs(signal: str) -> str:
+    """What to do with logs or metrics instead of sending them here."""
+    return (
+        f"Upshot takes no {signal}, spans alone, at /v1/traces: send {signal} to an OpenTelemetry Collector or a backend "
+        f"for {signal}. Set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to this server's /v1/traces in place of "
+        f"OTEL_EXPORTER_OTLP_ENDPOINT, or {_VARIABLES[signal]}=none; what happened in the world goes to /v1/outcomes"
+    )
+
+
+def misplaced(signal: str) -> InvalidEvent:
+    """The refusal of a request that holds logs or metrics, and no spans."""
+    return InvalidEvent("not_otlp", f"these are {signal}, no spans. {where_it_belongs(signal)}")
+
+
+__all__ = ["LOGS", "METRICS", "misplaced", "where_it_belongs"]

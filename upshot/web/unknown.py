@@ -1,0 +1,44 @@
+"""Paths and methods that nobody serves: the answer says what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+from aiohttp import web
+
+from upshot.door.answers import Problem, as_problem
+from upshot.streams.topics import TOPICS
+
+#: Of a path that nobody serves this much is repeated.
+_SHOWN = 100
+
+
+def unknown(paths: Sequence[str]) -> Callable[[web.Request, Problem], web.Response]:
+    """Answers 404 and 405 with the paths that there are."""
+
+    def answered(request: web.Request, problem: Problem) -> web.Response:
+        if problem.status == 405:
+            detail = f"{request.method[:20]} does nothing here: {request.path[:_SHOWN]} takes {problem.headers['Allow']}"
+        else:
+            detail = _nothing_at(request.path, paths)
+        return as_problem(Problem(problem.status, detail, headers=problem.headers, paths=list(paths)))
+
+    return answered
+
+
+def _nothing_at(path: str, paths: Sequence[str]) -> str:
+    topic = TOPICS.get(path.rstrip("/").rpartition("/")[2])
+    if path.startswith("/v1/") and topic is not None and f"/v1/{topic.name}" not in paths:
+        return f"{topic.name} are not sent over HTTP: written by {topic.producers}, read by {topic.consumers}"
+    close = get_close_matches(path[:_SHOWN].rstrip("/").lower(), paths, 1, 0.75)
+    hint = f"; did you mean {close[0]}?" if close else "; `paths` lists what there is"
+    return f"there is nothing at {path[:_SHOWN]}{hint}"
+
+
+def paths_of(app: web.Application) -> list[str]:
+    """What an application serves."""
+    return sorted({resource.canonical for resource in app.router.resources()})
+
+
+__all__ = ["paths_of", "unknown"]
