@@ -22,7 +22,8 @@ from upshot.traces import (
     steps_of,
     trace_of,
 )
-from upshot.traces.vocabulary import AMOUNTS, CONTENT, COUNTS, KINDS, LISTS, TEXTS
+from upshot.traces.content_names import CONTENT
+from upshot.traces.vocabulary import AMOUNTS, COUNTS, KINDS, LISTS, TEXTS
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.response.model": "gpt-4o"}
 USED = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}

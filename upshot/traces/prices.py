@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -33,6 +33,16 @@ def unpriced(provider: str | None, model: str, usage: Usage, at: datetime) -> fl
     return None
 
 
+def price_of(
+    prices: Prices, provider: str | None, models: Iterable[str], usage: Usage, at: datetime
+) -> float | None:
+    """The price of a usage that makes sense, by the first spelling of the model that the table knows."""
+    if usage.uncached is None or usage.uncached < 0:
+        return None
+    found = (prices(provider, model, usage, at) for model in models)
+    return next((usd for usd in found if usd is not None), None)
+
+
 def price_table() -> Prices:
     """The table of genai-prices where that is installed (`upshot[prices]`), else `unpriced`.
 
@@ -59,4 +69,4 @@ def price_table() -> Prices:
     return price
 
 
-__all__ = ["Prices", "Usage", "price_table", "unpriced"]
+__all__ = ["Prices", "Usage", "price_of", "price_table", "unpriced"]
