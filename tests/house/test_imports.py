@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "errors": set[str](),
     "settings": {"errors"},
     "streams": {"streams", "schemas", "settings", "errors"},
-    "processors": {"processors", "streams", "schemas", "settings", "errors"},
+    "processors": {"processors", "traces", "streams", "schemas", "settings", "errors"},
     "traces": {"traces", "schemas"},
     "sources": {"sources", "errors"},
     "followups": {"followups", "processors", "streams", "schemas", "errors"},

@@ -15,7 +15,7 @@ from upshot.door.sending import Intake
 from upshot.otlp.events import Mapped, events_of
 from upshot.otlp.spans import read_json, read_protobuf
 from upshot.settings import Settings
-from upshot.traces import price_table
+from upshot.traces import asked_for, price_table
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -27,6 +27,7 @@ class TraceDoor:
 
     def __init__(self, settings: Settings, intake: Intake) -> None:
         self._with_content = settings.otlp_content
+        self._asked = asked_for(settings.span_attributes.split(","))
         self._intake = intake
         self._prices = price_table()
 
@@ -46,7 +47,7 @@ class TraceDoor:
 
     def _mapped(self, body: bytes, as_json: bool) -> Mapped:
         found = read_json(body) if as_json else read_protobuf(body)
-        return events_of(found, self._prices, with_content=self._with_content)
+        return events_of(found, self._prices, with_content=self._with_content, asked=self._asked)
 
 
 def as_status(request: web.Request, problem: Problem) -> web.Response:

@@ -22,7 +22,41 @@ LONGEST_ASKED = 1000
 
 #: Parts of names (between dots) below which even a number may be somebody's data.
 _CONTENT_WORDS = frozenset(
-    ["args", "arguments", "body", "completion", "completions", "content", "contents", "data", "documents", "embedding", "embeddings", "header", "headers", "input", "inputs", "kwargs", "message", "messages", "output", "outputs", "parameters", "params", "payload", "prompt", "prompts", "query", "result", "results", "text", "value", "values", "vector", "vectors"]
+    [
+        "args",
+        "arguments",
+        "body",
+        "completion",
+        "completions",
+        "content",
+        "contents",
+        "data",
+        "documents",
+        "embedding",
+        "embeddings",
+        "header",
+        "headers",
+        "input",
+        "inputs",
+        "kwargs",
+        "message",
+        "messages",
+        "output",
+        "outputs",
+        "parameters",
+        "params",
+        "payload",
+        "prompt",
+        "prompts",
+        "query",
+        "result",
+        "results",
+        "text",
+        "value",
+        "values",
+        "vector",
+        "vectors",
+    ]
 )
 
 #: Names of texts that are facts, by whose they are.
@@ -148,10 +182,8 @@ def free(
     return {
         name: value
         for name, value in tidy(attributes, taken).items()
-        if (not is_content(name, value)
-        and (with_content or is_fact(name, value, asked)))
-        or (asked.has(name)
-        and is_fact(name, value, asked))
+        if (not is_content(name, value) and (with_content or is_fact(name, value, asked)))
+        or (asked.has(name) and is_fact(name, value, asked))
     }
 
 

@@ -15,6 +15,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from upshot.traces import vocabulary
 from upshot.traces.names import family_of
@@ -58,9 +59,10 @@ class Call(NamedTuple):
         return (self.instrumentation, self.name) if self.instrumentation else ("", "")
 
     @property
-    def rank(self) -> tuple[bool, str, str, int, str]:
+    def rank(self) -> tuple[bool, int, int, int]:
         """Of twins the lowest counts: one with a cost first, then always those of the same instrumentation."""
-        return not self.priced, *self.teller, self.started, self.step
+        teller = crc32("\0".join(self.teller).encode("utf-8", "replace")) if self.instrumentation else 0
+        return not self.priced, teller, self.started, crc32(self.step.encode("utf-8", "replace"))
 
 
 def are_twins(one: Call, other: Call) -> bool:

@@ -42,7 +42,32 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
 )
 #: Who carries a call, and serves no model.
 _FRAMEWORKS = frozenset(
-    ["agno", "autogen", "crewai", "custom", "custom_openai", "dspy", "haystack", "hosted_vllm", "langchain", "langgraph", "litellm", "litellm_proxy", "llama_index", "llamaindex", "none", "openai_agents", "pydantic_ai", "semantic_kernel", "smolagents", "strands", "strands_agents", "traceloop", "unknown", "vercel"]
+    [
+        "agno",
+        "autogen",
+        "crewai",
+        "custom",
+        "custom_openai",
+        "dspy",
+        "haystack",
+        "hosted_vllm",
+        "langchain",
+        "langgraph",
+        "litellm",
+        "litellm_proxy",
+        "llama_index",
+        "llamaindex",
+        "none",
+        "openai_agents",
+        "pydantic_ai",
+        "semantic_kernel",
+        "smolagents",
+        "strands",
+        "strands_agents",
+        "traceloop",
+        "unknown",
+        "vercel",
+    ]
 )
 #: What an adapter says after the provider's name: `openai.responses`, `anthropic.messages`, `google.vertex.chat`.
 _SERVICES = re.compile(
@@ -86,6 +111,10 @@ _STOPS: Mapping[str, str] = MappingProxyType(
     }
 )
 _STOP_PREFIX = re.compile(r"^(?:\w*finish_?reason[._]|\w*stop_?reason[._])", re.IGNORECASE)
+#: A model's id as Bedrock has it: `us.anthropic.claude-sonnet-4-5-20250929-v1:0`, `amazon.nova-pro-v1:0`.
+_OF_BEDROCK = re.compile(
+    r"(?:[a-z]{2,6}\.)?(?:ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\.[a-z]"
+)
 #: What follows a model's name and tells one release of it from another.
 _RELEASE = re.compile(r"(?:[-@:](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|latest|preview|exp|\d{3}|v\d+:\d+))+$")
 
@@ -121,7 +150,7 @@ def model_of(name: str) -> tuple[str, str | None]:
         if known is None and cut[1].lower() not in ("litellm", "litellm_proxy"):
             break
         provider, name = provider or known, name[cut.end() :]
-    return name, provider
+    return name, provider or ("aws.bedrock" if _OF_BEDROCK.match(name) else None)
 
 
 def family_of(model: str) -> str:

@@ -14,7 +14,9 @@ from upshot.traces.steps import LONGEST_ERROR, failure_of, instant_or_none
 
 _RUN_ID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 _STATUSES: dict[str, RunStatus] = {"ok": "completed", "error": "failed", "cancelled": "cancelled"}
-_TAKEN = frozenset((*vocabulary.AGENT, *vocabulary.AGENT_VERSION, *vocabulary.SESSION, "upshot.run"))
+_TAKEN = frozenset(
+    (*vocabulary.AGENT, *vocabulary.AGENT_VERSION, *vocabulary.SESSION, "upshot.run", "upshot.run_id")
+)
 
 
 def run_id_of(trace_id: str, span_id: str) -> str:

@@ -133,6 +133,7 @@ def step_of(
         first_chunk_seconds=_first_chunk(span),
         cost_usd=cost.usd,
         cost_source=cost.source,
+        response_id=response_id_of(said),
         error=error,
         input=content(span.attributes, INPUTS) if with_content else None,
         output=content(span.attributes, OUTPUTS) if with_content else None,
