@@ -153,12 +153,19 @@ WITH
 SELECT
     run_id, step_id, attempt,
     if(is_above, 'below', 'twin') AS because,
-    multiIf(is_above, '', same_answer != step_id, same_answer, same_figures) AS counted_step_id
+    multiIf(is_above, '', same_answer != '', same_answer, same_figures) AS counted_step_id
 FROM
 (
     SELECT
         run_id, step_id, attempt, is_above,
-        first_value(step_id) OVER (PARTITION BY run_id, by_answer ORDER BY rank) AS same_answer,
+        -- Some servers give one id to all of their answers: an instrumentation's calls one after the other are several.
+        arrayFirst(
+            other -> other.1 < rank AND (
+                other.2 != teller OR (other.4 < ended AND began < other.5)
+                OR (other.4 <= began AND ended <= other.5) OR (began <= other.4 AND other.5 <= ended)
+            ),
+            groupArray((rank, teller, answer, began, ended, step_id)) OVER (PARTITION BY run_id, by_answer)
+        ).6 AS same_answer,
         arrayFirst(
             other -> other.1 < rank AND other.2 != teller AND (other.3 = 0 OR answer = 0)
                 AND ((other.4 <= began AND ended <= other.5) OR (began <= other.4 AND other.5 <= ended)),
@@ -166,7 +173,7 @@ FROM
         ).6 AS same_figures
     FROM every_call
 )
-WHERE is_above OR same_answer != step_id OR same_figures != ''
+WHERE is_above OR same_answer != '' OR same_figures != ''
 COMMENT 'Steps that say usage which another step of their run says, too: below them, or beside them about the same model call. The view steps leaves it out of tokens and cost';
 
 CREATE OR REPLACE VIEW steps

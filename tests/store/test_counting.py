@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -12,6 +13,8 @@ import pytest
 
 from tests.store.conftest import Store, record
 from tests.traces.test_dialects import SECOND, START, span
+from upshot.doctor.clickhouse import examine_clickhouse
+from upshot.doctor.finding import Finding
 from upshot.otlp.events import KNOWN_AS, events_of
 from upshot.otlp.spans import Spans
 from upshot.traces import SpanRecord, price_table
@@ -95,6 +98,29 @@ async def test_one_call_that_several_tell_of_counts_once(store: Store, case: str
         assert store.values(sums) == [(1000, 50, 0.00018, len(order))]
         told_of = sum("gen_ai.operation.name" in one.attributes for one in order)
         assert store.values("SELECT count(), min(because) FROM repeated_usage") == [(told_of - 1, "twin")]
+
+
+async def test_the_doctor_names_who_tells_of_a_call_again(store: Store) -> None:
+    def found() -> Finding:
+        return next(finding for finding in examine_clickhouse(store.settings) if finding.check == "usage")
+
+    now = time.time_ns() // 1_000_000
+    assert found().state == "fine"
+    mapped = events_of(Spans([*TWINS["one answer"], AROUND, CALL], 0), price_table(), with_content=False)
+    await store.take(*(record(event.topic, event.value, timestamp=now) for event in mapped.events))
+    assert found().state == "notice"
+    who = store.values(
+        "SELECT instrumentation FROM steps WHERE step_id IN (SELECT step_id FROM repeated_usage WHERE because = 'twin')"
+    )
+    assert who and all(f"1 by {name}" in found().found for [name] in who), found()
+    step = {
+        "run_id": "r9",
+        "step_id": "s",
+        "name": "n",
+        "attributes": {"upshot.repeats": "t", "otel.scope.name": "lib"},
+    }
+    await store.take(record("steps", step, timestamp=now))
+    assert "1 by lib" in found().found
 
 
 TWO = {

@@ -52,10 +52,18 @@ ONCE = {
     "without ids": (told("a", CHAT), told("b", OPENINFERENCE, 1)),
     "an id on one side": (told("a", CHAT | ID, 2), told("b", OPENINFERENCE, 1)),
     "of one scope, by other names": (told("a", CHAT, scope="t"), told("b", OPENINFERENCE, 1, scope="t")),
+    "one id, one name": (
+        told("a", CHAT | ID, name="chat", scope="t"),
+        told("b", CHAT | ID, 1, name="chat", scope="t"),
+    ),
     "three": (told("a", CHAT, 1), told("b", OPENINFERENCE, 2), told("c", CHAT | ID)),
 }
 TWICE = {
     "other ids": (told("a", CHAT | ID), told("b", CHAT | {"gen_ai.response.id": "msg_2"}, 1)),
+    "one id for all answers of a server": (
+        told("a", CHAT | ID, name="chat", scope="t", end_ns=START + SECOND // 3),
+        told("b", CHAT | ID, name="chat", scope="t", start_ns=START + SECOND // 2),
+    ),
     "one instrumentation": (
         told("a", CHAT, name="chat", scope="t"),
         told("b", CHAT, 1, name="chat", scope="t"),

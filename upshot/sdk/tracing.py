@@ -188,6 +188,7 @@ def record_of(span: ReadableSpan) -> SpanRecord:
 
 
 _processor = RunSpans()
+_others: list[object] = []
 _lock = Lock()
 _own: TracerProvider | None = None
 
@@ -238,9 +239,12 @@ def extend(found: TracerProvider) -> TracerProvider:
 def extend_one(found: TracerProvider) -> None:
     """Make a provider of the SDK tell us of its spans, once."""
     with _lock:
-        if not getattr(found, _EXTENDED, False):
+        if not getattr(found, _EXTENDED, False) and all(found is not other for other in _others):
             found.add_span_processor(_processor)
-            setattr(found, _EXTENDED, True)
+            try:
+                setattr(found, _EXTENDED, True)
+            except AttributeError:  # it has slots
+                _others.append(found)
 
 
 def span_id_of(span: Span) -> str:

@@ -2,7 +2,7 @@
 
 Usage counts on the innermost span that says it. Of several spans side by side that tell of one call (two
 instrumentations, or a library that traces by itself) one counts. Two are twins if they name one response of the
-provider's; or, where an id doesn't contradict it, if two instrumentations say one model, the same tokens, and the
+provider's (of one instrumentation also at one time); or, where an id doesn't contradict it, if two instrumentations say one model, the same tokens, and the
 time of one lies within that of the other.
 
 The same rule stands in ClickHouse's view `steps`, for what arrives over OTLP in any batches.
@@ -68,11 +68,22 @@ class Call(NamedTuple):
 def are_twins(one: Call, other: Call) -> bool:
     """Whether two spans, none of them above the other, tell of one call."""
     if one.response_id and other.response_id:
-        return one.response_id == other.response_id
+        if one.response_id != other.response_id:
+            return False
+        # Some servers give one id to all of their answers: an instrumentation's calls one after the other are several.
+        return one.teller != other.teller or _overlap(one, other) or _one_within_the_other(one, other)
     if one.teller == other.teller or one.alike is None or one.alike != other.alike:
         return False
+    return _one_within_the_other(one, other)
+
+
+def _overlap(one: Call, other: Call) -> bool:
+    return one.started < other.ended and other.started < one.ended
+
+
+def _one_within_the_other(one: Call, other: Call) -> bool:
     first, second = sorted((one, other), key=lambda call: (call.started, -call.ended))
-    return first.started <= second.started and second.ended <= first.ended
+    return second.ended <= first.ended
 
 
 def repeats_of(calls: Sequence[Call], parents: Mapping[str, str | None]) -> dict[str, str]:
@@ -116,7 +127,7 @@ class Counting:
         #: Spans above one that says usage, and those that counted.
         self._above: dict[str, str] = {}
         self._counted: dict[str, Call] = {}
-        self._by_response: dict[str, Call] = {}
+        self._by_response: dict[str, list[Call]] = defaultdict(list)
         self._alike: dict[tuple[str, int | None, int | None], list[Call]] = defaultdict(list)
 
     def passed(self, step: str, parent: str | None) -> None:
@@ -137,7 +148,7 @@ class Counting:
         if twin is None:
             self._counted[call.step] = call
             if call.response_id:
-                self._by_response.setdefault(call.response_id, call)
+                self._by_response[call.response_id].append(call)
             if call.alike is not None:
                 self._alike[call.alike].append(call)
         return twin
@@ -159,10 +170,9 @@ class Counting:
         return None
 
     def _twin(self, call: Call) -> Call | None:
-        if call.response_id in self._by_response:
-            return self._by_response[call.response_id]
-        alike = self._alike.get(call.alike, []) if call.alike is not None else []
-        return next((other for other in alike if are_twins(call, other)), None)
+        answered = self._by_response.get(call.response_id, ())
+        alike = self._alike.get(call.alike, ()) if call.alike is not None else ()
+        return next((other for other in (*answered, *alike) if are_twins(call, other)), None)
 
 
 def response_id_of(attributes: Attributes) -> str | None:
