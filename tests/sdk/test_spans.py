@@ -124,9 +124,23 @@ def test_only_so_many_ended_spans_are_remembered(
 ) -> None:
     monkeypatch.setattr(tracing, "_REMEMBERED", 3)
     with app.run("a"):
+        where = trace.set_span_in_context(trace.get_current_span(), Context())
         for _ in range(10):
             call(tracer_of("lib"), {})
+        call(tracer_of("lib"), {}, "below the run's own span", where)
     assert len(tracing._processor._ended) == 3
+    assert len(sent.steps) == 11
+
+
+def test_a_run_inside_a_run_has_what_is_below_its_own_span(
+    app: App, sent: Captured, tracer_of: Callable[[str], Tracer]
+) -> None:
+    with app.run("outer") as outer, app.run("inner") as inner:
+        where = trace.set_span_in_context(trace.get_current_span(), Context())
+        call(tracer_of("lib"), {}, "early", where)
+    call(tracer_of("lib"), {}, "late", where)
+    runs = {step["name"]: step["run_id"] for step in sent.steps}
+    assert runs == {"early": inner.id, "late": inner.id, "invoke_agent inner": outer.id}
 
 
 def test_a_bare_thread_is_told_of_once(

@@ -353,7 +353,7 @@ class Run(Scope):
         ended = self.now_ns()
         set_on(span, self._attributes)
         span.end(ended)
-        ended_run(self)
+        ended_run(self, self._span_id)
         said = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
         message = run_message(
             **self._known(),

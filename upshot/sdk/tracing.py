@@ -7,7 +7,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from threading import Lock, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -68,23 +68,25 @@ class RunSpans(SpanProcessor):
         #: By span id. Those that ended last are remembered, for spans below that begin later.
         self._runs: dict[int, Run] = {}
         self._ended: OrderedDict[int, Run] = OrderedDict()
-        self._open: WeakSet[Run] = WeakSet()
+        #: Open runs by the id of their own span.
+        self._open: WeakValueDictionary[int, Run] = WeakValueDictionary()
         self._hinted = False
 
     def began(self, run: Run, span_id: str) -> None:
         """A run has begun, in a span of its own."""
-        self._open.add(run)
-        self._remember(int(span_id, 16), run)
+        self._open[int(span_id, 16)] = run
 
-    def finished(self, run: Run) -> None:
+    def finished(self, run: Run, span_id: str) -> None:
         """A run has ended; spans below it may still come."""
-        self._open.discard(run)
+        self._open.pop(int(span_id, 16), None)
+        self._remember(int(span_id, 16), run)
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Remember whose run it is."""
         run = run_in(parent_context)
         if run is None and span.parent is not None:
-            run = self._runs.get(span.parent.span_id) or self._ended.get(span.parent.span_id)
+            above = span.parent.span_id
+            run = self._open.get(above) or self._runs.get(above) or self._ended.get(above)
         if run is not None:
             self._runs[span.context.span_id] = run
 
@@ -198,9 +200,9 @@ def began_run(run: Run, span_id: str) -> None:
     _processor.began(run, span_id)
 
 
-def ended_run(run: Run) -> None:
+def ended_run(run: Run, span_id: str) -> None:
     """A run has ended."""
-    _processor.finished(run)
+    _processor.finished(run, span_id)
 
 
 def provider() -> TracerProvider:
