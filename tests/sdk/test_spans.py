@@ -67,6 +67,8 @@ def test_a_cost_that_only_the_second_knows(
     with app.run("a"):
         call(tracer_of("one"), USED | ID | {"gen_ai.response.model": "house/model"})
         call(tracer_of("two"), USED | ID)
+        call(tracer_of("three"), USED | ID)
+    assert [step.get("response_id") for step in sent.steps] == ["chatcmpl-1", None, "chatcmpl-1"]
     assert total(sent) == (1000, 0.00018)
 
 

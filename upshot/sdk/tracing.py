@@ -152,8 +152,9 @@ def step_of_run(run: Run, span: ReadableSpan) -> Message:
         attributes.pop(INSTRUMENTATION, None)
     if isinstance(said, Call):
         attributes[REPEATS] = run.place_of(said.step) or said.step
-        if not said.priced:  # of two that tell of one call, the other knows no cost
-            told |= {"cost_usd": priced.cost_usd, "cost_source": priced.cost_source}
+        if priced.cost_usd is not None and run.counting.lacks_cost(said):
+            # The other one counts and knows no cost. Without the answer's id this is a cost of its own for the views.
+            told |= {"cost_usd": priced.cost_usd, "cost_source": priced.cost_source, "response_id": None}
     return step_message(step.model_copy(update={**told, "attributes": attributes}))
 
 

@@ -127,6 +127,8 @@ class Counting:
         #: Spans above one that says usage, and those that counted.
         self._above: dict[str, str] = {}
         self._counted: dict[str, Call] = {}
+        #: Those whose cost a twin has told.
+        self._priced: set[str] = set()
         self._by_response: dict[str, list[Call]] = defaultdict(list)
         self._alike: dict[tuple[str, int | None, int | None], list[Call]] = defaultdict(list)
 
@@ -152,6 +154,12 @@ class Counting:
             if call.alike is not None:
                 self._alike[call.alike].append(call)
         return twin
+
+    def lacks_cost(self, counted: Call) -> bool:
+        """Whether nobody has told yet what a call that counted has cost; true once, for the first who does."""
+        lacks = not counted.priced and counted.step not in self._priced
+        self._priced.add(counted.step)
+        return lacks
 
     def _mark(self, step: str, because: str) -> None:
         place: str | None = step
