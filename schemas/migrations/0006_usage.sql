@@ -104,7 +104,7 @@ WITH
                     ifNull(input_tokens, -1), ifNull(output_tokens, -1)
                 )
             ) AS figures,
-            (cost_usd IS NULL, teller, began, CRC32(step_id)) AS rank
+            (coalesce(input_tokens, output_tokens) IS NULL, cost_usd IS NULL, teller, began, CRC32(step_id)) AS rank
         FROM named
     ),
     -- By run: all steps with their parents, and the calls, which are those that say usage.

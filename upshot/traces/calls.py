@@ -59,10 +59,11 @@ class Call(NamedTuple):
         return (self.instrumentation, self.name) if self.instrumentation else ("", "")
 
     @property
-    def rank(self) -> tuple[bool, int, int, int]:
-        """Of twins the lowest counts: one with a cost first, then always those of the same instrumentation."""
+    def rank(self) -> tuple[bool, bool, int, int, int]:
+        """Of twins the lowest counts: with tokens first, then with a cost, then always of the same instrumentation."""
         teller = crc32("\0".join(self.teller).encode("utf-8", "replace")) if self.instrumentation else 0
-        return not self.priced, teller, self.started, crc32(self.step.encode("utf-8", "replace"))
+        untold = self.input_tokens is None and self.output_tokens is None
+        return untold, not self.priced, teller, self.started, crc32(self.step.encode("utf-8", "replace"))
 
 
 def are_twins(one: Call, other: Call) -> bool:
