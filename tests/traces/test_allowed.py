@@ -237,6 +237,7 @@ FACTS: dict[str, Any] = {
     "ai.telemetry.functionId": "answer",
     "llm.is_streaming": True,
     "own.retries": 3,
+    "http.response.body.size": 5120,
     "code.function.name": "answer",
     "gcp.vertex.agent.invocation_id": "i-1",
 }

@@ -80,7 +80,7 @@ _FACTS: Mapping[str, str] = {
     "messaging.operation.name messaging.operation.type messaging.destination.name messaging.message.id "
     "messaging.consumer.group.name graphql.operation.type graphql.operation.name jsonrpc.protocol.version "
     "session.id user.id enduser.id feature_flag.key feature_flag.variant feature_flag.provider_name "
-    "celery.action celery.state celery.task_name",
+    "http.request.body.size http.response.body.size messaging.message.body.size celery.action celery.state celery.task_name",
     "gen_ai": "gen_ai.agent.id gen_ai.agent.version gen_ai.conversation.id gen_ai.data_source.id "
     "gen_ai.embeddings.dimension.count gen_ai.evaluation.name gen_ai.evaluation.score.label gen_ai.output.type "
     "gen_ai.request.encoding_formats gen_ai.request.service_tier gen_ai.request.reasoning_effort "
