@@ -51,6 +51,11 @@ class Step(Event):
         description="`given`: somebody said the cost. `span`: its instrumentation said it. "
         "`table`: it follows from a table of prices.",
     )
+    response_id: Id | None = Field(
+        None,
+        description="The provider's id of its answer: two steps of a run with the same one tell of one model call, "
+        "whose usage counts once.",
+    )
     error: Text | None = Field(None, description="What went wrong, where the status is `error`.")
     error_type: Name | None = Field(None, description="What kind of error that is, such as `TimeoutError`.")
     input: Text | None = Field(None, description="What it was given; opt-in.")

@@ -115,6 +115,7 @@ class QuickStep(QuickEvent, kw_only=True, gc=False):
     prompt_version: Name | None = None
     cost_usd: Positive | None = None
     cost_source: CostSource | None = None
+    response_id: Id | None = None
     error: Text | None = None
     error_type: Name | None = None
     input: Text | None = None

@@ -83,6 +83,11 @@ class Settings(BaseModel):
         description="Seconds of silence after which the group gives a worker's partitions to others. Brokers refuse "
         "less than their `group.min.session.timeout.ms`, 6 s by default.",
     )
+    span_attributes: str = Field(
+        "",
+        description="Names of attributes of other people's spans that are kept beside known facts although content is "
+        "off, separated by commas; one that ends in `*` is the beginning of many: `tenant,acme.*`.",
+    )
     look_back: timedelta = Field(
         timedelta(days=30),
         description="How long an outcome that nobody waits for yet is kept for a later wait.",

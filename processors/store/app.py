@@ -12,6 +12,7 @@ from upshot.processors.vitals import watch_store
 from upshot.settings import Settings
 from upshot.streams.batch import BatchApp, Pace, batch_app
 from upshot.streams.instruments import Instruments
+from upshot.traces.prices import price_table
 
 ROLE = "store"
 
@@ -24,7 +25,7 @@ def store_app(settings: Settings, pace: Pace | None = None, meter: Meter | None 
     pace = pace or Pace(session_timeout=settings.session_timeout)
     pace = replace(pace, tick_interval=min(pace.tick_interval, settings.store_interval / 5))
     instruments = Instruments(ROLE, meter)
-    handler = StoreHandler(settings, ClickHouseSink(settings, instruments=instruments))
+    handler = StoreHandler(settings, ClickHouseSink(settings, instruments=instruments), prices=price_table())
     watch_store(instruments, handler)
     return batch_app(settings.app_id(ROLE), settings, lambda _: handler, pace=pace, instruments=instruments)
 

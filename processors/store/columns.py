@@ -24,6 +24,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "model input_tokens output_tokens cached_input_tokens cost_usd error input output attributes "
             "operation request_model cache_write_input_tokens reasoning_output_tokens first_chunk_seconds "
             "finish_reasons tool_name tool_call_id prompt_name prompt_version cost_source error_type "
+            "response_id instrumentation "
             "recorded_at row_version",
             "raw_outcomes": "subject source id type time data topic partition offset recorded_at row_version",
             "raw_scores": "score_id fact_id run_id step_id name value kind key revision supersedes reason late "

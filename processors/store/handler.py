@@ -18,6 +18,7 @@ from upshot.settings import Settings
 from upshot.streams.batch import TP, Effects
 from upshot.streams.codec import Record
 from upshot.streams.dead_letters import dead_letter
+from upshot.traces.prices import Prices, unpriced
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +62,17 @@ class StoreHandler:
     the store), `skipped` (by the join), `rejected` (by ClickHouse).
     """
 
-    def __init__(self, settings: Settings, sink: Sink, now: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sink: Sink,
+        now: Callable[[], float] = monotonic,
+        prices: Prices = unpriced,
+    ) -> None:
         self._settings = settings
         self._sink = sink
         self._now = now
+        self._prices = prices
         self._names = {settings.topic(name): name for name in STORED}
         self.counts: Counter[str] = Counter()
         #: By reason.
@@ -135,7 +143,7 @@ class StoreHandler:
         return self._gathered.rows > 0 and self._now() - self._since >= interval
 
     def _take(self, topic: str, record: Record, effects: Effects) -> None:
-        match row_of(topic, record):
+        match row_of(topic, record, self._prices):
             case Row() as row:
                 if not self._gathered.rows:
                     self._since = self._now()

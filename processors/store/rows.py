@@ -26,6 +26,7 @@ from upshot.processors.store.packed import (
     pack_precedence,
     pack_version,
 )
+from upshot.processors.store.pricing import cost_of
 from upshot.processors.store.values import assignments, kind_of, number_of, text_of, texts
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
@@ -57,6 +58,8 @@ from upshot.streams.wire import (
     quick,
     recorded_moment,
 )
+from upshot.traces.prices import Prices, unpriced
+from upshot.traces.steps import INSTRUMENTATION
 
 #: Given scores outrank decided ones: somebody corrects what a rule said.
 _GIVEN = 1 << 255
@@ -86,10 +89,13 @@ class Skipped(NamedTuple):
 Result = Row | Refused | Skipped
 
 
-def row_of(topic: str, record: Record) -> Result:
-    """What becomes of a record of `topic` (the name without the prefix)."""
+def row_of(topic: str, record: Record, prices: Prices = unpriced) -> Result:
+    """What becomes of a record of `topic` (the name without the prefix).
+
+    A step that says a model and tokens but no cost gets that of `prices`.
+    """
     try:
-        return _READERS[topic](record)
+        return _priced_step(record, prices) if topic == "steps" else _READERS[topic](record)
     except InvalidEvent as error:
         refusal = error
     if topic in ("outcomes", "waits"):
@@ -145,9 +151,17 @@ def _run(run: Run | QuickRun, record: Record) -> Row:
     return pack("raw_runs", values)
 
 
-def _step(step: Step | QuickStep, record: Record) -> Row:
+def _priced_step(record: Record, prices: Prices) -> Row:
+    return _either(QuickStep, Step, lambda step, record: _step(step, record, prices))(record)
+
+
+def _step(step: Step | QuickStep, record: Record, prices: Prices = unpriced) -> Row:
     recorded = recorded_moment(record)
     started, ended = moment_or_none(step.started_at), moment_or_none(step.ended_at)
+    cost: tuple[float | None, str] = step.cost_usd, step.cost_source or ""
+    if cost[0] is None and step.model and prices is not unpriced:
+        cost = cost_of(step, started or ended or recorded, prices)
+    told_by = step.attributes.get(INSTRUMENTATION)
     values = (
         step.run_id,
         step.step_id,
@@ -163,7 +177,7 @@ def _step(step: Step | QuickStep, record: Record) -> Row:
         step.input_tokens,
         step.output_tokens,
         step.cached_input_tokens,
-        step.cost_usd,
+        cost[0],
         step.error or "",
         step.input or "",
         step.output or "",
@@ -178,8 +192,10 @@ def _step(step: Step | QuickStep, record: Record) -> Row:
         step.tool_call_id or "",
         step.prompt_name or "",
         step.prompt_version or "",
-        step.cost_source or "",
+        cost[1],
         step.error_type or "",
+        step.response_id or "",
+        told_by if isinstance(told_by, str) else "",
         recorded,
     )
     order = later_wins(ended or started or recorded, rank=int(step.status != "running"))

@@ -31,7 +31,7 @@ METRICS = {
 CHECKS = {
     *("Kafka", "topics", "worker correlate", "worker store", "worker traces"),
     *("ClickHouse", "clocks", "tables", "dead letters", "overdue waits", "unmatched scores", "follow-ups"),
-    "score kinds",
+    *("score kinds", "usage"),
 }
 
 

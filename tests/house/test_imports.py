@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "credentials": {"private_files", "errors"},
     "settings": {"credentials", "errors"},
     "streams": {"streams", "schemas", "settings", "private_files", "plain_text", "errors"},
-    "processors": {"processors", "streams", "schemas", "settings", "plain_text", "errors"},
+    "processors": {"processors", "traces", "streams", "schemas", "settings", "plain_text", "errors"},
     "traces": {"traces", "schemas"},
     "sources": {"sources", "errors"},
     "followups": {"followups", "processors", "streams", "schemas", "errors"},

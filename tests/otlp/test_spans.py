@@ -15,12 +15,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.otlp.otlp_requests import agent_run, as_json, as_protobuf, nameless
 from upshot.errors import InvalidEvent
-from upshot.otlp.events import events_of
+from upshot.otlp.events import KNOWN_AS, events_of
 from upshot.otlp.spans import read_json, read_protobuf, read_request
 from upshot.schemas.runs import Run
 from upshot.schemas.steps import Step
 from upshot.streams.topics import TOPICS
-from upshot.traces import unpriced
+from upshot.traces import asked_for, unpriced
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples" / "otlp"
 
@@ -106,6 +106,40 @@ def test_a_span_may_name_its_run() -> None:
     )
     runs, steps = told(msgspec.json.encode(request))
     assert {event.run_id for event in (*runs, *steps)} == {"ticket-7"}
+
+
+def test_a_root_may_name_the_run_of_its_trace() -> None:
+    """Its steps keep the trace's id, whatever batch they come in: the views show them under the root's."""
+    request = as_json(agent_run())
+    [of_scope] = request["resourceSpans"][0]["scopeSpans"]
+    root = next(span for span in of_scope["spans"] if "parentSpanId" not in span)
+    root["attributes"].append({"key": "upshot.run_id", "value": {"stringValue": "ticket-7"}})
+    runs, steps = told(msgspec.json.encode(request))
+    trace = root["traceId"]
+    assert {step.name: step.run_id for step in steps} == {
+        "invoke_agent support": "ticket-7",
+        "chat gpt-4o-mini": trace,
+        "execute_tool search": trace,
+    }
+    assert [(run.run_id, run.agent, run.attributes.get(KNOWN_AS)) for run in runs] == [
+        ("ticket-7", "support", None),
+        (trace, None, "ticket-7"),
+    ]
+
+
+def test_the_instrumentation_and_asked_attributes_are_kept() -> None:
+    found = read_request(as_protobuf(agent_run()))
+    mapped = events_of(found, unpriced, with_content=False, asked=asked_for(["ta*"]))
+    steps = [Step.model_validate_json(event.value) for event in mapped.events if event.topic == "steps"]
+    assert {step.attributes["otel.scope.name"] for step in steps} == {"my.agent"}
+    [chat] = [step for step in steps if step.kind == "model"]
+    assert chat.attributes == {
+        "otel.scope.name": "my.agent",
+        "rate": 0.5,
+        "cached": False,
+        "tags": ["a", "b"],
+    }
+    assert "user" not in str([event.value for event in mapped.events])
 
 
 def test_examples_are_read() -> None:

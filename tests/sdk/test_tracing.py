@@ -27,7 +27,89 @@ def record(app):
 app = App("support")
 """
 
+#: As Logfire does it: a provider that holds one of the SDK's, can be given another, and is no subclass of its.
+WRAPPING = """
+from dataclasses import dataclass
+
+@dataclass
+class Wrapping(trace.TracerProvider):
+    provider: TracerProvider
+
+    def get_tracer(self, *args, **kwargs):
+        return self.provider.get_tracer(*args, **kwargs)
+
+    def add_span_processor(self, processor):
+        self.provider.add_span_processor(processor)
+
+class Hiding(Wrapping):
+    __slots__ = ()
+    __dict__ = {}
+
+def record_by(app, provider):
+    with capture(app) as sent, app.run("helper") as run, run.step("draft"):
+        with provider.get_tracer("library").start_as_current_span("call"):
+            pass
+    return [step["name"] for step in sent.steps]
+"""
+
 CASES = {
+    "one that wraps the SDK's, set up before": (
+        WRAPPING
+        + """
+wrapping = Wrapping(TracerProvider())
+trace.set_tracer_provider(wrapping)
+assert record(app)[0] == ["call", "draft"]
+assert app.instrument() is wrapping
+assert record(app)[0] == ["call", "draft"]
+assert record_by(app, wrapping) == ["call", "draft"]
+""",
+        {},
+    ),
+    "one that wraps the SDK's, set up after": (
+        WRAPPING
+        + """
+app.instrument()
+wrapping = Wrapping(TracerProvider())
+trace.set_tracer_provider(wrapping)
+assert record_by(app, wrapping) == ["call", "draft"]
+assert record(app)[0] == ["call", "draft"]
+""",
+        {},
+    ),
+    "one that wraps the SDK's and is given another": (
+        WRAPPING
+        + """
+wrapping = Wrapping(TracerProvider())
+trace.set_tracer_provider(wrapping)
+app.instrument()
+wrapping.provider = TracerProvider()
+assert record_by(app, wrapping) == ["call", "draft"]
+wrapping.provider = TracerProvider()
+assert record(app)[0] == ["call", "draft"]
+""",
+        {},
+    ),
+    "one that wraps another, without instrument": (
+        WRAPPING
+        + """
+wrapping = Wrapping(TracerProvider())
+trace.set_tracer_provider(wrapping)
+assert record(app)[0] == ["call", "draft"]
+wrapping.provider = TracerProvider()
+assert record(app)[0] == ["call", "draft"]
+""",
+        {},
+    ),
+    "one that hides what it wraps": (
+        WRAPPING
+        + """
+hiding = Hiding(TracerProvider())
+trace.set_tracer_provider(hiding)
+assert app.instrument() is hiding
+assert record_by(app, hiding) == ["call", "draft"]
+""",
+        {},
+    ),
     "none: ours, the process stays without": (
         """
 names, statuses, _ = record(app)

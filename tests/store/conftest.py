@@ -28,6 +28,7 @@ from upshot.streams.batch import TP, Effects
 VIEWS = (
     "runs",
     "steps",
+    "repeated_usage",
     "outcomes",
     "exposures",
     "waits",
@@ -44,7 +45,7 @@ VIEWS = (
 )
 PATIENCE = 60.0
 #: The tables that ClickHouse fills from others.
-FED = ("raw_latest_by_kind", "raw_score_kinds")
+FED = ("raw_latest_by_kind", "raw_score_kinds", "raw_run_aliases")
 NOON = 1_767_268_800_000
 """2026-01-01T12:00:00Z in milliseconds: the timestamp of records that don't say another."""
 

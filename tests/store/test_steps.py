@@ -24,6 +24,9 @@ async def test_every_field_comes_back(store: Store) -> None:
     assert (row.pop("input"), row.pop("output")) == ("", "")
     for name in ("started_at", "ended_at"):
         assert row.pop(name) == datetime.fromisoformat(said.pop(name)).replace(tzinfo=None)
+    for name in ("input_tokens", "output_tokens", "cost_usd"):
+        assert row.pop(f"reported_{name}") == said[name]
+    assert (row.pop("counted"), row.pop("instrumentation"), row.pop("response_id")) == (True, "", "")
     assert row == said
 
 

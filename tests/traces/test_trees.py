@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.traces.test_dialects import span
 from upshot.traces import SpanRecord, repeated_usage, step_of, steps_of
-from upshot.traces.steps import says_usage
+from upshot.traces.calls import Counting
+from upshot.traces.steps import call_of, says_usage
 
 
 class Node(NamedTuple):
@@ -64,12 +65,13 @@ def test_nothing_is_counted_twice_and_nothing_is_lost(nodes: list[Node], order: 
 def test_one_by_one_as_they_end_gives_the_same(nodes: list[Node]) -> None:
     """As in a process: children end before their parents, so an agent's own usage is known to be nobody's else."""
     spans = spans_of(nodes, "agent")
-    above: set[str] = set()
-    counted = 0
+    counting = Counting()
+    repeated = set()
     for ended in reversed(spans):
-        repeats = ended.span_id in above
-        if ended.parent_span_id and (repeats or says_usage(ended)):
-            above.add(ended.parent_span_id)
-        counted += step_of(ended, "r1", repeats=repeats).input_tokens or 0
-    assert counted == innermost(nodes)
-    assert above == repeated_usage(spans)
+        if not says_usage(ended):
+            counting.passed(ended.span_id, ended.parent_span_id)
+        elif counting.repeats(call_of(ended)) is not None:
+            repeated.add(ended.span_id)
+    steps = [step_of(span, "r1", repeats=span.span_id in repeated) for span in spans]
+    assert sum(step.input_tokens or 0 for step in steps) == innermost(nodes)
+    assert repeated == repeated_usage(spans).keys()

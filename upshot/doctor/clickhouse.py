@@ -7,6 +7,8 @@ import time
 from upshot.doctor.finding import Finding, unknown
 from upshot.doctor.followups import CHECK as FOLLOWUPS
 from upshot.doctor.followups import examine_followups
+from upshot.doctor.usage import CHECK as USAGE
+from upshot.doctor.usage import examine_usage
 from upshot.errors import ClickHouseUnavailable, QueryFailed
 from upshot.insights.reader import Reader
 from upshot.processors.store.migrate import Migration, migrations
@@ -17,7 +19,7 @@ from upshot.settings import Settings
 _OVERDUE = 60
 #: Seconds between the clocks from which deadlines are visibly off, and from which it's wrong.
 _SKEW, _MUCH_SKEW = 1.0, 10.0
-_DATA = ("dead letters", "overdue waits", "unmatched scores", "score kinds", FOLLOWUPS)
+_DATA = ("dead letters", "overdue waits", "unmatched scores", "score kinds", USAGE, FOLLOWUPS)
 
 _DEAD_LETTERS = """
 SELECT reason, count() AS letters, argMax((topic, partition, offset, detail), recorded_at) AS last
@@ -54,6 +56,7 @@ def examine_clickhouse(settings: Settings) -> list[Finding]:
         _overdue(reader),
         _unmatched(reader),
         _score_kinds(reader),
+        examine_usage(reader),
         examine_followups(reader),
     ]
 

@@ -17,7 +17,7 @@ from upshot.otlp.events import Mapped, events_of
 from upshot.otlp.misplaced import where_it_belongs
 from upshot.otlp.spans import read_json, read_protobuf
 from upshot.settings import Settings
-from upshot.traces import price_table
+from upshot.traces import asked_for, price_table
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -36,6 +36,7 @@ class TraceDoor:
 
     def __init__(self, settings: Settings, intake: Intake) -> None:
         self._with_content = settings.otlp_content
+        self._asked = asked_for(settings.span_attributes.split(","))
         self._intake = intake
         self._prices = price_table()
 
@@ -58,7 +59,7 @@ class TraceDoor:
 
     def _mapped(self, body: bytes, as_json: bool) -> Mapped:
         found = read_json(body, MAX_EVENTS) if as_json else read_protobuf(body, MAX_EVENTS)
-        return events_of(found, self._prices, with_content=self._with_content)
+        return events_of(found, self._prices, with_content=self._with_content, asked=self._asked)
 
 
 def as_status(request: web.Request, problem: Problem) -> web.Response:

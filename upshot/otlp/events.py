@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from upshot.door.checking import Checked
 from upshot.otlp.spans import Spans
+from upshot.schemas.runs import Run
 from upshot.streams.topics import MAX_EVENT_BYTES
-from upshot.traces import Prices, SpanRecord, run_of, steps_of
-from upshot.traces.steps import kind_of
+from upshot.traces import Asked, Prices, SpanRecord, run_of, step_of
+from upshot.traces.allowed import NOTHING_ASKED
+from upshot.traces.reading import LONGEST_ID
+from upshot.traces.steps import instant_or_none, kind_of
 from upshot.traces.vocabulary import AROUND
 
 #: Where a span or its resource says which run it belongs to, if not the trace's.
 RUN_ID = "upshot.run_id"
+#: Fact of the run that has the trace's id: the id that its root goes by.
+KNOWN_AS = "upshot.known_as"
 
 
 class Mapped(NamedTuple):
@@ -27,20 +31,18 @@ class Mapped(NamedTuple):
     why: str
 
 
-def events_of(found: Spans, prices: Prices, *, with_content: bool) -> Mapped:
-    """Every span as a step of its run, and every agent's span as news of the run itself.
+def events_of(found: Spans, prices: Prices, *, with_content: bool, asked: Asked = NOTHING_ASKED) -> Mapped:
+    """Every span as a step of its run, every agent's span as news of the run, and what a trace goes by.
 
-    The run's id is the attribute `upshot.run_id` of the span or its resource, else the trace id: so each batch
-    of an exporter is complete by itself, whatever comes in another. Of several agents in a trace the outermost
-    ends last, and what ended last counts.
+    The run's id is the attribute `upshot.run_id` of the span or its resource, else the trace id, so that a span is
+    the same step whatever comes in which batch. A root that says the attribute says it for the whole trace: the
+    views show its steps under that id. Of several agents in a trace the outermost ends last, and what ended last
+    counts. Steps say what their spans say; which usage counts follows from all steps of a run, in the views.
     """
-    by_run: dict[str, list[SpanRecord]] = defaultdict(list)
-    for span in found.spans:
-        by_run[_run_id(span)].append(span)
     events: list[Checked] = []
     large = 0
-    for run_id, spans in by_run.items():
-        for event in _of_run(run_id, spans, prices, with_content):
+    for span in found.spans:
+        for event in _of_span(span, prices, with_content, asked):
             if len(event.value) > MAX_EVENT_BYTES:
                 large += event.topic == "steps"
             else:
@@ -50,17 +52,23 @@ def events_of(found: Spans, prices: Prices, *, with_content: bool) -> Mapped:
 
 def _run_id(span: SpanRecord) -> str:
     said = span.attributes.get(RUN_ID) or span.resource.get(RUN_ID)
-    return said if isinstance(said, str) and len(said) <= 512 else span.trace_id
+    return said if isinstance(said, str) and len(said) <= LONGEST_ID else span.trace_id
 
 
-def _of_run(run_id: str, spans: Sequence[SpanRecord], prices: Prices, with_content: bool) -> list[Checked]:
-    steps = steps_of(spans, run_id, prices=prices, with_content=with_content)
-    events = [Checked("steps", run_id, _encoded(step), (), step.step_id) for step in steps]
-    for span in spans:
-        if _is_agent(span):
-            run = run_of(span, with_content=with_content).model_copy(update={"run_id": run_id})
-            events.append(Checked("runs", run_id, _encoded(run), (), run_id))
-    return events
+def _of_span(span: SpanRecord, prices: Prices, with_content: bool, asked: Asked) -> Iterator[Checked]:
+    run_id = _run_id(span)
+    step = step_of(span, run_id, prices=prices, with_content=with_content, asked=asked)
+    yield Checked("steps", run_id, _encoded(step), (), step.step_id)
+    if _is_agent(span):
+        run = run_of(span, with_content=with_content, asked=asked).model_copy(update={"run_id": run_id})
+        yield Checked("runs", run_id, _encoded(run), (), run_id)
+    if span.parent_span_id is None and RUN_ID in span.attributes and run_id != span.trace_id:
+        alias = Run(
+            run_id=span.trace_id,
+            occurred_at=instant_or_none(span.end_ns),
+            attributes={KNOWN_AS: run_id},
+        )
+        yield Checked("runs", span.trace_id, _encoded(alias), (), span.trace_id)
 
 
 def _is_agent(span: SpanRecord) -> bool:
@@ -80,4 +88,4 @@ def _why(left_out: Mapping[str, int], large: int) -> str:
     return ", ".join(reasons)
 
 
-__all__ = ["RUN_ID", "Mapped", "events_of"]
+__all__ = ["KNOWN_AS", "RUN_ID", "Mapped", "events_of"]

@@ -15,7 +15,7 @@ from upshot.streams.batch import TP, BatchApp, Effects, Output, Pace, batch_app
 from upshot.streams.codec import Record
 from upshot.streams.dead_letters import dead_letter, watch_dead_letters
 from upshot.streams.instruments import Instruments
-from upshot.traces import price_table
+from upshot.traces import asked_for, price_table
 
 ROLE = "traces"
 TOPIC = "otlp"
@@ -27,6 +27,7 @@ class Traces:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._prices = price_table()
+        self._asked = asked_for(settings.span_attributes.split(","))
         self.dead_letters: Counter[str] = Counter()
 
     @property
@@ -61,7 +62,7 @@ class Traces:
         except InvalidEvent as error:
             self._refuse(record, error, effects)
             return
-        mapped = events_of(found, self._prices, with_content=self._settings.otlp_content)
+        mapped = events_of(found, self._prices, with_content=self._settings.otlp_content, asked=self._asked)
         for event in mapped.events:
             effects.outputs.append(
                 Output(

@@ -26,6 +26,7 @@ from upshot.sdk.tracing import SCOPE, install, provider
 from upshot.sdk.transport import KafkaTransport, Transport
 from upshot.sdk.world import World
 from upshot.settings import Settings, load_settings
+from upshot.traces.allowed import Asked, asked_for
 from upshot.traces.prices import Prices, price_table
 from upshot.traces.span import instant_of
 
@@ -68,6 +69,8 @@ class App(Later, World):
         #: The functions with `@app.agent`, by agent and version: what a replay calls.
         self.agents: dict[tuple[str, str | None], Callable[..., Any]] = {}
         self._prices = prices
+        #: Attributes of other people's spans that are kept beside known facts.
+        self.asked: Asked = asked_for(self.settings.span_attributes.split(","))
         self._kinds: dict[str, str] = {}
         self._provider: TracerProvider | None = None
         self._tracer: tuple[TracerProvider, Tracer] | None = None
@@ -184,6 +187,7 @@ class App(Later, World):
     def use(self, settings: Settings) -> None:
         """Take other settings than those that the app was made with; before it has sent anything."""
         self.settings = settings
+        self.asked = asked_for(settings.span_attributes.split(","))
         self.delivery = self._delivery()
 
     def instrument(self, tracer_provider: object = None) -> TracerProvider:

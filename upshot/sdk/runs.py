@@ -31,7 +31,8 @@ from upshot.sdk.facts import (
 from upshot.sdk.replaying import Outlet
 from upshot.sdk.scope import Ending, Scope, set_on
 from upshot.sdk.steps import Step
-from upshot.sdk.tracing import span_id_of, trace_id_of
+from upshot.sdk.tracing import began_run, ended_run, span_id_of, trace_id_of
+from upshot.traces.calls import Counting
 from upshot.traces.reading import LONGEST_CONTENT
 from upshot.traces.runs import run_id_of
 from upshot.traces.span import instant_of
@@ -84,8 +85,8 @@ class Run(Scope):
         self._last_step: dict[tuple[str, str], str] = {}
         #: Step ids of spans whose step has another id than the span.
         self._step_ids: dict[str, str] = {}
-        #: Spans above one that says its usage; used by the delivery's thread alone.
-        self.above_usage: set[str] = set()
+        #: Whose usage has counted so far; used by the delivery's thread alone.
+        self.counting = Counting()
 
     @property
     def id(self) -> str:
@@ -324,7 +325,7 @@ class Run(Scope):
         around = run_in(None)
         if around is not None:
             self.parent_run_id = around.id
-            self.above_usage = around.above_usage
+            self.counting = around.counting
         self._started_ns = self.now_ns()
         attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": self.agent}
         self._tracer = self.app.tracer
@@ -332,6 +333,7 @@ class Run(Scope):
             f"invoke_agent {self.agent}", attributes=attributes, start_time=self._started_ns
         )
         trace_id, self._span_id = trace_id_of(span), span_id_of(span)
+        began_run(self, self._span_id)
         if self._id is None:
             self._id = run_id_of(trace_id, self._span_id)
         else:
@@ -351,6 +353,7 @@ class Run(Scope):
         ended = self.now_ns()
         set_on(span, self._attributes)
         span.end(ended)
+        ended_run(self, self._span_id)
         said = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
         message = run_message(
             **self._known(),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from threading import Lock
+import logging
+from collections import OrderedDict
+from contextlib import suppress
+from threading import Lock, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -15,19 +18,28 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from upshot.errors import Misuse
+from upshot.schemas.steps import Step
 from upshot.sdk.context import run_in
 from upshot.sdk.facts import step_message
+from upshot.sdk.providers import follow, inside, takes_processors
 from upshot.sdk.transport import Message
+from upshot.traces.calls import Call
 from upshot.traces.span import SpanEvent, SpanRecord, SpanStatus
 from upshot.traces.span import SpanKind as Kind
-from upshot.traces.steps import says_usage, step_of
+from upshot.traces.steps import INSTRUMENTATION, REPEATS, call_of, kind_of, says_usage, step_of
 
 if TYPE_CHECKING:
     from upshot.sdk.runs import Run
 
+logger = logging.getLogger("upshot")
+
 SCOPE = "upshot"
-#: Which instrumentation a step's span is of; absent where it's a step of ours.
-INSTRUMENTATION = "otel.scope.name"
+#: What we note on a provider that tells us of its spans.
+_EXTENDED = "_upshot_told"
+#: So many spans that have ended are remembered with their run.
+_REMEMBERED = 10_000
+#: What belongs into a run.
+_OF_AN_AGENT = frozenset({"model", "embedding", "retrieval", "rerank", "tool", "agent"})
 _KINDS: dict[SpanKind, Kind] = {
     SpanKind.INTERNAL: "internal",
     SpanKind.SERVER: "server",
@@ -46,47 +58,115 @@ _ids = RandomIdGenerator()
 
 
 class RunSpans(SpanProcessor):
-    """Tells of every span that was started inside a run, ours or an instrumentation's, once it ends."""
+    """Tells of every span that was started inside a run, ours or an instrumentation's, once it ends.
+
+    A span belongs to the run of its context, else to that of its parent: also where both have ended, as the spans
+    of calls have that are told of in a thread of their own.
+    """
 
     def __init__(self) -> None:
+        #: By span id. Those that ended last are remembered, for spans below that begin later.
         self._runs: dict[int, Run] = {}
+        self._ended: OrderedDict[int, Run] = OrderedDict()
+        #: Open runs by the id of their own span.
+        self._open: WeakValueDictionary[int, Run] = WeakValueDictionary()
+        self._hinted = False
+
+    def began(self, run: Run, span_id: str) -> None:
+        """A run has begun, in a span of its own."""
+        self._open[int(span_id, 16)] = run
+
+    def finished(self, run: Run, span_id: str) -> None:
+        """A run has ended; spans below it may still come."""
+        self._open.pop(int(span_id, 16), None)
+        self._remember(int(span_id, 16), run)
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Remember whose run it is."""
         run = run_in(parent_context)
         if run is None and span.parent is not None:
-            run = self._runs.get(span.parent.span_id)
+            above = span.parent.span_id
+            run = self._open.get(above) or self._runs.get(above) or self._ended.get(above)
         if run is not None:
             self._runs[span.context.span_id] = run
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand it over; the rest happens in the delivery's thread."""
         run = self._runs.pop(span.context.span_id, None) if span.context else None
-        if run is not None:
-            texts = [value for value in (span.attributes or {}).values() if isinstance(value, str)]
-            run.outlet.telemetry(lambda: step_of_run(run, span), _SPAN_BYTES + sum(map(len, texts)))
+        if run is None:
+            self._look_for_a_bare_thread(span)
+            return
+        assert span.context is not None
+        self._remember(span.context.span_id, run)
+        texts = [value for value in (span.attributes or {}).values() if isinstance(value, str)]
+        run.outlet.telemetry(lambda: step_of_run(run, span), _SPAN_BYTES + sum(map(len, texts)))
+
+    def _remember(self, span_id: int, run: Run) -> None:
+        self._ended[span_id] = run
+        while len(self._ended) > _REMEMBERED:
+            with suppress(KeyError):  # another thread was faster
+                self._ended.popitem(last=False)
+
+    def _look_for_a_bare_thread(self, span: ReadableSpan) -> None:
+        """Say once that a model call beside an open run has lost it: threads start without a context."""
+        bare = span.parent is None and current_thread() is not main_thread()
+        if self._hinted or not bare or not self._open:
+            return
+        kind = kind_of(record_of(span))
+        if kind in _OF_AN_AGENT:
+            self._hinted = True
+            logger.warning(
+                "the span %r (%s) began in thread %s outside of every run while a run was open, so it is no step of "
+                "it: wrap what the thread runs as upshot.in_thread(function), or install "
+                "opentelemetry-instrumentation-threading and call ThreadingInstrumentor().instrument(). "
+                "This is said once.",
+                span.name,
+                kind,
+                current_thread().name,
+            )
 
 
 def step_of_run(run: Run, span: ReadableSpan) -> Message:
-    """An ended span as a step of its run. Children come before their parents, since they end before them."""
+    """An ended span as a step of its run. Children come before their parents, since they mostly end before them."""
     record = record_of(span)
-    repeats = record.span_id in run.above_usage
-    run.above_usage.discard(record.span_id)
-    if record.parent_span_id and (repeats or says_usage(record)):
-        run.above_usage.add(record.parent_span_id)
-    step = step_of(
+    ours = record.scope == SCOPE
+    priced = step_of(
         record,
         run.id,
-        repeats=repeats,
         prices=run.app.prices,
-        with_content=run.app.capture_content or record.scope == SCOPE,
+        with_content=run.app.capture_content or ours,
+        asked=run.app.asked,
     )
-    parent = record.parent_span_id and run.place_of(record.parent_span_id)
-    own = run.place_of(record.span_id) or record.span_id
-    told: dict[str, Any] = {"step_id": own, "parent_step_id": parent}
-    if record.scope and record.scope != SCOPE:
-        told["attributes"] = {**step.attributes, INSTRUMENTATION: record.scope}
-    return step_message(step.model_copy(update=told))
+    said = _said_before(run, record, priced)
+    step = priced
+    if said is not None:
+        step = step_of(
+            record, run.id, repeats=True, with_content=run.app.capture_content or ours, asked=run.app.asked
+        )
+    told: dict[str, Any] = {
+        "step_id": run.place_of(record.span_id) or record.span_id,
+        "parent_step_id": record.parent_span_id and run.place_of(record.parent_span_id),
+    }
+    attributes = dict(step.attributes)
+    if ours:
+        attributes.pop(INSTRUMENTATION, None)
+    if isinstance(said, Call):
+        attributes[REPEATS] = run.place_of(said.step) or said.step
+        if priced.cost_usd is not None and run.counting.lacks_cost(said):
+            # The other one counts and knows no cost. Without the answer's id this is a cost of its own for the views.
+            told |= {"cost_usd": priced.cost_usd, "cost_source": priced.cost_source, "response_id": None}
+    return step_message(step.model_copy(update={**told, "attributes": attributes}))
+
+
+def _said_before(run: Run, record: SpanRecord, step: Step) -> Call | str | None:
+    """Who said this usage before; None where it counts, or where there is none."""
+    if not says_usage(record):
+        run.counting.passed(record.span_id, record.parent_span_id)
+        return None
+    call = call_of(record, priced=step.cost_usd is not None)
+    if record.scope == SCOPE:
+        call = call._replace(instrumentation="")
+    return run.counting.repeats(call)
 
 
 def record_of(span: ReadableSpan) -> SpanRecord:
@@ -111,27 +191,40 @@ def record_of(span: ReadableSpan) -> SpanRecord:
 
 
 _processor = RunSpans()
-_extended: WeakSet[TracerProvider] = WeakSet()
+_others: list[object] = []
 _lock = Lock()
 _own: TracerProvider | None = None
 
 
+def began_run(run: Run, span_id: str) -> None:
+    """A run has begun: spans whose parent is its span are its own, whatever context they begin in."""
+    _processor.began(run, span_id)
+
+
+def ended_run(run: Run, span_id: str) -> None:
+    """A run has ended."""
+    _processor.finished(run, span_id)
+
+
 def provider() -> TracerProvider:
-    """The process's tracer provider where it is OpenTelemetry's SDK, extended by us; else one of our own."""
+    """The process's tracer provider where that is OpenTelemetry's SDK or wraps it, extended by us; else our own."""
     found = trace.get_tracer_provider()
-    return extend(found) if isinstance(found, TracerProvider) else _own_provider()
+    return extend(found) if takes_processors(found) else _own_provider()
 
 
 def install(chosen: object = None) -> TracerProvider:
     """Extend a provider (the process's where none is given), so that spans of instrumented libraries become steps.
 
-    Where the process has none, it gets one. Raises Misuse for one that is not the SDK's.
+    Where the process has none, it gets one. Providers of the SDK that are made from then on are extended, too: one
+    that wraps the SDK's and is set up later can't become the process's any more. Raises Misuse for a provider that
+    neither is the SDK's nor wraps one.
     """
+    follow(extend_one)
     found = trace.get_tracer_provider() if chosen is None else chosen
     if isinstance(found, trace.ProxyTracerProvider):
         trace.set_tracer_provider(_own_provider())
         found = trace.get_tracer_provider()
-    if not isinstance(found, TracerProvider):
+    if not takes_processors(found):
         raise Misuse(
             f"{type(found).__qualname__} takes no span processors; write "
             "app.instrument(opentelemetry.sdk.trace.TracerProvider())"
@@ -140,13 +233,21 @@ def install(chosen: object = None) -> TracerProvider:
 
 
 def extend(found: TracerProvider) -> TracerProvider:
-    """Make a provider tell us of its spans, once."""
-    if found not in _extended:
-        with _lock:
-            if found not in _extended:
-                found.add_span_processor(_processor)
-                _extended.add(found)
+    """Make a provider tell us of its spans, once; of one that wraps the SDK's the one inside."""
+    for one in inside(found):
+        extend_one(one)
     return found
+
+
+def extend_one(found: TracerProvider) -> None:
+    """Make a provider of the SDK tell us of its spans, once."""
+    with _lock:
+        if not getattr(found, _EXTENDED, False) and all(found is not other for other in _others):
+            found.add_span_processor(_processor)
+            try:
+                setattr(found, _EXTENDED, True)
+            except AttributeError:  # it has slots
+                _others.append(found)
 
 
 def span_id_of(span: Span) -> str:
@@ -161,9 +262,10 @@ def trace_id_of(span: Span) -> str:
 
 def _own_provider() -> TracerProvider:
     global _own
-    with _lock:
-        if _own is None:
-            _own = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+    if _own is None:
+        made = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+        with _lock:
+            _own = _own or made
     return extend(_own)
 
 
@@ -171,6 +273,8 @@ __all__ = [
     "INSTRUMENTATION",
     "SCOPE",
     "RunSpans",
+    "began_run",
+    "ended_run",
     "extend",
     "install",
     "provider",

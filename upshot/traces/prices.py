@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -28,9 +29,33 @@ class Usage(NamedTuple):
 Prices = Callable[[str | None, str, Usage, datetime], float | None]
 
 
+_MOST_UNKNOWN = 10_000
+
+
 def unpriced(provider: str | None, model: str, usage: Usage, at: datetime) -> float | None:
     """No price table: every cost that nobody says is unknown."""
     return None
+
+
+#: Of OpenTelemetry's words for providers those that the table spells otherwise.
+_SPELLED: Mapping[str, str] = MappingProxyType({"x_ai": "x-ai", "gcp.gen_ai": "google"})
+
+
+def _in_table(provider: str | None, model: str) -> str | None:
+    """The table knows whose most models are by their names, but not whose embeddings."""
+    if provider is None:
+        return "openai" if model.startswith("text-embedding-") else None
+    return _SPELLED.get(provider, provider)
+
+
+def price_of(
+    prices: Prices, provider: str | None, models: Iterable[str], usage: Usage, at: datetime
+) -> float | None:
+    """The price of a usage that makes sense, by the first spelling of the model that the table knows."""
+    if usage.uncached is None or usage.uncached < 0:
+        return None
+    found = (prices(provider, model, usage, at) for model in models)
+    return next((usd for usd in found if usd is not None), None)
 
 
 def price_table() -> Prices:
@@ -43,7 +68,11 @@ def price_table() -> Prices:
     except ModuleNotFoundError:
         return unpriced
 
+    unknown: set[tuple[str | None, str]] = set()
+
     def price(provider: str | None, model: str, usage: Usage, at: datetime) -> float | None:
+        if (provider, model) in unknown:
+            return None
         counted = genai_prices.Usage(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
@@ -51,12 +80,18 @@ def price_table() -> Prices:
             cache_write_tokens=usage.cache_write_input_tokens,
         )
         try:
-            found = genai_prices.calc_price(counted, model, provider_id=provider, genai_request_timestamp=at)
-        except (LookupError, ValueError):
+            found = genai_prices.calc_price(
+                counted, model, provider_id=_in_table(provider, model), genai_request_timestamp=at
+            )
+        except LookupError:
+            if len(unknown) < _MOST_UNKNOWN:  # to look for a model in vain takes longest
+                unknown.add((provider, model))
+            return None
+        except ValueError:
             return None
         return float(found.total_price)
 
     return price
 
 
-__all__ = ["Prices", "Usage", "price_table", "unpriced"]
+__all__ = ["Prices", "Usage", "price_of", "price_table", "unpriced"]

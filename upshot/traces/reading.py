@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf, isfinite
 from typing import Any, TypeVar
 
-from upshot.traces.vocabulary import CONTENT, NO_CONTENT
+from upshot.traces.content_names import CONTENT, NO_CONTENT
+from upshot.traces.names import listed
 
 Attributes = Mapping[str, Any]
 
@@ -80,8 +81,10 @@ def as_amount(value: Any) -> float | None:
 
 
 def as_texts(value: Any) -> list[str] | None:
-    """A list of texts that are not empty; a single text is a list of one."""
-    items = value if isinstance(value, list | tuple) else [value]
+    """A list of texts that are not empty, or such a list as JSON; a single text is a list of one."""
+    if isinstance(value, str):
+        value = listed(value) or [value]
+    items = value if isinstance(value, list | tuple) else []
     return [item[:LONGEST_NAME] for item in items if isinstance(item, str) and item] or None
 
 
@@ -101,29 +104,31 @@ def _gathered(attributes: Attributes, beginning: str) -> dict[str, Any] | None:
     return {name.removeprefix(beginning): attributes[name] for name in names} or None
 
 
-def free(attributes: Attributes, taken: frozenset[str]) -> dict[str, Any]:
-    """What has no field of its own and is no content."""
+def tidy(attributes: Attributes, taken: Iterable[str]) -> dict[str, Any]:
+    """What has no field of its own, under a name that an event may have."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in attributes.items()
-        if name not in taken and name and len(name) <= LONGEST_NAME and not _is_content(name, value)
+        if name not in taken and name and len(name) <= LONGEST_NAME
     }
 
 
-def _is_content(name: str, value: Any) -> bool:
+def is_content(name: str, value: Any) -> bool:
+    """Whether an attribute is known for content, or so long that it must be: never kept as an attribute."""
     if name in NO_CONTENT:
         return False
     if isinstance(value, float) and not isfinite(value):
         return True
-    return name in _EXACT or name.startswith(_BEGINNINGS) or _length(value) > _LONGEST_ATTRIBUTE
+    return name in _EXACT or name.startswith(_BEGINNINGS) or length_of(value) > _LONGEST_ATTRIBUTE
 
 
-def _length(value: Any) -> int:
+def length_of(value: Any) -> int:
+    """The characters of all texts in a value, and one for anything else."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):
-        return sum(len(key) + _length(item) for key, item in value.items())
-    return sum(map(_length, value)) if isinstance(value, list | tuple) else 1
+        return sum(len(key) + length_of(item) for key, item in value.items())
+    return sum(map(length_of, value)) if isinstance(value, list | tuple) else 1
 
 
 __all__ = [
@@ -138,7 +143,9 @@ __all__ = [
     "as_texts",
     "content",
     "fields_of",
-    "free",
     "index_of",
+    "is_content",
+    "length_of",
     "text",
+    "tidy",
 ]

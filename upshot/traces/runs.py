@@ -6,13 +6,17 @@ import re
 
 from upshot.schemas.runs import Run, RunStatus
 from upshot.traces import vocabulary
-from upshot.traces.reading import LONGEST_ID, LONGEST_NAME, content, free, text
+from upshot.traces.allowed import NOTHING_ASKED, Asked, free
+from upshot.traces.content_names import INPUTS, OUTPUTS
+from upshot.traces.reading import LONGEST_CONTENT, LONGEST_ID, LONGEST_NAME, content, text
 from upshot.traces.span import SpanRecord
-from upshot.traces.steps import failure_of, instant_or_none
+from upshot.traces.steps import LONGEST_ERROR, failure_of, instant_or_none
 
 _RUN_ID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 _STATUSES: dict[str, RunStatus] = {"ok": "completed", "error": "failed", "cancelled": "cancelled"}
-_TAKEN = frozenset((*vocabulary.AGENT, *vocabulary.AGENT_VERSION, *vocabulary.SESSION, "upshot.run"))
+_TAKEN = frozenset(
+    (*vocabulary.AGENT, *vocabulary.AGENT_VERSION, *vocabulary.SESSION, "upshot.run", "upshot.run_id")
+)
 
 
 def run_id_of(trace_id: str, span_id: str) -> str:
@@ -26,10 +30,10 @@ def trace_of(run_id: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def run_of(span: SpanRecord, *, with_content: bool = False) -> Run:
+def run_of(span: SpanRecord, *, with_content: bool = False, asked: Asked = NOTHING_ASKED) -> Run:
     """The run that this span is, finished: the root span of an agent, say."""
     said = span.attributes
-    status, error, _ = failure_of(span)
+    status, error, _ = failure_of(span, LONGEST_CONTENT if with_content else LONGEST_ERROR)
     return Run(
         run_id=run_id_of(span.trace_id, span.span_id),
         agent=text(said, vocabulary.AGENT) or span.name[:LONGEST_NAME] or None,
@@ -39,9 +43,9 @@ def run_of(span: SpanRecord, *, with_content: bool = False) -> Run:
         ended_at=instant_or_none(span.end_ns),
         session_id=text(said, vocabulary.SESSION, LONGEST_ID),
         error=error,
-        input=content(said, vocabulary.INPUTS) if with_content else None,
-        output=content(said, vocabulary.OUTPUTS) if with_content else None,
-        attributes=free(said, _TAKEN),
+        input=content(said, INPUTS) if with_content else None,
+        output=content(said, OUTPUTS) if with_content else None,
+        attributes=free(said, _TAKEN, with_content=with_content, asked=asked),
     )
 
 

@@ -1,7 +1,8 @@
 """What each dialect calls a thing. Of several names the first that a span has counts.
 
 Dialects: `gen_ai.*` of OpenTelemetry in its current and its older names, Traceloop (`llm.*`, `traceloop.*`),
-OpenInference (`llm.token_count.*`, `openinference.*`) and pydantic-ai (`operation.cost`, `gen_ai.usage.details.*`).
+OpenInference (`llm.token_count.*`, `openinference.*`), pydantic-ai (`operation.cost`, `gen_ai.usage.details.*`),
+the Vercel AI SDK (`ai.*`), Sentry, LangSmith, Langfuse, MLflow, Laminar and LiteLLM.
 The schema URL of a span is never looked at: instrumentations set it wrong or not at all. Ours (`upshot.*`)
 is said on purpose and outranks all.
 """
@@ -14,23 +15,41 @@ from types import MappingProxyType
 #: Texts of a step by its field.
 TEXTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "operation": ("gen_ai.operation.name", "llm.request.type"),
-        "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
-        "request_model": ("gen_ai.request.model", "llm.request.model_name", "llm.request.model"),
+        "operation": ("gen_ai.operation.name", "llm.request.type", "ai.operationId"),
+        "request_model": (
+            "gen_ai.request.model",
+            "llm.request.model_name",
+            "llm.request.model",
+            "ai.model.id",
+            "llm.invocation_parameters.model",
+            "llm.invocation_parameters.model_name",
+            "llm.invocation_parameters.model_id",
+            "llm.invocation_parameters.modelId",
+        ),
         "model": (
             "upshot.model",
             "gen_ai.response.model",
             "llm.response.model_name",
             "llm.response.model",
+            "ai.response.model",
             "llm.model_name",
             "embedding.model_name",
             "reranker.model_name",
             "gen_ai.request.model",
             "llm.request.model_name",
             "llm.request.model",
+            "ai.model.id",
+            "langfuse.observation.model.name",
+            "mlflow.llm.model",
+            "llm.invocation_parameters.model",
+            "llm.invocation_parameters.model_name",
+            "llm.invocation_parameters.model_id",
+            "llm.invocation_parameters.modelId",
+            "metadata.ls_model_name",
+            "traceloop.association.properties.ls_model_name",
         ),
-        "tool_name": ("gen_ai.tool.name", "tool.name"),
-        "tool_call_id": ("gen_ai.tool.call.id", "tool_call.id", "tool.id"),
+        "tool_name": ("gen_ai.tool.name", "tool.name", "ai.toolCall.name"),
+        "tool_call_id": ("gen_ai.tool.call.id", "tool_call.id", "ai.toolCall.id", "tool.id"),
         "prompt_name": ("gen_ai.prompt.name", "traceloop.prompt.key", "prompt.id"),
         "prompt_version": (
             "gen_ai.prompt.version",
@@ -39,6 +58,39 @@ TEXTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "error_type": ("error.type",),
     }
+)
+
+#: Who serves the model.
+PROVIDERS = (
+    "gen_ai.provider.name",
+    "gen_ai.system",
+    "llm.provider",
+    "llm.system",
+    "ai.model.provider",
+    "llm.custom_llm_provider",
+    "mlflow.llm.provider",
+    "metadata.ls_provider",
+    "traceloop.association.properties.ls_provider",
+)
+MODELS = tuple(dict.fromkeys((*TEXTS["model"], *TEXTS["request_model"])))
+#: The provider's id of its answer: two spans that say the same one tell of one call.
+RESPONSE_IDS = ("gen_ai.response.id", "llm.response.id", "ai.response.id")
+#: All tokens of a call: what tells whether cached ones are counted inside the input or beside it.
+TOTALS = (
+    "gen_ai.usage.total_tokens",
+    "llm.usage.total_tokens",
+    "llm.token_count.total",
+    "ai.usage.totalTokens",
+    "mlflow.chat.tokenUsage.total_tokens",
+    "langfuse.observation.usage_details.total",
+)
+#: Attributes that hold a JSON object: its members are read as if each were an attribute of its own.
+OBJECTS = (
+    "llm.invocation_parameters",
+    "metadata",
+    "mlflow.chat.tokenUsage",
+    "langfuse.observation.usage_details",
+    "langfuse.observation.cost_details",
 )
 
 #: Whole numbers of a step by its field.
@@ -50,6 +102,11 @@ COUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "gen_ai.usage.prompt_tokens",
             "llm.usage.prompt_tokens",
             "llm.token_count.prompt",
+            "ai.usage.inputTokens",
+            "ai.usage.promptTokens",
+            "ai.usage.tokens",
+            "mlflow.chat.tokenUsage.input_tokens",
+            "langfuse.observation.usage_details.input",
         ),
         "output_tokens": (
             "upshot.output_tokens",
@@ -57,6 +114,10 @@ COUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "gen_ai.usage.completion_tokens",
             "llm.usage.completion_tokens",
             "llm.token_count.completion",
+            "ai.usage.outputTokens",
+            "ai.usage.completionTokens",
+            "mlflow.chat.tokenUsage.output_tokens",
+            "langfuse.observation.usage_details.output",
         ),
         "cached_input_tokens": (
             "upshot.cached_input_tokens",
@@ -64,7 +125,20 @@ COUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "gen_ai.usage.cache_read_input_tokens",
             "gen_ai.usage.details.cache_read_tokens",
             "gen_ai.usage.details.cache_read_input_tokens",
+            "gen_ai.usage.details.cached_tokens",
+            "gen_ai.usage.details.cached_content_tokens",
+            "gen_ai.usage.input_tokens.cached",
+            "gen_ai.usage.input_tokens.cache_read",
+            "gen_ai.usage.input_token_details.cache_read",
+            "gen_ai.usage.cached_input_tokens",
+            "gen_ai.usage.cached_tokens",
+            "llm.usage.cache_read_input_tokens",
             "llm.token_count.prompt_details.cache_read",
+            "ai.usage.cachedInputTokens",
+            "ai.usage.inputTokenDetails.cacheReadTokens",
+            "mlflow.chat.tokenUsage.cache_read_input_tokens",
+            "langfuse.observation.usage_details.input_cached_tokens",
+            "langfuse.observation.usage_details.cache_read_input_tokens",
         ),
         "cache_write_input_tokens": (
             "upshot.cache_write_input_tokens",
@@ -73,6 +147,13 @@ COUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "gen_ai.usage.cache_creation_input_tokens",
             "gen_ai.usage.details.cache_write_tokens",
             "gen_ai.usage.details.cache_creation_input_tokens",
+            "gen_ai.usage.cache_write_input_tokens",
+            "gen_ai.usage.input_tokens.cache_write",
+            "gen_ai.usage.input_token_details.cache_creation",
+            "llm.usage.cache_creation_input_tokens",
+            "ai.usage.inputTokenDetails.cacheWriteTokens",
+            "mlflow.chat.tokenUsage.cache_creation_input_tokens",
+            "langfuse.observation.usage_details.cache_creation_input_tokens",
             "llm.token_count.prompt_details.cache_write",
         ),
         "reasoning_output_tokens": (
@@ -80,6 +161,13 @@ COUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "gen_ai.usage.reasoning.output_tokens",
             "gen_ai.usage.reasoning_tokens",
             "gen_ai.usage.details.reasoning_tokens",
+            "gen_ai.usage.details.thoughts_tokens",
+            "gen_ai.usage.output_tokens.reasoning",
+            "gen_ai.usage.output_token_details.reasoning",
+            "gen_ai.usage.experimental.reasoning_tokens",
+            "ai.usage.reasoningTokens",
+            "ai.usage.outputTokenDetails.reasoningTokens",
+            "langfuse.observation.usage_details.output_reasoning_tokens",
             "llm.usage.reasoning_tokens",
             "llm.token_count.completion_details.reasoning",
         ),
@@ -90,14 +178,26 @@ COUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 AMOUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "given": ("upshot.cost_usd",),
-        "span": ("operation.cost", "gen_ai.usage.cost", "llm.cost.total"),
+        "span": (
+            "operation.cost",
+            "gen_ai.usage.cost",
+            "gen_ai.usage.total_cost",
+            "gen_ai.cost.total_cost",
+            "llm.cost.total",
+            "langfuse.observation.cost_details.total",
+        ),
         "first_chunk_seconds": ("gen_ai.response.time_to_first_chunk",),
     }
 )
 
 #: Events at the first piece of a streamed answer.
 FIRST_CHUNK_EVENTS = frozenset(
-    {"First Token Stream Event", "llm.content.completion.chunk", "gen_ai.content.completion.chunk"}
+    {
+        "First Token Stream Event",
+        "llm.content.completion.chunk",
+        "gen_ai.content.completion.chunk",
+        "ai.stream.firstChunk",
+    }
 )
 LISTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -108,6 +208,10 @@ LISTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "llm.response.finish_reason",
             "llm.response.stop_reason",
             "llm.finish_reason",
+            "ai.response.finishReason",
+            "ai.finishReason",
+            "gen_ai.completion.0.finish_reason",
+            "llm.completions.0.finish_reason",
         )
     }
 )
@@ -116,101 +220,91 @@ LISTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "upshot.kind": {},
-        "gen_ai.operation.name": {
-            "chat": "model",
-            "generate_content": "model",
-            "text_completion": "model",
-            "embeddings": "embedding",
-            "execute_tool": "tool",
-            "invoke_agent": "agent",
-            "create_agent": "agent",
-            "invoke_workflow": "workflow",
-        },
+        "gen_ai.operation.name": {},
         "openinference.span.kind": {
             "LLM": "model",
             "RETRIEVER": "retrieval",
             "RERANKER": "rerank",
             "UNKNOWN": "",
         },
-        "llm.request.type": {"chat": "model", "completion": "model", "unknown": ""},
+        "llm.request.type": {"unknown": ""},
         "traceloop.span.kind": {"task": "function", "unknown": ""},
+        "ai.operationId": {
+            "ai.generateText": "chain",
+            "ai.streamText": "chain",
+            "ai.generateObject": "chain",
+            "ai.streamObject": "chain",
+            "ai.generateText.doGenerate": "model",
+            "ai.streamText.doStream": "model",
+            "ai.generateObject.doGenerate": "model",
+            "ai.streamObject.doStream": "model",
+            "ai.embed": "embedding",
+            "ai.embedMany": "embedding",
+            "ai.embed.doEmbed": "embedding",
+            "ai.embedMany.doEmbed": "embedding",
+            "ai.rerank": "rerank",
+            "ai.rerank.doRerank": "rerank",
+            "ai.toolCall": "tool",
+        },
+        "langfuse.observation.type": {
+            "generation": "model",
+            "retriever": "retrieval",
+            "span": "function",
+            "event": "function",
+        },
+        "langsmith.span.kind": {
+            "llm": "model",
+            "retriever": "retrieval",
+            "prompt": "function",
+            "parser": "function",
+        },
+        "lmnr.span.type": {"LLM": "model", "DEFAULT": "", "EXECUTOR": "function"},
+        "mlflow.spanType": {
+            "LLM": "model",
+            "CHAT_MODEL": "model",
+            "RETRIEVER": "retrieval",
+            "RERANKER": "rerank",
+            "PARSER": "function",
+            "UNKNOWN": "",
+        },
+        "sentry.op": {
+            "gen_ai.chat": "model",
+            "gen_ai.generate_content": "model",
+            "gen_ai.text_completion": "model",
+            "gen_ai.responses": "model",
+            "gen_ai.generate_text": "model",
+            "gen_ai.stream_text": "model",
+            "gen_ai.embeddings": "embedding",
+            "gen_ai.execute_tool": "tool",
+            "gen_ai.invoke_agent": "agent",
+            "gen_ai.create_agent": "agent",
+            "gen_ai.handoff": "handoff",
+            "ai.run": "chain",
+            "ai.pipeline": "chain",
+        },
     }
 )
+#: Names whose words are OpenTelemetry's operations, spelled in many ways.
+OPERATIONS = ("gen_ai.operation.name", "llm.request.type")
 
 #: Kinds of steps around other steps, which repeat the usage of those.
 AROUND = frozenset({"agent", "workflow", "chain"})
 
-AGENT = ("gen_ai.agent.name", "agent.name", "agent_name", "traceloop.workflow.name", "gen_ai.workflow.name")
+AGENT = (
+    "gen_ai.agent.name",
+    "agent.name",
+    "agent_name",
+    "traceloop.workflow.name",
+    "gen_ai.workflow.name",
+    "ai.telemetry.functionId",
+)
 AGENT_VERSION = ("gen_ai.agent.version", "service.version")
-SESSION = ("gen_ai.conversation.id", "session.id", "traceloop.association.properties.session_id")
-
-#: Where content stands, in the order of preference; a name that ends in a dot is the beginning of many.
-INPUTS = (
-    "upshot.input",
-    "gen_ai.input.messages",
-    "gen_ai.tool.call.arguments",
-    "gen_ai.retrieval.query.text",
-    "llm.input_messages.",
-    "gen_ai.prompt.",
-    "gen_ai.prompt",
-    "traceloop.entity.input",
-    "input.value",
-    "tool_arguments",
-    "llm.prompts",
-)
-OUTPUTS = (
-    "upshot.output",
-    "gen_ai.output.messages",
-    "gen_ai.tool.call.result",
-    "gen_ai.retrieval.documents",
-    "llm.output_messages.",
-    "gen_ai.completion.",
-    "gen_ai.completion",
-    "traceloop.entity.output",
-    "output.value",
-    "tool_response",
-    "final_result",
-    "pydantic_ai.all_messages",
-)
-
-#: Content that has no field of its own: never an attribute. Names that end in a dot are the beginning of many.
-CONTENT = (
-    *INPUTS,
-    *OUTPUTS,
-    "gen_ai.system_instructions",
-    "gen_ai.tool.definitions",
-    "gen_ai.tool.description",
-    "gen_ai.evaluation.explanation",
-    "all_messages_events",
-    "events",
-    "request_data",
-    "response_data",
-    "model_request_parameters",
-    "input.mime_type",
-    "output.mime_type",
-    "input.images.",
-    "output.images.",
-    "input.documents.",
-    "output.documents.",
-    "llm.tools.",
-    "llm.request.functions.",
-    "llm.function_call",
-    "llm.choices.",
-    "llm.prompts.",
-    "llm.prompt_template.template",
-    "llm.prompt_template.variables",
-    "traceloop.prompt.template",
-    "traceloop.prompt.template_variables",
-    "embedding.embeddings.",
-    "retrieval.documents.",
-    "reranker.",
-    "tool.parameters",
-    "tool.json_schema",
-    "tool.description",
-)
-#: Of those the ones that are none, although they begin alike.
-NO_CONTENT = frozenset(
-    {"gen_ai.prompt.name", "gen_ai.prompt.version", "reranker.model_name", "reranker.top_k"}
+SESSION = (
+    "gen_ai.conversation.id",
+    "session.id",
+    "traceloop.association.properties.session_id",
+    "langfuse.session.id",
+    "gcp.vertex.agent.session_id",
 )
 
 __all__ = [
@@ -218,14 +312,16 @@ __all__ = [
     "AGENT_VERSION",
     "AMOUNTS",
     "AROUND",
-    "CONTENT",
     "COUNTS",
     "FIRST_CHUNK_EVENTS",
-    "INPUTS",
     "KINDS",
     "LISTS",
-    "NO_CONTENT",
-    "OUTPUTS",
+    "MODELS",
+    "OBJECTS",
+    "OPERATIONS",
+    "PROVIDERS",
+    "RESPONSE_IDS",
     "SESSION",
     "TEXTS",
+    "TOTALS",
 ]

@@ -1,0 +1,28 @@
+"""The cost of a step that nobody says one for: by the price table, as spans get theirs."""
+
+from __future__ import annotations
+
+from upshot.schemas.steps import Step
+from upshot.streams.instants import Micros, instant
+from upshot.streams.wire import QuickStep
+from upshot.traces.names import model_of, provider_of
+from upshot.traces.prices import Prices, Usage, price_of
+
+
+def cost_of(step: Step | QuickStep, at: Micros, prices: Prices) -> tuple[float | None, str]:
+    """By the price table, with the prices of the time at which it was used: the same whenever the step is read."""
+    assert step.model is not None
+    usage = Usage(
+        step.input_tokens,
+        step.output_tokens,
+        step.cached_input_tokens,
+        step.cache_write_input_tokens,
+        step.reasoning_output_tokens,
+    )
+    model, said_by_model = model_of(step.model)
+    provider = (provider_of(step.provider) if step.provider else None) or said_by_model
+    usd = price_of(prices, provider, dict.fromkeys((step.model, model)), usage, instant(at))
+    return (None, "") if usd is None else (usd, "table")
+
+
+__all__ = ["cost_of"]
