@@ -9,6 +9,7 @@ import typer
 from upshot.cli.options import DataDir, Json, client_settings, reading
 from upshot.cli.terminal import note, say_json, say_table
 from upshot.insights.reader import Reader
+from upshot.schemas.subjects import folded
 
 PENDING_EXAMPLES = (
     "upshot pending",
@@ -18,7 +19,7 @@ PENDING_EXAMPLES = (
 
 _WHERE = """\
 FROM pending
-WHERE ({subject:String} = '' OR subject = {subject:String}) AND (overdue OR NOT {overdue:Bool})"""
+WHERE ({subject:String} = '' OR subject IN ({subject:String}, {joined:String})) AND (overdue OR NOT {overdue:Bool})"""
 
 
 def pending(
@@ -32,7 +33,11 @@ def pending(
 ) -> None:
     """List open waits, the next deadline first."""
     reader = Reader(reading(client_settings(data_dir)))
-    chosen = {"subject": subject or "", "overdue": "true" if overdue else "false"}
+    chosen = {
+        "subject": subject or "",
+        "joined": folded(subject or ""),
+        "overdue": "true" if overdue else "false",
+    }
     answer = reader.query(
         "SELECT deadline, overdue, name, agent, subject, run_id, wait_id, mode, opened_at\n"
         f"{_WHERE}\nORDER BY deadline, subject, wait_id\nLIMIT {limit}",
