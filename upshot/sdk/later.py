@@ -107,6 +107,8 @@ class Later:
 
 def with_offset(name: str, given: datetime | None) -> datetime | None:
     """An instant that somebody gives. Raises Misuse for one without an offset."""
+    if given is not None and not isinstance(given, datetime):
+        raise Misuse(f"{name}={given!r:.100} is no datetime; write datetime.now(UTC)")
     if given is not None and given.tzinfo is None:
         raise Misuse(f"{name}={given!r} has no offset; write datetime.now(UTC), or {name}.astimezone(UTC)")
     return given

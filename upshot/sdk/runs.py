@@ -245,7 +245,7 @@ class Run(Scope):
             agent=self.agent,
             opened_at=instant_of(self.now_ns()),
             since=self.started_at,
-            attributes={**self._trace, **(attributes or {})} or None,
+            attributes={**self._trace, **checked_names(attributes or {})} or None,
         )
         if otherwise is not None:
             self.app.agree(name, otherwise)
