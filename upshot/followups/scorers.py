@@ -105,15 +105,25 @@ Scorers = Mapping[tuple[str, str], Scorer[Any, Any]]
 def registered(
     scorers: MutableMapping[tuple[str, str], Scorer[Any, Any]], function: Callable[..., Any], **options: Any
 ) -> Scorer[Any, Any]:
-    """A scorer made of a function, among others. Raises Misuse where its name and version are taken."""
+    """A scorer made of a function, among others. Raises Misuse where another one has its name and version.
+
+    A function that is defined anew at its place, by a notebook's cell or a reload, takes the place of the old one.
+    """
     made: Scorer[Any, Any] = Scorer(function, **options)
-    if (made.name, made.version) in scorers:
+    before = scorers.get((made.name, made.version))
+    if before is not None and not _defined_again(before.function, function):
         raise Misuse(
             f"there is a scorer {made.name} version {made.version} already: write @app.scorer(name=…) for another one, "
             '@app.scorer(version="2") for changed code beside the old'
         )
     scorers[made.name, made.version] = made
     return made
+
+
+def _defined_again(before: Any, now: Any) -> bool:
+    place = getattr(now, "__module__", None), getattr(now, "__qualname__", None)
+    was = getattr(before, "__module__", None), getattr(before, "__qualname__", None)
+    return before is not now and place == was
 
 
 class HasScorers(Protocol):

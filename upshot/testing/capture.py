@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 from upshot.replays.history import Story, story_of
+from upshot.schemas.steps import Step
 from upshot.sdk.app import App
 from upshot.sdk.delivery import Delivery
 from upshot.sdk.spool import Spool
@@ -15,6 +17,14 @@ from upshot.testing.memory import MemoryTransport
 
 _LIMIT = 1 << 30
 _PATIENCE = 30.0
+#: What a step leaves out where it's the default: in a test it's there, as it will be in the views.
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "steps": {
+        name: field.get_default(call_default_factory=True)
+        for name, field in Step.model_fields.items()
+        if not field.is_required() and name != "schema_version"
+    },
+}
 
 
 class Captured:
@@ -29,7 +39,9 @@ class Captured:
         `deferrals`."""
         if self.transport.available and not self._delivery.flush(_PATIENCE):
             raise AssertionError(f"events are still on their way after {_PATIENCE} seconds")
-        return [json.loads(message.value) for message in self.transport.messages if message.topic == topic]
+        said = _DEFAULTS.get(topic, {})
+        sent = [message for message in self.transport.messages if message.topic == topic]
+        return [{**deepcopy(said), **json.loads(message.value)} for message in sent]
 
     @property
     def runs(self) -> list[dict[str, Any]]:
