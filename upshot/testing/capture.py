@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
 
 from upshot.replays.history import Story, story_of
@@ -17,14 +16,20 @@ from upshot.testing.memory import MemoryTransport
 
 _LIMIT = 1 << 30
 _PATIENCE = 30.0
-#: What a step leaves out where it's the default: in a test it's there, as it will be in the views.
-_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "steps": {
-        name: field.get_default(call_default_factory=True)
-        for name, field in Step.model_fields.items()
-        if not field.is_required() and name != "schema_version"
-    },
-}
+
+
+class CapturedStep(dict[str, Any]):
+    """A step as it was sent; its status, and by `[…]` each field that was left out, being the default, is found too."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As a dict has it; the status is always there."""
+        return self["status"] if name == "status" else super().get(name, default)
+
+    def __missing__(self, name: str) -> Any:
+        field = Step.model_fields.get(name)
+        if field is None or field.is_required():
+            raise KeyError(name)
+        return field.get_default(call_default_factory=True)
 
 
 class Captured:
@@ -39,9 +44,9 @@ class Captured:
         `deferrals`."""
         if self.transport.available and not self._delivery.flush(_PATIENCE):
             raise AssertionError(f"events are still on their way after {_PATIENCE} seconds")
-        said = _DEFAULTS.get(topic, {})
         sent = [message for message in self.transport.messages if message.topic == topic]
-        return [{**deepcopy(said), **json.loads(message.value)} for message in sent]
+        events = [json.loads(message.value) for message in sent]
+        return [CapturedStep(event) for event in events] if topic == "steps" else events
 
     @property
     def runs(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`upshot pending`: the questions that are still open."""
+"""`upshot pending`: what is still to be answered: open waits, and follow-ups that are not done."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from upshot.cli.options import DataDir, Json, client_settings, reading
 from upshot.cli.terminal import note, say_json, say_table
+from upshot.insights.questions import ALL_PENDING
 from upshot.insights.reader import Reader
 from upshot.schemas.subjects import folded
 
@@ -17,9 +18,12 @@ PENDING_EXAMPLES = (
     "upshot pending --subject pr:acme/web#12",
 )
 
-_WHERE = """\
-FROM pending
-WHERE ({subject:String} = '' OR subject IN ({subject:String}, {joined:String})) AND (overdue OR NOT {overdue:Bool})"""
+_WHERE = f"""\
+FROM
+(
+{ALL_PENDING}
+)
+WHERE ({{subject:String}} = '' OR subject IN ({{subject:String}}, {{joined:String}})) AND (overdue OR NOT {{overdue:Bool}})"""
 
 
 def pending(
@@ -31,7 +35,7 @@ def pending(
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """List open waits, the next deadline first."""
+    """List open waits and follow-ups that are not done, the next deadline first."""
     reader = Reader(reading(client_settings(data_dir)))
     chosen = {
         "subject": subject or "",
@@ -40,7 +44,7 @@ def pending(
     }
     answer = reader.query(
         "SELECT deadline, overdue, name, agent, subject, run_id, wait_id, mode, opened_at\n"
-        f"{_WHERE}\nORDER BY deadline, subject, wait_id\nLIMIT {limit}",
+        f"{_WHERE}\nORDER BY deadline NULLS LAST, subject, wait_id\nLIMIT {limit}",
         chosen,
     )
     if as_json:
