@@ -44,6 +44,7 @@ check: $(DEV) ## Format, lint, types, docs
 	@$(BIN)/mypy
 	@$(BIN)/python -m upshot.reference --check docs/reference
 	@$(BIN)/python -m upshot.cli.reference --check docs/commands.md
+	@$(BIN)/python -m upshot.reference.typescript --check clients/typescript/events.d.ts
 
 format: $(DEV) ## Format and sort imports
 	@$(BIN)/ruff format .
@@ -52,6 +53,7 @@ format: $(DEV) ## Format and sort imports
 docs: $(DEV) ## Write the generated reference pages
 	@$(BIN)/python -m upshot.reference docs/reference
 	@$(BIN)/python -m upshot.cli.reference docs/commands.md
+	@$(BIN)/python -m upshot.reference.typescript clients/typescript/events.d.ts
 
 # An environment of its own: the peers need older versions of what we use.
 $(BENCH_READY): requirements-bench.lock pyproject.toml
