@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 #: Parts of a place that name a check, or one of several types that were tried: no field of the event's.
@@ -61,4 +62,15 @@ def sentence_of(error: ErrorDetails) -> str:
     return message[:1].lower() + message[1:]
 
 
-__all__ = ["place_in", "sentence_of"]
+def in_words(error: Exception) -> str:
+    """The first thing that is wrong with a value, after an error of its check: `ticket_id: Field required`."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = place_in(first)
+        message = re.sub(r"^(Value error, |Assertion failed, )", "", first["msg"])
+        return f"{where}: {message}" if where else message
+    said = str(error).partition("\n")[0]
+    return "it is of another type" if said.startswith("Pydantic") or "PydanticSerialization" in said else said
+
+
+__all__ = ["in_words", "place_in", "sentence_of"]

@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError
 
 from upshot.errors import Misuse
 from upshot.followups.context import Followup
+from upshot.schemas.wording import in_words
 
 T = TypeVar("T")
 R = TypeVar("R", bound=bool | float | None)
@@ -78,11 +79,11 @@ class Scorer(Generic[T, R]):
             self._adapter.validate_json(written)
         except ValidationError as error:
             raise Misuse(
-                f"{self.name} takes {type_name(self._kind)}, not {data!r:.100}: {_first(error)}; nothing is deferred"
+                f"{self.name} takes {type_name(self._kind)}, not {data!r:.100}: {in_words(error)}; nothing is deferred"
             ) from None
         except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise Misuse(
-                f"{data!r:.100} can't be kept as JSON for {self.name}: {error}; nothing is deferred"
+                f"{data!r:.100} can't be kept as JSON for {self.name}: {in_words(error)}; nothing is deferred"
             ) from None
         return written
 
@@ -93,7 +94,7 @@ class Scorer(Generic[T, R]):
         except ValidationError as error:
             raise Misuse(
                 f"its data {data[:100]!r} is no {type_name(self._kind)}, which {self.name} version {self.version} takes: "
-                f"{_first(error)}. Take the old data too (a default for a new field), or register the changed code "
+                f"{in_words(error)}. Take the old data too (a default for a new field), or register the changed code "
                 'beside the old as @app.scorer(version="2")'
             ) from None
 
@@ -173,12 +174,6 @@ def _data_type(function: Any, name: str, scope: Mapping[str, Any] | None) -> Any
             f"{name} takes {type_name(annotation)}, a scorer takes Followup of its data's type: write `{example}`"
         )
     return get_args(annotation)[0]
-
-
-def _first(error: ValidationError) -> str:
-    found = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in found["loc"])
-    return f"{where}: {found['msg']}" if where else found["msg"]
 
 
 __all__ = ["TIMEOUT", "HasScorers", "Scorer", "Scorers", "names_at", "registered", "type_name"]
