@@ -45,6 +45,7 @@ check: $(DEV) ## Format, lint, types, docs
 	@$(BIN)/python -m upshot.reference --check docs/reference
 	@$(BIN)/python -m upshot.reference.json_schema --check schemas/json_schema
 	@$(BIN)/python -m upshot.cli.reference --check docs/commands.md
+	@$(BIN)/python -m upshot.reference.typescript --check clients/typescript/events.d.ts
 
 format: $(DEV) ## Format and sort imports
 	@$(BIN)/ruff format .
@@ -54,6 +55,7 @@ docs: $(DEV) ## Write the generated reference pages and JSON Schemas
 	@$(BIN)/python -m upshot.reference docs/reference
 	@$(BIN)/python -m upshot.reference.json_schema schemas/json_schema
 	@$(BIN)/python -m upshot.cli.reference docs/commands.md
+	@$(BIN)/python -m upshot.reference.typescript clients/typescript/events.d.ts
 
 # An environment of its own: the peers need older versions of what we use.
 $(BENCH_READY): requirements-bench.lock pyproject.toml

@@ -1,7 +1,8 @@
 """Named questions: SQL that the command line, the web page, the demo and the dashboards share.
 
 They read the views alone, never storage. `rate_percent` is the share of true among the boolean scores,
-`mean` the mean of the numeric ones; runs that are replays count in neither.
+`mean` the mean and `total` the sum of the numeric ones; runs that are replays count in none. Pending are open waits
+and follow-ups that are not done.
 """
 
 from __future__ import annotations
@@ -20,21 +21,36 @@ SELECT
     {column},
     sum(scores) AS scored,
     if(sum(booleans) = 0, NULL, round(100 * sum(trues) / sum(booleans), 1)) AS rate_percent,
-    if(sum(numbers) = 0, NULL, sum(total) / sum(numbers)) AS mean,
+    if(sum(numbers) = 0, NULL, sum(amount) / sum(numbers)) AS mean,
+    if(sum(numbers) = 0, NULL, sum(amount)) AS total,
     sum(waits) AS pending
 FROM
 (
     SELECT name, {group}, 1 AS scores, kind = 'boolean' AS booleans, kind = 'boolean' AND value = 1 AS trues,
-           kind = 'number' AS numbers, if(kind = 'number', value, 0) AS total, 0 AS waits
+           kind = 'number' AS numbers, if(kind = 'number', value, 0) AS amount, 0 AS waits
     FROM current_scores
     WHERE origin = 'live'
     UNION ALL
     SELECT name, {group}, 0, 0, 0, 0, 0, 1
     FROM pending
     WHERE run_id NOT IN (SELECT run_id FROM runs WHERE origin = 'replay')
+    UNION ALL
+    SELECT name, {group}, 0, 0, 0, 0, 0, 1
+    FROM pending_followups
+    WHERE run_id NOT IN (SELECT run_id FROM runs WHERE origin = 'replay')
 )
 GROUP BY name, {column}
 ORDER BY name, scored DESC, pending DESC, {column}"""
+
+
+#: Open waits and follow-ups that are not done; of those the mode is `followup` and the id is the follow-up's.
+ALL_PENDING = """\
+SELECT toNullable(deadline) AS deadline, overdue, toString(name) AS name, agent, subject, run_id, toString(mode) AS mode,
+       opened_at, wait_id
+FROM pending
+UNION ALL
+SELECT deadline, overdue, toString(name), agent, subject, run_id, 'followup', opened_at, followup_id
+FROM pending_followups"""
 
 
 @dataclass(frozen=True)
@@ -74,12 +90,15 @@ LIMIT {limit:UInt32}""",
     ),
     Question(
         "pending-by-deadline",
-        "Waits without a final answer, the next deadline first",
-        """\
+        "Waits without a final answer and follow-ups that are not done, the next deadline first",
+        f"""\
 SELECT deadline, overdue, name, agent, subject, run_id, mode, opened_at, wait_id
-FROM pending
-ORDER BY deadline, subject, wait_id
-LIMIT {limit:UInt32}""",
+FROM
+(
+{ALL_PENDING}
+)
+ORDER BY deadline NULLS LAST, subject, wait_id
+LIMIT {{limit:UInt32}}""",
         {"limit": "100"},
     ),
     Question(
@@ -192,4 +211,4 @@ ORDER BY run_id, name, score_id""",
 #: All named questions by their names.
 QUESTIONS: Mapping[str, Question] = MappingProxyType({question.name: question for question in _ASKED})
 
-__all__ = ["QUESTIONS", "Question"]
+__all__ = ["ALL_PENDING", "QUESTIONS", "Question"]

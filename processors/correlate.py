@@ -19,10 +19,11 @@ from upshot.streams.instants import Micros
 
 
 class Observed(msgspec.Struct, frozen=True, gc=False):
-    """An outcome arrived."""
+    """An outcome arrived. `spelled` is its subject as it was told, where that isn't the spelling that joins."""
 
     subject: str
     outcome: Known
+    spelled: str | None = None
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):

@@ -60,8 +60,9 @@ class Intake(Generic[T]):
         read: Callable[[Record, Micros], T],
         now: Micros,
         effects: Effects,
+        strays: list[T] | None = None,
     ) -> list[T]:
-        """What the records say; what is invalid or belongs elsewhere goes out."""
+        """What the records say; what is invalid or belongs elsewhere goes out, the latter into `strays` as well."""
         valid, arrivals = [], []
         for record in records:
             try:
@@ -75,6 +76,8 @@ class Intake(Generic[T]):
         if right.count(tp.partition) < len(right):
             strangers = [n for n, partition in enumerate(right) if partition != tp.partition]
             self.counts["forwarded"] += len(strangers)
+            if strays is not None:
+                strays += [arrivals[n] for n in strangers]
             effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in strangers]
             arrivals = [
                 arrival

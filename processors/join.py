@@ -92,8 +92,10 @@ class Join:
         # One to its end before the next: what was just read is still near.
         for partition, theirs in partitions.items():
             arrivals: list[Arrival] = []
+            strays: list[Arrival] = []
             for tp, records in theirs.items():
-                arrivals += self._intake.take(tp, records, self._read(tp), now, effects)
+                arrivals += self._intake.take(tp, records, self._read(tp), now, effects, strays)
+            arrivals += self._as_spelled(partition, [*arrivals, *strays])
             if full := self._apply(partition, arrivals, now, effects):
                 self._refuse(full, theirs, effects)
         return effects
@@ -129,6 +131,18 @@ class Join:
         self.counts.update(changes.happened)
         effects.outputs += self._announced(changes.facts)
         return full
+
+    def _as_spelled(self, partition: int, arrivals: Iterable[Arrival]) -> list[Arrival]:
+        """Outcomes about subjects as they are spelled, where waits were opened before spellings were joined."""
+        told = [a for a in arrivals if type(a) is Observed and a.spelled is not None]
+        if not told:
+            return []
+        states = self._known(partition, {a.spelled or "" for a in told})
+        return [
+            Observed(spelled, a.outcome)
+            for a in told
+            if (spelled := a.spelled) and spelled in states and states[spelled].waits
+        ]
 
     def _refuse(self, full: set[str], batches: Mapping[TP, Sequence[Record]], effects: Effects) -> None:
         """Keep what was said about these subjects as dead letters."""
@@ -235,7 +249,9 @@ def _asked(record: Record, now: Micros) -> Arrival:
 def _observed(record: Record, now: Micros) -> Arrival:
     outcome = read_outcome(record)
     place = place_of(record) if record.headers else record
-    return Observed(outcome.subject, known_of(outcome, now, place.partition, place.offset))
+    known = known_of(outcome, now, place.partition, place.offset)
+    spelled = outcome.spelled if outcome.spelled != outcome.subject else None
+    return Observed(outcome.subject, known, spelled)
 
 
 def _asker(fact: Replied) -> bytes:

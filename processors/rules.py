@@ -120,7 +120,11 @@ def read(rule: Rule, question: Question, outcome: Known) -> Reading:
     score = match.score
     found = _look_up(score, outcome) if type(score) is str else score
     if found is True or found is False:
-        return Reads(found) if rule.mode != "sum" else _unusable(match, "a boolean, a sum needs numbers")
+        if rule.mode != "sum" and match.times is None:
+            return Reads(found)
+        return _unusable(
+            match, "a boolean, a sum needs numbers" if match.times is None else "a boolean, no number"
+        )
     if isinstance(found, Unusable):
         return found
     return _number(match, found)
@@ -131,7 +135,7 @@ def _number(match: Match, value: Any) -> Reads | Unusable:
         shown = "null" if value is None else type(value).__name__
         return _unusable(match, f"{shown}, a score is a number or a boolean")
     try:
-        number = float(value)
+        number = float(value) * (1.0 if match.times is None else match.times)
     except OverflowError:
         return _unusable(match, "a number that is too large")
     return Reads(number) if isfinite(number) else _unusable(match, "a number that is not finite")

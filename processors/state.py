@@ -22,10 +22,11 @@ _NULL, _NO_EXPOSURES, _NO_ATTRIBUTES = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
 
 
 class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an outcome of one type says: a constant or a path, and under which condition."""
+    """What an outcome of one type says: a constant or a path, under which condition, and by what it's multiplied."""
 
     score: bool | float | str | None = None
     when: str | None = None
+    times: float | None = None
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True):
@@ -210,7 +211,7 @@ def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int)
 def _kept(rule_json: bytes) -> Raw:
     """The rule of a wait as questions keep it."""
     rule = RuleSchema.model_validate_json(rule_json)
-    on = {kind: Match(match.score, match.when) for kind, match in rule.on.items()}
+    on = {kind: Match(match.score, match.when, match.times) for kind, match in rule.on.items()}
     return Rule(on, rule.nothing_came, rule.mode).json
 
 

@@ -54,6 +54,9 @@ class Match(BaseModel):
         None, description="A constant, or a path into the outcome that gives a number or a boolean."
     )
     when: Path | None = Field(None, description="Counts only the outcomes for which this path gives true.")
+    times: Value | None = Field(
+        None, description="The score is multiplied by this number: -1 takes refunds from a sum of payments."
+    )
 
 
 class Rule(BaseModel):
@@ -91,6 +94,10 @@ class Rule(BaseModel):
             raise PydanticCustomError("mixed_kinds", "mixes numbers and booleans in one score")
         if self.mode != "count" and any(m.score is None for m in self.on.values()):
             raise PydanticCustomError("no_score", "every outcome type needs a score, except in mode count")
+        if any(isinstance(m.times, bool) for m in self.on.values()):
+            raise PydanticCustomError("mixed_kinds", "times is a number, not a boolean")
+        if any(isinstance(m.score, bool) and m.times is not None for m in self.on.values()):
+            raise PydanticCustomError("mixed_kinds", "times multiplies numbers, and a score is a boolean")
         if self.mode in ("count", "sum") and any(isinstance(c, bool) for c in constants):
             raise PydanticCustomError("mixed_kinds", "counts and sums are numbers, not booleans")
         return self

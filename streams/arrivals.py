@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from upshot.schemas.exposures import Assignment
 from upshot.schemas.ids import fact_id
+from upshot.schemas.subjects import folded
 from upshot.schemas.waits import Rule
 from upshot.streams.codec import (
     CLOCK_TOLERANCE,
@@ -48,7 +49,7 @@ class CheckedRule(NamedTuple):
 
 
 class Observation(Struct, frozen=True, gc=False):
-    """An outcome with id and time filled in. `data` is JSON as it came."""
+    """An outcome with id and time filled in, its subject in the spelling that joins. `data` is JSON as it came."""
 
     subject: str
     id: str
@@ -56,10 +57,15 @@ class Observation(Struct, frozen=True, gc=False):
     source: str
     time: Micros
     data: Raw
+    #: The subject as it was spelled.
+    spelled: str
 
 
 class Asking(Struct, frozen=True, gc=False):
-    """A wait with id, opening and deadline worked out. `exposures` and `attributes` are JSON."""
+    """A wait with id, opening and deadline worked out, its subject in the spelling that joins.
+
+    `exposures` and `attributes` are JSON.
+    """
 
     subject: str
     wait_id: str
@@ -154,14 +160,16 @@ def _quick_outcome(record: Record) -> Observation:
         _anything(wire.data)
     time = recorded_moment(record) if wire.time is None else near_record(wire.time, record)
     ident = wire.id or "-".join(map(str, place_of(record)))
-    return Observation(wire.subject, ident, wire.type, wire.source, time, wire.data)
+    return Observation(folded(wire.subject), ident, wire.type, wire.source, time, wire.data, wire.subject)
 
 
 def _slow_outcome(record: Record) -> Observation:
     outcome = decode_outcome(record)
     time = micros(outcome.time or recorded_at(record))
     data = Raw(_encode(outcome.data))
-    return Observation(outcome.subject, outcome.id or "", outcome.type, outcome.source, time, data)
+    return Observation(
+        folded(outcome.subject), outcome.id or "", outcome.type, outcome.source, time, data, outcome.subject
+    )
 
 
 def _quick_wait(record: Record) -> Asking:
@@ -178,7 +186,7 @@ def _quick_wait(record: Record) -> Asking:
     exposures, attributes = inherited(wire.exposures, wire.attributes)
     wait_id = wire.wait_id or fact_id("wait", wire.run_id, wire.step_id or "", wire.name, wire.subject)
     return Asking(
-        wire.subject,
+        folded(wire.subject),
         wait_id,
         wire.run_id,
         wire.step_id,
@@ -199,7 +207,7 @@ def _slow_wait(record: Record) -> Asking:
     opened = micros(wait.opened_at or recorded_at(record))
     rule = _checked(wait.rule)
     return Asking(
-        wait.subject,
+        folded(wait.subject),
         wait.wait_id or "",
         wait.run_id,
         wait.step_id,

@@ -18,6 +18,7 @@ from upshot.schemas.fields import EARLIEST, LATEST
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.scores import Score
 from upshot.schemas.waits import Wait
+from upshot.schemas.wording import place_in
 from upshot.streams.topics import MAX_EVENT_BYTES, MAX_SCORE_BYTES
 
 #: How far ahead of its record's timestamp an event may claim to be.
@@ -233,7 +234,7 @@ def validate(model: type[E], event: Any) -> E:
 
 def _refusal(error: ValidationError) -> InvalidEvent:
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the event"
+    where = place_in(first) or "the event"
     reason = "unknown_version" if first["loc"] == ("specversion",) else _ERROR_REASONS.get(first["type"])
     if reason is None:
         in_rule = bool(first["loc"]) and first["loc"][0] == "rule"

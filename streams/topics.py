@@ -16,6 +16,7 @@ from upshot.schemas.deferrals import Deferral
 from upshot.schemas.experiments import Experiment
 from upshot.schemas.exposures import Exposure
 from upshot.schemas.followups import FollowupStatus
+from upshot.schemas.names import NameOwner
 from upshot.schemas.otlp import TraceRequest
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.resumptions import Resumption
@@ -116,6 +117,16 @@ _DECLARED = (
         Experiment,
         "any client",
         "SDK",
+        retention=None,
+        cleanup="compact",
+    ),
+    Topic(
+        "names",
+        "Names that repositories have had, by the provider's own ids",
+        "name",
+        NameOwner,
+        "web server",
+        "web server",
         retention=None,
         cleanup="compact",
     ),

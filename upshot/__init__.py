@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from upshot.replays import replay
     from upshot.sdk import (
         App,
+        AttachedRun,
         Delivered,
         Event,
         Expected,
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         Run,
         Scorer,
         Step,
+        attach,
         current_run,
         current_step,
         expect,
@@ -25,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "App",
+    "AttachedRun",
     "Delivered",
     "Event",
     "Expected",
@@ -33,12 +36,17 @@ __all__ = [
     "Scorer",
     "Step",
     "__version__",
+    "attach",
     "current_run",
     "current_step",
     "expect",
     "in_thread",
     "replay",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -129,6 +129,11 @@ class Settings(BaseModel):
     spool_bytes: int = Field(
         256 * 1024 * 1024, ge=0, description="Bytes of such facts that one process keeps at the most."
     )
+    on_misuse: Literal["raise", "warn"] = Field(
+        "raise",
+        description="What the SDK does with what it can't record, such as a score that is no number, or a full spool: "
+        "`raise`, or `warn` in the log and let the agent go on, which is for production.",
+    )
     commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between offset commits.")
     store_interval: float = Field(0.25, gt=0, le=60, description="Seconds of events that one insert gathers.")
     metrics_port: int | None = Field(

@@ -122,3 +122,25 @@ async def test_an_app_says_what_its_webhooks_mean(signing: Settings) -> None:
     [record] = await read(signing, "outcomes", 1)
     outcome = decode_outcome(record)
     assert (outcome.type, outcome.subject, outcome.data) == ("pr.closed", "change:12", {"merged": True})
+
+
+async def test_a_renamed_repository_is_known_by_the_names_that_it_had(signing: Settings) -> None:
+    def said(event: str, value: dict[str, object], delivery: str) -> tuple[bytes, dict[str, str]]:
+        body = msgspec.json.encode(value)
+        return body, by_github(body, event, delivery)
+
+    repository = {"id": 7, "full_name": "acme/website"}
+    changes = {"repository": {"name": {"from": "web"}}}
+    renamed = {"action": "renamed", "repository": repository, "changes": changes}
+    pull = {"number": 77, "merged": True}
+    closed = {"action": "closed", "repository": repository, "pull_request": pull}
+    async with open_door(signing) as door:
+        assert (await door.post("/v1/webhooks/github", *said("repository", renamed, "d-1")))[0] == 202
+    async with open_door(signing) as another:
+        for _ in range(2):
+            answer = await another.post("/v1/webhooks/github", *said("pull_request", closed, "d-2"))
+            assert answer == (202, {"accepted": 2, "ids": ["d-2", "d-2"]})
+    outcomes = [decode_outcome(record) for record in await read(signing, "outcomes", 6)]
+    subjects = {outcome.subject for outcome in outcomes if outcome.id == "d-2"}
+    assert subjects == {"pr:acme/website#77", "pr:acme/web#77"}
+    assert len(await read(signing, "names", 2)) == 2

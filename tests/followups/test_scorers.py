@@ -121,3 +121,14 @@ def test_data_is_held_to_its_type(app: App) -> None:
 
     with pytest.raises(Misuse, match="can't be kept as JSON for anything"):
         anything.write(object())
+
+
+def test_no_message_shows_how_data_are_checked(app: App) -> None:
+    @app.scorer
+    async def either(ctx: upshot.Followup[list[int | str] | dict[str, bool]]) -> None: ...
+
+    for wrong in ([None], {"a": "x"}, object()):
+        with pytest.raises(Misuse) as caught:
+            either.write(wrong)  # type: ignore[arg-type]
+        for inside in ("validation error", "pydantic", "Pydantic", "function-", "type="):
+            assert inside not in str(caught.value)

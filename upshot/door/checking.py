@@ -87,7 +87,7 @@ def check(topic: Topic, value: bytes, headers: Headers = (), at: int | None = No
     if topic.schema is Outcome:
         seen = read_outcome(record)
         said = seen.id != "-".join(map(str, place_of(record)))
-        return Checked(topic.name, seen.subject, value, headers, seen.id if said else None)
+        return Checked(topic.name, seen.spelled, value, headers, seen.id if said else None)
     event = _decoded(topic, record)
     identity = _IDENTITIES.get(type(event))
     key = str(getattr(event, topic.key)) if topic.key else ""

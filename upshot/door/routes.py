@@ -110,6 +110,7 @@ class Door:
 
     async def _closing(self, app: web.Application) -> AsyncIterator[None]:
         yield
+        await self._webhooks.close()
         await self._intake.close()
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -13,15 +14,26 @@ from aiohttp import web
 from upshot.door.answers import Problem, answer
 from upshot.door.checking import Checked, Unsent, check, now_ms
 from upshot.door.gate import BodyCheck, BodyHandler, Check, large_beside
+from upshot.door.names import NameMemory
 from upshot.door.sending import Intake
 from upshot.errors import InvalidEvent, Unsigned
 from upshot.settings import Settings
 from upshot.sources import Message, Source, outcomes_of
 from upshot.streams.dead_letters import dead_letter
 from upshot.streams.topics import TOPICS
+from upshot.webhooks.names import Named, under_other_names
 from upshot.webhooks.providers import PROVIDERS, Provider
 
 _FORM = "application/x-www-form-urlencoded"
+
+
+class Mapped(NamedTuple):
+    """What a webhook means: outcomes, dead letters, and what it is about."""
+
+    outcomes: list[Checked]
+    letters: list[Checked]
+    named: Named | None
+
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +44,7 @@ class WebhookDoor:
     def __init__(self, settings: Settings, intake: Intake, sources: Sequence[Source]) -> None:
         self._settings = settings
         self._intake = intake
+        self._names = NameMemory(settings)
         self._sources: Mapping[str, Sequence[Source]] = {
             name: [source for source in sources if source.webhook == name] or [provider.default]
             for name, provider in PROVIDERS.items()
@@ -69,27 +82,51 @@ class WebhookDoor:
 
         async def take(request: web.Request, body: bytes) -> web.Response:
             now = datetime.now(UTC)
-            outcomes, letters = await large_beside(body, lambda: self._mapped(provider, request, body, now))
-            ids = await self._intake.send([*outcomes, *letters])
+            mapped = await large_beside(body, lambda: self._mapped(provider, request, body, now))
+            outcomes, records = await self._under_all_names(provider, mapped)
+            ids = await self._intake.send([*outcomes, *mapped.letters, *records])
             said = {"accepted": len(outcomes), "ids": ids[: len(outcomes)]}
-            return answer(said | ({"dead_lettered": len(letters)} if letters else {}), 202)
+            return answer(
+                said | ({"dead_lettered": len(letters)} if (letters := mapped.letters) else {}), 202
+            )
 
         return take
 
-    def _mapped(
-        self, provider: Provider, request: web.Request, body: bytes, now: datetime
-    ) -> tuple[list[Checked], list[Checked]]:
+    def _mapped(self, provider: Provider, request: web.Request, body: bytes, now: datetime) -> Mapped:
         """The outcomes, and dead letters of what a mapping fails on: to send it again would not help."""
-        outcomes: list[Checked] = []
-        letters: list[Checked] = []
+        mapped = Mapped([], [], None)
         delivery = request.headers.get(provider.delivery) or sha256(body).hexdigest()
         for number, source in enumerate(self._sources[provider.name]):
             try:
                 message = _message(provider, source, request, body, delivery, now)
-                outcomes += [check(TOPICS["outcomes"], told) for told in outcomes_of(source, message)]
+                mapped = mapped._replace(named=mapped.named or provider.named(message.value))
+                mapped.outcomes.extend(
+                    check(TOPICS["outcomes"], told) for told in outcomes_of(source, message)
+                )
             except InvalidEvent as error:
-                letters.append(self._letter(provider, body, error, f"{delivery} {number}"))
-        return outcomes, letters
+                mapped.letters.append(self._letter(provider, body, error, f"{delivery} {number}"))
+        return mapped
+
+    async def _under_all_names(
+        self, provider: Provider, mapped: Mapped
+    ) -> tuple[list[Checked], list[Checked]]:
+        """The outcomes, under earlier names of what they are about too, and names to be remembered.
+
+        Raises KafkaUnavailable.
+        """
+        if mapped.named is None:
+            return mapped.outcomes, []
+        others, records = await self._names.of(mapped.named)
+        also = [
+            check(TOPICS["outcomes"], told)
+            for outcome in mapped.outcomes
+            for told in under_other_names(outcome.value, mapped.named.name, others)
+        ]
+        return [*mapped.outcomes, *also], records
+
+    async def close(self) -> None:
+        """Let go of what the names are read with."""
+        await self._names.close()
 
     def _letter(self, provider: Provider, body: bytes, error: InvalidEvent, about: str) -> Checked:
         record = Unsent(body, now_ms(), f"webhook:{provider.name}", partition=0, offset=0)

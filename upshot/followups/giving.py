@@ -9,6 +9,7 @@ from upshot.errors import Misuse
 from upshot.followups.lanes import Lane
 from upshot.processors.followups.execution import Give
 from upshot.schemas.ids import fact_id
+from upshot.schemas.numbers import plain_number
 
 LONGEST_ID = 512
 _LONGEST_NAME, _LONGEST_COMMENT = 200, 1_000_000
@@ -44,12 +45,13 @@ def check_text(what: str, text: str | None, longest: int) -> None:
 
 
 def _plain(name: str, value: Any) -> bool | float:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
+    number = plain_number(value)
+    if isinstance(number, bool):
+        return number
+    if number is not None:
         try:
-            if isfinite(number := float(value)):
-                return number
+            if isfinite(finite := float(number)):
+                return finite
         except OverflowError:
             pass
     raise Misuse(

@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError
 
 from upshot.errors import Misuse
 from upshot.followups.context import Followup
+from upshot.schemas.wording import in_words
 
 T = TypeVar("T")
 R = TypeVar("R", bound=bool | float | None)
@@ -78,11 +79,11 @@ class Scorer(Generic[T, R]):
             self._adapter.validate_json(written)
         except ValidationError as error:
             raise Misuse(
-                f"{self.name} takes {type_name(self._kind)}, not {data!r:.100}: {_first(error)}; nothing is deferred"
+                f"{self.name} takes {type_name(self._kind)}, not {data!r:.100}: {in_words(error)}; nothing is deferred"
             ) from None
         except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise Misuse(
-                f"{data!r:.100} can't be kept as JSON for {self.name}: {error}; nothing is deferred"
+                f"{data!r:.100} can't be kept as JSON for {self.name}: {in_words(error)}; nothing is deferred"
             ) from None
         return written
 
@@ -93,7 +94,7 @@ class Scorer(Generic[T, R]):
         except ValidationError as error:
             raise Misuse(
                 f"its data {data[:100]!r} is no {type_name(self._kind)}, which {self.name} version {self.version} takes: "
-                f"{_first(error)}. Take the old data too (a default for a new field), or register the changed code "
+                f"{in_words(error)}. Take the old data too (a default for a new field), or register the changed code "
                 'beside the old as @app.scorer(version="2")'
             ) from None
 
@@ -105,15 +106,25 @@ Scorers = Mapping[tuple[str, str], Scorer[Any, Any]]
 def registered(
     scorers: MutableMapping[tuple[str, str], Scorer[Any, Any]], function: Callable[..., Any], **options: Any
 ) -> Scorer[Any, Any]:
-    """A scorer made of a function, among others. Raises Misuse where its name and version are taken."""
+    """A scorer made of a function, among others. Raises Misuse where another one has its name and version.
+
+    A function that is defined anew at its place, by a notebook's cell or a reload, takes the place of the old one.
+    """
     made: Scorer[Any, Any] = Scorer(function, **options)
-    if (made.name, made.version) in scorers:
+    before = scorers.get((made.name, made.version))
+    if before is not None and not _defined_again(before.function, function):
         raise Misuse(
             f"there is a scorer {made.name} version {made.version} already: write @app.scorer(name=…) for another one, "
             '@app.scorer(version="2") for changed code beside the old'
         )
     scorers[made.name, made.version] = made
     return made
+
+
+def _defined_again(before: Any, now: Any) -> bool:
+    place = getattr(now, "__module__", None), getattr(now, "__qualname__", None)
+    was = getattr(before, "__module__", None), getattr(before, "__qualname__", None)
+    return before is not now and place == was
 
 
 class HasScorers(Protocol):
@@ -163,12 +174,6 @@ def _data_type(function: Any, name: str, scope: Mapping[str, Any] | None) -> Any
             f"{name} takes {type_name(annotation)}, a scorer takes Followup of its data's type: write `{example}`"
         )
     return get_args(annotation)[0]
-
-
-def _first(error: ValidationError) -> str:
-    found = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in found["loc"])
-    return f"{where}: {found['msg']}" if where else found["msg"]
 
 
 __all__ = ["TIMEOUT", "HasScorers", "Scorer", "Scorers", "names_at", "registered", "type_name"]

@@ -21,6 +21,7 @@ from upshot.followups.failing import told
 from upshot.followups.lanes import Lane
 from upshot.followups.walk import Walk
 from upshot.processors.followups.execution import KeepResult
+from upshot.schemas.wording import in_words
 
 _UNKNOWN = Any
 
@@ -70,7 +71,7 @@ class Kept:
         except (PydanticSerializationError, ValidationError, ValueError, RecursionError) as error:
             raise Misuse(
                 f"step {self.name!r} gave {value!r:.100}, which can't be kept as {_type_name(self._type)}: return plain "
-                f"data, and say its type (`-> {type(value).__name__}`); {str(error).splitlines()[0]}"
+                f"data, and say its type (`-> {type(value).__name__}`); {in_words(error)}"
             ) from None
         if self._type is _UNKNOWN and back != value:
             raise Misuse(
@@ -90,7 +91,7 @@ class Kept:
             raise Misuse(
                 f"step {self.name!r} gave {bytes(kept['gave'])!r:.100} when it was run, which is no "
                 f"{_type_name(self._type)}: give the old code back, and register the changed one beside it as "
-                f'@app.scorer(version="2"); {str(error).splitlines()[0]}'
+                f'@app.scorer(version="2"); {in_words(error)}'
             ) from None
 
 

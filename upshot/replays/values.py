@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 
 from upshot.errors import ReplayRefused
 from upshot.schemas.steps import Step
+from upshot.schemas.wording import in_words
 from upshot.sdk.steps import AWAITED, RESULT
 from upshot.traces.reading import LONGEST_CONTENT
 
@@ -172,10 +173,7 @@ def _unreadable(recorded: str, error: Exception) -> str:
     if len(recorded) >= LONGEST_CONTENT:
         return f"what is recorded was cut at {LONGEST_CONTENT:,} characters"
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = f"{where}: {first['msg']}" if where else first["msg"]
-        return f"what is recorded doesn't fit the function's annotation ({said}; it is {recorded!r:.100})"
+        return f"what is recorded doesn't fit the function's annotation ({in_words(error)}; it is {recorded!r:.100})"
     return f"what is recorded can't be read back ({error}; it is {recorded!r:.100})"
 
 

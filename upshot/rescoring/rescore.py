@@ -27,6 +27,7 @@ from upshot.processors.followups.execution import (
 )
 from upshot.processors.state import Known, Subject
 from upshot.rescoring.past import Past
+from upshot.schemas.subjects import folded
 from upshot.streams.instants import Micros
 
 #: Follow-ups that are read, run and answered together, and how many of them run at a time.
@@ -126,14 +127,15 @@ class _Played:
 
     @property
     def subjects(self) -> list[str]:
-        """What it waits for news about."""
-        return [wait.subject for wait in self._waits()]
+        """What it waits for news about, as it's spelled and as it's joined."""
+        return [spelling for wait in self._waits() for spelling in _spellings(wait.subject)]
 
     def hear(self, known: Mapping[str, Sequence[Known]]) -> bool:
         """Take the answers that there are; whether there was any."""
         answers: dict[str, Answer] = {}
         for wait in self._waits():
-            answer = self._answer(wait, known.get(wait.subject, ()))
+            outcomes = [o for spelling in _spellings(wait.subject) for o in known.get(spelling, ())]
+            answer = self._answer(wait, outcomes)
             if answer is not None:
                 answers[wait.wait_id] = answer
         for timer in self._asked(SetTimer):
@@ -178,6 +180,10 @@ class _Played:
         judged = judge(wait.subject, asked.subject, self._now, self._now)
         found = [fact for fact in (*asked.facts, *judged.facts) if isinstance(fact, Scored)]
         return answer_of(found[-1], judged.subject) if found else None
+
+
+def _spellings(subject: str) -> list[str]:
+    return list(dict.fromkeys((subject, folded(subject))))
 
 
 __all__ = ["AT_ONCE", "CONCURRENCY", "Ending", "Rescored", "Results", "rescore"]

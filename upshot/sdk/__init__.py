@@ -4,13 +4,15 @@ from upshot.followups.context import Followup
 from upshot.followups.events import Event, Expected, expect
 from upshot.followups.scorers import Scorer
 from upshot.sdk.app import App
-from upshot.sdk.context import current_run, current_step, in_thread
+from upshot.sdk.attached import AttachedRun
+from upshot.sdk.context import attach, current_run, current_step, in_thread
 from upshot.sdk.runs import Run
 from upshot.sdk.sender import Delivered
 from upshot.sdk.steps import Step
 
 __all__ = [
     "App",
+    "AttachedRun",
     "Delivered",
     "Event",
     "Expected",
@@ -18,6 +20,7 @@ __all__ = [
     "Run",
     "Scorer",
     "Step",
+    "attach",
     "current_run",
     "current_step",
     "expect",

@@ -5,25 +5,30 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, overload
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
 
 from upshot.errors import Misuse
+from upshot.sdk.attached import AttachedRun
 from upshot.sdk.attempts import repeated
 from upshot.sdk.calls import arguments_of, scoped
-from upshot.sdk.context import replay_in, run_in
+from upshot.sdk.context import remember, replay_in, run_in
 from upshot.sdk.delivery import Delivery, open_spool
 from upshot.sdk.facts import score_message
+from upshot.sdk.forgiving import never_ends_the_agent, raised_or_warned
 from upshot.sdk.later import Later
 from upshot.sdk.replaying import Outlet
+from upshot.sdk.run_ids import RunIds
 from upshot.sdk.runs import Run
 from upshot.sdk.scope import Scope
 from upshot.sdk.sender import Delivered
 from upshot.sdk.steps import Step
 from upshot.sdk.tracing import SCOPE, install, provider
 from upshot.sdk.transport import KafkaTransport, Transport
+from upshot.sdk.values import plain_value
 from upshot.sdk.world import World
 from upshot.settings import Settings, load_settings
 from upshot.traces.allowed import Asked, asked_for
@@ -33,6 +38,27 @@ from upshot.traces.span import instant_of
 P = ParamSpec("P")
 R = TypeVar("R")
 Clock = Callable[[], int]
+
+
+#: What Celery asks of the app that it finds in a module.
+_CELERYS = frozenset(
+    (
+        "conf",
+        "loader",
+        "main",
+        "set_current",
+        "set_default",
+        "tasks",
+        "user_options",
+        "worker_main",
+        "Worker",
+        "Beat",
+    )
+)
+
+
+class NotThatApp(Misuse, AttributeError):
+    """Another library takes our app for its own."""
 
 
 class App(Later, World):
@@ -76,6 +102,7 @@ class App(Later, World):
         self._tracer: tuple[TracerProvider, Tracer] | None = None
         self._transport = transport
         self.delivery = self._delivery()
+        remember(self)
 
     @overload
     def agent(self, function: Callable[P, R], /) -> Callable[P, R]: ...
@@ -145,7 +172,10 @@ class App(Later, World):
         `run_id` gives another, which must be unique. `session_id` is the conversation that it belongs to.
         """
         if agent is not None and not isinstance(agent, str):
-            raise Misuse('app.run takes the agent\'s name; write `with app.run("support") as run:`')
+            raised_or_warned(
+                self, Misuse('app.run takes the agent\'s name; write `with app.run("support") as run:`')
+            )
+            agent = None
         return Run(
             self,
             agent or self.name,
@@ -155,6 +185,26 @@ class App(Later, World):
             attributes=attributes or {},
         )
 
+    def attach(
+        self,
+        run_id: str | Mapping[str, str],
+        *,
+        traceparent: str | None = None,
+        agent: str | None = None,
+        started_at: datetime | None = None,
+        ends: bool = False,
+    ) -> AttachedRun:
+        """Go on with a run that began elsewhere, in a `with`: steps, scores, waits and deferrals are that run's.
+
+        `run_id` is its id (`run.id`), its `traceparent`, or its `carrier`, which holds both. Outcomes count from
+        `started_at` on where that is given, else from now. The run's end is told where it began, unless `ends`
+        says that it ends here; `run.leave_open()` there. Raises Misuse.
+        """
+        return AttachedRun(
+            self, run_id, traceparent=traceparent, agent=agent, started_at=started_at, ends=ends
+        )
+
+    @never_ends_the_agent()
     def score(
         self,
         run_id: str,
@@ -169,8 +219,9 @@ class App(Later, World):
         """Score a run from anywhere, by its id, whether or not it is known yet.
 
         Scores of one run, step, name and `key` are one score, the latest counts. The score is safe once this
-        returns. Raises Misuse for what is no score, SpoolFull.
+        returns. Numbers of numpy, torch, Decimal and Fraction count. Raises Misuse for what is no score, SpoolFull.
         """
+        value = plain_value(value, name)
         message = score_message(
             run_id=run_id,
             step_id=step_id,
@@ -183,6 +234,18 @@ class App(Later, World):
         )
         self.agree(name, value)
         self.outlet.fact(message)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _CELERYS:
+            raise NotThatApp(
+                f"this is the upshot.App {self.__dict__.get('name')!r}, and Celery asks it for {name!r}: `celery -A tasks` "
+                "takes whatever the module calls `app`; name Celery's own, `celery -A tasks:celery_app worker`, or call "
+                "ours otherwise"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<app {self.name} at {self.settings.public_url.rstrip('/')}>"
 
     def use(self, settings: Settings) -> None:
         """Take other settings than those that the app was made with; before it has sent anything."""
@@ -212,6 +275,11 @@ class App(Later, World):
         Where Kafka is away that doesn't take the time: facts stay on disk for the next process.
         """
         self.delivery.close(timeout)
+
+    @property
+    def forgives(self) -> bool:
+        """Whether what can't be recorded is told in the log alone; see the setting `on_misuse`."""
+        return self.settings.on_misuse == "warn"
 
     @property
     def delivered(self) -> Delivered:
@@ -256,7 +324,7 @@ class App(Later, World):
     def _delivery(self) -> Delivery:
         transport = self._transport or functools.partial(KafkaTransport, self.settings)
         spool = functools.partial(open_spool, self.settings.spool, self.settings.spool_bytes)
-        return Delivery(transport, spool)
+        return Delivery(transport, spool, RunIds(self.settings.data_dir))
 
     def _agent(self, function: Callable[P, R], *, name: str | None, version: str | None) -> Callable[P, R]:
         agent = name or _name_of(function)

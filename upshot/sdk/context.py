@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from weakref import WeakSet
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
@@ -17,6 +18,8 @@ from opentelemetry.context import Context
 from upshot.errors import Misuse
 
 if TYPE_CHECKING:
+    from upshot.sdk.app import App
+    from upshot.sdk.attached import AttachedRun
     from upshot.sdk.replaying import Replaying
     from upshot.sdk.runs import Run
     from upshot.sdk.steps import Step
@@ -27,6 +30,7 @@ R = TypeVar("R")
 _RUN = otel.create_key("upshot-run")
 _STEP = otel.create_key("upshot-step")
 _REPLAY = otel.create_key("upshot-replay")
+_apps: WeakSet[App] = WeakSet()
 
 
 def current_run() -> Run:
@@ -49,6 +53,29 @@ def current_step() -> Step:
             "for the run as a whole use upshot.current_run()"
         )
     return step
+
+
+def attach(
+    run_id: str | Mapping[str, str], *, traceparent: str | None = None, ends: bool = False
+) -> AttachedRun:
+    """Go on with a run that began elsewhere, in a `with`; see `App.attach`, which is meant where there are several apps.
+
+    Raises Misuse where this process has no app, or several.
+    """
+    apps = list(_apps)
+    if len(apps) != 1:
+        has = (
+            "no app: make it first, upshot.App(name)"
+            if not apps
+            else f"{len(apps)} apps: write app.attach(run_id)"
+        )
+        raise Misuse(f"upshot.attach needs to know which app tells of the run, and this process has {has}")
+    return apps[0].attach(run_id, traceparent=traceparent, ends=ends)
+
+
+def remember(app: App) -> None:
+    """An app of this process."""
+    _apps.add(app)
 
 
 def in_thread(function: Callable[P, R]) -> Callable[P, R]:
@@ -99,9 +126,11 @@ def with_step(step: Step, context: Context) -> Context:
 
 
 __all__ = [
+    "attach",
     "current_run",
     "current_step",
     "in_thread",
+    "remember",
     "replay_in",
     "run_in",
     "step_in",

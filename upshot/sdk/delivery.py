@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from upshot.sdk.run_ids import RunIds
 from upshot.sdk.sender import Delivered, Making, Sender
 from upshot.sdk.spool import Spool
+from upshot.sdk.termination import at_termination
 from upshot.sdk.transport import Message, Transport
 
 logger = logging.getLogger("upshot")
@@ -29,7 +31,14 @@ class Delivery:
     spool and a thread of its own; what waits at that moment the parent sends.
     """
 
-    def __init__(self, transport: Callable[[], Transport], spool: Callable[[], Spool]) -> None:
+    def __init__(
+        self,
+        transport: Callable[[], Transport],
+        spool: Callable[[], Spool],
+        run_ids: RunIds | None = None,
+    ) -> None:
+        #: The ids that runs were given by the program.
+        self.run_ids = run_ids or RunIds(None)
         self._transport = transport
         self._spool = spool
         self._sender = Sender(transport, spool, Delivered())
@@ -117,6 +126,7 @@ def _begin_in_child() -> None:
 # process that is over before it has connected could not deliver. Threads have a hook of their own, last
 # registered first called, which executors use as well: theirs is registered by the import above, before ours.
 getattr(threading, "_register_atexit", atexit.register)(_close_all)
+at_termination(_close_all)
 os.register_at_fork(after_in_child=_begin_in_child)
 
 __all__ = ["AT_EXIT", "Delivery", "open_spool"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,20 +12,29 @@ from upshot.errors import Misuse
 from upshot.followups.scorers import Scorer
 from upshot.schemas.deferrals import Deferral
 from upshot.schemas.ids import fact_id
+from upshot.schemas.numbers import plain
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
 from upshot.schemas.waits import Wait
+from upshot.schemas.wording import place_in, sentence_of
+from upshot.sdk.rules import Says, matches_of, window_of
 from upshot.sdk.transport import Message
+from upshot.sdk.values import plain_value, shown
 from upshot.streams.topics import MAX_EVENT_BYTES
 from upshot.traces.reading import LONGEST_NAME
 
 D = TypeVar("D")
 E = TypeVar("E", bound=BaseModel)
 
-#: What an outcome says: a constant, a path into it, or both a score and a condition (see `Match`).
-Says = bool | float | str | Mapping[str, Any]
+#: What a field that is missing should hold, by its name.
+_INSTEAD: Mapping[str, str] = {
+    "subject": "write what outcomes are about, such as 'pr:acme/web#12'",
+    "name": "write the score's name, such as 'merged'",
+    "type": "write what happened, such as 'pr.closed'",
+    "run_id": "write the id of the run, which run.id gives",
+}
 
 
 def run_message(**fields: Any) -> Message:
@@ -42,12 +50,8 @@ def step_message(step: Step) -> Message:
 
 def score_message(**fields: Any) -> Message:
     """A score that somebody gives. Raises Misuse."""
-    if not isinstance(fields["value"], bool | int | float):
-        raise Misuse(
-            f"{fields['value']!r} is no score: write a number or a boolean, such as score({fields['name']!r}, True); "
-            "a text can be the comment"
-        )
-    score = _checked(Score, "this score", fields)
+    value = plain_value(fields["value"], fields["name"])
+    score = _checked(Score, "this score", {**fields, "value": value})
     return _message("scores", score.run_id, score)
 
 
@@ -59,9 +63,9 @@ def outcome_message(**fields: Any) -> Message:
 
 def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tuple[Message, str]:
     """A question and its id. `within` is a timedelta or ISO 8601. Raises Misuse."""
-    rule: dict[str, Any] = {"on": _matches(on), "within": _window(fields.pop("within"))}
+    rule: dict[str, Any] = {"on": matches_of(on), "within": window_of(fields.pop("within"))}
     rule |= {"mode": fields.pop("mode")}
-    otherwise = fields.pop("otherwise")
+    otherwise = plain(fields.pop("otherwise"))
     if otherwise is not None:
         rule["else"] = otherwise
     wait = _checked(Wait, "this wait", {**fields, "rule": rule}).identified(fields["opened_at"])
@@ -86,13 +90,15 @@ def deferral_message(scorer: Scorer[D, Any], data: D, *, call: str, **fields: An
 
 
 def checked_names(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes whose names can be recorded. Raises Misuse."""
+    """Attributes whose names can be recorded, numbers of other libraries as Python's own. Raises Misuse."""
+    if not isinstance(attributes, Mapping):
+        raise Misuse(f'attributes={shown(attributes)} is no mapping; write attributes={{"language": "Go"}}')
     for name in attributes:
         if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
             raise Misuse(
                 f"an attribute's name is a text of 1 to {LONGEST_NAME} characters, not {name!r:.100}"
             )
-    return dict(attributes)
+    return {name: plain(value) for name, value in attributes.items()}
 
 
 def as_json(value: Any) -> str | None:
@@ -113,34 +119,21 @@ def as_text(value: Any) -> str:
         return str(value)
 
 
-def _matches(on: Mapping[str, Says] | Sequence[str]) -> dict[str, dict[str, Any]]:
-    if isinstance(on, str):
-        raise Misuse(f'on={on!r} says no score; write on={{"{on}": True}} or on={{"{on}": "data.field"}}')
-    if not isinstance(on, Mapping):
-        return {kind: {} for kind in on}
-    return {kind: dict(says) if isinstance(says, Mapping) else {"score": says} for kind, says in on.items()}
-
-
-def _window(within: timedelta | str) -> timedelta | str:
-    if isinstance(within, timedelta | str):
-        return within
-    raise Misuse(f"within={within!r} has no unit; write within=timedelta(days=7) or within='P7D'")
-
-
 def _checked(model: type[E], what: str, fields: Mapping[str, Any]) -> E:
     given = {name: value for name, value in fields.items() if value is not None}
     try:
         return model.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or what
-        raise Misuse(
-            f"{what} can't be recorded: {where} {_lower(first['msg'])} (it is {first['input']!r:.100})"
-        ) from None
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+        where = place_in(first).removeprefix("rule.").replace("rule.", "")
+        where = {"else": "otherwise"}.get(where, where)
+        if first["type"] == "missing" and where in fields:
+            instead = _INSTEAD.get(where, "write a value")
+            raise Misuse(f"{what} can't be recorded: {where} is None; {instead}") from None
+        value = first["input"]
+        shows = first["type"] != "missing" and where and value and isinstance(value, str | int | float | list)
+        is_now = f" (it is {shown(value)})" if shows else ""
+        raise Misuse(f"{what} can't be recorded: {where or what} {sentence_of(first)}{is_now}") from None
 
 
 def _fitting(topic: str, key: str, event: Run | Step) -> Message:

@@ -12,6 +12,7 @@ from upshot.errors import Misuse
 from upshot.followups.context import Followup
 from upshot.followups.scorers import Scorer, names_at, registered
 from upshot.sdk.facts import deferral_message
+from upshot.sdk.forgiving import never_ends_the_agent
 from upshot.sdk.replaying import Outlet
 from upshot.traces.span import instant_of
 
@@ -32,6 +33,11 @@ class Later:
     @property
     def outlet(self) -> Outlet:
         """Where facts go."""
+        raise NotImplementedError
+
+    @property
+    def forgives(self) -> bool:
+        """Whether what can't be recorded is told in the log alone."""
         raise NotImplementedError
 
     @overload
@@ -75,6 +81,7 @@ class Later:
         )
         return register if function is None else register(function)
 
+    @never_ends_the_agent("")
     def defer(
         self,
         run_id: str,
@@ -107,6 +114,8 @@ class Later:
 
 def with_offset(name: str, given: datetime | None) -> datetime | None:
     """An instant that somebody gives. Raises Misuse for one without an offset."""
+    if given is not None and not isinstance(given, datetime):
+        raise Misuse(f"{name}={given!r:.100} is no datetime; write datetime.now(UTC)")
     if given is not None and given.tzinfo is None:
         raise Misuse(f"{name}={given!r} has no offset; write datetime.now(UTC), or {name}.astimezone(UTC)")
     return given

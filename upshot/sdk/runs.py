@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from urllib.parse import quote
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, Tracer, set_span_in_context
 
 from upshot.errors import Misuse, SpoolFull
-from upshot.followups.scorers import Scorer
 from upshot.schemas.runs import RunStatus
-from upshot.schemas.waits import Mode
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import replay_in, run_in, step_in, with_run
-from upshot.sdk.facts import (
-    Says,
-    as_text,
-    checked_names,
-    deferral_message,
-    run_message,
-    score_message,
-    wait_message,
-)
+from upshot.sdk.facts import as_text, checked_names, run_message
+from upshot.sdk.forgiving import never_ends_the_agent, raised_or_warned
 from upshot.sdk.replaying import Outlet
-from upshot.sdk.scope import Ending, Scope, set_on
+from upshot.sdk.run_facts import RunFacts
+from upshot.sdk.scope import Ending, set_on
 from upshot.sdk.steps import Step
+from upshot.sdk.termination import unwatch, watch
 from upshot.sdk.tracing import began_run, ended_run, span_id_of, trace_id_of
+from upshot.sdk.transport import Message
 from upshot.traces.calls import Counting
 from upshot.traces.reading import LONGEST_CONTENT
 from upshot.traces.runs import run_id_of
@@ -46,10 +41,10 @@ R = TypeVar("R")
 
 logger = logging.getLogger("upshot")
 
-_STATUSES: Mapping[Ending, RunStatus] = {"ok": "completed", "error": "failed", "cancelled": "cancelled"}
+STATUSES: Mapping[Ending, RunStatus] = {"ok": "completed", "error": "failed", "cancelled": "cancelled"}
 
 
-class Run(Scope):
+class Run(RunFacts):
     """A run of an agent, made by `app.run(agent)` or `@app.agent`; it lasts for the length of its `with`."""
 
     _noun = "run"
@@ -73,7 +68,8 @@ class Run(Scope):
         #: Set where this run is made again; see `upshot.replays`.
         self.replaying = replay_in(None)
         self._id = run_id
-        self._attributes = checked_names(attributes)
+        self._attributes: dict[str, Any] = {}
+        self.set_attributes(attributes)
         self._content: dict[str, str] = {}
         self._started_ns = 0
         self._span_id = ""
@@ -81,6 +77,7 @@ class Run(Scope):
         #: Where an id of the caller's own leads to in the trace; other ids say it themselves.
         self._trace: dict[str, str] = {}
         self._deferred = count(1)
+        self._left_open = False
         #: Of each name below each span, the id of the last step: further attempts at it share that.
         self._last_step: dict[tuple[str, str], str] = {}
         #: Step ids of spans whose step has another id than the span.
@@ -101,10 +98,43 @@ class Run(Scope):
         self._opened()
         return instant_of(self._started_ns)
 
+    @property
+    def traceparent(self) -> str:
+        """The run's place in its trace, as W3C's header `traceparent` has it. Raises Misuse before it began."""
+        self._opened()
+        trace_id = self._trace.get("trace_id") or (self._id or "").partition("-")[0]
+        return f"00-{trace_id}-{self._span_id}-01"
+
+    @property
+    def carrier(self) -> dict[str, str]:
+        """What `app.attach` needs to go on with this run elsewhere: headers of a request, or a task's."""
+        return {"upshot-run-id": self.id, "traceparent": self.traceparent}
+
+    def leave_open(self) -> str:
+        """Let the run go on elsewhere: the end of this `with` doesn't end it. Gives its id, for `app.attach`.
+
+        Whoever attaches it with `ends=True` ends it.
+        """
+        self._left_open = True
+        return self.id
+
+    def __repr__(self) -> str:
+        of = f" of {self.agent}" if self.agent else ""
+        if self._id is None:
+            return f"<run{of}, not begun>"
+        return f"<run {self._id}{of} at {self.app.settings.public_url.rstrip('/')}/runs/{quote(self._id, safe='')}>"
+
+    @property
+    def forgives(self) -> bool:
+        """Whether what can't be recorded is told in the log alone; never in a replay, which has to stop."""
+        return self.app.forgives and self.replaying is None
+
+    @never_ends_the_agent()
     def set_attribute(self, name: str, value: Any) -> None:
         """Note a fact about this run, such as the language of the task."""
         self.set_attributes({name: value})
 
+    @never_ends_the_agent()
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Note facts about this run."""
         self._attributes |= checked_names(attributes)
@@ -127,10 +157,12 @@ class Run(Scope):
         """See Scope."""
         return function if self.replaying is None else self.replaying.stand_in(self, function)
 
+    @never_ends_the_agent()
     def set_input(self, value: Any) -> None:
         """Keep what the agent was given, as text or JSON, whatever the app says about content."""
         self._content["input"] = as_text(value)[:LONGEST_CONTENT]
 
+    @never_ends_the_agent()
     def set_output(self, value: Any) -> None:
         """Keep what the agent gave, as text or JSON, whatever the app says about content."""
         self._content["output"] = as_text(value)[:LONGEST_CONTENT]
@@ -160,10 +192,12 @@ class Run(Scope):
         if function is None:
             return self.new_step(name, **kwargs)
         if not callable(function):
-            raise Misuse(
+            error = Misuse(
                 f"run.step({name!r}, …) needs the function and its arguments apart: write "
                 f"run.step({name!r}, function, argument), not run.step({name!r}, function(argument))"
             )
+            raised_or_warned(self, error)
+            return function
         make = functools.partial(self.call_of, name, function)
         return scoped(function, make, self.app.keep_result)(*args, **kwargs)
 
@@ -200,99 +234,6 @@ class Run(Scope):
         if self.app.capture_content:
             step.given(arguments_of(function, args, kwargs))
         return step
-
-    def score(
-        self,
-        name: str,
-        value: bool | float,
-        *,
-        comment: str | None = None,
-        source: str | None = None,
-        key: str | None = None,
-    ) -> None:
-        """Score this run. Scores of one name and `key` are one score, the latest counts.
-
-        The score is safe once this returns. Raises Misuse for what is no score, SpoolFull.
-        """
-        self.give(name, value, comment=comment, source=source, key=key)
-
-    def wait(
-        self,
-        name: str,
-        subject: str,
-        *,
-        on: Mapping[str, Says] | Sequence[str],
-        within: timedelta | str,
-        otherwise: bool | float | None = None,
-        mode: Mode = "first",
-        wait_id: str | None = None,
-        attributes: Mapping[str, Any] | None = None,
-    ) -> str:
-        """Ask what becomes of `subject`: outcomes of the types in `on` become the score `name`. Gives the wait's id.
-
-        Each type in `on` says a constant or a path into the outcome (`"data.merged"`). Outcomes count from the
-        run's start to now plus `within`; `otherwise` is the score if none did, None for no score. The wait is
-        safe once this returns. Raises Misuse for a rule that doesn't hold together, SpoolFull.
-        """
-        message, identity = wait_message(
-            run_id=self.id,
-            name=name,
-            subject=subject,
-            on=on,
-            within=within,
-            otherwise=otherwise,
-            mode=mode,
-            wait_id=wait_id,
-            agent=self.agent,
-            opened_at=instant_of(self.now_ns()),
-            since=self.started_at,
-            attributes={**self._trace, **(attributes or {})} or None,
-        )
-        if otherwise is not None:
-            self.app.agree(name, otherwise)
-        self.outlet.fact(message)
-        return identity
-
-    def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
-        """Leave work on this run for later: a worker runs `scorer` with `data`. Gives the follow-up's id.
-
-        Each call is a follow-up of its own; those of one scorer and `key` are one, the first counts. Events count
-        for it from the run's start. It's safe once this returns. Raises Misuse for data that isn't of the scorer's
-        type, SpoolFull.
-        """
-        return self.leave(scorer, data, key=key)
-
-    def leave(self, scorer: Scorer[D, Any], data: D, *, key: str | None, step_id: str | None = None) -> str:
-        """Defer work on the run or one of its steps. Raises Misuse, SpoolFull."""
-        message, identity = deferral_message(
-            scorer,
-            data,
-            call=str(next(self._deferred)),
-            run_id=self.id,
-            step_id=step_id,
-            key=key,
-            agent=self.agent,
-            deferred_at=instant_of(self.now_ns()),
-            since=self.started_at,
-            attributes=self._trace or None,
-        )
-        self.outlet.fact(message)
-        return identity
-
-    def give(self, name: str, value: bool | float, *, step_id: str | None = None, **said: str | None) -> None:
-        """Score the run or one of its steps. Raises Misuse, SpoolFull."""
-        message = score_message(
-            run_id=self.id,
-            step_id=step_id,
-            name=name,
-            value=value,
-            agent=self.agent,
-            decided_at=instant_of(self.now_ns()),
-            attributes={**self._trace, **self._marks} or None,
-            **{"source": self.app.name, **{key: text for key, text in said.items() if text is not None}},
-        )
-        self.app.agree(name, value)
-        self.outlet.fact(message)
 
     def now_ns(self) -> int:
         """The app's clock: nanoseconds since 1970."""
@@ -339,6 +280,8 @@ class Run(Scope):
         else:
             self._trace = {"trace_id": trace_id, "span_id": self._span_id}
             self._attributes |= self._trace
+            if self.replaying is None:
+                self.app.delivery.run_ids.used(self._id)
         span.set_attribute("upshot.run_id", self._id)
         self._attributes |= self._marks
         return span, with_run(self, set_span_in_context(span, otel.get_current()))
@@ -346,28 +289,38 @@ class Run(Scope):
     def _began(self) -> None:
         if self.replaying is not None:
             self.replaying.entered(self)
+        watch(self)
         message = run_message(**self._known(), status="running")
         self.outlet.telemetry(lambda: message)
 
     def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
+        unwatch(self)
         ended = self.now_ns()
         set_on(span, self._attributes)
         span.end(ended)
         ended_run(self, self._span_id)
-        said = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
+        if self._left_open:
+            self._tell_end(run_message(**self._known(), **self._content, occurred_at=instant_of(ended)))
+            return
         message = run_message(
             **self._known(),
             **self._content,
-            status=_STATUSES[ending],
+            status=STATUSES[ending],
             ended_at=instant_of(ended),
             occurred_at=instant_of(ended),
-            error=said[:10_000] or None,
+            error=error_text(error),
         )
+        self._tell_end(message)
+
+    def _tell_end(self, message: Message) -> None:
         try:
             self.outlet.fact(message)
         except SpoolFull as full:
             # The agent has done its work: it must not fail for that. Delivered.not_recorded counts it.
             logger.error("the end of run %s: %s", self._id, full)
+
+    def _call_number(self) -> str:
+        return str(next(self._deferred))
 
     @property
     def _marks(self) -> Mapping[str, Any]:
@@ -386,4 +339,10 @@ class Run(Scope):
         }
 
 
-__all__ = ["Run"]
+def error_text(error: BaseException | None) -> str | None:
+    """What a run says of the error that ended it."""
+    said = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return said[:10_000] or None
+
+
+__all__ = ["STATUSES", "Run", "error_text"]

@@ -11,6 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode
 
 from upshot.errors import Misuse
+from upshot.schemas.numbers import plain
 from upshot.sdk.facts import as_text
 
 P = ParamSpec("P")
@@ -66,13 +67,13 @@ class Scope:
             return
         self._finished = True
         ending = _ending(error)
-        if error is not None:
+        if error is not None and ending != "ok":
             kind = _name_of(error)
             self._span.set_attribute("error.type", kind)
             if ending == "error":
                 self._span.record_exception(error)
             self._span.set_status(Status(StatusCode.ERROR, str(error) or kind))
-        self._end(self._span, ending, error)
+        self._end(self._span, ending, None if ending == "ok" else error)
 
     def inside(self, function: Callable[[], R]) -> R:
         """Call a function in this place; what it leaves open inside is found again by the next call."""
@@ -141,12 +142,15 @@ class Nowhere(Scope):
 def set_on(span: Span, attributes: Mapping[str, Any]) -> None:
     """Set attributes; what OpenTelemetry has no type for is JSON."""
     for name, value in attributes.items():
-        span.set_attribute(name, value if isinstance(value, _PLAIN) else as_text(value))
+        said = plain(value)
+        span.set_attribute(name, said if isinstance(said, _PLAIN) else as_text(said))
 
 
 def _ending(error: BaseException | None) -> Ending:
     if error is None:
         return "ok"
+    if isinstance(error, SystemExit):
+        return "error" if error.code else "ok"
     # What is no Exception: cancelled, interrupted, or a stream that nobody reads on.
     return "error" if isinstance(error, Exception) else "cancelled"
 

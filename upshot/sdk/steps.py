@@ -12,6 +12,7 @@ from upshot.errors import Misuse
 from upshot.followups.scorers import Scorer
 from upshot.sdk.context import with_step
 from upshot.sdk.facts import as_json, as_text
+from upshot.sdk.forgiving import never_ends_the_agent, raised_or_warned
 from upshot.sdk.scope import Ending, Scope, set_on
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ class Step(Scope):
         side_effects: bool = False,
     ) -> None:
         super().__init__()
-        if not name:
-            raise Misuse('a step needs a name; write run.step("draft")')
-        if attempt < 1:
-            raise Misuse(f"attempt={attempt} is no attempt: the first one is 1")
         self.run = run
+        if not isinstance(name, str) or not name:
+            raised_or_warned(self, Misuse('a step needs a name; write run.step("draft")'))
+            name = "step"
+        if attempt < 1:
+            raised_or_warned(self, Misuse(f"attempt={attempt} is no attempt: the first one is 1"))
+            attempt = 1
         self.name = name
         self.kind = kind
         self.attempt = attempt
@@ -61,14 +64,25 @@ class Step(Scope):
         self._opened()
         return self._id
 
+    def __repr__(self) -> str:
+        return f"<step {self.name} {self._id or 'not begun'} of run {self.run.id}>"
+
+    @property
+    def forgives(self) -> bool:
+        """Whether what can't be recorded is told in the log alone."""
+        return self.run.forgives
+
+    @never_ends_the_agent()
     def set_attribute(self, name: str, value: Any) -> None:
         """Note a fact about this step."""
         self.set_attributes({name: value})
 
+    @never_ends_the_agent()
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Note facts about this step."""
         set_on(self._opened(), attributes)
 
+    @never_ends_the_agent()
     def set_input(self, value: Any) -> None:
         """Keep what the step was given, as text or JSON, whatever the app says about content."""
         self._opened().set_attribute("upshot.input", as_text(value))
@@ -89,10 +103,12 @@ class Step(Scope):
         how = "text" if kept is result else "str" if kept is None else "json"
         self.set_attributes({RESULT: how, **({AWAITED: True} if self.awaited else {})})
 
+    @never_ends_the_agent()
     def set_output(self, value: Any) -> None:
         """Keep what the step gave, as text or JSON, whatever the app says about content."""
         self._opened().set_attribute("upshot.output", as_text(value))
 
+    @never_ends_the_agent()
     def usage(
         self,
         *,
@@ -121,6 +137,7 @@ class Step(Scope):
         }
         self.set_attributes({name: value for name, value in said.items() if value is not None})
 
+    @never_ends_the_agent()
     def score(
         self,
         name: str,
@@ -145,6 +162,7 @@ class Step(Scope):
         if self.run.replaying is not None:
             self.run.replaying.admit(self)
 
+    @never_ends_the_agent("")
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
         """Leave work on this step for later, see `Run.defer`: its scores will be the step's. Gives its id."""
         return self.run.leave(scorer, data, key=key, step_id=self.id)

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from upshot.errors import Misuse
 from upshot.sdk.facts import outcome_message
+from upshot.sdk.forgiving import never_ends_the_agent
 from upshot.sdk.later import with_offset
 from upshot.sdk.replaying import Outlet
 from upshot.sources import Source
@@ -33,6 +34,11 @@ class World:
     @property
     def outlet(self) -> Outlet:
         """Where facts go."""
+        raise NotImplementedError
+
+    @property
+    def forgives(self) -> bool:
+        """Whether what can't be recorded is told in the log alone."""
         raise NotImplementedError
 
     @overload
@@ -107,6 +113,10 @@ class World:
                 f"{next(iter(mapping))}= is about the messages of others: say where they are, topic='github' or "
                 "webhook='github'; an outcome of your own is told only where it happened"
             )
+        return self._tell(type, subject, data, id, source, time)
+
+    @never_ends_the_agent("")
+    def _tell(self, type: Any, subject: Any, data: Any, id: Any, source: Any, time: Any) -> str:
         # Each call is an event of its own; the id is what makes one event of its repeated delivery.
         identity = id or uuid4().hex
         message = outcome_message(

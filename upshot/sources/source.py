@@ -72,6 +72,11 @@ class Source:
     def _find(self, part: str, message: Message) -> Any:
         try:
             return self._finds[part](message)
+        except KeyError as error:
+            raise InvalidEvent(
+                "unmapped",
+                f"{part}: KeyError: {error}: the message has no such field, which the mapping needs",
+            ) from None
         except Exception as error:  # noqa: BLE001 - somebody's code: whatever it raises, the message is kept
             raise InvalidEvent("unmapped", f"{part}: {type(error).__name__}: {error}") from None
 

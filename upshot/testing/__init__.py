@@ -1,9 +1,19 @@
-"""For tests of programs that use Upshot, without Kafka: what an app sent, as plain dicts; a clock to set; and follow-ups
-played through, weeks in milliseconds."""
+"""For tests of programs that use Upshot, without Kafka: what an app sent, as plain dicts; a clock to set; follow-ups
+and waits played through, weeks in milliseconds."""
 
 from upshot.testing.capture import Captured, capture
 from upshot.testing.clock import FakeClock
 from upshot.testing.followups import Rehearsal, followup
 from upshot.testing.memory import MemoryTransport
+from upshot.testing.waits import WaitRehearsal, wait
 
-__all__ = ["Captured", "FakeClock", "MemoryTransport", "Rehearsal", "capture", "followup"]
+__all__ = [
+    "Captured",
+    "FakeClock",
+    "MemoryTransport",
+    "Rehearsal",
+    "WaitRehearsal",
+    "capture",
+    "followup",
+    "wait",
+]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from upshot.replays.history import Story, story_of
+from upshot.schemas.steps import Step
 from upshot.sdk.app import App
 from upshot.sdk.delivery import Delivery
 from upshot.sdk.spool import Spool
@@ -15,6 +16,20 @@ from upshot.testing.memory import MemoryTransport
 
 _LIMIT = 1 << 30
 _PATIENCE = 30.0
+
+
+class CapturedStep(dict[str, Any]):
+    """A step as it was sent; its status, and by `[…]` each field that was left out, being the default, is found too."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As a dict has it; the status is always there."""
+        return self["status"] if name == "status" else super().get(name, default)
+
+    def __missing__(self, name: str) -> Any:
+        field = Step.model_fields.get(name)
+        if field is None or field.is_required():
+            raise KeyError(name)
+        return field.get_default(call_default_factory=True)
 
 
 class Captured:
@@ -29,7 +44,9 @@ class Captured:
         `deferrals`."""
         if self.transport.available and not self._delivery.flush(_PATIENCE):
             raise AssertionError(f"events are still on their way after {_PATIENCE} seconds")
-        return [json.loads(message.value) for message in self.transport.messages if message.topic == topic]
+        sent = [message for message in self.transport.messages if message.topic == topic]
+        events = [json.loads(message.value) for message in sent]
+        return [CapturedStep(event) for event in events] if topic == "steps" else events
 
     @property
     def runs(self) -> list[dict[str, Any]]:

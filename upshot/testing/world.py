@@ -39,6 +39,8 @@ class World:
     def __init__(self) -> None:
         self._subjects: dict[str, Subject] = {}
         self._offset = 0
+        #: What was announced, in its order.
+        self.facts: list[Fact] = []
 
     def tell(self, outcome: bytes, now: Micros) -> list[News]:
         """Something happened."""
@@ -71,6 +73,7 @@ class World:
         return self._news(step.facts, now)
 
     def _news(self, facts: Sequence[Fact], now: Micros) -> list[News]:
+        self.facts += facts
         told = [encode_resumption(fact) for fact in facts if isinstance(fact, Replied)]
         return [read_resumed(self._record("resumptions", event, now), now) for event in told]
 

@@ -24,7 +24,7 @@ _LONGEST = 10.0
 _COUNTS = """
 SELECT
     (SELECT count() FROM runs) AS runs,
-    (SELECT count() FROM pending) AS waits_open,
+    (SELECT count() FROM pending) + (SELECT count() FROM pending_followups) AS waits_open,
     (SELECT count() FROM outcomes) AS outcomes,
     (SELECT count() FROM current_scores) AS scores,
     (SELECT count() FROM dead_letters) AS dead_letters,

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from pydantic import SecretStr
 
 from upshot.settings import Settings
 from upshot.sources import Source
 from upshot.webhooks.github import GITHUB
+from upshot.webhooks.names import Named, repository_named
 from upshot.webhooks.signatures import check_github, check_stripe, check_zendesk
 from upshot.webhooks.stripe import STRIPE
 from upshot.webhooks.zendesk import ZENDESK
@@ -29,6 +31,8 @@ class Provider:
     signature: str
     default: Source
     delivery: str
+    #: What a payload is about, by an id that stays when its name changes.
+    named: Callable[[Any], Named | None] = lambda payload: None
 
     def secrets(self, settings: Settings) -> list[str]:
         """Its secrets; none where it isn't set up."""
@@ -37,7 +41,7 @@ class Provider:
 
 
 _ALL = (
-    Provider("github", check_github, "X-Hub-Signature-256", GITHUB, "X-GitHub-Delivery"),
+    Provider("github", check_github, "X-Hub-Signature-256", GITHUB, "X-GitHub-Delivery", repository_named),
     Provider("stripe", check_stripe, "Stripe-Signature", STRIPE, ""),
     Provider(
         "zendesk", check_zendesk, "X-Zendesk-Webhook-Signature", ZENDESK, "X-Zendesk-Webhook-Invocation-Id"

@@ -23,19 +23,32 @@ _FACTS = (
 
 def _kind(message: Message) -> Any:
     """An event of Zendesk's gets our prefix; a trigger's body says its type itself."""
-    kind = message.value["type"]
+    kind = _said(message, "type")
     return "zendesk." + kind.removeprefix(_PREFIX) if _is_event(message) else kind
 
 
 def _is_event(message: Message) -> bool:
-    return str(message.value["type"]).startswith(_PREFIX)
+    return str(_said(message, "type")).startswith(_PREFIX)
+
+
+def _said(message: Message, name: str) -> Any:
+    """What the body says under a name. Raises ValueError where it doesn't."""
+    value = message.value
+    if not isinstance(value, dict):
+        raise ValueError(f"a webhook of Zendesk's is a JSON object, not {type(value).__name__}")
+    if value.get(name) in (None, ""):
+        raise ValueError(
+            f"{name} is missing: an event of Zendesk's has one, and a trigger's body says it, "
+            '{"type": "ticket.reopened", "subject": "ticket:{{ticket.id}}"}'
+        )
+    return value[name]
 
 
 def _subject(message: Message) -> Any:
-    said = message.value
+    subject = _said(message, "subject")
     if not _is_event(message):
-        return said["subject"]
-    kind, _, number = str(said["subject"]).removeprefix("zen:").partition(":")
+        return subject
+    kind, _, number = str(subject).removeprefix("zen:").partition(":")
     return f"{kind}:{number}"
 
 

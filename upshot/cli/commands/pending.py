@@ -1,4 +1,4 @@
-"""`upshot pending`: the questions that are still open."""
+"""`upshot pending`: what is still to be answered: open waits, and follow-ups that are not done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import typer
 
 from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say_json, say_table
+from upshot.insights.questions import ALL_PENDING
 from upshot.insights.reader import Reader
+from upshot.schemas.subjects import folded
 from upshot.settings import local_viewer
 
 PENDING_EXAMPLES = (
@@ -17,9 +19,12 @@ PENDING_EXAMPLES = (
     "upshot pending --subject pr:acme/web#12",
 )
 
-_WHERE = """\
-FROM pending
-WHERE ({subject:String} = '' OR subject = {subject:String}) AND (overdue OR NOT {overdue:Bool})"""
+_WHERE = f"""\
+FROM
+(
+{ALL_PENDING}
+)
+WHERE ({{subject:String}} = '' OR subject IN ({{subject:String}}, {{joined:String}})) AND (overdue OR NOT {{overdue:Bool}})"""
 
 
 def pending(
@@ -31,12 +36,16 @@ def pending(
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """List open waits, the next deadline first."""
+    """List open waits and follow-ups that are not done, the next deadline first."""
     reader = Reader(local_viewer(client_settings(data_dir)))
-    chosen = {"subject": subject or "", "overdue": "true" if overdue else "false"}
+    chosen = {
+        "subject": subject or "",
+        "joined": folded(subject or ""),
+        "overdue": "true" if overdue else "false",
+    }
     answer = reader.query(
         "SELECT deadline, overdue, name, agent, subject, run_id, wait_id, mode, opened_at\n"
-        f"{_WHERE}\nORDER BY deadline, subject, wait_id\nLIMIT {limit}",
+        f"{_WHERE}\nORDER BY deadline NULLS LAST, subject, wait_id\nLIMIT {limit}",
         chosen,
     )
     if as_json:

@@ -1,0 +1,76 @@
+"""What the schemas refuse, in words that say nothing of how they check it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+#: Parts of a place that name a check, or one of several types that were tried: no field of the event's.
+_CHECK = re.compile(
+    r"\[key\]|(function-\w+|constrained-\w+|is-instance|lax-or-strict|nullable|json-or-python|union)(\[.*\])?"
+    r"|bool|float|int|str"
+)
+_KINDS = {
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "True or False",
+    "dict": "a mapping of names to values",
+    "list": "a list",
+    "datetime": "a time with an offset, such as datetime.now(UTC)",
+    "time_delta": "a length of time, such as timedelta(days=7) or 'P7D'",
+}
+_SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "missing": lambda ctx: "is missing",
+    "string_too_short": lambda ctx: "is empty",
+    "string_too_long": lambda ctx: f"has more than {ctx['max_length']:,} characters",
+    "too_short": lambda ctx: "is empty",
+    "literal_error": lambda ctx: f"must be {ctx['expected']}",
+    "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']}",
+    "less_than": lambda ctx: f"must be less than {ctx['lt']}",
+    "finite_number": lambda ctx: "must be finite",
+}
+
+
+def place_in(error: ErrorDetails) -> str:
+    """The field that an error is about: `rule.on.pr.closed.score`; empty for the event as a whole."""
+    parts = [str(part) for part in error["loc"]]
+    if parts and parts[-1] == "[key]":
+        return f"a name in {'.'.join(parts[:-2])}"
+    named = len(parts)
+    while named > 1 and _CHECK.fullmatch(parts[named - 1]):
+        named -= 1
+    return ".".join(parts[:named])
+
+
+def sentence_of(error: ErrorDetails) -> str:
+    """What is wrong with that field, to be read behind its name: `must be a text`."""
+    kind = error["type"]
+    if said := _SENTENCES.get(kind):
+        return said(error.get("ctx", {}))
+    for name, words in _KINDS.items():
+        if kind in (f"{name}_type", f"{name}_parsing") or (
+            kind.startswith(name) and name in ("datetime", "time_delta")
+        ):
+            return f"must be {words}"
+    message = re.sub(r"^(Value error, |Assertion failed, )", "", error["msg"])
+    message = re.sub(r"^(Input|String|Dictionary|List) should", "must", message)
+    return message[:1].lower() + message[1:]
+
+
+def in_words(error: Exception) -> str:
+    """The first thing that is wrong with a value, after an error of its check: `ticket_id: Field required`."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = place_in(first)
+        message = re.sub(r"^(Value error, |Assertion failed, )", "", first["msg"])
+        return f"{where}: {message}" if where else message
+    said = str(error).partition("\n")[0]
+    return "it is of another type" if said.startswith("Pydantic") or "PydanticSerialization" in said else said
+
+
+__all__ = ["in_words", "place_in", "sentence_of"]

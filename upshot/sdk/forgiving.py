@@ -1,0 +1,57 @@
+"""What becomes of a call that can't be recorded: it raises, or in production it warns and the agent goes on."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+logger = logging.getLogger("upshot")
+
+
+class Forgiving(Protocol):
+    """An app, a run or a step."""
+
+    @property
+    def forgives(self) -> bool:
+        """Whether what can't be recorded is told in the log alone; the setting `on_misuse`."""
+
+
+def never_ends_the_agent(given: Any = None) -> Callable[[F], F]:
+    """A method that tells something: where its owner forgives, what it raises becomes a warning, and it gives `given`.
+
+    For methods that run no code of the agent's alone.
+    """
+
+    def decorate(method: F) -> F:
+        @functools.wraps(method)
+        def call(self: Forgiving, /, *args: Any, **kwargs: Any) -> Any:
+            if not self.forgives:
+                return method(self, *args, **kwargs)
+            try:
+                return method(self, *args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - whatever it is: the agent's work is worth more
+                warn(f"{method.__name__}: {error}")
+                return given
+
+        return cast("F", call)
+
+    return decorate
+
+
+def raised_or_warned(owner: Forgiving, error: Exception) -> None:
+    """Raise it, or warn where the owner forgives: the caller then goes on with something that works."""
+    if not owner.forgives:
+        raise error
+    warn(str(error))
+
+
+def warn(what: str) -> None:
+    """Tell of a call that isn't recorded."""
+    logger.warning("%s; the agent goes on, since UPSHOT_ON_MISUSE is warn", what)
+
+
+__all__ = ["Forgiving", "never_ends_the_agent", "raised_or_warned", "warn"]

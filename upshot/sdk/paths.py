@@ -1,0 +1,86 @@
+"""Paths into outcomes as people write them: what can't be meant is refused, in words that say what to write instead."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from upshot.errors import Misuse
+
+_PARTS = ("data", "type", "id", "source", "time")
+_PYTHON = {"true": "True", "false": "False", "null": "None", "none": "None", "True": "True", "False": "False"}
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NEGATED = re.compile(r"-\s*([A-Za-z_].*)")
+_TIMES = re.compile(r"(.+?)\s*\*\s*`?([+-]?\d+(?:\.\d+)?)`?")
+
+logger = logging.getLogger("upshot")
+
+
+def check_path(where: str, path: str, *, gives: str = "score") -> None:
+    """Refuse a text that can't be meant as a path, and warn of one that seldom is.
+
+    `gives` is what the path is for: a `score` or a `condition`. Raises Misuse.
+    """
+    said = path.strip()
+    if said in _PYTHON:
+        instead = (
+            f"{_PYTHON[said]}, without quotes,"
+            if gives == "score"
+            else 'a condition such as "data.amount > `10`"'
+        )
+        raise Misuse(
+            f"{where}={path!r} is a path: the field {said!r} of an outcome, which none has; write {instead} "
+            "where the constant is meant; nothing is asked"
+        )
+    if _NUMBER.fullmatch(said):
+        raise Misuse(
+            f"{where}={path!r} is a text; write {said} without quotes for the number; nothing is asked"
+        )
+    try:
+        parsed = jmespath.compile(path).parsed
+    except (JMESPathError, RecursionError):
+        raise Misuse(
+            f"{where}={path!r:.200} is no path into an outcome (JMESPath){_arithmetic(said)}; nothing is asked"
+        ) from None
+    first = _first_field(parsed)
+    if first is not None and first not in _PARTS:
+        raise Misuse(
+            f"{where}={path!r:.200} begins with {first!r}, and an outcome has only {', '.join(_PARTS)}: write "
+            f'"data.{path}" for a field of its data; nothing is asked'
+        )
+    if parsed["type"] == "field" and parsed["value"] == "data":
+        logger.warning(
+            "%s=%r is all that an outcome says: right only where its data are a bare number or boolean; for a field of "
+            'them write "data.field"',
+            where,
+            path,
+        )
+
+
+def _arithmetic(path: str) -> str:
+    """How to write what was meant, where that is arithmetic."""
+    if found := _NEGATED.fullmatch(path):
+        return f': a path has no arithmetic; write {{"score": "{found[1]}", "times": -1}}'
+    if found := _TIMES.fullmatch(path):
+        return f': a path has no arithmetic; write {{"score": "{found[1]}", "times": {found[2]}}}'
+    return ', such as "data.merged"; see https://jmespath.org'
+
+
+def _first_field(parsed: Any) -> str | None:
+    """The field of the outcome itself that a plain path begins with; None for other expressions."""
+    while parsed["type"] in (
+        "subexpression",
+        "index_expression",
+        "projection",
+        "value_projection",
+        "flatten",
+    ):
+        parsed = parsed["children"][0]
+    return parsed["value"] if parsed["type"] == "field" else None
+
+
+__all__ = ["check_path"]

@@ -1,0 +1,163 @@
+"""What code says about the run that it's part of: scores, waits and deferrals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from upshot.followups.scorers import Scorer
+from upshot.schemas.waits import Mode
+from upshot.sdk.facts import Says, checked_names, deferral_message, score_message, wait_message
+from upshot.sdk.forgiving import never_ends_the_agent
+from upshot.sdk.replaying import Outlet
+from upshot.sdk.scope import Scope
+from upshot.sdk.values import plain_value
+from upshot.traces.span import instant_of
+
+if TYPE_CHECKING:
+    from upshot.sdk.app import App
+
+D = TypeVar("D")
+
+
+class RunFacts(Scope):
+    """The part of a run that tells facts about it: each is safe once its method returns."""
+
+    app: App
+    agent: str
+    #: Where an id of the caller's own leads to in the trace; other ids say it themselves.
+    _trace: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        raise NotImplementedError
+
+    @property
+    def started_at(self) -> datetime:
+        """From when outcomes count."""
+        raise NotImplementedError
+
+    @property
+    def outlet(self) -> Outlet:
+        """Where its events go."""
+        raise NotImplementedError
+
+    @property
+    def forgives(self) -> bool:
+        """Whether what can't be recorded is told in the log alone."""
+        raise NotImplementedError
+
+    @property
+    def _marks(self) -> Mapping[str, Any]:
+        """What its events say besides."""
+        raise NotImplementedError
+
+    def now_ns(self) -> int:
+        """The app's clock: nanoseconds since 1970."""
+        raise NotImplementedError
+
+    def _call_number(self) -> str:
+        """Tells the deferrals of a run apart."""
+        raise NotImplementedError
+
+    @never_ends_the_agent()
+    def score(
+        self,
+        name: str,
+        value: bool | float,
+        *,
+        comment: str | None = None,
+        source: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Score this run. Scores of one name and `key` are one score, the latest counts.
+
+        The score is safe once this returns. Raises Misuse for what is no score, SpoolFull.
+        """
+        self.give(name, value, comment=comment, source=source, key=key)
+
+    @never_ends_the_agent("")
+    def wait(
+        self,
+        name: str,
+        subject: str,
+        *,
+        on: Mapping[str, Says] | Sequence[str],
+        within: timedelta | str,
+        otherwise: bool | float | None = None,
+        mode: Mode = "first",
+        wait_id: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Ask what becomes of `subject`: outcomes of the types in `on` become the score `name`. Gives the wait's id.
+
+        Each type in `on` says a constant or a path into the outcome (`"data.merged"`). Outcomes count from the
+        run's start to now plus `within`; `otherwise` is the score if none did, None for no score. The wait is
+        safe once this returns. Raises Misuse for a rule that doesn't hold together, SpoolFull.
+        """
+        message, identity = wait_message(
+            run_id=self.id,
+            name=name,
+            subject=subject,
+            on=on,
+            within=within,
+            otherwise=otherwise,
+            mode=mode,
+            wait_id=wait_id,
+            agent=self.agent or None,
+            opened_at=instant_of(self.now_ns()),
+            since=self.started_at,
+            attributes={**self._trace, **checked_names(attributes or {})} or None,
+        )
+        if otherwise is not None:
+            self.app.agree(name, plain_value(otherwise, name))
+        self.outlet.fact(message)
+        return identity
+
+    @never_ends_the_agent("")
+    def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
+        """Leave work on this run for later: a worker runs `scorer` with `data`. Gives the follow-up's id.
+
+        Each call is a follow-up of its own; those of one scorer and `key` are one, the first counts. Events count
+        for it from the run's start. It's safe once this returns. Raises Misuse for data that isn't of the scorer's
+        type, SpoolFull.
+        """
+        return self.leave(scorer, data, key=key)
+
+    def leave(self, scorer: Scorer[D, Any], data: D, *, key: str | None, step_id: str | None = None) -> str:
+        """Defer work on the run or one of its steps. Raises Misuse, SpoolFull."""
+        message, identity = deferral_message(
+            scorer,
+            data,
+            call=self._call_number(),
+            run_id=self.id,
+            step_id=step_id,
+            key=key,
+            agent=self.agent or None,
+            deferred_at=instant_of(self.now_ns()),
+            since=self.started_at,
+            attributes=self._trace or None,
+        )
+        self.outlet.fact(message)
+        return identity
+
+    def give(self, name: str, value: bool | float, *, step_id: str | None = None, **said: str | None) -> None:
+        """Score the run or one of its steps. Raises Misuse, SpoolFull."""
+        value = plain_value(value, name)
+        message = score_message(
+            run_id=self.id,
+            step_id=step_id,
+            name=name,
+            value=value,
+            agent=self.agent or None,
+            decided_at=instant_of(self.now_ns()),
+            attributes={**self._trace, **self._marks} or None,
+            **{"source": self.app.name, **{key: text for key, text in said.items() if text is not None}},
+        )
+        self.app.agree(name, value)
+        self.outlet.fact(message)
+
+
+__all__ = ["RunFacts"]

@@ -1,0 +1,80 @@
+"""Repositories that change their names: what is known of the names that each has had."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from upshot.schemas.subjects import folded
+from upshot.webhooks.github import earlier_name
+
+
+class Named(NamedTuple):
+    """Something that a webhook tells of, by the provider's id: what it is called now, and was before, if that is told."""
+
+    id: str
+    name: str
+    before: str | None = None
+
+
+def repository_named(payload: Any) -> Named | None:
+    """The repository of a webhook of GitHub's; None where there is none, or no id of it."""
+    repository = payload.get("repository") if isinstance(payload, dict) else None
+    if not isinstance(repository, dict):
+        return None
+    ident, name = repository.get("id"), repository.get("full_name")
+    if isinstance(ident, bool) or not isinstance(ident, int) or not isinstance(name, str) or not name:
+        return None
+    return Named(f"github:repository:{ident}", name, earlier_name(payload))
+
+
+class Names:
+    """Which names each thing has had; a name that was given to another thing is that one's.
+
+    Names are compared without letter case.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
+
+    def learn(self, name: str, ident: str) -> None:
+        """The latest record of a name."""
+        self._owners[name.lower()] = ident
+
+    def news(self, named: Named, prefix: str = "github:") -> Mapping[str, str]:
+        """What is to be recorded because of a webhook: names, and whose they are."""
+        found: dict[str, str] = {}
+        if named.before and prefix + named.before.lower() not in self._owners:
+            found[prefix + named.before.lower()] = named.id
+        if self._owners.get(prefix + named.name.lower()) != named.id:
+            found[prefix + named.name.lower()] = named.id
+        return found
+
+    def others(self, named: Named, prefix: str = "github:") -> Sequence[str]:
+        """The other names that the same thing has had, sorted."""
+        mine = {name.removeprefix(prefix) for name, owner in self._owners.items() if owner == named.id}
+        before = {named.before.lower()} if named.before else set()
+        return sorted((mine | before) - {named.name.lower()})
+
+
+def under_other_names(outcome: bytes, name: str, others: Sequence[str]) -> list[bytes]:
+    """The same outcome about the same thing under its other names; none where its subject doesn't hold the name."""
+    event = msgspec.json.decode(outcome)
+    subject = event["subject"]
+    if not isinstance(subject, str):
+        return []
+    place = re.compile(rf"(?<![\w./-]){re.escape(name)}(?![\w./-])", re.IGNORECASE)
+    subjects = [place.sub(lambda _: other, subject) for other in others]  # noqa: B023 - called at once
+    known = {folded(subject)}
+    found: list[bytes] = []
+    for renamed in subjects:
+        if folded(renamed) not in known:
+            known.add(folded(renamed))
+            found.append(msgspec.json.encode({**event, "subject": renamed}))
+    return found
+
+
+__all__ = ["Named", "Names", "repository_named", "under_other_names"]
