@@ -115,6 +115,7 @@ def decode_deferral(record: Record) -> Deferral:
     recorded = recorded_at(record)
     deferral = decode(Deferral, record).identified(recorded)
     _refuse_future("deferred_at", deferral.deferred_at, record, recorded)
+    _refuse_future("cancelled_at", deferral.cancelled_at, record, recorded)
     return deferral
 
 

@@ -32,6 +32,10 @@ class Deferring(Struct, frozen=True, gc=False):
     data: Raw
     exposures: Raw
     attributes: Raw
+    #: Empty where no follow-up's code defers it.
+    deferred_by: str = ""
+    revision: int = 0
+    cancelled: bool = False
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -71,6 +75,9 @@ class _DeferralOnWire(Struct, gc=False, forbid_unknown_fields=True):
     agent: Name | None = None
     exposures: Raw | UnsetType = UNSET
     attributes: Raw | UnsetType = UNSET
+    deferred_by: Id | None = None
+    revision: Count = 0
+    cancelled_at: str | None = None
     schema_version: Literal[1] = 1
 
 
@@ -133,6 +140,9 @@ def _quick_deferral(record: Record) -> Deferring:
         deferred if wire.since is None else moment(wire.since),
         wire.data,
         *inherited(wire.exposures, wire.attributes),
+        wire.deferred_by or "",
+        wire.revision,
+        wire.cancelled_at is not None and near_record(wire.cancelled_at, record) > 0,
     )
 
 
@@ -151,6 +161,9 @@ def _slow_deferral(record: Record) -> Deferring:
         Raw(_encode(deferral.data)),
         exposures_of(deferral.exposures),
         Raw(_encode(deferral.attributes)),
+        deferral.deferred_by or "",
+        deferral.revision,
+        deferral.cancelled_at is not None,
     )
 
 

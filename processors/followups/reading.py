@@ -27,7 +27,14 @@ def read_deferred(record: Record, now: Micros) -> Arrival:
         wire.exposures,
         wire.attributes,
     )
-    return Deferred(wire.followup_id, origin, Place(place.partition, place.offset))
+    return Deferred(
+        wire.followup_id,
+        origin,
+        Place(place.partition, place.offset),
+        wire.deferred_by,
+        wire.revision,
+        wire.cancelled,
+    )
 
 
 def read_resumed(record: Record, now: Micros) -> Arrival:
