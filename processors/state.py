@@ -60,6 +60,8 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attributes: Raw = _NO_ATTRIBUTES
     #: The follow-up that is told, instead of a score.
     reply_to: str | None = None
+    #: Of two with one id the higher counts.
+    revision: int = 0
 
     @property
     def rule(self) -> Rule:
@@ -126,6 +128,17 @@ class Revision(msgspec.Struct, frozen=True, array_like=True, gc=False):
     late: bool = False
 
 
+class Cancellation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """That a wait isn't needed any more since `at`; opened with a higher revision it's needed again."""
+
+    at: Micros
+    revision: int = 0
+
+    def outranks(self, other: Cancellation | None) -> bool:
+        """Of two the one with the higher revision counts, then the earlier."""
+        return other is None or (-self.revision, self.at) < (-other.revision, other.at)
+
+
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
     """A question and the history of its answers. `judged_at` is set once its deadline was judged."""
 
@@ -133,6 +146,7 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     arrived: Micros
     judged_at: Micros | None = None
     revisions: tuple[Revision, ...] = ()
+    cancellation: Cancellation | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -140,22 +154,43 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
         return self.revisions[-1].verdict if self.revisions else None
 
     @property
+    def cancelled_at(self) -> Micros | None:
+        """When it ended by being cancelled; None where it didn't, or only after its window."""
+        cancellation, question = self.cancellation, self.question
+        if cancellation is None or cancellation.revision < question.revision:
+            return None
+        if question.reply_to is None and cancellation.at > question.deadline:
+            return None
+        return cancellation.at
+
+    @property
     def is_open(self) -> bool:
         """Whether its deadline is still to be judged."""
         revisions = self.revisions
+        if self.cancelled_at is not None:
+            return False
         return self.judged_at is None and (not revisions or revisions[-1].verdict.reason == "reopened")
 
 
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is remembered of what isn't there: a cancellation before its wait, or since when something was erased."""
+
+    arrived: Micros
+    cancellation: Cancellation | None = None
+    erased_at: Micros = 0
+
+
 class Subject(msgspec.Struct, frozen=True, array_like=True):
-    """All that is remembered of one subject: outcomes by key, questions by wait id."""
+    """All that is remembered of one subject: outcomes by key, questions by wait id, marks as `withdrawing` names them."""
 
     outcomes: dict[str, Known] = {}
     waits: dict[str, Waiting] = {}
+    marks: dict[str, Mark] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to remember."""
-        return not self.outcomes and not self.waits
+        return not self.outcomes and not self.waits and not self.marks
 
 
 _encoder = msgspec.json.Encoder()
@@ -166,7 +201,7 @@ _plain = msgspec.json.Decoder().decode
 
 def encode_subject(subject: Subject) -> bytes | None:
     """The table's value for a subject; None (a deletion) where nothing is left."""
-    return _encoder.encode(subject) if subject.waits or subject.outcomes else None
+    return None if subject.is_empty else _encoder.encode(subject)
 
 
 def decode_subject(value: bytes | None) -> Subject:
@@ -189,6 +224,7 @@ def question_of(wait: Asking) -> Question:
         wait.exposures,
         wait.attributes,
         wait.reply_to,
+        wait.revision,
     )
 
 
@@ -220,7 +256,9 @@ def _rule_behind(rule_json: bytes) -> Rule:
 
 
 __all__ = [
+    "Cancellation",
     "Known",
+    "Mark",
     "Match",
     "Question",
     "Revision",

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from upshot.schemas.exposures import Assignment
-from upshot.schemas.fields import Attributes, Event, Id, Instant, Name, Value, Window
+from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Name, Value, Window
 from upshot.schemas.ids import fact_id
 
 Mode = Literal["first", "last", "all", "count", "sum"]
@@ -107,7 +107,8 @@ class Wait(Event):
     """A pending scorer: run `run_id` asks what becomes of `subject`.
 
     Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time. Of two
-    waits with one id about one subject the one opened first counts: to ask again, use another id.
+    waits with one id about one subject the one opened first counts: to ask again, use another id. A wait can be cancelled
+    (see WaitCancellation), and opened again by a higher `revision`.
     """
 
     wait_id: Id | None = Field(
@@ -122,6 +123,11 @@ class Wait(Event):
     )
     since: Instant | None = Field(None, description="From when outcomes count; `opened_at` where absent.")
     rule: Rule = Field(description="How outcomes become the score.")
+    revision: Count = Field(
+        0,
+        description="Of two waits with one id about one subject that with the higher revision counts; it opens again what was "
+        "cancelled with a lower one.",
+    )
     agent: Name | None = Field(None, description="The run's agent; the score inherits it.")
     exposures: list[Assignment] = Field(
         default_factory=list,

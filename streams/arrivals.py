@@ -22,14 +22,14 @@ from upshot.streams.codec import (
     FORWARDED_FROM,
     Record,
     decode_outcome,
-    decode_wait,
+    decode_opened,
     is_deep,
     place_of,
     recorded_at,
 )
 from upshot.streams.instants import MICROSECOND, Micros, micros
 from upshot.streams.topics import MAX_EVENT_BYTES
-from upshot.streams.wire import Id, Name, QuickAssignment, Unsure, moment, recorded_moment
+from upshot.streams.wire import Count, Id, Name, QuickAssignment, Unsure, moment, recorded_moment
 
 _TOLERANCE = CLOCK_TOLERANCE // MICROSECOND
 
@@ -74,6 +74,7 @@ class Asking(Struct, frozen=True, gc=False):
     exposures: Raw
     attributes: Raw
     reply_to: str | None = None
+    revision: int = 0
 
 
 class _OutcomeOnWire(Struct, gc=False, forbid_unknown_fields=True):
@@ -106,6 +107,7 @@ class _WaitOnWire(Struct, gc=False, forbid_unknown_fields=True):
     exposures: Raw | UnsetType = UNSET
     attributes: Raw | UnsetType = UNSET
     reply_to: Id | None = None
+    revision: Count = 0
     schema_version: Literal[1] = 1
 
 
@@ -191,11 +193,12 @@ def _quick_wait(record: Record) -> Asking:
         exposures,
         attributes,
         wire.reply_to,
+        revision=wire.revision,
     )
 
 
 def _slow_wait(record: Record) -> Asking:
-    wait = decode_wait(record)
+    wait = decode_opened(record)
     opened = micros(wait.opened_at or recorded_at(record))
     rule = _checked(wait.rule)
     return Asking(
@@ -212,6 +215,7 @@ def _slow_wait(record: Record) -> Asking:
         exposures_of(wait.exposures),
         Raw(_encode(wait.attributes)),
         wait.reply_to,
+        revision=wait.revision,
     )
 
 

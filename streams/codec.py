@@ -18,6 +18,7 @@ from upshot.schemas.fields import EARLIEST, LATEST
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.scores import Score
 from upshot.schemas.waits import Wait
+from upshot.schemas.withdrawals import Erasure, WaitCancellation, withdrawal_at
 from upshot.streams.topics import MAX_EVENT_BYTES, MAX_SCORE_BYTES
 
 #: How far ahead of its record's timestamp an event may claim to be.
@@ -102,7 +103,28 @@ def decode(model: type[E], record: Record, largest: int = MAX_EVENT_BYTES) -> E:
     return validate(model, parse(record.value, largest))
 
 
-def decode_wait(record: Record) -> Wait:
+def decode_wait(record: Record) -> Wait | WaitCancellation | Erasure:
+    """What a record of topic `waits` says; a wait with its id and opening time filled in. Raises InvalidEvent."""
+    return decode_withdrawal(record) or decode_opened(record)
+
+
+def decode_withdrawal(record: Record) -> WaitCancellation | Erasure | None:
+    """A withdrawal of waits; None where it's none. Raises InvalidEvent."""
+    event = parse(record.value)
+    withdrawn: WaitCancellation | Erasure
+    if not isinstance(event, dict):
+        return None
+    if event.get("cancelled_at") is not None:
+        withdrawn = validate(WaitCancellation, event)
+    elif event.get("erased_at") is not None:
+        withdrawn = validate(Erasure, event)
+    else:
+        return None
+    _refuse_future(*withdrawal_at(withdrawn), record, recorded_at(record))
+    return withdrawn
+
+
+def decode_opened(record: Record) -> Wait:
     """A wait with its id and opening time filled in. Raises InvalidEvent."""
     recorded = recorded_at(record)
     wait = decode(Wait, record).identified(recorded)
@@ -257,9 +279,11 @@ __all__ = [
     "Record",
     "decode",
     "decode_deferral",
+    "decode_opened",
     "decode_outcome",
     "decode_score",
     "decode_wait",
+    "decode_withdrawal",
     "is_deep",
     "parse",
     "place_of",

@@ -222,9 +222,7 @@ def _answer(state: Followup, arrival: Answered, now: Micros) -> Moved:
     return Moved(after, _stands(after), happened)  # type: ignore[arg-type]
 
 
-def _settle(
-    state: Followup, origin: Origin, execution: Execution, now: Micros, patience: Patience
-) -> Moved:
+def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros, patience: Patience) -> Moved:
     asked = _asked(execution)
     scores = _revised(state, execution)
     known = asked_anew(state, execution)

@@ -88,15 +88,15 @@ def _waits_anew(state: Followup, waits: Mapping[str, OpenWait]) -> Iterator[tupl
         turn = state.turns.get(wait_id)
         if turn is not None and turn.revision % 2:
             yield wait_id, Turn(turn.revision + 1, wait.subject)
-    open_ones = {key: Turn(0, asked.subject) for key, asked in state.asked.items() if asked.subject is not None}
+    open_ones = {
+        key: Turn(0, asked.subject) for key, asked in state.asked.items() if asked.subject is not None
+    }
     for wait_id, turn in (open_ones | state.turns).items():
         if wait_id not in waits and not turn.revision % 2:
             yield wait_id, Turn(turn.revision + 1, turn.subject)
 
 
-def _more_anew(
-    state: Followup, more: Mapping[str, Origin], *, settled: bool
-) -> Iterator[tuple[str, More]]:
+def _more_anew(state: Followup, more: Mapping[str, Origin], *, settled: bool) -> Iterator[tuple[str, More]]:
     for ident, origin in more.items():
         known = state.more.get(ident)
         digest = fact_id("deferral", _encode(origin).decode())
@@ -114,7 +114,9 @@ def _known_as(origin: Origin, digest: str, revision: int) -> More:
 
 
 def _origin_of(ident: str, known: More, by: Origin) -> Origin:
-    return Origin(ident, by.run_id, known.scorer, known.version, known.deferred_at, known.since, agent=by.agent)
+    return Origin(
+        ident, by.run_id, known.scorer, known.version, known.deferred_at, known.since, agent=by.agent
+    )
 
 
 def _ident(command: OpenWait | SetTimer) -> str:

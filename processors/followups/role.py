@@ -211,7 +211,11 @@ class Followups:
             self._move(partition, key, state, Moved(kept, (), "kept"), effects)
         else:
             self._move(
-                partition, key, state, end(state, state.known, WITHDRAWN, self._now(), self._patience), effects
+                partition,
+                key,
+                state,
+                end(state, state.known, WITHDRAWN, self._now(), self._patience),
+                effects,
             )
 
     def _look_for_code(self, partition: int, now: Micros, effects: Effects) -> None:

@@ -260,7 +260,10 @@ def changes_of_mind(draw: st.DrawFn) -> list[Message]:
     """Follow-ups that defer follow-ups because of outcomes, which are then told otherwise: as of another time, of before
     the follow-ups' beginning or of after the end of their waits.
     """
-    scorers = ["escalating", *draw(st.lists(st.sampled_from(["escalating", "following", "patient"]), max_size=2))]
+    scorers = [
+        "escalating",
+        *draw(st.lists(st.sampled_from(["escalating", "following", "patient"]), max_size=2)),
+    ]
     messages: list[Message] = [
         read_deferred(Record(encode_deferral(origin(name, f"f{number}", at=START + 10))), 0)
         for number, name in enumerate(scorers)
@@ -269,9 +272,7 @@ def changes_of_mind(draw: st.DrawFn) -> list[Message]:
     times = st.lists(st.integers(0, 150), min_size=1, max_size=4)
     for number, ((kind, subject), told) in enumerate(draw(st.lists(st.tuples(about, times), max_size=4))):
         for at in told:
-            messages.append(
-                Observed(subject, Known(f"e{number}", kind, START + at, 0, 0, 0, "", Raw(b"{}")))
-            )
+            messages.append(Observed(subject, Known(f"e{number}", kind, START + at, 0, 0, 0, "", Raw(b"{}"))))
     return messages
 
 
