@@ -19,6 +19,7 @@ from upshot.processors.followups.facts import (
 from upshot.schemas.followups import Standing
 from upshot.schemas.scores import Reason
 from upshot.streams.instants import Micros, instant
+from upshot.streams.resolution import EXACT, written
 
 
 class _Match(msgspec.Struct, gc=False, omit_defaults=True):
@@ -39,8 +40,8 @@ class _Wait(msgspec.Struct, gc=False):
     step_id: str | None
     name: str
     subject: str
-    opened_at: datetime
-    since: datetime
+    opened_at: str
+    since: str
     rule: _Rule
     agent: str | None
     reply_to: str
@@ -139,8 +140,8 @@ def encode_wait(fact: Opened) -> bytes:
             origin.step_id,
             origin.scorer,
             wait.subject,
-            instant(wait.opened_at),
-            instant(wait.since),
+            written(wait.opened_at, EXACT),
+            written(wait.since, EXACT),
             _rule(wait),
             origin.agent,
             origin.followup_id,
