@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import assert_never
 
 from opentelemetry.metrics import Meter
 
@@ -12,11 +13,30 @@ from upshot.errors import InvalidEvent
 from upshot.processors.announce import encode_resumption, encode_score, outcome_bytes, refusal
 from upshot.processors.caught_up import CaughtUp
 from upshot.processors.clock import wall_clock
-from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Refused, Replied, Scored, judge, step
+from upshot.processors.correlate import (
+    Arrival,
+    Asked,
+    Cancelled,
+    Erased,
+    Fact,
+    Observed,
+    Refused,
+    Replied,
+    Scored,
+    judge,
+    step,
+)
 from upshot.processors.deadlines import Horizons, next_look, open_waits, retire
 from upshot.processors.intake import Intake
 from upshot.processors.slices import Slice
-from upshot.processors.state import Subject, decode_subject, encode_subject, known_of, question_of
+from upshot.processors.state import (
+    Cancellation,
+    Subject,
+    decode_subject,
+    encode_subject,
+    known_of,
+    question_of,
+)
 from upshot.processors.vitals import watch_join
 from upshot.settings import Settings
 from upshot.streams.arrivals import read_outcome, read_wait
@@ -26,6 +46,7 @@ from upshot.streams.codec import Record, place_of
 from upshot.streams.dead_letters import dead_letter
 from upshot.streams.instants import MICROSECOND, Micros
 from upshot.streams.instruments import Instruments
+from upshot.streams.withdrawals import Cancelling, Erasing, is_tombstone, is_withdrawal, read_withdrawal
 
 ROLE = "correlate"
 TABLE = "subjects"
@@ -153,6 +174,8 @@ class Join:
         return self._asked if tp.topic == self._waits else _observed
 
     def _asked(self, record: Record, now: Micros) -> Arrival:
+        if is_withdrawal(record) and (withdrawn := read_withdrawal(record, now)) is not None:
+            return _withdrawn(withdrawn)
         wait = read_wait(record)
         return Asked(wait.subject, question_of(wait, self._tolerance))
 
@@ -232,7 +255,20 @@ class Join:
         return dead_letter(self._settings, record, error, about=fact.question.wait_id)
 
 
+def _withdrawn(event: Cancelling | Erasing) -> Arrival:
+    match event:
+        case Cancelling():
+            cancellation = Cancellation(event.at, event.revision)
+            return Cancelled(event.subject, event.wait_id, event.reply_to, cancellation)
+        case Erasing():
+            return Erased(event.subject, event.at, event.run_id)
+        case _:
+            assert_never(event)
+
+
 def _observed(record: Record, now: Micros) -> Arrival:
+    if is_tombstone(record) and (withdrawn := read_withdrawal(record, now)) is not None:
+        return _withdrawn(withdrawn)
     outcome = read_outcome(record)
     place = place_of(record) if record.headers else record
     return Observed(outcome.subject, known_of(outcome, now, place.partition, place.offset))

@@ -92,6 +92,16 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
         stated = self.tolerance if self.says_tolerance and self.tolerance is not None else -1
         return self.opened_at, content, stated, self.width
 
+    def outranks(self, other: Question) -> bool:
+        """Of two waits with one id the one with the higher revision counts, then the one with the lesser rank."""
+        if self.revision != other.revision:
+            return self.revision > other.revision
+        return self.rank <= other.rank
+
+    def is_the_same(self, other: Question) -> bool:
+        """Whether they ask the same, but for the revision."""
+        return self == msgspec.structs.replace(other, revision=self.revision)
+
 
 #: A total order of outcomes: by the first microsecond that their time covers; those of one such instant by their
 #: sequence (none, then numbers, then texts), then by the least timestamp of their records, then by id and source.
@@ -211,7 +221,7 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
         cancellation, question = self.cancellation, self.question
         if cancellation is None or cancellation.revision < question.revision:
             return None
-        if question.reply_to is None and cancellation.at > question.deadline:
+        if question.reply_to is None and cancellation.at > question.ends:
             return None
         return cancellation.at
 

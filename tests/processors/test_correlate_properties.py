@@ -83,7 +83,7 @@ outcomes = st.builds(
     recorded=st.integers(1, 4),
 )
 arrivals = st.one_of(st.builds(Observed, SUBJECTS, outcomes), st.builds(Asked, SUBJECTS, questions()))
-histories = st.lists(arrivals, max_size=14)
+histories: st.SearchStrategy[list[Arrival]] = st.lists(arrivals, max_size=14)
 
 
 def play(batches: Sequence[Sequence[Arrival]], judged_between: bool) -> dict[str, Subject]:

@@ -12,7 +12,7 @@ from msgspec import Raw, json
 
 from tests.processors.scripted import SCORERS, execute, origin
 from upshot.processors.announce import encode_resumption
-from upshot.processors.correlate import Asked, Observed, Replied, judge, step
+from upshot.processors.correlate import Asked, Cancelled, Observed, Replied, judge, step
 from upshot.processors.followups.advance import (
     WITHDRAWN,
     Patience,
@@ -43,17 +43,18 @@ from upshot.processors.followups.facts import (
 )
 from upshot.processors.followups.reading import read_deferred, read_resumed
 from upshot.processors.followups.state import Followup, decode_followup, encode_followup, memory_of
-from upshot.processors.state import Known, Subject, question_of
+from upshot.processors.state import Cancellation, Known, Subject, question_of
 from upshot.schemas.followups import FollowupStatus
 from upshot.schemas.scores import Score
 from upshot.streams.arrivals import read_wait
+from upshot.streams.withdrawals import Cancelling, read_withdrawal
 
 FOR_EVER = 4_000_000_000_000_000
 #: The story's instants are microseconds after this one: schemas refuse the seventies.
 START = 1_700_000_000_000_000
 PATIENCE = Patience(3, 1, 10)
-#: How many histories each property is tried with: `UPSHOT_HISTORIES=10000 pytest …` looks longer.
-HISTORIES = int(os.environ.get("UPSHOT_HISTORIES", "120"))
+#: Histories for each property; `HISTORIES=10000` looks longer.
+HISTORIES = int(os.environ.get("HISTORIES", "120"))
 
 
 class Record(NamedTuple):
@@ -82,7 +83,13 @@ class Runs(NamedTuple):
     followup_id: str
 
 
-Message = Arrival | Asked | Observed | Ends | Runs
+Message = Arrival | Asked | Cancelled | Observed | Ends | Runs
+
+
+def withdrawal(value: bytes) -> Cancelled:
+    read = read_withdrawal(Record(value), 0)
+    assert isinstance(read, Cancelling)
+    return Cancelled(read.subject, read.wait_id, read.reply_to, Cancellation(read.at, read.revision))
 
 
 class World:
@@ -130,7 +137,7 @@ class World:
 
     def handle(self, message: Message) -> None:
         match message:
-            case Asked() | Observed():
+            case Asked() | Observed() | Cancelled():
                 changes = step(self.subjects, [message], self.now)
                 self.subjects |= changes.subjects
                 self.told(changes.facts)
@@ -202,7 +209,7 @@ class World:
                 score = Score.model_validate_json(encode_score(fact))
                 self.scores.setdefault(fact.score_id, {})[score.revision] = score
             case WaitCancelled():
-                encode_wait_cancellation(fact)
+                self.messages.append(withdrawal(encode_wait_cancellation(fact)))
             case DeferredMore() | DeferralCancelled():
                 self.messages.append(read_deferred(Record(encode_more(fact)), 0))
             case Stands():
