@@ -13,8 +13,10 @@ from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from pydantic import TypeAdapter
 
 from upshot.schemas.exposures import Assignment
+from upshot.schemas.fields import Tolerance
 from upshot.schemas.ids import fact_id
 from upshot.schemas.outcomes import Sequence, sequence_of
 from upshot.schemas.waits import Rule
@@ -122,7 +124,7 @@ class _WaitOnWire(Struct, gc=False, forbid_unknown_fields=True):
     step_id: Id | None = None
     opened_at: str | None = None
     since: str | None = None
-    tolerance: Any = None
+    tolerance: str | None = None
     agent: Name | None = None
     exposures: Raw | UnsetType = UNSET
     attributes: Raw | UnsetType = UNSET
@@ -141,6 +143,7 @@ _wait_on_wire = msgspec.json.Decoder(_WaitOnWire).decode
 _wait_with_more = msgspec.json.Decoder(_WaitWithMore).decode
 _assignments_on_wire = msgspec.json.Decoder(list[QuickAssignment]).decode
 _attributes_on_wire = msgspec.json.Decoder(dict[Name, Any]).decode
+_tolerance = TypeAdapter(Tolerance).validate_python
 _anything = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 #: What a typed decoder raises for what it leaves to the schema.
@@ -216,8 +219,9 @@ def _quick_wait(record: Record) -> Asking:
     rule = _rule_of(bytes(wire.rule))
     opened = recorded_moment(record) if wire.opened_at is None else near_record(wire.opened_at, record)
     since = opened if wire.since is None else moment(wire.since)
-    if since > opened + rule.within or wire.tolerance is not None:
+    if since > opened + rule.within:
         unsure()
+    tolerance = None if wire.tolerance is None else _tolerance_of(wire.tolerance)
     exposures, attributes = inherited(wire.exposures, wire.attributes)
     wait_id = wire.wait_id or fact_id("wait", wire.run_id, wire.step_id or "", wire.name, wire.subject)
     return Asking(
@@ -235,6 +239,7 @@ def _quick_wait(record: Record) -> Asking:
         attributes,
         wire.reply_to,
         _width(wire.opened_at),
+        tolerance,
         revision=wire.revision,
     )
 
@@ -286,6 +291,14 @@ def _rule_of(text: bytes) -> CheckedRule:
     """The rule behind its JSON: a program sends the same one again and again."""
     try:
         return _checked(Rule.model_validate(_anything(text)))
+    except ValueError:
+        unsure()
+
+
+@lru_cache(maxsize=256)
+def _tolerance_of(text: str) -> Micros:
+    try:
+        return _tolerance(text) // MICROSECOND
     except ValueError:
         unsure()
 
