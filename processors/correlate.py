@@ -157,7 +157,7 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
     waits = dict(subject.waits)
     facts: list[Fact] = []
     for wait_id, waiting in subject.waits.items():
-        if waiting.is_open and waiting.question.deadline <= upto:
+        if waiting.is_open and waiting.question.ends <= upto:
             question = waiting.question
             judged = msgspec.structs.replace(waiting, judged_at=now)
             heard = _heard(question.rule, question, subject.outcomes.values())
@@ -173,8 +173,13 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
 def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
     identity = outcome.key
     known = subject.outcomes.get(identity)
-    if known is not None and known.rank <= outcome.rank:
-        return Step(subject, _said_of(key, subject, known), _REPEATED)
+    if known is not None:
+        if known.rank <= outcome.rank:
+            outcome = known.told_again(outcome.recorded)
+            if outcome is known:
+                return Step(subject, _said_of(key, subject, known), _REPEATED)
+        else:
+            outcome = outcome.told_again(known.recorded)
     outcomes = {**subject.outcomes, identity: outcome}
     if not subject.waits:
         return Step(Subject(outcomes, {}), (), _EARLY)

@@ -43,7 +43,7 @@ class Horizons:
 
     def judged_from(self, waiting: Waiting) -> Micros:
         """From when an open question's deadline may be judged."""
-        return waiting.question.deadline + self.grace_micros
+        return waiting.question.ends + self.grace_micros
 
 
 def next_look(subject: Subject, horizons: Horizons) -> Micros | None:

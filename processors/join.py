@@ -24,7 +24,7 @@ from upshot.streams.batch import TP, BatchApp, BatchContext, Change, Effects, Ou
 from upshot.streams.batch.fetch import Fetched
 from upshot.streams.codec import Record, place_of
 from upshot.streams.dead_letters import dead_letter
-from upshot.streams.instants import Micros
+from upshot.streams.instants import MICROSECOND, Micros
 from upshot.streams.instruments import Instruments
 
 ROLE = "correlate"
@@ -56,6 +56,7 @@ class Join:
         self._caught_up = CaughtUp(context, now)
         #: Everything that was written until then has been applied.
         self._upto: Micros = 0
+        self._tolerance = settings.since_tolerance // MICROSECOND
         self._slice = Slice()
         self._intake = Intake[Arrival](context, settings, ("outcomes", "waits"), key="subject")
         self.counts = self._intake.counts
@@ -149,7 +150,11 @@ class Join:
             return None
 
     def _read(self, tp: TP) -> Callable[[Record, Micros], Arrival]:
-        return _asked if tp.topic == self._waits else _observed
+        return self._asked if tp.topic == self._waits else _observed
+
+    def _asked(self, record: Record, now: Micros) -> Arrival:
+        wait = read_wait(record)
+        return Asked(wait.subject, question_of(wait, self._tolerance))
 
     def _look(self, upto: Micros) -> Effects:
         """Look at as many of the due subjects as take little time, so that arrivals are joined in between."""
@@ -225,11 +230,6 @@ class Join:
         error = InvalidEvent("unusable_outcome", refusal(fact))
         self.dead_letters[error.reason] += 1
         return dead_letter(self._settings, record, error, about=fact.question.wait_id)
-
-
-def _asked(record: Record, now: Micros) -> Arrival:
-    wait = read_wait(record)
-    return Asked(wait.subject, question_of(wait))
 
 
 def _observed(record: Record, now: Micros) -> Arrival:

@@ -18,6 +18,8 @@ from upshot.schemas.waits import Rule as RuleSchema
 from upshot.streams.arrivals import Asking, Observation
 from upshot.streams.instants import Micros
 
+#: What the setting `since_tolerance` is where nobody sets it.
+TOLERANCE: Micros = 500_000
 _NULL, _NO_EXPOSURES, _NO_ATTRIBUTES = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
 
 
@@ -42,7 +44,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A wait, as the join keeps it. Outcomes count from `since` to `deadline`, both included.
+    """A wait, as the join keeps it. Outcomes count whose time meets the window from `since` - `tolerance` to `ends`.
 
     What the join only hands on stays as JSON, and so does the rule: many questions share it, and it's read once.
     """
@@ -60,6 +62,17 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attributes: Raw = _NO_ATTRIBUTES
     #: The follow-up that is told, instead of a score.
     reply_to: str | None = None
+    #: None where a version asked that knew neither tolerance nor widths: by its rules the wait is answered.
+    tolerance: Micros | None = None
+    #: What `opened_at`, and so `deadline`, covers beyond itself, as it was written.
+    width: Micros = 0
+    #: Whether the wait itself says its tolerance, not the setting.
+    says_tolerance: bool = False
+
+    @property
+    def ends(self) -> Micros:
+        """The last instant of its window."""
+        return self.deadline + self.width
 
     @property
     def rule(self) -> Rule:
@@ -67,9 +80,21 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return _rule_behind(bytes(self.rule_json))
 
     @property
-    def rank(self) -> tuple[Micros, bytes]:
-        """Of two waits with one id the lesser counts: what was asked again can't move the window."""
-        return self.opened_at, msgspec.json.encode(_plain(msgspec.json.encode(self)), order="sorted")
+    def rank(self) -> tuple[Micros, bytes, Micros, Micros]:
+        """Of two waits with one id the lesser counts: what was asked again can't move the window.
+
+        A tolerance that is the setting's says nothing: the one that was kept first stays.
+        """
+        said = msgspec.structs.replace(self, tolerance=None, width=0, says_tolerance=False)
+        content = msgspec.json.encode(_plain(msgspec.json.encode(said)), order="sorted")
+        stated = self.tolerance if self.says_tolerance and self.tolerance is not None else -1
+        return self.opened_at, content, stated, self.width
+
+
+#: A total order of outcomes: by the first microsecond that their time covers; those of one such instant by their
+#: sequence (none, then numbers, then texts), then by the least timestamp of their records, then by id and source.
+Order = tuple[Micros, tuple[int, int | str], int, str, str]
+_NO_SEQUENCE: tuple[int, int | str] = (0, 0)
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -83,6 +108,13 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
     source: str = ""
     data_json: Raw = _NULL
+    #: What its time covers beyond itself, as it was written.
+    width: Micros = 0
+    #: Its place among the events of one time, where its source says so.
+    sequence: int | str | None = None
+    #: The least timestamp of the records that told it, in milliseconds since 1970; 0 where a version kept it that
+    #: didn't note it.
+    recorded: int = 0
 
     @property
     def data(self) -> Any:
@@ -95,14 +127,34 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return f"{self.source}\n{self.id}"
 
     @property
-    def rank(self) -> tuple[Micros, bytes]:
+    def rank(self) -> tuple[Micros, bytes, Micros, tuple[int, int | str]]:
         """Of two deliveries of one outcome the lesser counts: what was sent again can't move it to later."""
-        return self.time, msgspec.json.encode((self.type, self.data), order="sorted")
+        content = msgspec.json.encode((self.type, self.data), order="sorted")
+        return self.time, content, self.width, self._in_sequence
+
+    @property
+    def order(self) -> Order:
+        """Its place among the outcomes of its subject; see `Order`."""
+        return self.time, self._in_sequence, self.recorded, self.id, self.source
+
+    @property
+    def _in_sequence(self) -> tuple[int, int | str]:
+        sequence = self.sequence
+        if sequence is None:
+            return _NO_SEQUENCE
+        return (1, sequence) if type(sequence) is int else (2, sequence)
+
+    def told_again(self, recorded: int) -> Known:
+        """The same, of which a record with this timestamp tells, too."""
+        return self if self.recorded <= recorded else msgspec.structs.replace(self, recorded=recorded)
 
     @property
     def fingerprint(self) -> str:
-        """What makes two outcomes say the same: not alone who sent which, but all that it says."""
-        return fact_id("outcome", self.key, str(self.time), self.rank[1].decode())
+        """What makes two outcomes say the same: not alone who sent which, but all that it says, and its place."""
+        said = (self.key, str(self.time), self.rank[1].decode())
+        if not self.recorded:
+            return fact_id("outcome", *said)
+        return fact_id("outcome", *said, str(self.width), repr(self.sequence), str(self.recorded))
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -174,8 +226,9 @@ def decode_subject(value: bytes | None) -> Subject:
     return Subject() if value is None else _decoder.decode(value)
 
 
-def question_of(wait: Asking) -> Question:
-    """A wait as the join keeps it."""
+def question_of(wait: Asking, tolerance: Micros = TOLERANCE) -> Question:
+    """A wait as the join keeps it; with this tolerance, where it says none itself."""
+    stated = wait.tolerance
     return Question(
         wait.wait_id,
         wait.run_id,
@@ -189,6 +242,9 @@ def question_of(wait: Asking) -> Question:
         wait.exposures,
         wait.attributes,
         wait.reply_to,
+        tolerance if stated is None else stated,
+        wait.width,
+        stated is not None,
     )
 
 
@@ -203,6 +259,9 @@ def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int)
         offset,
         outcome.source,
         outcome.data,
+        outcome.width,
+        outcome.sequence,
+        outcome.recorded,
     )
 
 
@@ -220,8 +279,10 @@ def _rule_behind(rule_json: bytes) -> Rule:
 
 
 __all__ = [
+    "TOLERANCE",
     "Known",
     "Match",
+    "Order",
     "Question",
     "Revision",
     "Rule",

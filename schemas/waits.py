@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from upshot.schemas.exposures import Assignment
-from upshot.schemas.fields import Attributes, Event, Id, Instant, Name, Value, Window
+from upshot.schemas.fields import Attributes, Event, Id, Instant, Name, Tolerance, Value, Window
 from upshot.schemas.ids import fact_id
 
 Mode = Literal["first", "last", "all", "count", "sum"]
@@ -60,7 +60,7 @@ class Rule(BaseModel):
     """How outcomes become a score.
 
     Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the
-    outcome's own time (ties by id); `all` is decided once every listed type came, with the least of
+    outcome's own time (ties by `sequence`, by the record's timestamp, by id); `all` is decided once every listed type came, with the least of
     their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum`
     adds their scores. `last`, `count` and `sum` give the score as it stands and revise it until the
     deadline.
@@ -106,7 +106,9 @@ class Rule(BaseModel):
 class Wait(Event):
     """A pending scorer: run `run_id` asks what becomes of `subject`.
 
-    Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time. Of two
+    Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time; and so do those that
+    lie before `since` by no more than `tolerance`, for clocks that differ. An instant written in whole seconds covers
+    that second, here and in outcomes: what it covers has to meet the window. Of two
     waits with one id about one subject the one opened first counts: to ask again, use another id.
     """
 
@@ -121,6 +123,11 @@ class Wait(Event):
         None, description="When the wait began; the record's timestamp where absent."
     )
     since: Instant | None = Field(None, description="From when outcomes count; `opened_at` where absent.")
+    tolerance: Tolerance | None = Field(
+        None,
+        description="By how much outcomes may lie before `since` (ISO 8601, such as `PT1S` or `PT0S`); the setting "
+        "`UPSHOT_SINCE_TOLERANCE` where absent.",
+    )
     rule: Rule = Field(description="How outcomes become the score.")
     agent: Name | None = Field(None, description="The run's agent; the score inherits it.")
     exposures: list[Assignment] = Field(

@@ -126,11 +126,19 @@ def decode_score(record: Record) -> Score:
 
 def decode_outcome(record: Record) -> Outcome:
     """A CloudEvent in structured or binary mode, or the least form; id and time filled in. Raises InvalidEvent."""
+    return outcome_of(outcome_event(record), record)
+
+
+def outcome_event(record: Record) -> Any:
+    """What a record of outcomes says, in structured or binary mode, not validated. Raises InvalidEvent."""
     attributes = {name.lower(): value for name, value in record.headers}
     if "ce_type" in attributes or "ce_specversion" in attributes:
-        event = _binary_mode(attributes, record.value)
-    else:
-        event = parse(record.value)
+        return _binary_mode(attributes, record.value)
+    return parse(record.value)
+
+
+def outcome_of(event: Any, record: Record) -> Outcome:
+    """What the record says as an outcome, id and time filled in. Raises InvalidEvent."""
     if isinstance(event, dict) and not event.get("subject"):
         raise InvalidEvent(
             "no_subject", "an outcome needs a subject: what it happened to, such as pr:acme/web#12"
@@ -260,6 +268,8 @@ __all__ = [
     "decode_score",
     "decode_wait",
     "is_deep",
+    "outcome_event",
+    "outcome_of",
     "parse",
     "place_of",
     "recorded_at",

@@ -43,6 +43,9 @@ class Told(Struct, frozen=True, gc=False):
     time: Micros
     source: str
     data: Raw
+    sequence: int | str | None = None
+    #: Milliseconds since 1970; 0 where the resumption doesn't say.
+    recorded: int = 0
 
 
 class Resuming(Struct, frozen=True, gc=False):
@@ -81,6 +84,8 @@ class _HeardOnWire(Struct, gc=False, forbid_unknown_fields=True):
     time: str
     source: Annotated[str, Meta(max_length=512)] = ""
     data: Raw = _NULL
+    sequence: int | str | None = None
+    recorded_at: str | None = None
 
 
 class _ResumptionOnWire(Struct, gc=False, forbid_unknown_fields=True):
@@ -174,7 +179,9 @@ def _quick_resumption(record: Record) -> Resuming:
 def _told(wire: _HeardOnWire) -> Told:
     if wire.data is not _NULL:
         _anything(wire.data)
-    return Told(wire.id, wire.type, wire.subject, moment(wire.time), wire.source, wire.data)
+    recorded = 0 if wire.recorded_at is None else moment(wire.recorded_at) // 1000
+    about = wire.id, wire.type, wire.subject, moment(wire.time), wire.source
+    return Told(*about, wire.data, wire.sequence, recorded)
 
 
 def _slow_resumption(record: Record) -> Resuming:
@@ -182,7 +189,9 @@ def _slow_resumption(record: Record) -> Resuming:
     event = None
     if (heard := told.event) is not None:
         data = Raw(_encode(heard.data))
-        event = Told(heard.id, heard.type, heard.subject, micros(heard.time), heard.source, data)
+        recorded = 0 if heard.recorded_at is None else micros(heard.recorded_at) // 1000
+        about = heard.id, heard.type, heard.subject, micros(heard.time), heard.source
+        event = Told(*about, data, heard.sequence, recorded)
     at = 0 if told.at is None else micros(told.at)
     return Resuming(told.followup_id, told.kind, told.wait_id or "", told.revision, event, at, told.late)
 

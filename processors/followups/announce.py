@@ -12,6 +12,7 @@ from upshot.processors.followups.facts import Opened, Scored, Stands
 from upshot.schemas.followups import Standing
 from upshot.schemas.scores import Reason
 from upshot.streams.instants import Micros, instant
+from upshot.streams.resolution import EXACT, written
 
 
 class _Match(msgspec.Struct, gc=False, omit_defaults=True):
@@ -32,8 +33,8 @@ class _Wait(msgspec.Struct, gc=False):
     step_id: str | None
     name: str
     subject: str
-    opened_at: datetime
-    since: datetime
+    opened_at: str
+    since: str
     rule: _Rule
     agent: str | None
     reply_to: str
@@ -116,8 +117,8 @@ def encode_wait(fact: Opened) -> bytes:
             origin.step_id,
             origin.scorer,
             wait.subject,
-            instant(wait.opened_at),
-            instant(wait.since),
+            written(wait.opened_at, EXACT),
+            written(wait.since, EXACT),
             _rule(wait),
             origin.agent,
             origin.followup_id,

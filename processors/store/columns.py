@@ -25,7 +25,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "operation request_model cache_write_input_tokens reasoning_output_tokens first_chunk_seconds "
             "finish_reasons tool_name tool_call_id prompt_name prompt_version cost_source error_type "
             "recorded_at row_version",
-            "raw_outcomes": "subject source id type time data topic partition offset recorded_at row_version",
+            "raw_outcomes": "subject source id type time data topic partition offset recorded_at width sequence row_version",
             "raw_scores": "score_id fact_id run_id step_id name value kind key revision supersedes reason late "
             "subject wait_id outcome_id occurred_at decided_at agent source comment exposures attributes "
             "recorded_at offset row_version precedence",

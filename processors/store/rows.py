@@ -200,6 +200,8 @@ def _outcome(record: Record) -> Row:
         place.partition,
         place.offset,
         recorded_moment(record),
+        outcome.width,
+        "" if outcome.sequence is None else _encode(outcome.sequence).decode(),
     )
     return pack_version("raw_outcomes", values, earlier_wins(outcome.time))
 

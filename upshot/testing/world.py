@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from upshot.processors.announce import encode_resumption
 from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Replied, correlate, judge
 from upshot.processors.deadlines import Horizons, next_look
@@ -14,6 +16,7 @@ from upshot.processors.followups.reading import read_resumed
 from upshot.processors.state import Subject, known_of, question_of
 from upshot.streams.arrivals import read_outcome, read_wait
 from upshot.streams.instants import Micros
+from upshot.streams.resolution import EXACT
 
 _FOR_EVER = timedelta(days=1_000_000)
 #: Nothing is forgotten, and deadlines are judged at once.
@@ -40,11 +43,13 @@ class World:
         self._subjects: dict[str, Subject] = {}
         self._offset = 0
 
-    def tell(self, outcome: bytes, now: Micros) -> list[News]:
+    def tell(self, event: bytes, now: Micros) -> list[News]:
         """Something happened."""
-        record = self._record("outcomes", outcome, now)
+        record = self._record("outcomes", event, now)
         read = read_outcome(record)
-        return self._take(Observed(read.subject, known_of(read, now, 0, record.offset)), now)
+        # A test says exactly when, whether or not there are zeros at the end.
+        outcome = msgspec.structs.replace(known_of(read, now, 0, record.offset), width=EXACT)
+        return self._take(Observed(read.subject, outcome), now)
 
     def ask(self, wait: bytes, now: Micros) -> list[News]:
         """A follow-up waits for something."""

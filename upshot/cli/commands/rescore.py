@@ -72,7 +72,7 @@ def rescore(
     from upshot.rescoring import rescore as rescored
     from upshot.rescoring.results import recorded_results
     from upshot.sources.loading import load_app
-    from upshot.streams.instants import micros
+    from upshot.streams.instants import MICROSECOND, micros
 
     settings = client_settings(data_dir)
     past, now = ClickHousePast(Reader(reading(settings))), datetime.now(UTC)
@@ -86,6 +86,7 @@ def rescore(
                 past,
                 micros(now),
                 run_steps=yes_steps,
+                tolerance=settings.since_tolerance // MICROSECOND,
                 results=lambda needy: asyncio.run(recorded_results(settings, needy)),
                 progress=lambda done: note(f"{done:,} of {len(ids):,} follow-ups", style="dim"),
             )
