@@ -119,6 +119,8 @@ def _sum(values: list[bool | float]) -> float:
 def is_inside(question: Question, outcome: Known) -> bool:
     """Whether what the outcome's time covers meets the question's window."""
     time, tolerance = outcome.time, question.tolerance
+    if question.after and not all(outcome.follows(heard) for heard in question.after):
+        return False
     if tolerance is None:
         return question.since <= time <= question.deadline
     return question.since - tolerance <= time + outcome.width and time <= question.deadline + question.width

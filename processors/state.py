@@ -15,7 +15,7 @@ from upshot.schemas.ids import fact_id
 from upshot.schemas.scores import Reason
 from upshot.schemas.waits import Mode
 from upshot.schemas.waits import Rule as RuleSchema
-from upshot.streams.arrivals import Asking, Observation
+from upshot.streams.arrivals import Asking, Observation, Preceding
 from upshot.streams.instants import Micros
 
 #: What the setting `since_tolerance` is where nobody sets it.
@@ -70,6 +70,8 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
     says_tolerance: bool = False
     #: Of two with one id the higher counts.
     revision: int = 0
+    #: What was heard before.
+    after: tuple[Preceding, ...] = ()
 
     @property
     def ends(self) -> Micros:
@@ -107,6 +109,13 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
 #: sequence (none, then numbers, then texts), then by the least timestamp of their records, then by id and source.
 Order = tuple[Micros, tuple[int, int | str], int, str, str]
 _NO_SEQUENCE: tuple[int, int | str] = (0, 0)
+
+
+def in_sequence(sequence: int | str | None) -> tuple[int, int | str]:
+    """Where an event stands among those of one time."""
+    if sequence is None:
+        return _NO_SEQUENCE
+    return (1, sequence) if type(sequence) is int else (2, sequence)
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -151,10 +160,16 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def _in_sequence(self) -> tuple[int, int | str]:
-        sequence = self.sequence
-        if sequence is None:
-            return _NO_SEQUENCE
-        return (1, sequence) if type(sequence) is int else (2, sequence)
+        return in_sequence(self.sequence)
+
+    def follows(self, heard: Preceding) -> bool:
+        """Whether it comes after an event that was heard before, or is of another type than was listened to then."""
+        if self.type not in heard.types:
+            return True
+        if (self.id, self.source) == (heard.id, heard.source):
+            return False
+        before = heard.time, in_sequence(heard.sequence), heard.recorded, heard.id, heard.source
+        return self.order > before
 
     def told_again(self, recorded: int) -> Known:
         """The same, of which a record with this timestamp tells, too."""
@@ -291,6 +306,7 @@ def question_of(wait: Asking, tolerance: Micros = TOLERANCE) -> Question:
         wait.width,
         stated is not None,
         wait.revision,
+        wait.after,
     )
 
 
@@ -339,6 +355,7 @@ __all__ = [
     "Waiting",
     "decode_subject",
     "encode_subject",
+    "in_sequence",
     "known_of",
     "question_of",
 ]

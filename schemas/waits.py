@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal, Self
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from upshot.schemas.exposures import Assignment
@@ -103,6 +112,27 @@ class Rule(BaseModel):
         return self.otherwise
 
 
+class After(BaseModel):
+    """An event that was heard before: of the same types, only what follows it in the order of events counts.
+
+    The order is by `time`, then `sequence` (none, numbers, texts), then the least timestamp of the records that told the
+    event, then `id` and `source`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    types: list[Name] = Field(
+        min_length=1, description="The types that were listened to when the event was heard."
+    )
+    time: Instant = Field(description="When the event happened.")
+    id: Id = Field(description="The event's id.")
+    source: Annotated[StrictStr, Field(max_length=512)] = Field("", description="Who told it.")
+    sequence: StrictInt | StrictStr | None = Field(
+        None, description="Its place among the events of one time, where its source says so."
+    )
+    recorded_at: Instant | None = Field(None, description="The least timestamp of the records that told it.")
+
+
 class Wait(Event):
     """A pending scorer: run `run_id` asks what becomes of `subject`.
 
@@ -128,6 +158,10 @@ class Wait(Event):
         None,
         description="By how much outcomes may lie before `since` (ISO 8601, such as `PT1S` or `PT0S`); the setting "
         "`UPSHOT_SINCE_TOLERANCE` where absent.",
+    )
+    after: list[After] = Field(
+        default_factory=list,
+        description="Events that were heard before: of their types only what follows them counts.",
     )
     rule: Rule = Field(description="How outcomes become the score.")
     revision: Count = Field(
@@ -162,4 +196,4 @@ class Wait(Event):
         return self.model_copy(update={"wait_id": wait_id, "opened_at": self.opened_at or recorded_at})
 
 
-__all__ = ["Match", "Mode", "Rule", "Wait"]
+__all__ = ["After", "Match", "Mode", "Rule", "Wait"]

@@ -19,7 +19,7 @@ from upshot.schemas.exposures import Assignment
 from upshot.schemas.fields import Tolerance
 from upshot.schemas.ids import fact_id
 from upshot.schemas.outcomes import Sequence, sequence_of
-from upshot.schemas.waits import Rule
+from upshot.schemas.waits import After, Rule
 from upshot.streams.codec import (
     CLOCK_TOLERANCE,
     FORWARDED_FROM,
@@ -51,6 +51,18 @@ class CheckedRule(NamedTuple):
     rule: Rule
     json: bytes
     within: Micros
+
+
+class Preceding(Struct, frozen=True, array_like=True, gc=False):
+    """An event that was heard before: of these types only what follows it counts. See `upshot.schemas.waits.After`."""
+
+    types: tuple[str, ...]
+    time: Micros
+    id: str
+    source: str = ""
+    sequence: int | str | None = None
+    #: Milliseconds since 1970; 0 where nobody says.
+    recorded: int = 0
 
 
 class Observation(Struct, frozen=True, gc=False):
@@ -94,6 +106,7 @@ class Asking(Struct, frozen=True, gc=False):
     width: Micros = 0
     tolerance: Micros | None = None
     revision: int = 0
+    after: tuple[Preceding, ...] = ()
 
 
 class _OutcomeOnWire(Struct, gc=False, forbid_unknown_fields=True):
@@ -130,6 +143,7 @@ class _WaitOnWire(Struct, gc=False, forbid_unknown_fields=True):
     attributes: Raw | UnsetType = UNSET
     reply_to: Id | None = None
     revision: Count = 0
+    after: Any = None
     schema_version: Literal[1] = 1
 
 
@@ -241,6 +255,7 @@ def _quick_wait(record: Record) -> Asking:
         _width(wire.opened_at),
         tolerance,
         revision=wire.revision,
+        after=() if wire.after is None else _sure_after(wire.after),
     )
 
 
@@ -266,7 +281,22 @@ def _slow_wait(record: Record) -> Asking:
         _width(event.get("opened_at")),
         None if wait.tolerance is None else wait.tolerance // MICROSECOND,
         revision=wait.revision,
+        after=tuple(map(_preceding, wait.after)),
     )
+
+
+def _preceding(after: After) -> Preceding:
+    recorded = 0 if after.recorded_at is None else micros(after.recorded_at) // 1000
+    at, types = micros(after.time), tuple(after.types)
+    return Preceding(types, at, after.id, after.source, after.sequence, recorded)
+
+
+def _sure_after(after: Any) -> tuple[Preceding, ...]:
+    """Waits of follow-ups that listen to one event after the other have these: few enough for the schema."""
+    try:
+        return tuple(_preceding(After.model_validate(one)) for one in after)
+    except (ValueError, TypeError):
+        unsure()
 
 
 def exposures_of(exposures: Iterable[Assignment]) -> Raw:
@@ -340,6 +370,7 @@ __all__ = [
     "Asking",
     "CheckedRule",
     "Observation",
+    "Preceding",
     "bytes_of",
     "exposures_of",
     "inherited",

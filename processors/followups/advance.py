@@ -24,6 +24,7 @@ from upshot.processors.followups.facts import (
     Answered,
     Arrival,
     Deferred,
+    Erased,
     Fact,
     GaveUp,
     Moved,
@@ -60,7 +61,12 @@ class Patience(NamedTuple):
 
 def arrive(state: Followup, arrival: Arrival, now: Micros) -> Moved:
     """Apply one arrival. Applied again it changes nothing."""
+    if state.erased:
+        return Moved(state, (), "erased")
     match arrival:
+        case Erased():
+            known = replace(Followup(), known=state.known + 1, latest=now, changed_at=now, erased=True)
+            return Moved(known, (), "erased")
         case Deferred():
             return _defer(state, arrival, now)
         case Answered():
@@ -110,13 +116,15 @@ def keep_results(state: Followup, known: int, execution: Execution) -> Followup:
     """The follow-up with the results of the steps that ran, and with the scores and revisions that `end` will announce; the
     same object where nothing of that is new.
     """
+    if state.erased:
+        return state
     new = {
         command.step_id: command.result
         for command in execution.commands
         if isinstance(command, KeepResult) and command.step_id not in state.results
     }
     after = replace(state, results={**state.results, **new}) if new else state
-    if state.origin is None or known != state.known or impossible(execution.commands):
+    if state.origin is None or known != state.known or _impossible(state, execution):
         return after
     if execution.ending not in ("waiting", "done"):
         return after
@@ -137,7 +145,7 @@ def end(state: Followup, known: int, execution: Execution, now: Micros, patience
     origin = state.origin
     if origin is None or known != state.known:
         return Moved(state, (), "overtaken")
-    if found := impossible(execution.commands):
+    if found := _impossible(state, execution):
         return give_up(state, found, now)
     match execution.ending:
         case "waiting" | "done":
@@ -175,7 +183,7 @@ def next_look(state: Followup, retention: Micros) -> Micros | None:
 
 def forgotten_at(state: Followup, retention: Micros) -> Micros | None:
     """From when it may be forgotten. Not what failed or still waits: somebody has to see to that."""
-    if state.origin is not None and state.status not in ("done", "cancelled"):
+    if state.origin is not None and state.status not in ("done", "withdrawn"):
         return None
     return max(state.latest, state.changed_at) + retention
 
@@ -198,7 +206,7 @@ def _cancel(state: Followup, after: Followup, now: Micros) -> Moved:
     """Nobody defers it any more: at its next look it takes back what it has said."""
     if state.cancelled:
         return Moved(after, _stands(state), "cancelled")
-    after = replace(after, status="cancelled", run_at=now, attempts=0, error=None, known=state.known + 1)
+    after = replace(after, status="withdrawn", run_at=now, attempts=0, error=None, known=state.known + 1)
     after = _stamped(replace(after, latest=max(state.latest, now)), now)
     return Moved(after, _stands(after), "cancelled")
 
@@ -235,7 +243,7 @@ def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros, 
         scores={**state.said, **scores},
         saying={},
         unsaid=(),
-        status="cancelled" if state.cancelled else execution.ending,
+        status="withdrawn" if state.cancelled else execution.ending,
         run_at=now + patience.settling if look_again else None,
         attempts=0,
         error=None,
@@ -252,6 +260,12 @@ def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros, 
     facts += [Scored(origin, score_id, said, now) for score_id, said in scores.items()]
     facts += asks(known, origin, execution, now)
     return Moved(after, (*facts, Stands(origin, after)), done)  # type: ignore[arg-type]
+
+
+def _impossible(state: Followup, execution: Execution) -> str | None:
+    if state.origin is None:
+        return None
+    return impossible(state.origin, execution.commands, {*state.asked, *state.answers})
 
 
 def _revised(state: Followup, execution: Execution) -> dict[str, Said]:

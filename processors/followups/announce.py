@@ -18,6 +18,7 @@ from upshot.processors.followups.facts import (
 )
 from upshot.schemas.followups import Standing
 from upshot.schemas.scores import Reason
+from upshot.streams.arrivals import Preceding
 from upshot.streams.instants import Micros, instant
 from upshot.streams.resolution import EXACT, written
 
@@ -30,6 +31,15 @@ class _Match(msgspec.Struct, gc=False, omit_defaults=True):
 class _Rule(msgspec.Struct, gc=False):
     on: dict[str, _Match]
     within: str
+
+
+class _After(msgspec.Struct, gc=False, omit_defaults=True):
+    types: tuple[str, ...]
+    time: datetime
+    id: str
+    source: str = ""
+    sequence: int | str | None = None
+    recorded_at: datetime | None = None
 
 
 class _Wait(msgspec.Struct, gc=False):
@@ -46,6 +56,8 @@ class _Wait(msgspec.Struct, gc=False):
     agent: str | None
     reply_to: str
     revision: int | UnsetType = UNSET
+    after: list[_After] | UnsetType = UNSET
+    tolerance: str | UnsetType = UNSET
 
 
 class _WaitCancellation(msgspec.Struct, gc=False):
@@ -146,8 +158,15 @@ def encode_wait(fact: Opened) -> bytes:
             origin.agent,
             origin.followup_id,
             fact.revision or UNSET,
+            [_after(heard) for heard in wait.after] or UNSET,
+            UNSET if wait.tolerance is None else _duration(wait.tolerance),
         )
     )
+
+
+def _after(heard: Preceding) -> _After:
+    recorded = instant(heard.recorded * 1000) if heard.recorded else None
+    return _After(heard.types, instant(heard.time), heard.id, heard.source, heard.sequence, recorded)
 
 
 def encode_wait_cancellation(fact: WaitCancelled) -> bytes:

@@ -12,7 +12,9 @@ def question_of(origin: Origin, wait: OpenWait, tolerance: Micros) -> Question:
     """A wait as the join keeps it, with this tolerance: the first event that counts decides."""
     rule = Rule({kind: Match(True, when) for kind, when in wait.on.items()})
     window = wait.opened_at, wait.since, wait.deadline
-    return Question(wait.wait_id, origin.run_id, origin.scorer, *window, rule.json, tolerance=tolerance)
+    stated = tolerance if wait.tolerance is None else wait.tolerance
+    about = wait.wait_id, origin.run_id, origin.scorer
+    return Question(*about, *window, rule.json, tolerance=stated, after=wait.after)
 
 
 def answer_of(fact: Scored, subject: Subject) -> Answer:

@@ -37,7 +37,13 @@ class Retried(msgspec.Struct, frozen=True, gc=False):
     followup_id: str
 
 
-Arrival = Deferred | Answered | Retried
+class Erased(msgspec.Struct, frozen=True, gc=False):
+    """All that is known of it is to be forgotten, and what comes later too."""
+
+    followup_id: str
+
+
+Arrival = Deferred | Answered | Retried | Erased
 
 
 class Opened(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +108,7 @@ Fact = Opened | WaitCancelled | Scored | DeferredMore | DeferralCancelled | Stan
 
 #: Of arrivals: `deferred`; `answered`, by an event or the end of its time; `corrected`: answered otherwise than
 #: before; `reopened`; `early`: an answer before its deferral; `retried`; `cancelled`: nobody defers it any more;
+#: `erased`: it was forgotten, or something came for one that was;
 #: `repeated`: something known already.
 #: Of the clock: `woken` by a timer, `undeployed`, `retired`. Of executions: `started`; `kept`: what steps gave;
 #: `waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; `overtaken`: something
@@ -114,6 +121,7 @@ Happening = Literal[
     "early",
     "retried",
     "cancelled",
+    "erased",
     "repeated",
     "woken",
     "undeployed",
@@ -143,6 +151,7 @@ __all__ = [
     "DeferralCancelled",
     "Deferred",
     "DeferredMore",
+    "Erased",
     "Fact",
     "GaveUp",
     "Happening",

@@ -118,6 +118,8 @@ class Followup(msgspec.Struct, frozen=True, array_like=True):
     turns: dict[str, Turn] = {}
     #: Waits and follow-ups with a revision in the two above that may not have been announced yet.
     unsaid: tuple[str, ...] = ()
+    #: Forgotten on purpose: nothing that comes for it is kept.
+    erased: bool = False
 
     @property
     def cancelled(self) -> bool:

@@ -15,7 +15,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "raw_exposures": "run_id exposure_id experiment variant phase probability unit strategy exposed_at "
             "recorded_at row_version",
             "raw_waits": "subject wait_id run_id step_id name agent mode outcome_types rule opened_at since "
-            "deadline exposures attributes reply_to recorded_at row_version",
+            "deadline exposures attributes reply_to recorded_at revision row_version",
+            "raw_cancellations": "topic subject id asker revision run_id cancelled_at recorded_at row_version",
             "raw_deferrals": "followup_id run_id step_id scorer version data deferred_at since key agent exposures "
             "attributes recorded_at row_version",
             "raw_followups": "followup_id run_id step_id scorer version agent status attempts error waiting_for "

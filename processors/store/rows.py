@@ -16,11 +16,12 @@ import msgspec
 from pydantic import BaseModel
 
 from upshot.errors import InvalidEvent
-from upshot.processors.store.deferred_rows import deferral_row, followup_row
+from upshot.processors.store.deferred_rows import cancellation_row, deferral_row, followup_row
 from upshot.processors.store.packed import (
     Row,
     Values,
     earlier_wins,
+    higher_wins,
     later_wins,
     pack,
     pack_precedence,
@@ -57,6 +58,13 @@ from upshot.streams.wire import (
     quick,
     recorded_moment,
 )
+from upshot.streams.withdrawals import (
+    Cancelling,
+    is_tombstone,
+    is_withdrawal,
+    key_of,
+    read_withdrawal,
+)
 
 #: Given scores outrank decided ones: somebody corrects what a rule said.
 _GIVEN = 1 << 255
@@ -83,12 +91,19 @@ class Skipped(NamedTuple):
     error: InvalidEvent
 
 
-Result = Row | Refused | Skipped
+class Erased(NamedTuple):
+    """The record says what is to be forgotten: there is nothing to store. Rows are deleted by whoever sent it."""
+
+
+Result = Row | Refused | Skipped | Erased
 
 
 def row_of(topic: str, record: Record) -> Result:
     """What becomes of a record of `topic` (the name without the prefix)."""
     try:
+        if is_tombstone(record):
+            key_of(record)
+            return Erased()
         return _READERS[topic](record)
     except InvalidEvent as error:
         refusal = error
@@ -224,7 +239,9 @@ def _exposure(exposure: Exposure | QuickExposure, record: Record) -> Row:
     return pack_version("raw_exposures", values, earlier_wins(exposed))
 
 
-def _wait(record: Record) -> Row:
+def _wait(record: Record) -> Row | Erased:
+    if is_withdrawal(record) and (withdrawn := read_withdrawal(record, 0)) is not None:
+        return cancellation_row(withdrawn, record) if isinstance(withdrawn, Cancelling) else Erased()
     wait = read_wait(record)
     rule = wait.rule.rule
     values = (
@@ -244,8 +261,9 @@ def _wait(record: Record) -> Row:
         texts(_decode(wait.attributes)),
         wait.reply_to or "",
         recorded_moment(record),
+        wait.revision,
     )
-    return pack_version("raw_waits", values, earlier_wins(wait.opened_at))
+    return pack_version("raw_waits", values, higher_wins(wait.revision, wait.opened_at))
 
 
 def _score(score: Score | QuickScore, record: Record) -> Row:
@@ -349,7 +367,7 @@ def _either(
     return read
 
 
-_READERS: Mapping[str, Callable[[Record], Row]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[Record], Row | Erased]] = MappingProxyType(
     {
         "runs": _either(QuickRun, Run, _run),
         "steps": _either(QuickStep, Step, _step),
@@ -367,4 +385,4 @@ _READERS: Mapping[str, Callable[[Record], Row]] = MappingProxyType(
 #: The topics that become tables.
 STORED: tuple[str, ...] = tuple(_READERS)
 
-__all__ = ["STORED", "Refused", "Result", "Row", "Skipped", "letter_row", "row_of"]
+__all__ = ["STORED", "Erased", "Refused", "Result", "Row", "Skipped", "letter_row", "row_of"]

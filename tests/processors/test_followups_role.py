@@ -248,3 +248,15 @@ async def test_code_that_asks_for_the_impossible_fails_instead_of_stopping_the_w
     assert statuses(outputs) == ["running", "failed"]
     assert detail in of(outputs, "dead-letters")[0]["detail"]
     assert not of(outputs, "waits")
+
+
+@pytest.mark.parametrize("when", ["!" * 60 + "data", "data.("])
+async def test_a_wait_that_the_join_would_refuse_fails_instead_of_waiting_for_ever(when: str) -> None:
+    def odd(script: Script) -> None:
+        script.wait("closed", "ticket:1", DAY, when)
+
+    bench = await Bench(odd=odd).begin()
+    outputs = await bench.goes_on(bench.deferral("odd"))
+    assert statuses(outputs) == ["running", "failed"]
+    assert "no wait can be" in of(outputs, "dead-letters")[0]["detail"]
+    assert not of(outputs, "waits")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from upshot.errors import InvalidEvent
 from upshot.streams import arrivals
 from upshot.streams.arrivals import Asking, Observation
+from upshot.streams.withdrawals import is_withdrawal
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 
@@ -207,4 +208,6 @@ def test_what_is_usual_is_read_fast(topic: str) -> None:
     quick = {"waits": arrivals._quick_wait, "outcomes": arrivals._quick_outcome}[topic]
     expected = {"waits": Asking, "outcomes": Observation}[topic]
     for path in sorted(EXAMPLES.glob(f"{topic}/*.json")):
-        assert isinstance(quick(Record(topic, path.read_bytes())), expected)
+        record = Record(topic, path.read_bytes())
+        if topic == "outcomes" or not is_withdrawal(record):
+            assert isinstance(quick(record), expected)

@@ -26,12 +26,14 @@ from upshot.sdk.facts import (
     deferral_message,
     run_message,
     score_message,
+    wait_cancellation_message,
     wait_message,
 )
 from upshot.sdk.replaying import Outlet
 from upshot.sdk.scope import Ending, Scope, set_on
 from upshot.sdk.steps import Step
 from upshot.sdk.tracing import span_id_of, trace_id_of
+from upshot.sdk.waits import WaitId, subject_of
 from upshot.traces.reading import LONGEST_CONTENT
 from upshot.traces.runs import run_id_of
 from upshot.traces.span import instant_of
@@ -250,7 +252,19 @@ class Run(Scope):
         if otherwise is not None:
             self.app.agree(name, otherwise)
         self.outlet.fact(message)
-        return identity
+        return WaitId(identity, subject)
+
+    def cancel_wait(self, wait_id: str, *, subject: str | None = None) -> None:
+        """End a wait that isn't needed any more: without a score, unless one was decided by now. See `App.cancel_wait`.
+
+        `wait_id` is what `wait` gave; for a plain text say the `subject`, too. It's safe once this returns. Raises Misuse,
+        SpoolFull.
+        """
+        at = instant_of(self.now_ns())
+        message = wait_cancellation_message(
+            subject=subject_of(wait_id, subject), wait_id=str(wait_id), run_id=self.id, cancelled_at=at
+        )
+        self.outlet.fact(message)
 
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
         """Leave work on this run for later: a worker runs `scorer` with `data`. Gives the follow-up's id.
