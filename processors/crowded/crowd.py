@@ -7,13 +7,14 @@ last entry that it was weighed against, so that what is weighed again after a cr
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from heapq import heappop, heappush
 
 from upshot.processors.correlate import Fact, Happening, Refused, Replied, Scored
 from upshot.processors.crowded.group import Found, Group
+from upshot.processors.crowded.held import Held, verdict_of
 from upshot.processors.crowded.layout import Entry, Kept, Put, Standing, Told
+from upshot.processors.crowded.ledger import Ledger
 from upshot.processors.deadlines import Horizons
 from upshot.processors.rules import IRRELEVANT, Unusable, is_inside
 from upshot.processors.state import Known, Question, Revision, Verdict
@@ -29,56 +30,19 @@ _AT_ONCE = 50
 _SWEEPS = 10
 
 
-class Held:
-    """A wait and where it stands."""
-
-    __slots__ = ("arrived", "history", "judged_at", "last", "question", "seen", "segment")
-
-    def __init__(self, question: Question, arrived: Micros, segment: int) -> None:
-        self.question = question
-        self.arrived = arrived
-        self.segment = segment
-        self.judged_at: Micros | None = None
-        self.last: Revision | None = None
-        #: The revisions from before the subject was crowded.
-        self.history: tuple[Revision, ...] = ()
-        self.seen = -1
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its deadline is still to be judged."""
-        return self.judged_at is None and (self.last is None or self.last.verdict.reason == "reopened")
-
-    @property
-    def standing(self) -> Standing:
-        """What is kept of it, beside the entry that asked."""
-        last = self.last
-        if last is None:
-            return Standing(self.seen, self.arrived, self.judged_at)
-        return Standing(
-            self.seen, self.arrived, self.judged_at, last.number, last.verdict, last.decided_at, last.late
-        )
-
-
 class Crowd:
-    """What is known of subject `key`. `changed` has the waits that stand elsewhere, `emptied` the segments of which
-    nothing is left, both since whoever drives it cleared them.
+    """What is known of subject `key`. `changed` has the waits that stand elsewhere since whoever drives it
+    cleared it.
     """
 
     def __init__(self, key: str, horizons: Horizons, converted: int = 0) -> None:
         self.key = key
-        self.outcomes: dict[str, Known] = {}
+        self.ledger = Ledger()
         self.waits: dict[str, Held] = {}
         self.open_waits = 0
         self.changed: set[str] = set()
-        self.emptied: set[int] = set()
         self._horizons = horizons
         self._converted = converted
-        self._homes: dict[str, tuple[int, ...]] = {}
-        #: Waits that were forgotten: in which segment they were asked, and when.
-        self._gone: dict[str, tuple[int, Micros]] = {}
-        self._alive: Counter[int] = Counter()
-        self._kinds: dict[str, dict[str, Known]] = {}
         self._groups: dict[tuple[bytes, bool], Group] = {}
         self._looks: list[tuple[Micros, str]] = []
         self._sweep_at: Micros | None = None
@@ -86,7 +50,7 @@ class Crowd:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to remember."""
-        return not self.outcomes and not self.waits
+        return not self.ledger.outcomes and not self.waits
 
     @property
     def next_look(self) -> Micros | None:
@@ -103,9 +67,9 @@ class Crowd:
         for entry in entries:
             match entry:
                 case Told(outcome):
-                    merged = self._merged(outcome)
-                    if merged is not self.outcomes.get(outcome.key):
-                        self._keep(merged, segment)
+                    merged = self.ledger.merged(outcome)
+                    if merged is not self.ledger.outcomes.get(outcome.key):
+                        self.ledger.keep(merged, segment)
                 case Put(question, arrived):
                     self._recall_wait(Held(question, arrived, segment), segment)
                 case Kept(waiting):
@@ -113,17 +77,16 @@ class Crowd:
                     held.judged_at, held.history = waiting.judged_at, waiting.revisions
                     held.last = waiting.revisions[-1] if waiting.revisions else None
                     self._recall_wait(held, segment)
-        if not self._alive[segment]:
-            self.emptied.add(segment)
+        self.ledger.look_at(segment)
 
     def _recall_wait(self, held: Held, segment: int) -> None:
         known = self.waits.get(held.question.wait_id)
         if known is None:
             self.waits[held.question.wait_id] = held
-            self._alive[segment] += 1
+            self.ledger.live(segment)
         elif held.question.rank < known.question.rank:
-            self._alive[known.segment] -= 1
-            self._alive[segment] += 1
+            self.ledger.died(known.segment)
+            self.ledger.live(segment)
             known.question, known.segment = held.question, segment
 
     def stand(self, standings: Iterable[tuple[str, Standing | None]], now: Micros) -> Strides:
@@ -131,9 +94,9 @@ class Crowd:
         for wait_id, standing in standings:
             held = self.waits[wait_id]
             if standing is not None and standing.gone and held.arrived <= standing.arrived:
-                self._gone[wait_id] = held.segment, standing.arrived
+                self.ledger.gone[wait_id] = held.segment, standing.arrived
                 del self.waits[wait_id]
-                self._died(held.segment)
+                self.ledger.died(held.segment)
                 continue
             if standing is not None and not standing.gone:
                 held.seen, held.arrived, held.judged_at = standing.seen, standing.arrived, standing.judged_at
@@ -162,12 +125,11 @@ class Crowd:
 
     def weighed(self, segment: int) -> None:
         """All entries of a segment were taken."""
-        if not self._alive[segment]:
-            self.emptied.add(segment)
+        self.ledger.look_at(segment)
 
     def _told(self, ordinal: int, segment: int, outcome: Known, now: Micros) -> Strides:
-        before = self.outcomes.get(outcome.key)
-        merged = self._merged(outcome)
+        before = self.ledger.outcomes.get(outcome.key)
+        merged = self.ledger.merged(outcome)
         if merged is before:
             yield from self._say_again(before, outcome)
             return
@@ -178,7 +140,7 @@ class Crowd:
             for group in groups.values():
                 group.drop(before)
                 touched |= dict.fromkeys(group.touched(before), group)
-        self._keep(merged, segment)
+        self.ledger.keep(merged, segment)
         self._sweep_later(now)
         names: set[Happening] = set()
         for group in groups.values():
@@ -214,15 +176,15 @@ class Crowd:
                     yield from self._say_history(known)
                 return
             self._group(known.question).forget(known.question)
-            self._died(known.segment)
+            self.ledger.died(known.segment)
             self.open_waits -= known.is_open
             held.last, held.history, held.seen = known.last, known.history, known.seen
             if known.seen >= ordinal:
                 held.judged_at, held.arrived = known.judged_at, known.arrived
-        if self._gone.pop(wait_id, None) is not None or known is not None:
+        if self.ledger.gone.pop(wait_id, None) is not None or known is not None:
             self.changed.add(wait_id)
         self.waits[wait_id] = held
-        self._alive[segment] += 1
+        self.ledger.live(segment)
         self.open_waits += held.is_open
         group = yield from self._group_of(question)
         yield from self._refused(question)
@@ -261,21 +223,19 @@ class Crowd:
         return fact, "expired" if fact is not None else None
 
     def _sweep(self, now: Micros) -> Strides:
-        for number, (key, outcome) in enumerate(list(self.outcomes.items())):
+        for number, outcome in enumerate(list(self.ledger.outcomes.values())):
             if self._horizons.outcome_ends(outcome) <= now and not self._is_needed(outcome):
                 for group in self._groups_of(outcome.type):
                     group.drop(outcome)
-                del self.outcomes[key], self._kinds[outcome.type][key]
-                for segment in self._homes.pop(key):
-                    self._died(segment)
+                self.ledger.drop(outcome)
             if number % _AT_ONCE == 0:
                 yield _EFFORT
-        self._sweep_at = now + self._horizons.between_sweeps(_SWEEPS) if self.outcomes else None
+        self._sweep_at = now + self._horizons.between_sweeps(_SWEEPS) if self.ledger.outcomes else None
 
     def _sweep_later(self, now: Micros) -> None:
         """Sweep when the first outcome's time is up, and then now and then."""
-        if self._sweep_at is None and self.outcomes:
-            self._sweep_at = max(now, min(map(self._horizons.outcome_ends, self.outcomes.values())))
+        if self._sweep_at is None and self.ledger.outcomes:
+            self._sweep_at = max(now, min(map(self._horizons.outcome_ends, self.ledger.outcomes.values())))
 
     def _is_needed(self, outcome: Known) -> bool:
         """Whether a wait may still go by it; some that none does are kept longer, since asking each takes time."""
@@ -286,61 +246,18 @@ class Crowd:
 
     # What is known.
 
-    def _merged(self, outcome: Known) -> Known:
-        known = self.outcomes.get(outcome.key)
-        if known is None:
-            return outcome
-        if known.rank <= outcome.rank:
-            return known.told_again(outcome.recorded)
-        return outcome.told_again(known.recorded)
-
-    def _keep(self, outcome: Known, segment: int) -> None:
-        key = outcome.key
-        before = self.outcomes.get(key)
-        if before is not None:
-            del self._kinds[before.type][key]
-        self.outcomes[key] = outcome
-        self._kinds.setdefault(outcome.type, {})[key] = outcome
-        homes = self._homes.get(key, ())
-        if segment not in homes:
-            # What is kept of it may come from both.
-            self._homes[key] = (*homes, segment)
-            self._alive[segment] += 1
-
-    def _died(self, segment: int) -> None:
-        self._alive[segment] -= 1
-        if not self._alive[segment]:
-            self.emptied.add(segment)
-
     def _forget_wait(self, held: Held, now: Micros) -> None:
         wait_id = held.question.wait_id
         self._group(held.question).forget(held.question)
         del self.waits[wait_id]
-        self._gone[wait_id] = held.segment, now
+        self.ledger.gone[wait_id] = held.segment, now
         self.changed.add(wait_id)
-        self._died(held.segment)
+        self.ledger.died(held.segment)
 
     def standing(self, wait_id: str) -> Standing:
         """Where a wait stands that changed."""
         held = self.waits.get(wait_id)
-        return Standing(-1, self._gone[wait_id][1], gone=True) if held is None else held.standing
-
-    def is_left(self, segment: int) -> bool:
-        """Whether anything is left of a segment."""
-        return self._alive[segment] > 0
-
-    def take_emptied(self, below: int) -> set[int]:
-        """The segments of which nothing is left, of those below this one; each is told once."""
-        found = {segment for segment in self.emptied if segment < below}
-        self.emptied -= found
-        return {segment for segment in found if not self.is_left(segment)}
-
-    def forgotten(self, segments: set[int]) -> list[str]:
-        """The waits that were asked in these segments and are gone: with the segments, nothing has to be kept of them."""
-        found = [wait_id for wait_id, (segment, _) in self._gone.items() if segment in segments]
-        for wait_id in found:
-            del self._gone[wait_id]
-        return found
+        return Standing(-1, self.ledger.gone[wait_id][1], gone=True) if held is None else held.standing
 
     def _group(self, question: Question) -> Group:
         return self._groups[bytes(question.rule_json), question.tolerance is None]
@@ -355,7 +272,7 @@ class Crowd:
         if group is None:
             group = self._groups[key] = Group(question.rule, before=question.tolerance is None)
             for kind in group.rule.on:
-                for number, outcome in enumerate(list(self._kinds.get(kind, {}).values())):
+                for number, outcome in enumerate(self.ledger.of(kind)):
                     group.add(outcome)
                     if number % _AT_ONCE == 0:
                         yield _EFFORT
@@ -385,7 +302,7 @@ class Crowd:
         """Decide anew; the revision, where the verdict differs from the one announced last. See `correlate`."""
         question, last = held.question, held.last
         found = group.settle(question)
-        verdict = _verdict(question, found, held.judged_at is not None)
+        verdict = verdict_of(question, found, held.judged_at is not None)
         before = last.verdict if last else None
         if verdict is None:
             if before is None or before.reason == "reopened":
@@ -422,7 +339,7 @@ class Crowd:
         yield None, "repeated"
         if known is None or (known.partition, known.offset) != (outcome.partition, outcome.offset):
             return
-        if min(self._homes[known.key]) >= self._converted:
+        if self.ledger.home(known) >= self._converted:
             return
         for group in self._groups_of(known.type):
             reading = group.says(known)
@@ -460,15 +377,4 @@ class Crowd:
         return held is not None and self._look_at(held) == at
 
 
-def _verdict(question: Question, found: Found | None, judged: bool) -> Verdict | None:
-    if found is not None:
-        outcome = found.outcome
-        known_by = outcome.id if question.reply_to is None else outcome.fingerprint
-        return Verdict(found.value, "outcome", outcome.time, known_by)
-    if not judged:
-        return None
-    value = question.rule.nothing_came
-    return Verdict(value, "expired" if value is None else "deadline", question.deadline)
-
-
-__all__ = ["Crowd", "Held", "Stride", "Strides"]
+__all__ = ["Crowd", "Stride", "Strides"]

@@ -91,7 +91,7 @@ class Group:
         if not self._slotted:
             return self.until(outcome)
         slot = self._slot(outcome)
-        lacking, holding = self._lacking[slot], self._holding[slot]
+        lacking, holding = self._lacking.get(slot, []), self._holding.get(slot, [])
         found = [wait_id for _, wait_id in lacking[bisect_left(lacking, (outcome.time,)) :]]
         held = bisect_left(holding, (self._order(outcome),))
         return found + [wait_id for _, wait_id in holding[held:]]
@@ -103,7 +103,9 @@ class Group:
     def settle(self, question: Question) -> Found | None:
         """What the outcomes say to a question by now; keeps it among the waits, as it then stands."""
         firsts = {slot: self._first(slot, question) for slot in self._slots}
-        self._put(question, {slot: row and self._order(row.known) for slot, row in firsts.items()})
+        self._put(
+            question, {slot: None if row is None else self._order(row.known) for slot, row in firsts.items()}
+        )
         match self.rule.mode:
             case "first":
                 row = firsts[_ONLY]

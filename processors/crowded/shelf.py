@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from sys import float_info
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from upshot.processors.state import Known
 from upshot.streams.instants import Micros
@@ -18,7 +20,7 @@ LARGEST_BLOCK = 1_000
 _PARTS = 1 << 1074
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """An outcome that counts, and its score."""
 
     known: Known

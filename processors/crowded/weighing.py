@@ -266,16 +266,16 @@ class Crowds:
         for wait_id in crowd.changed:
             changes[standing_key(name, wait_id)] = Change(encode_standing(crowd.standing(wait_id)))
         crowd.changed.clear()
-        emptied = crowd.take_emptied(head.weighed)
+        emptied = crowd.ledger.take_emptied(head.weighed)
         changes |= {segment_key(name, number): None for number in emptied}
-        changes |= {standing_key(name, wait_id): None for wait_id in crowd.forgotten(emptied)}
+        changes |= {standing_key(name, wait_id): None for wait_id in crowd.ledger.forgotten(emptied)}
         if crowd.is_empty and not head.is_waiting and work.going is None:
             self._weight -= self._work.pop(place).weight
             del self._heads[place], self._written[place]
             return changes | {name: None}
-        kept = len(crowd.outcomes) + len(crowd.waits) + sum(len(entries) for _, entries in work.queue)
+        kept = len(crowd.ledger.outcomes) + len(crowd.waits) + sum(len(entries) for _, entries in work.queue)
         first, size = head.first, head.size - sum(work.sizes.pop(number) for number in emptied)
-        while first < head.weighed and not crowd.is_left(first):
+        while first < head.weighed and not crowd.ledger.is_left(first):
             first += 1
         head = replace(
             head, first=first, size=size, arrivals=kept, open_waits=crowd.open_waits, due=crowd.next_look

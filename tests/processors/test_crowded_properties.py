@@ -111,10 +111,13 @@ class Crowded:
 
     def judge(self) -> None:
         self.settle()
-        for key, value in list(self.table.items()):
+        self.due()
+        self.settle(FOR_EVER)
+
+    def due(self) -> None:
+        for key, value in self.table.items():
             if key[:1] != b"\xff" and is_head(value):
                 self.crowds.look_at(0, key.decode())
-        self.settle(FOR_EVER)
 
     def verdicts(self) -> dict[Place, Verdict | None]:
         """The last revision of each score that was announced."""
@@ -175,8 +178,14 @@ def test_crashes_between_writes_change_nothing(
         crowded.process(batch)
         if left:
             what, cut = left.pop()
+            if what == "judge":
+                crowded.settle()
+                crowded.due()
             crowded.turn(FOR_EVER if what == "judge" else 0, cut)
             crowded.begin()
+            if what == "judge":
+                # As of any subject: deadlines that were told are told again before anything else comes.
+                crowded.judge()
         crowded.turn()
     crowded.judge()
     heads = {key: is_head(value) for key, value in crowded.table.items() if key[:1] != b"\xff"}
