@@ -226,7 +226,7 @@ def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
                 return Step(subject, _said_of(key, subject, known), _REPEATED)
         else:
             outcome = outcome.told_again(known.recorded)
-    if subject.marks and is_erased(subject, outcome):
+    if is_erased(subject.marks, outcome):
         return Step(subject, (), _ERASED)
     outcomes = {**subject.outcomes, identity: outcome}
     if not subject.waits:
@@ -274,7 +274,7 @@ def _ask(key: str, subject: Subject, question: Question, now: Micros) -> Step:
     waiting = subject.waits.get(question.wait_id)
     if waiting is not None and waiting.question.outranks(question):
         return Step(subject, _said_to(key, waiting, subject, subject.outcomes.values()), _REPEATED)
-    if subject.marks and is_erased(subject, question):
+    if is_erased(subject.marks, question):
         return Step(subject, (), _ERASED)
     if waiting is None:
         subject, cancellation = early_cancellation(subject, question)

@@ -8,8 +8,11 @@ from datetime import timedelta
 from functools import cached_property
 
 from upshot.processors.rules import IRRELEVANT, read
-from upshot.processors.state import Known, Mark, Subject, Waiting
+from upshot.processors.state import Known, Mark, Question, Subject, Waiting
 from upshot.streams.instants import MICROSECOND, Micros
+
+#: Between two looks at what is past its horizon.
+_SHORTEST: Micros = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,15 @@ class Horizons:
 
     def wait_ends(self, waiting: Waiting) -> Micros:
         """When an answered question may be forgotten: counted from its deadline, or its arrival if that is later."""
-        return max(waiting.question.deadline, waiting.arrived) + self._settled
+        return self.ends(waiting.question, waiting.arrived)
+
+    def ends(self, question: Question, arrived: Micros) -> Micros:
+        """The same, of a question that arrived then."""
+        return max(question.deadline, arrived) + self._settled
+
+    def between_sweeps(self, sweeps: int) -> Micros:
+        """How long until outcomes are looked at again, where that is to happen so often while one is kept."""
+        return max(self._look_back // sweeps, _SHORTEST)
 
     def judged_from(self, waiting: Waiting) -> Micros:
         """From when an open question's deadline may be judged."""

@@ -26,6 +26,7 @@ from upshot.processors.correlate import (
     judge,
     step,
 )
+from upshot.processors.crowded import AT_ONCE, Crowds, Limits, decode_head, is_head
 from upshot.processors.deadlines import Horizons, next_look, open_waits, retire
 from upshot.processors.intake import Intake
 from upshot.processors.slices import Slice
@@ -50,8 +51,13 @@ from upshot.streams.withdrawals import Cancelling, Erasing, is_tombstone, is_wit
 
 ROLE = "correlate"
 TABLE = "subjects"
-#: Bytes that a subject may take in the table, which takes 16 MiB at the most: deadlines and corrections add a little.
-LARGEST_SUBJECT = 12 * 1024 * 1024
+#: A subject of more bytes is kept in parts; see `upshot.processors.crowded`.
+CROWDED_FROM = 16 * 1024
+#: Bytes, and outcomes and waits, that a subject may have in the table.
+LARGEST_SUBJECT = 128 * 1024 * 1024
+MOST_ARRIVALS = 250_000
+#: Microseconds between two looks at deadlines while crowded subjects are weighed, which are due all the time.
+_LOOK_EVERY: Micros = 250_000
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +85,8 @@ class Join:
         self._upto: Micros = 0
         self._tolerance = settings.since_tolerance // MICROSECOND
         self._slice = Slice()
+        self._crowds = Crowds(lambda: context.table, self._horizons)
+        self._look_again: Micros = 0
         self._intake = Intake[Arrival](context, settings, ("outcomes", "waits"), key="subject")
         self.counts = self._intake.counts
         #: By reason.
@@ -95,6 +103,10 @@ class Join:
         """Check that both topics have as many partitions."""
         await self._intake.check()
         self._forget()
+        for partition in self._partitions():
+            for key in self._context.table.due(partition, AT_ONCE, MOST_ARRIVALS):
+                self._known(partition, [key.decode()])
+                self._crowds.look_at(partition, key.decode())
 
     async def revoked(self, tps: frozenset[TP]) -> None:
         """Forget how far the topics were read."""
@@ -102,7 +114,8 @@ class Join:
 
     def _forget(self) -> None:
         self._caught_up.forget()
-        self._upto = 0
+        self._crowds.forget()
+        self._upto = self._look_again = 0
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
         """One decode pass, one pure step for each partition."""
@@ -118,17 +131,35 @@ class Join:
                 arrivals += self._intake.take(tp, records, self._read(tp), now, effects)
             if full := self._apply(partition, arrivals, now, effects):
                 self._refuse(full, theirs, effects)
+        effects.more = self._crowds.is_busy
         return effects
 
     async def tick(self) -> Effects:
         """Judge the deadlines that are due, once all that was written before them has been applied."""
         self._intake.tell(log, self._now())
-        nearest = self.next_deadline = self._context.table.nearest_due()
-        if nearest is None or nearest > self._now():
-            return Effects()
-        if nearest > self._upto:
-            self._upto = await self._caught_up.as_of() or self._upto
-        return self._look(self._upto) if nearest <= self._upto else Effects()
+        effects, nearest, now = Effects(outputs_first=True), self._context.table.nearest_due(), self._now()
+        if nearest == AT_ONCE:
+            # What else is due is hidden behind what is to be weighed.
+            nearest = max(now, self._look_again)
+        self.next_deadline = nearest
+        if nearest is not None and nearest <= now:
+            if nearest > self._upto:
+                self._upto = await self._caught_up.as_of() or self._upto
+                self._look_again = now + _LOOK_EVERY
+            if nearest <= self._upto:
+                effects = self._look(self._upto)
+        self._weigh(effects)
+        return effects
+
+    def _weigh(self, effects: Effects) -> None:
+        """Go on with the crowded subjects, for a little."""
+        if self._crowds.is_busy:
+            turn = self._crowds.turn(self._upto, self._now())
+            self.counts.update(turn.happened)
+            effects.outputs += self._announced(turn.facts)
+            for partition, changes in turn.changes.items():
+                effects.changes.setdefault(partition, {}).update(changes)
+            effects.more = effects.more or self._crowds.is_busy
 
     async def flush(self) -> None:
         """Nothing: the table and the outputs are the room's."""
@@ -143,20 +174,41 @@ class Join:
 
     def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> set[str]:
         """Returns the subjects that would be too large: they stay as they were."""
-        states = self._known(partition, {arrival.subject for arrival in arrivals})
+        states, crowded = self._known(partition, {arrival.subject for arrival in arrivals})
+        crammed = self._append(partition, crowded, arrivals, now, effects) if crowded else set()
+        if crowded:
+            arrivals = [arrival for arrival in arrivals if arrival.subject not in crowded]
         changes = step(states, arrivals, now)
         full = self._keep(partition, changes.subjects, effects, LARGEST_SUBJECT)
         if full:
             changes = step(states, [arrival for arrival in arrivals if arrival.subject not in full], now)
         self.counts.update(changes.happened)
         effects.outputs += self._announced(changes.facts)
+        return full | crammed
+
+    def _append(
+        self, partition: int, crowded: set[str], arrivals: Iterable[Arrival], now: Micros, effects: Effects
+    ) -> set[str]:
+        """Write down what arrived about crowded subjects; returns those that hold too much already."""
+        limits, full = Limits(LARGEST_SUBJECT, MOST_ARRIVALS), set()
+        theirs: dict[str, list[Arrival]] = {key: [] for key in crowded}
+        for arrival in arrivals:
+            if arrival.subject in crowded:
+                theirs[arrival.subject].append(arrival)
+        for key, some in theirs.items():
+            changes = self._crowds.append(partition, key, some, now, limits)
+            if changes is None:
+                full.add(key)
+            else:
+                effects.changes.setdefault(partition, {}).update(changes)
         return full
 
     def _refuse(self, full: set[str], batches: Mapping[TP, Sequence[Record]], effects: Effects) -> None:
         """Keep what was said about these subjects as dead letters."""
         error = InvalidEvent(
             "too_large",
-            f"with it, what is kept of its subject would take more than {LARGEST_SUBJECT:,} bytes: ask and tell about "
+            f"with it, what is kept of its subject would be more than {LARGEST_SUBJECT:,} bytes or {MOST_ARRIVALS:,} "
+            "outcomes and waits, and nothing was changed: its answers go on from what was there; ask and tell about "
             "smaller things, each a subject of its own, or keep long content elsewhere and send a link",
         )
         for tp, records in batches.items():
@@ -197,19 +249,31 @@ class Join:
 
     def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> None:
         now, after = self._now(), {}
-        for key, before in self._known(partition, map(bytes.decode, due)).items():
+        states, crowded = self._known(partition, map(bytes.decode, due))
+        for key in crowded:
+            self._crowds.look_at(partition, key)
+        for key, before in states.items():
             judged = judge(key, before, upto - self._horizons.grace_micros, now)
             after[key] = retire(judged.subject, now, self._horizons)
             self.counts.update(judged.happened)
             effects.outputs += self._announced(judged.facts)
         self._keep(partition, after, effects)
 
-    def _known(self, partition: int, keys: Iterable[str]) -> dict[str, Subject]:
+    def _known(self, partition: int, keys: Iterable[str]) -> tuple[dict[str, Subject], set[str]]:
+        """What is known of each subject; which of them are crowded."""
         names = list(keys)
         values = self._context.table.get_many(partition, [key.encode() for key in names])
-        return {
-            key: decode_subject(value) for key, value in zip(names, values, strict=True) if value is not None
-        }
+        states: dict[str, Subject] = {}
+        crowded: set[str] = set()
+        for key, value in zip(names, values, strict=True):
+            if value is None:
+                continue
+            if is_head(value):
+                self._crowds.head(partition, key, decode_head(value))
+                crowded.add(key)
+            else:
+                states[key] = decode_subject(value)
+        return states, crowded
 
     def _keep(
         self, partition: int, subjects: Mapping[str, Subject], effects: Effects, largest: int = sys.maxsize
@@ -220,11 +284,14 @@ class Join:
             value = encode_subject(subject)
             if value is None:
                 changes[key.encode()] = None
-            elif len(value) <= largest:
-                due = next_look(subject, self._horizons)
-                changes[key.encode()] = Change(value, due, open_waits(subject))
-            else:
+            elif len(value) > largest:
                 full.add(key)
+            else:
+                due = next_look(subject, self._horizons)
+                if len(value) > CROWDED_FROM:
+                    changes.update(self._crowds.convert(partition, key, subject, due))
+                else:
+                    changes[key.encode()] = Change(value, due, open_waits(subject))
         return full
 
     def _announced(self, facts: Iterable[Fact]) -> list[Output]:

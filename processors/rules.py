@@ -128,8 +128,15 @@ def is_inside(question: Question, outcome: Known) -> bool:
 
 def read(rule: Rule, question: Question, outcome: Known) -> Reading:
     """What `outcome` says to `question`, whose rule it is."""
+    if outcome.type not in rule.on or not is_inside(question, outcome):
+        return IRRELEVANT
+    return said(rule, outcome)
+
+
+def said(rule: Rule, outcome: Known) -> Reading:
+    """What `outcome` says to all questions of this rule, whose window it lies in."""
     match = rule.on.get(outcome.type)
-    if match is None or not is_inside(question, outcome):
+    if match is None:
         return IRRELEVANT
     if match.when is not None:
         condition = _look_up(match.when, outcome)
@@ -211,5 +218,6 @@ __all__ = [
     "decide",
     "is_inside",
     "read",
+    "said",
     "verdict_of",
 ]

@@ -216,6 +216,15 @@ class Cancellation(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return other is None or (-self.revision, self.at) < (-other.revision, other.at)
 
 
+def ended_by(cancellation: Cancellation | None, question: Question) -> Micros | None:
+    """When a question ended by being cancelled; None where it didn't, or only after its window."""
+    if cancellation is None or cancellation.revision < question.revision:
+        return None
+    if question.reply_to is None and cancellation.at > question.ends:
+        return None
+    return cancellation.at
+
+
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
     """A question and the history of its answers. `judged_at` is set once its deadline was judged."""
 
@@ -233,12 +242,7 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     @property
     def cancelled_at(self) -> Micros | None:
         """When it ended by being cancelled; None where it didn't, or only after its window."""
-        cancellation, question = self.cancellation, self.question
-        if cancellation is None or cancellation.revision < question.revision:
-            return None
-        if question.reply_to is None and cancellation.at > question.ends:
-            return None
-        return cancellation.at
+        return ended_by(self.cancellation, self.question)
 
     @property
     def is_open(self) -> bool:
@@ -355,6 +359,7 @@ __all__ = [
     "Waiting",
     "decode_subject",
     "encode_subject",
+    "ended_by",
     "in_sequence",
     "known_of",
     "question_of",

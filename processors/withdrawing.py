@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -28,7 +28,7 @@ def cancelled_verdict(waiting: Waiting, heard: Iterable[Heard], at: Micros) -> V
 
 def early_cancellation(subject: Subject, question: Question) -> tuple[Subject, Cancellation | None]:
     """The cancellation that came before its wait, taken out of the subject's marks."""
-    name = _cancelled(question.wait_id, question.reply_to or "")
+    name = cancelled_name(question.wait_id, question.reply_to or "")
     mark = subject.marks.get(name)
     if mark is None:
         return subject, None
@@ -40,7 +40,7 @@ def note_cancellation(
     subject: Subject, wait_id: str, reply_to: str, cancellation: Cancellation, now: Micros
 ) -> Subject:
     """The subject with a cancellation of a wait that isn't there; the same object where that changes nothing."""
-    name = _cancelled(wait_id, reply_to)
+    name = cancelled_name(wait_id, reply_to)
     mark = subject.marks.get(name)
     if mark is not None and not cancellation.outranks(mark.cancellation):
         return subject
@@ -52,7 +52,7 @@ def erase(subject: Subject, run_id: str | None, at: Micros, now: Micros) -> Subj
 
     It stays noted, by no more than a hash of the run's id: what comes again, or late, is left out as well.
     """
-    name = _erased(run_id)
+    name = erased_name(run_id)
     mark = subject.marks.get(name)
     if mark is not None and mark.erased_at >= at:
         return subject
@@ -68,15 +68,14 @@ def erase(subject: Subject, run_id: str | None, at: Micros, now: Micros) -> Subj
     return Subject(outcomes, waits, {**marks, name: Mark(now, None, at)})
 
 
-def is_erased(subject: Subject, said: Question | Known) -> bool:
-    """Whether it belongs to what was erased."""
-    marks = subject.marks
+def is_erased(marks: Mapping[str, Mark], said: Question | Known) -> bool:
+    """Whether it belongs to what was erased, given a subject's marks."""
     if not marks:
         return False
     if isinstance(said, Known):
         return _is_up_to(marks.get(_ALL), said.time)
     return _is_up_to(marks.get(_ALL), said.opened_at) or _is_up_to(
-        marks.get(_erased(said.run_id)), said.opened_at
+        marks.get(erased_name(said.run_id)), said.opened_at
     )
 
 
@@ -84,18 +83,22 @@ def _is_up_to(mark: Mark | None, at: Micros) -> bool:
     return mark is not None and at <= mark.erased_at
 
 
-def _cancelled(wait_id: str, reply_to: str) -> str:
+def cancelled_name(wait_id: str, reply_to: str) -> str:
+    """What the cancellation of a wait is noted by."""
     return f"cancelled\n{reply_to}\n{wait_id}"
 
 
-def _erased(run_id: str | None) -> str:
+def erased_name(run_id: str | None) -> str:
+    """What an erasure is noted by: of a run's, no more than a hash of its id."""
     return _ALL if run_id is None else _ALL + fact_id("erased", run_id)
 
 
 __all__ = [
+    "cancelled_name",
     "cancelled_verdict",
     "early_cancellation",
     "erase",
+    "erased_name",
     "is_erased",
     "note_cancellation",
 ]
