@@ -14,6 +14,7 @@ from upshot.processors.state import Known
 from upshot.schemas.ids import fact_id
 from upshot.schemas.scores import Reason
 from upshot.streams.instants import instant
+from upshot.streams.resolution import written
 
 
 class _Score(msgspec.Struct, gc=False):
@@ -47,6 +48,8 @@ class _Heard(msgspec.Struct, gc=False):
     time: datetime
     source: str
     data: Raw
+    sequence: int | str | None
+    recorded_at: datetime | None
 
 
 class _Resumption(msgspec.Struct, gc=False):
@@ -99,7 +102,9 @@ def encode_resumption(fact: Replied) -> bytes:
     heard = None
     if outcome is not None:
         time, data = instant(outcome.time), outcome.data_json
-        heard = _Heard(outcome.id, outcome.type, fact.subject, time, outcome.source, data)
+        recorded = instant(outcome.recorded * 1000) if outcome.recorded else None
+        about = outcome.id, outcome.type, fact.subject, time, outcome.source
+        heard = _Heard(*about, data, outcome.sequence, recorded)
     return _encode(
         _Resumption(
             question.reply_to,
@@ -121,9 +126,11 @@ def outcome_bytes(subject: str, outcome: Known) -> bytes:
         "subject": subject,
         "id": outcome.id,
         "source": outcome.source,
-        "time": instant(outcome.time),
+        "time": written(outcome.time, outcome.width),
         "data": outcome.data_json,
     }
+    if outcome.sequence is not None:
+        event["sequence"] = outcome.sequence
     return _encode(event)
 
 

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 import msgspec
 
 from upshot.processors.rules import IRRELEVANT, Heard, Unusable, read, verdict_of
-from upshot.processors.state import Known, Question, Revision, Rule, Subject, Verdict, Waiting
+from upshot.processors.state import Cancellation, Known, Question, Revision, Rule, Subject, Verdict, Waiting
+from upshot.processors.withdrawing import (
+    cancelled_verdict,
+    early_cancellation,
+    erase,
+    is_erased,
+    note_cancellation,
+)
 from upshot.streams.instants import Micros
 
 
@@ -33,7 +40,26 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     question: Question
 
 
-Arrival = Observed | Asked
+class Cancelled(msgspec.Struct, frozen=True, gc=False):
+    """A wait isn't needed any more: of this id, and asked by this follow-up (empty for a program)."""
+
+    subject: str
+    wait_id: str
+    reply_to: str
+    cancellation: Cancellation
+    spelled: str | None = None
+
+
+class Erased(msgspec.Struct, frozen=True, gc=False):
+    """What was asked and told of the subject up to `at` is to be forgotten; what `run_id` asked, where there is one."""
+
+    subject: str
+    at: Micros
+    run_id: str | None = None
+    spelled: str | None = None
+
+
+Arrival = Observed | Asked | Cancelled | Erased
 
 
 class Scored(msgspec.Struct, frozen=True, gc=False):
@@ -83,15 +109,28 @@ _UNKNOWN = Subject()
 #: `early`: an outcome that nobody waits for yet. `joined`: one that a question was waiting for.
 #: `noted`: one that a question waits for but that leaves its answer as it is. `repeated`: something known already. `opened`: a question without an answer yet. `answered`: one whose
 #: answer was already here. `expired`: a deadline was judged. `late`: an outcome inside its window came
-#: after the judgement. `corrected`: an answer was replaced by another.
+#: after the judgement. `corrected`: an answer was replaced by another. `cancelled`: a wait isn't needed any more.
+#: `erased`: something was forgotten, or belongs to what was.
 Happening = Literal[
-    "early", "joined", "noted", "repeated", "opened", "answered", "expired", "late", "corrected"
+    "early",
+    "joined",
+    "noted",
+    "repeated",
+    "opened",
+    "answered",
+    "expired",
+    "late",
+    "corrected",
+    "cancelled",
+    "erased",
 ]
 
 _REPEATED: tuple[Happening, ...] = ("repeated",)
 _EARLY: tuple[Happening, ...] = ("early",)
 _OPENED: tuple[Happening, ...] = ("opened",)
 _ANSWERED: tuple[Happening, ...] = ("answered",)
+_CANCELLED: tuple[Happening, ...] = ("cancelled",)
+_ERASED: tuple[Happening, ...] = ("erased",)
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -145,9 +184,18 @@ def _once(facts: Iterable[Fact], repeated: Container[str]) -> Iterator[Fact]:
 
 def correlate(subject: Subject, arrival: Arrival, now: Micros) -> Step:
     """Apply one arrival to one subject."""
-    if isinstance(arrival, Observed):
-        return _observe(arrival.subject, subject, arrival.outcome, now)
-    return _ask(arrival.subject, subject, arrival.question, now)
+    match arrival:
+        case Observed():
+            return _observe(arrival.subject, subject, arrival.outcome, now)
+        case Asked():
+            return _ask(arrival.subject, subject, arrival.question, now)
+        case Cancelled():
+            return _cancel(subject, arrival, now)
+        case Erased():
+            after = erase(subject, arrival.run_id, arrival.at, now)
+            return Step(after, (), _REPEATED if after is subject else _ERASED)
+        case _:
+            assert_never(arrival)
 
 
 def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
@@ -158,7 +206,7 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
     waits = dict(subject.waits)
     facts: list[Fact] = []
     for wait_id, waiting in subject.waits.items():
-        if waiting.is_open and waiting.question.deadline <= upto:
+        if waiting.is_open and waiting.question.ends <= upto:
             question = waiting.question
             judged = msgspec.structs.replace(waiting, judged_at=now)
             heard = _heard(question.rule, question, subject.outcomes.values())
@@ -168,17 +216,24 @@ def judge(key: str, subject: Subject, upto: Micros, now: Micros) -> Step:
     if not facts:
         return Step(subject, (), ())
     expired: tuple[Happening, ...] = tuple("expired" for _ in facts)
-    return Step(Subject(subject.outcomes, waits), tuple(facts), expired)
+    return Step(Subject(subject.outcomes, waits, subject.marks), tuple(facts), expired)
 
 
 def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
     identity = outcome.key
     known = subject.outcomes.get(identity)
-    if known is not None and known.rank <= outcome.rank:
-        return Step(subject, _said_of(key, subject, known), _REPEATED)
+    if known is not None:
+        if known.rank <= outcome.rank:
+            outcome = known.told_again(outcome.recorded)
+            if outcome is known:
+                return Step(subject, _said_of(key, subject, known), _REPEATED)
+        else:
+            outcome = outcome.told_again(known.recorded)
+    if is_erased(subject.marks, outcome):
+        return Step(subject, (), _ERASED)
     outcomes = {**subject.outcomes, identity: outcome}
     if not subject.waits:
-        return Step(Subject(outcomes, {}), (), _EARLY)
+        return Step(Subject(outcomes, {}, subject.marks), (), _EARLY)
     waits = subject.waits.copy()
     facts: tuple[Fact, ...] = ()
     happened: tuple[Happening, ...] = ()
@@ -188,7 +243,7 @@ def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
         reading = read(rule, question, outcome)
         if known is None and reading is IRRELEVANT:
             continue
-        if type(reading) is Unusable:
+        if type(reading) is Unusable and waiting.cancelled_at is None:
             facts += (Refused(key, question, outcome, reading.detail),)
         heard = [(o, reading if o is outcome else read(rule, question, o)) for o in outcomes.values()]
         waits[wait_id], revision = _revise(waiting, rule, heard, now)
@@ -197,20 +252,45 @@ def _observe(key: str, subject: Subject, outcome: Known, now: Micros) -> Step:
         name = _name_of(waiting, revision)
         if name not in happened:
             happened += (name,)
-    return Step(Subject(outcomes, waits), facts, happened or _EARLY)
+    return Step(Subject(outcomes, waits, subject.marks), facts, happened or _EARLY)
+
+
+def _cancel(subject: Subject, arrival: Cancelled, now: Micros) -> Step:
+    key, cancellation = arrival.subject, arrival.cancellation
+    waiting = subject.waits.get(arrival.wait_id)
+    if waiting is None or (waiting.question.reply_to or "") != arrival.reply_to:
+        after = note_cancellation(subject, arrival.wait_id, arrival.reply_to, cancellation, now)
+        return Step(after, (), _REPEATED if after is subject else _CANCELLED)
+    if not cancellation.outranks(waiting.cancellation):
+        return Step(subject, _said_to(key, waiting, subject, ()), _REPEATED)
+    question, known = waiting.question, subject.outcomes.values()
+    heard = _heard(question.rule, question, known)
+    cancelled, revision = _revise(
+        msgspec.structs.replace(waiting, cancellation=cancellation), question.rule, heard, now
+    )
+    after = Subject(subject.outcomes, {**subject.waits, arrival.wait_id: cancelled}, subject.marks)
+    facts = () if revision is None else (_announced(key, question, revision, known),)
+    return Step(after, facts, _CANCELLED)
 
 
 def _ask(key: str, subject: Subject, question: Question, now: Micros) -> Step:
     waiting = subject.waits.get(question.wait_id)
-    if waiting is not None and waiting.question.rank <= question.rank:
+    if waiting is not None and waiting.question.outranks(question):
         return Step(subject, _said_to(key, waiting, subject, subject.outcomes.values()), _REPEATED)
-    asked = Waiting(question, now, None, waiting.revisions if waiting else ())
-    if waiting is None and not subject.outcomes:
-        return Step(Subject({}, {**subject.waits, question.wait_id: asked}), (), _OPENED)
+    if is_erased(subject.marks, question):
+        return Step(subject, (), _ERASED)
+    if waiting is None:
+        subject, cancellation = early_cancellation(subject, question)
+        asked = Waiting(question, now, cancellation=cancellation)
+    else:
+        judged_at = waiting.judged_at if waiting.question.is_the_same(question) else None
+        asked = Waiting(question, now, judged_at, waiting.revisions, waiting.cancellation)
+    if waiting is None and not subject.outcomes and asked.cancellation is None:
+        return Step(Subject({}, {**subject.waits, question.wait_id: asked}, subject.marks), (), _OPENED)
     rule = question.rule
     heard = _heard(rule, question, subject.outcomes.values())
     answered, revision = _revise(asked, rule, heard, now)
-    after = Subject(subject.outcomes, {**subject.waits, question.wait_id: answered})
+    after = Subject(subject.outcomes, {**subject.waits, question.wait_id: answered}, subject.marks)
     facts = _refusals(key, question, heard)
     if revision is None:
         return Step(after, facts, _OPENED)
@@ -222,8 +302,13 @@ def _revise(
 ) -> tuple[Waiting, Revision | None]:
     """Decide anew; append a revision, and return it, where the verdict differs from the one announced last."""
     question, revisions = waiting.question, waiting.revisions
-    judged = waiting.judged_at is not None
-    found = verdict_of(rule, question, heard, judged)
+    judged, cancelled_at = waiting.judged_at is not None, waiting.cancelled_at
+    if cancelled_at is None:
+        found = verdict_of(rule, question, heard, judged)
+    elif question.reply_to is None:
+        found = cancelled_verdict(waiting, heard, cancelled_at)
+    else:  # whoever asked needs no answer
+        return waiting, None
     before = revisions[-1].verdict if revisions else None
     if found is None:
         if before is None or before.reason == "reopened":
@@ -233,7 +318,8 @@ def _revise(
         return waiting, None
     late = judged and found.reason == "outcome"
     revision = Revision(len(revisions) + 1, found, now, late)
-    return Waiting(question, waiting.arrived, waiting.judged_at, (*revisions, revision)), revision
+    said = (*revisions, revision)
+    return Waiting(question, waiting.arrived, waiting.judged_at, said, waiting.cancellation), revision
 
 
 def _heard(rule: Rule, question: Question, outcomes: Iterable[Known]) -> list[Heard]:
@@ -295,7 +381,9 @@ def _name_of(before: Waiting, revision: Revision | None) -> Happening:
 __all__ = [
     "Arrival",
     "Asked",
+    "Cancelled",
     "Changes",
+    "Erased",
     "Fact",
     "Happening",
     "Observed",

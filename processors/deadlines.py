@@ -8,8 +8,11 @@ from datetime import timedelta
 from functools import cached_property
 
 from upshot.processors.rules import IRRELEVANT, read
-from upshot.processors.state import Known, Subject, Waiting
+from upshot.processors.state import Known, Mark, Question, Subject, Waiting
 from upshot.streams.instants import MICROSECOND, Micros
+
+#: Between two looks at what is past its horizon.
+_SHORTEST: Micros = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -33,28 +36,37 @@ class Horizons:
     def _settled(self) -> Micros:
         return self.settled // MICROSECOND
 
-    def outcome_ends(self, outcome: Known) -> Micros:
-        """When an outcome that no question needs may be forgotten."""
+    def outcome_ends(self, outcome: Known | Mark) -> Micros:
+        """When an outcome that no question needs, or a mark, may be forgotten."""
         return outcome.arrived + self._look_back
 
     def wait_ends(self, waiting: Waiting) -> Micros:
         """When an answered question may be forgotten: counted from its deadline, or its arrival if that is later."""
-        return max(waiting.question.deadline, waiting.arrived) + self._settled
+        return self.ends(waiting.question, waiting.arrived)
+
+    def ends(self, question: Question, arrived: Micros) -> Micros:
+        """The same, of a question that arrived then."""
+        return max(question.deadline, arrived) + self._settled
+
+    def between_sweeps(self, sweeps: int) -> Micros:
+        """How long until outcomes are looked at again, where that is to happen so often while one is kept."""
+        return max(self._look_back // sweeps, _SHORTEST)
 
     def judged_from(self, waiting: Waiting) -> Micros:
         """From when an open question's deadline may be judged."""
-        return waiting.question.deadline + self.grace_micros
+        return waiting.question.ends + self.grace_micros
 
 
 def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
     """The next instant at which this subject needs a look; None where there is nothing to come."""
-    waits, outcomes = subject.waits.values(), subject.outcomes.values()
+    waits = subject.waits.values()
     if len(waits) == 1:
         for waiting in waits:
             return _look_at(waiting, horizons)
     if waits:
         return min([_look_at(waiting, horizons) for waiting in waits])
-    return min([horizons.outcome_ends(outcome) for outcome in outcomes], default=None)
+    kept: list[Known | Mark] = [*subject.outcomes.values(), *subject.marks.values()]
+    return min([horizons.outcome_ends(one) for one in kept], default=None)
 
 
 def open_waits(subject: Subject) -> int:
@@ -81,9 +93,11 @@ def retire(subject: Subject, now: Micros, horizons: Horizons) -> Subject:
         for key, outcome in subject.outcomes.items()
         if horizons.outcome_ends(outcome) > now or _is_needed(outcome, waits.values())
     }
-    if len(waits) == len(subject.waits) and len(outcomes) == len(subject.outcomes):
+    marks = {key: mark for key, mark in subject.marks.items() if horizons.outcome_ends(mark) > now}
+    before = subject.waits, subject.outcomes, subject.marks
+    if [len(waits), len(outcomes), len(marks)] == [len(part) for part in before]:
         return subject
-    return Subject(outcomes, waits)
+    return Subject(outcomes, waits, marks)
 
 
 def _is_needed(outcome: Known, waits: Iterable[Waiting]) -> bool:

@@ -5,32 +5,60 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import assert_never
 
+from msgspec.structs import replace
 from opentelemetry.metrics import Meter
 
 from upshot.errors import InvalidEvent
 from upshot.processors.announce import encode_resumption, encode_score, outcome_bytes, refusal
 from upshot.processors.caught_up import CaughtUp
 from upshot.processors.clock import wall_clock
-from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Refused, Replied, Scored, judge, step
+from upshot.processors.correlate import (
+    Arrival,
+    Asked,
+    Cancelled,
+    Erased,
+    Fact,
+    Observed,
+    Refused,
+    Replied,
+    Scored,
+    judge,
+    step,
+)
+from upshot.processors.crowded import AT_ONCE, Crowds, Limits, decode_head, is_head
 from upshot.processors.deadlines import Horizons, next_look, open_waits, retire
 from upshot.processors.intake import Intake
 from upshot.processors.slices import Slice
-from upshot.processors.state import Subject, decode_subject, encode_subject, known_of, question_of
+from upshot.processors.state import (
+    Cancellation,
+    Subject,
+    decode_subject,
+    encode_subject,
+    known_of,
+    question_of,
+)
 from upshot.processors.vitals import watch_join
 from upshot.settings import Settings
-from upshot.streams.arrivals import read_outcome, read_wait
+from upshot.streams.arrivals import Observation, read_outcome, read_wait
 from upshot.streams.batch import TP, BatchApp, BatchContext, Change, Effects, Output, Pace, batch_app
 from upshot.streams.batch.fetch import Fetched
 from upshot.streams.codec import Record, place_of
 from upshot.streams.dead_letters import dead_letter
-from upshot.streams.instants import Micros
+from upshot.streams.instants import MICROSECOND, Micros
 from upshot.streams.instruments import Instruments
+from upshot.streams.withdrawals import Cancelling, Erasing, is_tombstone, is_withdrawal, read_withdrawal
 
 ROLE = "correlate"
 TABLE = "subjects"
-#: Bytes that a subject may take in the table, which takes 16 MiB at the most: deadlines and corrections add a little.
-LARGEST_SUBJECT = 12 * 1024 * 1024
+#: A subject of more bytes is kept in parts; see `upshot.processors.crowded`.
+CROWDED_FROM = 16 * 1024
+#: Bytes, and outcomes and waits, that a subject may have in the table.
+LARGEST_SUBJECT = 128 * 1024 * 1024
+MOST_ARRIVALS = 250_000
+#: Microseconds between two looks at deadlines while crowded subjects are weighed, which are due all the time.
+_LOOK_EVERY: Micros = 250_000
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +84,10 @@ class Join:
         self._caught_up = CaughtUp(context, now)
         #: Everything that was written until then has been applied.
         self._upto: Micros = 0
+        self._tolerance = settings.since_tolerance // MICROSECOND
         self._slice = Slice()
+        self._crowds = Crowds(lambda: context.table, self._horizons)
+        self._look_again: Micros = 0
         self._intake = Intake[Arrival](context, settings, ("outcomes", "waits"), key="subject")
         self.counts = self._intake.counts
         #: By reason.
@@ -73,6 +104,10 @@ class Join:
         """Check that both topics have as many partitions."""
         await self._intake.check()
         self._forget()
+        for partition in self._partitions():
+            for key in self._context.table.due(partition, AT_ONCE, MOST_ARRIVALS):
+                self._known(partition, [key.decode()])
+                self._crowds.look_at(partition, key.decode())
 
     async def revoked(self, tps: frozenset[TP]) -> None:
         """Forget how far the topics were read."""
@@ -80,7 +115,8 @@ class Join:
 
     def _forget(self) -> None:
         self._caught_up.forget()
-        self._upto = 0
+        self._crowds.forget()
+        self._upto = self._look_again = 0
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
         """One decode pass, one pure step for each partition."""
@@ -98,17 +134,35 @@ class Join:
             arrivals += self._as_spelled(partition, [*arrivals, *strays])
             if full := self._apply(partition, arrivals, now, effects):
                 self._refuse(full, theirs, effects)
+        effects.more = self._crowds.is_busy
         return effects
 
     async def tick(self) -> Effects:
         """Judge the deadlines that are due, once all that was written before them has been applied."""
         self._intake.tell(log, self._now())
-        nearest = self.next_deadline = self._context.table.nearest_due()
-        if nearest is None or nearest > self._now():
-            return Effects()
-        if nearest > self._upto:
-            self._upto = await self._caught_up.as_of() or self._upto
-        return self._look(self._upto) if nearest <= self._upto else Effects()
+        effects, nearest, now = Effects(outputs_first=True), self._context.table.nearest_due(), self._now()
+        if nearest == AT_ONCE:
+            # What else is due is hidden behind what is to be weighed.
+            nearest = max(now, self._look_again)
+        self.next_deadline = nearest
+        if nearest is not None and nearest <= now:
+            if nearest > self._upto:
+                self._upto = await self._caught_up.as_of() or self._upto
+                self._look_again = now + _LOOK_EVERY
+            if nearest <= self._upto:
+                effects = self._look(self._upto)
+        self._weigh(effects)
+        return effects
+
+    def _weigh(self, effects: Effects) -> None:
+        """Go on with the crowded subjects, for a little."""
+        if self._crowds.is_busy:
+            turn = self._crowds.turn(self._upto, self._now())
+            self.counts.update(turn.happened)
+            effects.outputs += self._announced(turn.facts)
+            for partition, changes in turn.changes.items():
+                effects.changes.setdefault(partition, {}).update(changes)
+            effects.more = effects.more or self._crowds.is_busy
 
     async def flush(self) -> None:
         """Nothing: the table and the outputs are the room's."""
@@ -123,32 +177,50 @@ class Join:
 
     def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> set[str]:
         """Returns the subjects that would be too large: they stay as they were."""
-        states = self._known(partition, {arrival.subject for arrival in arrivals})
+        states, crowded = self._known(partition, {arrival.subject for arrival in arrivals})
+        crammed = self._append(partition, crowded, arrivals, now, effects) if crowded else set()
+        if crowded:
+            arrivals = [arrival for arrival in arrivals if arrival.subject not in crowded]
         changes = step(states, arrivals, now)
         full = self._keep(partition, changes.subjects, effects, LARGEST_SUBJECT)
         if full:
             changes = step(states, [arrival for arrival in arrivals if arrival.subject not in full], now)
         self.counts.update(changes.happened)
         effects.outputs += self._announced(changes.facts)
+        return full | crammed
+
+    def _append(
+        self, partition: int, crowded: set[str], arrivals: Iterable[Arrival], now: Micros, effects: Effects
+    ) -> set[str]:
+        """Write down what arrived about crowded subjects; returns those that hold too much already."""
+        limits, full = Limits(LARGEST_SUBJECT, MOST_ARRIVALS), set()
+        theirs: dict[str, list[Arrival]] = {key: [] for key in crowded}
+        for arrival in arrivals:
+            if arrival.subject in crowded:
+                theirs[arrival.subject].append(arrival)
+        for key, some in theirs.items():
+            changes = self._crowds.append(partition, key, some, now, limits)
+            if changes is None:
+                full.add(key)
+            else:
+                effects.changes.setdefault(partition, {}).update(changes)
         return full
 
     def _as_spelled(self, partition: int, arrivals: Iterable[Arrival]) -> list[Arrival]:
-        """Outcomes about subjects as they are spelled, where waits were opened before spellings were joined."""
-        told = [a for a in arrivals if type(a) is Observed and a.spelled is not None]
+        """News about subjects as they are spelled, where waits were opened before spellings were joined."""
+        told = [(a, a.spelled) for a in arrivals if not isinstance(a, Asked) and a.spelled is not None]
         if not told:
             return []
-        states = self._known(partition, {a.spelled or "" for a in told})
-        return [
-            Observed(spelled, a.outcome)
-            for a in told
-            if (spelled := a.spelled) and spelled in states and states[spelled].waits
-        ]
+        states, crowded = self._known(partition, {spelled for _, spelled in told})
+        waited = crowded | {key for key, state in states.items() if state.waits}
+        return [replace(a, subject=spelled, spelled=None) for a, spelled in told if spelled in waited]
 
     def _refuse(self, full: set[str], batches: Mapping[TP, Sequence[Record]], effects: Effects) -> None:
         """Keep what was said about these subjects as dead letters."""
         error = InvalidEvent(
             "too_large",
-            f"with it, what is kept of its subject would take more than {LARGEST_SUBJECT:,} bytes: ask and tell about "
+            f"with it, what is kept of its subject would be more than {LARGEST_SUBJECT:,} bytes or {MOST_ARRIVALS:,} "
+            "outcomes and waits, and nothing was changed: its answers go on from what was there; ask and tell about "
             "smaller things, each a subject of its own, or keep long content elsewhere and send a link",
         )
         for tp, records in batches.items():
@@ -163,7 +235,13 @@ class Join:
             return None
 
     def _read(self, tp: TP) -> Callable[[Record, Micros], Arrival]:
-        return _asked if tp.topic == self._waits else _observed
+        return self._asked if tp.topic == self._waits else _observed
+
+    def _asked(self, record: Record, now: Micros) -> Arrival:
+        if is_withdrawal(record) and (withdrawn := read_withdrawal(record, now)) is not None:
+            return _withdrawn(withdrawn)
+        wait = read_wait(record)
+        return Asked(wait.subject, question_of(wait, self._tolerance))
 
     def _look(self, upto: Micros) -> Effects:
         """Look at as many of the due subjects as take little time, so that arrivals are joined in between."""
@@ -183,19 +261,31 @@ class Join:
 
     def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> None:
         now, after = self._now(), {}
-        for key, before in self._known(partition, map(bytes.decode, due)).items():
+        states, crowded = self._known(partition, map(bytes.decode, due))
+        for key in crowded:
+            self._crowds.look_at(partition, key)
+        for key, before in states.items():
             judged = judge(key, before, upto - self._horizons.grace_micros, now)
             after[key] = retire(judged.subject, now, self._horizons)
             self.counts.update(judged.happened)
             effects.outputs += self._announced(judged.facts)
         self._keep(partition, after, effects)
 
-    def _known(self, partition: int, keys: Iterable[str]) -> dict[str, Subject]:
+    def _known(self, partition: int, keys: Iterable[str]) -> tuple[dict[str, Subject], set[str]]:
+        """What is known of each subject; which of them are crowded."""
         names = list(keys)
         values = self._context.table.get_many(partition, [key.encode() for key in names])
-        return {
-            key: decode_subject(value) for key, value in zip(names, values, strict=True) if value is not None
-        }
+        states: dict[str, Subject] = {}
+        crowded: set[str] = set()
+        for key, value in zip(names, values, strict=True):
+            if value is None:
+                continue
+            if is_head(value):
+                self._crowds.head(partition, key, decode_head(value))
+                crowded.add(key)
+            else:
+                states[key] = decode_subject(value)
+        return states, crowded
 
     def _keep(
         self, partition: int, subjects: Mapping[str, Subject], effects: Effects, largest: int = sys.maxsize
@@ -206,11 +296,14 @@ class Join:
             value = encode_subject(subject)
             if value is None:
                 changes[key.encode()] = None
-            elif len(value) <= largest:
-                due = next_look(subject, self._horizons)
-                changes[key.encode()] = Change(value, due, open_waits(subject))
-            else:
+            elif len(value) > largest:
                 full.add(key)
+            else:
+                due = next_look(subject, self._horizons)
+                if len(value) > CROWDED_FROM:
+                    changes.update(self._crowds.convert(partition, key, subject, due))
+                else:
+                    changes[key.encode()] = Change(value, due, open_waits(subject))
         return full
 
     def _announced(self, facts: Iterable[Fact]) -> list[Output]:
@@ -241,17 +334,29 @@ class Join:
         return dead_letter(self._settings, record, error, about=fact.question.wait_id)
 
 
-def _asked(record: Record, now: Micros) -> Arrival:
-    wait = read_wait(record)
-    return Asked(wait.subject, question_of(wait))
+def _withdrawn(event: Cancelling | Erasing) -> Arrival:
+    match event:
+        case Cancelling():
+            cancellation = Cancellation(event.at, event.revision)
+            return Cancelled(event.subject, event.wait_id, event.reply_to, cancellation, _other(event))
+        case Erasing():
+            return Erased(event.subject, event.at, event.run_id, _other(event))
+        case _:
+            assert_never(event)
 
 
 def _observed(record: Record, now: Micros) -> Arrival:
+    if is_tombstone(record) and (withdrawn := read_withdrawal(record, now)) is not None:
+        return _withdrawn(withdrawn)
     outcome = read_outcome(record)
     place = place_of(record) if record.headers else record
     known = known_of(outcome, now, place.partition, place.offset)
-    spelled = outcome.spelled if outcome.spelled != outcome.subject else None
-    return Observed(outcome.subject, known, spelled)
+    return Observed(outcome.subject, known, _other(outcome))
+
+
+def _other(read: Observation | Cancelling | Erasing) -> str | None:
+    """The subject as it was spelled, where that isn't the spelling that joins."""
+    return read.spelled if read.spelled != read.subject else None
 
 
 def _asker(fact: Replied) -> bytes:

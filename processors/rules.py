@@ -14,7 +14,7 @@ import jmespath
 import msgspec
 
 from upshot.processors.state import Known, Match, Question, Rule, Verdict
-from upshot.streams.instants import Micros, instant
+from upshot.streams.instants import instant
 
 
 class Reads(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +55,7 @@ def verdict_of(rule: Rule, question: Question, heard: Iterable[Heard], judged: b
     counted = [(outcome, reading.value) for outcome, reading in heard if type(reading) is Reads]
     if counted:
         if len(counted) > 1:
-            counted.sort(key=_in_time)
+            counted.sort(key=_order_for(question))
         verdict = _decided_by(question, rule, counted)
         if verdict is not None:
             return verdict
@@ -65,12 +65,24 @@ def verdict_of(rule: Rule, question: Question, heard: Iterable[Heard], judged: b
     return Verdict(value, "expired" if value is None else "deadline", question.deadline)
 
 
-def _in_time(counted: tuple[Known, bool | float]) -> tuple[Micros, str, str]:
+_Counted = tuple[Known, bool | float]
+
+
+def _order_for(question: Question) -> Callable[[_Counted], tuple[Any, ...]]:
+    return _in_time_before if question.tolerance is None else _in_order
+
+
+def _in_order(counted: _Counted) -> tuple[Any, ...]:
+    return counted[0].order
+
+
+def _in_time_before(counted: _Counted) -> tuple[Any, ...]:
+    """As the version ordered them that knew neither sequences nor the records' timestamps."""
     outcome = counted[0]
     return outcome.time, outcome.id, outcome.source
 
 
-def _decided_by(question: Question, rule: Rule, counted: list[tuple[Known, bool | float]]) -> Verdict | None:
+def _decided_by(question: Question, rule: Rule, counted: list[_Counted]) -> Verdict | None:
     match rule.mode:
         case "first":
             outcome, value = counted[0]
@@ -84,7 +96,7 @@ def _decided_by(question: Question, rule: Rule, counted: list[tuple[Known, bool 
             firsts = {outcome.type: (outcome, value) for outcome, value in reversed(counted)}
             if len(firsts) < len(rule.on):
                 return None
-            outcome = max(firsts.values(), key=_in_time)[0]
+            outcome = max(firsts.values(), key=_order_for(question))[0]
             value = min(value for _, value in firsts.values())
         case _:
             assert_never(rule.mode)
@@ -104,10 +116,27 @@ def _sum(values: list[bool | float]) -> float:
         return float_info.max if exact > 0 else -float_info.max
 
 
+def is_inside(question: Question, outcome: Known) -> bool:
+    """Whether what the outcome's time covers meets the question's window."""
+    time, tolerance = outcome.time, question.tolerance
+    if question.after and not all(outcome.follows(heard) for heard in question.after):
+        return False
+    if tolerance is None:
+        return question.since <= time <= question.deadline
+    return question.since - tolerance <= time + outcome.width and time <= question.deadline + question.width
+
+
 def read(rule: Rule, question: Question, outcome: Known) -> Reading:
     """What `outcome` says to `question`, whose rule it is."""
+    if outcome.type not in rule.on or not is_inside(question, outcome):
+        return IRRELEVANT
+    return said(rule, outcome)
+
+
+def said(rule: Rule, outcome: Known) -> Reading:
+    """What `outcome` says to all questions of this rule, whose window it lies in."""
     match = rule.on.get(outcome.type)
-    if match is None or not question.since <= outcome.time <= question.deadline:
+    if match is None:
         return IRRELEVANT
     if match.when is not None:
         condition = _look_up(match.when, outcome)
@@ -191,6 +220,8 @@ __all__ = [
     "Reads",
     "Unusable",
     "decide",
+    "is_inside",
     "read",
+    "said",
     "verdict_of",
 ]

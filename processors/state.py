@@ -15,9 +15,11 @@ from upshot.schemas.ids import fact_id
 from upshot.schemas.scores import Reason
 from upshot.schemas.waits import Mode
 from upshot.schemas.waits import Rule as RuleSchema
-from upshot.streams.arrivals import Asking, Observation
+from upshot.streams.arrivals import Asking, Observation, Preceding
 from upshot.streams.instants import Micros
 
+#: What the setting `since_tolerance` is where nobody sets it.
+TOLERANCE: Micros = 500_000
 _NULL, _NO_EXPOSURES, _NO_ATTRIBUTES = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
 
 
@@ -38,12 +40,13 @@ class Rule(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def json(self) -> Raw:
-        """What a question keeps of it."""
-        return Raw(_encoder.encode(self))
+        """What a question keeps of it. A match that multiplies nothing looks as in versions that couldn't."""
+        on = {kind: (m.score, m.when) if m.times is None else m for kind, m in self.on.items()}
+        return Raw(_encoder.encode((on, self.nothing_came, self.mode)))
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A wait, as the join keeps it. Outcomes count from `since` to `deadline`, both included.
+    """A wait, as the join keeps it. Outcomes count whose time meets the window from `since` - `tolerance` to `ends`.
 
     What the join only hands on stays as JSON, and so does the rule: many questions share it, and it's read once.
     """
@@ -61,6 +64,21 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attributes: Raw = _NO_ATTRIBUTES
     #: The follow-up that is told, instead of a score.
     reply_to: str | None = None
+    #: None where a version asked that knew neither tolerance nor widths: by its rules the wait is answered.
+    tolerance: Micros | None = None
+    #: What `opened_at`, and so `deadline`, covers beyond itself, as it was written.
+    width: Micros = 0
+    #: Whether the wait itself says its tolerance, not the setting.
+    says_tolerance: bool = False
+    #: Of two with one id the higher counts.
+    revision: int = 0
+    #: What was heard before.
+    after: tuple[Preceding, ...] = ()
+
+    @property
+    def ends(self) -> Micros:
+        """The last instant of its window."""
+        return self.deadline + self.width
 
     @property
     def rule(self) -> Rule:
@@ -68,9 +86,38 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return _rule_behind(bytes(self.rule_json))
 
     @property
-    def rank(self) -> tuple[Micros, bytes]:
-        """Of two waits with one id the lesser counts: what was asked again can't move the window."""
-        return self.opened_at, msgspec.json.encode(_plain(msgspec.json.encode(self)), order="sorted")
+    def rank(self) -> tuple[Micros, bytes, Micros, Micros]:
+        """Of two waits with one id the lesser counts: what was asked again can't move the window.
+
+        A tolerance that is the setting's says nothing: the one that was kept first stays.
+        """
+        said = msgspec.structs.replace(self, tolerance=None, width=0, says_tolerance=False)
+        content = msgspec.json.encode(_plain(msgspec.json.encode(said)), order="sorted")
+        stated = self.tolerance if self.says_tolerance and self.tolerance is not None else -1
+        return self.opened_at, content, stated, self.width
+
+    def outranks(self, other: Question) -> bool:
+        """Of two waits with one id the one with the higher revision counts, then the one with the lesser rank."""
+        if self.revision != other.revision:
+            return self.revision > other.revision
+        return self.rank <= other.rank
+
+    def is_the_same(self, other: Question) -> bool:
+        """Whether they ask the same, but for the revision."""
+        return self == msgspec.structs.replace(other, revision=self.revision)
+
+
+#: A total order of outcomes: by the first microsecond that their time covers; those of one such instant by their
+#: sequence (none, then numbers, then texts), then by the least timestamp of their records, then by id and source.
+Order = tuple[Micros, tuple[int, int | str], int, str, str]
+_NO_SEQUENCE: tuple[int, int | str] = (0, 0)
+
+
+def in_sequence(sequence: int | str | None) -> tuple[int, int | str]:
+    """Where an event stands among those of one time."""
+    if sequence is None:
+        return _NO_SEQUENCE
+    return (1, sequence) if type(sequence) is int else (2, sequence)
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -84,6 +131,13 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
     source: str = ""
     data_json: Raw = _NULL
+    #: What its time covers beyond itself, as it was written.
+    width: Micros = 0
+    #: Its place among the events of one time, where its source says so.
+    sequence: int | str | None = None
+    #: The least timestamp of the records that told it, in milliseconds since 1970; 0 where a version kept it that
+    #: didn't note it.
+    recorded: int = 0
 
     @property
     def data(self) -> Any:
@@ -96,14 +150,40 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return f"{self.source}\n{self.id}"
 
     @property
-    def rank(self) -> tuple[Micros, bytes]:
+    def rank(self) -> tuple[Micros, bytes, Micros, tuple[int, int | str]]:
         """Of two deliveries of one outcome the lesser counts: what was sent again can't move it to later."""
-        return self.time, msgspec.json.encode((self.type, self.data), order="sorted")
+        content = msgspec.json.encode((self.type, self.data), order="sorted")
+        return self.time, content, self.width, self._in_sequence
+
+    @property
+    def order(self) -> Order:
+        """Its place among the outcomes of its subject; see `Order`."""
+        return self.time, self._in_sequence, self.recorded, self.id, self.source
+
+    @property
+    def _in_sequence(self) -> tuple[int, int | str]:
+        return in_sequence(self.sequence)
+
+    def follows(self, heard: Preceding) -> bool:
+        """Whether it comes after an event that was heard before, or is of another type than was listened to then."""
+        if self.type not in heard.types:
+            return True
+        if (self.id, self.source) == (heard.id, heard.source):
+            return False
+        before = heard.time, in_sequence(heard.sequence), heard.recorded, heard.id, heard.source
+        return self.order > before
+
+    def told_again(self, recorded: int) -> Known:
+        """The same, of which a record with this timestamp tells, too."""
+        return self if self.recorded <= recorded else msgspec.structs.replace(self, recorded=recorded)
 
     @property
     def fingerprint(self) -> str:
-        """What makes two outcomes say the same: not alone who sent which, but all that it says."""
-        return fact_id("outcome", self.key, str(self.time), self.rank[1].decode())
+        """What makes two outcomes say the same: not alone who sent which, but all that it says, and its place."""
+        said = (self.key, str(self.time), self.rank[1].decode())
+        if not self.recorded:
+            return fact_id("outcome", *said)
+        return fact_id("outcome", *said, str(self.width), repr(self.sequence), str(self.recorded))
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -127,6 +207,26 @@ class Revision(msgspec.Struct, frozen=True, array_like=True, gc=False):
     late: bool = False
 
 
+class Cancellation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """That a wait isn't needed any more since `at`; opened with a higher revision it's needed again."""
+
+    at: Micros
+    revision: int = 0
+
+    def outranks(self, other: Cancellation | None) -> bool:
+        """Of two the one with the higher revision counts, then the earlier."""
+        return other is None or (-self.revision, self.at) < (-other.revision, other.at)
+
+
+def ended_by(cancellation: Cancellation | None, question: Question) -> Micros | None:
+    """When a question ended by being cancelled; None where it didn't, or only after its window."""
+    if cancellation is None or cancellation.revision < question.revision:
+        return None
+    if question.reply_to is None and cancellation.at > question.ends:
+        return None
+    return cancellation.at
+
+
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
     """A question and the history of its answers. `judged_at` is set once its deadline was judged."""
 
@@ -134,6 +234,7 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     arrived: Micros
     judged_at: Micros | None = None
     revisions: tuple[Revision, ...] = ()
+    cancellation: Cancellation | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -141,22 +242,38 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
         return self.revisions[-1].verdict if self.revisions else None
 
     @property
+    def cancelled_at(self) -> Micros | None:
+        """When it ended by being cancelled; None where it didn't, or only after its window."""
+        return ended_by(self.cancellation, self.question)
+
+    @property
     def is_open(self) -> bool:
         """Whether its deadline is still to be judged."""
         revisions = self.revisions
+        if self.cancelled_at is not None:
+            return False
         return self.judged_at is None and (not revisions or revisions[-1].verdict.reason == "reopened")
 
 
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is remembered of what isn't there: a cancellation before its wait, or since when something was erased."""
+
+    arrived: Micros
+    cancellation: Cancellation | None = None
+    erased_at: Micros = 0
+
+
 class Subject(msgspec.Struct, frozen=True, array_like=True):
-    """All that is remembered of one subject: outcomes by key, questions by wait id."""
+    """All that is remembered of one subject: outcomes by key, questions by wait id, marks as `withdrawing` names them."""
 
     outcomes: dict[str, Known] = {}
     waits: dict[str, Waiting] = {}
+    marks: dict[str, Mark] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to remember."""
-        return not self.outcomes and not self.waits
+        return not self.outcomes and not self.waits and not self.marks
 
 
 _encoder = msgspec.json.Encoder()
@@ -167,7 +284,7 @@ _plain = msgspec.json.Decoder().decode
 
 def encode_subject(subject: Subject) -> bytes | None:
     """The table's value for a subject; None (a deletion) where nothing is left."""
-    return _encoder.encode(subject) if subject.waits or subject.outcomes else None
+    return None if subject.is_empty else _encoder.encode(subject)
 
 
 def decode_subject(value: bytes | None) -> Subject:
@@ -175,8 +292,9 @@ def decode_subject(value: bytes | None) -> Subject:
     return Subject() if value is None else _decoder.decode(value)
 
 
-def question_of(wait: Asking) -> Question:
-    """A wait as the join keeps it."""
+def question_of(wait: Asking, tolerance: Micros = TOLERANCE) -> Question:
+    """A wait as the join keeps it; with this tolerance, where it says none itself."""
+    stated = wait.tolerance
     return Question(
         wait.wait_id,
         wait.run_id,
@@ -190,6 +308,11 @@ def question_of(wait: Asking) -> Question:
         wait.exposures,
         wait.attributes,
         wait.reply_to,
+        tolerance if stated is None else stated,
+        wait.width,
+        stated is not None,
+        wait.revision,
+        wait.after,
     )
 
 
@@ -204,6 +327,9 @@ def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int)
         offset,
         outcome.source,
         outcome.data,
+        outcome.width,
+        outcome.sequence,
+        outcome.recorded,
     )
 
 
@@ -221,8 +347,12 @@ def _rule_behind(rule_json: bytes) -> Rule:
 
 
 __all__ = [
+    "TOLERANCE",
+    "Cancellation",
     "Known",
+    "Mark",
     "Match",
+    "Order",
     "Question",
     "Revision",
     "Rule",
@@ -231,6 +361,8 @@ __all__ = [
     "Waiting",
     "decode_subject",
     "encode_subject",
+    "ended_by",
+    "in_sequence",
     "known_of",
     "question_of",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from upshot.schemas.exposures import Assignment
-from upshot.schemas.fields import Attributes, Event, Id, Instant, Name
+from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Name
 from upshot.schemas.ids import fact_id
 
 
@@ -16,7 +16,8 @@ class Deferral(Event):
     """Run `run_id` leaves work to the code `scorer`: a follow-up.
 
     A worker that has the code runs it, each time that something new is known of what it waits for. Of two
-    deferrals with one id the one deferred first counts.
+    deferrals with one id the one deferred first counts. With `cancelled_at` the deferral is taken back: it withdraws
+    what `deferred_by` said up to that `revision`. A follow-up that nobody wants any more gives no scores.
     """
 
     followup_id: Id | None = Field(
@@ -36,6 +37,17 @@ class Deferral(Event):
     key: Id | None = Field(
         None,
         description="Tells apart deferrals of one scorer on one run; repeats with one key are one follow-up.",
+    )
+    deferred_by: Id | None = Field(
+        None, description="The follow-up whose code defers it; absent where another program does."
+    )
+    revision: Count = Field(
+        0,
+        description="One more each time that `deferred_by` says something else about this follow-up: of each the "
+        "highest counts, and of two equal ones the one that cancels.",
+    )
+    cancelled_at: Instant | None = Field(
+        None, description="Set where the deferral is taken back: since when it isn't wanted any more."
     )
     agent: Name | None = Field(None, description="The run's agent; scores inherit it.")
     exposures: list[Assignment] = Field(

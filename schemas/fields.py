@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from math import inf, isfinite
 from typing import Annotated, Any
@@ -13,12 +14,30 @@ SCHEMA_VERSION = 1
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 LONGEST_WINDOW = timedelta(days=3660)
+LONGEST_TOLERANCE = timedelta(days=1)
+_LEAP_SECOND = re.compile(r"(.{10}[Tt ].{2}:59:)60(?=[.Zz+-])(.*)", re.ASCII)
 
 
 def _text_only(value: Any) -> Any:
     if isinstance(value, str | datetime | timedelta):
         return value
     raise PydanticCustomError("not_text", "must be a string")
+
+
+def _leap_second(value: Any) -> Any:
+    """`23:59:60Z` at a month's end is the first second of the next day, as clocks that have no 60th tell it."""
+    if not (isinstance(value, str) and (found := _LEAP_SECOND.fullmatch(value))):
+        return value
+    try:
+        read = datetime.fromisoformat(f"{found[1]}59{found[2]}".upper()) + timedelta(seconds=1)
+    except ValueError:
+        return value
+    midnight = read.astimezone(UTC) if read.tzinfo else None
+    if midnight is None or (midnight.day, midnight.hour, midnight.minute, midnight.second) != (1, 0, 0, 0):
+        raise PydanticCustomError(
+            "no_leap_second", "has a 60th second, which only a month's last minute in UTC can have"
+        )
+    return read
 
 
 def _sane_instant(value: datetime) -> datetime:
@@ -32,6 +51,14 @@ def _sane_instant(value: datetime) -> datetime:
 def _sane_window(value: timedelta) -> timedelta:
     if not timedelta(0) < value <= LONGEST_WINDOW:
         raise PydanticCustomError("absurd_time", "must be longer than zero and at most P3660D")
+    return value
+
+
+def _sane_tolerance(value: timedelta) -> timedelta:
+    if not timedelta(0) <= value <= LONGEST_TOLERANCE:
+        raise PydanticCustomError(
+            "absurd_time", "must be from zero to P1D; set `since` for what happened before"
+        )
     return value
 
 
@@ -67,10 +94,15 @@ Money = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 #: An instant as RFC 3339 text with an offset, between the years 2000 and 2099; held in UTC.
-Instant = Annotated[datetime, BeforeValidator(_text_only), AfterValidator(_sane_instant)]
+Instant = Annotated[
+    datetime, BeforeValidator(_leap_second), BeforeValidator(_text_only), AfterValidator(_sane_instant)
+]
 
 #: A length of time as ISO 8601 text (`P14D`, `PT30S`), longer than zero and at most ten years.
 Window = Annotated[timedelta, BeforeValidator(_text_only), AfterValidator(_sane_window)]
+
+#: A length of time as ISO 8601 text by which clocks may differ: from zero to a day.
+Tolerance = Annotated[timedelta, BeforeValidator(_text_only), AfterValidator(_sane_tolerance)]
 
 #: A score's value: a boolean, or a finite number (held as a float).
 Value = Annotated[bool | float, BeforeValidator(_plain_value)]
@@ -105,6 +137,7 @@ __all__ = [
     "Name",
     "Seconds",
     "Text",
+    "Tolerance",
     "Value",
     "Window",
 ]

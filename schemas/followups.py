@@ -10,8 +10,9 @@ from upshot.schemas.fields import Count, Event, Id, Instant, Name, Text
 
 #: `running`: its code runs, or will as soon as there's room, or when it's tried again. `waiting`: it waits for
 #: events or for a time. `done`: its code has ended; a late event can still make it run again. `failed`: its code
-#: raised, and isn't tried again by itself. `undeployed`: no worker has that code in that version.
-Standing = Literal["running", "waiting", "done", "failed", "undeployed"]
+#: raised, and isn't tried again by itself. `undeployed`: no worker has that code in that version. `withdrawn`: who
+#: deferred it doesn't any more, and its scores and waits are withdrawn.
+Standing = Literal["running", "waiting", "done", "failed", "undeployed", "withdrawn"]
 
 
 class Awaited(BaseModel):
@@ -35,7 +36,8 @@ class FollowupStatus(Event):
     agent: Name | None = Field(None, description="The run's agent.")
     status: Standing = Field(
         description="`running`: its code runs or soon will. `waiting`: for events or a time. `done`: its code has "
-        "ended. `failed`: its code raised and isn't tried again by itself. `undeployed`: no worker has that code."
+        "ended. `failed`: its code raised and isn't tried again by itself. `undeployed`: no worker has that code. "
+        "`withdrawn`: who deferred it doesn't any more, its scores and waits are withdrawn."
     )
     attempts: Count = Field(0, description="How often its code has failed since it last went well.")
     error: Text | None = Field(None, description="What it failed with last.")

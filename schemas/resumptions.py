@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from upshot.schemas.fields import Count, Event, Id, Instant, Name
@@ -25,6 +25,12 @@ class Heard(BaseModel):
     time: Instant = Field(description="When it happened.")
     source: Annotated[StrictStr, Field(max_length=512)] = Field("", description="Who tells it.")
     data: Any = Field(None, description="Facts about it, as JSON.")
+    sequence: StrictInt | StrictStr | None = Field(
+        None, description="Its place among the events of one time, where its source says so."
+    )
+    recorded_at: Instant | None = Field(
+        None, description="The least timestamp of the records that told it; decides after `sequence`."
+    )
 
 
 class Resumption(Event):

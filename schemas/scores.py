@@ -15,8 +15,9 @@ from upshot.schemas.ids import fact_id
 #: came and the rule gives no score. `given`: somebody said it. `reopened`: the wait turned out
 #: to have been opened earlier, and what had decided it no longer counts. `followup`: a follow-up gave it
 #: before it had heard of anything. `rescored`: other code than the one that had decided says so, see
-#: `upshot rescore`; it counts over all that is decided, not over what is given.
-Reason = Literal["outcome", "deadline", "expired", "given", "reopened", "followup", "rescored"]
+#: `upshot rescore`; it counts over all that is decided, not over what is given. `cancelled`: the wait or the follow-up
+#: was withdrawn, there is no score.
+Reason = Literal["outcome", "deadline", "expired", "given", "reopened", "followup", "rescored", "cancelled"]
 
 
 class Score(Event):
@@ -45,7 +46,8 @@ class Score(Event):
         description="`outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. "
         "`expired`: nothing came and the rule gives no score. `given`: somebody said it. `reopened`: what "
         "decided it doesn't count any more, the wait is open again. `followup`: a follow-up gave it before it had "
-        "heard of anything. `rescored`: another version of the scorer says so.",
+        "heard of anything. `rescored`: another version of the scorer says so. `cancelled`: the wait or the "
+        "follow-up was withdrawn.",
     )
     late: bool = Field(False, description="Whether the outcome arrived after the deadline was judged.")
     subject: Id | None = Field(None, description="The subject of the wait that it answers.")

@@ -7,11 +7,20 @@ from typing import Annotated, Any, Literal, Self
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from upshot.schemas.exposures import Assignment
-from upshot.schemas.fields import Attributes, Event, Id, Instant, Name, Value, Window
+from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Name, Tolerance, Value, Window
 from upshot.schemas.ids import fact_id
 
 Mode = Literal["first", "last", "all", "count", "sum"]
@@ -63,7 +72,7 @@ class Rule(BaseModel):
     """How outcomes become a score.
 
     Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the
-    outcome's own time (ties by id); `all` is decided once every listed type came, with the least of
+    outcome's own time (ties by `sequence`, by the record's timestamp, by id); `all` is decided once every listed type came, with the least of
     their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum`
     adds their scores. `last`, `count` and `sum` give the score as it stands and revise it until the
     deadline.
@@ -110,11 +119,35 @@ class Rule(BaseModel):
         return self.otherwise
 
 
+class After(BaseModel):
+    """An event that was heard before: of the same types, only what follows it in the order of events counts.
+
+    The order is by `time`, then `sequence` (none, numbers, texts), then the least timestamp of the records that told the
+    event, then `id` and `source`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    types: list[Name] = Field(
+        min_length=1, description="The types that were listened to when the event was heard."
+    )
+    time: Instant = Field(description="When the event happened.")
+    id: Id = Field(description="The event's id.")
+    source: Annotated[StrictStr, Field(max_length=512)] = Field("", description="Who told it.")
+    sequence: StrictInt | StrictStr | None = Field(
+        None, description="Its place among the events of one time, where its source says so."
+    )
+    recorded_at: Instant | None = Field(None, description="The least timestamp of the records that told it.")
+
+
 class Wait(Event):
     """A pending scorer: run `run_id` asks what becomes of `subject`.
 
-    Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time. Of two
-    waits with one id about one subject the one opened first counts: to ask again, use another id.
+    Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time; and so do those that
+    lie before `since` by no more than `tolerance`, for clocks that differ. An instant written in whole seconds covers
+    that second, here and in outcomes: what it covers has to meet the window. Of two
+    waits with one id about one subject the one opened first counts: to ask again, use another id. A wait can be cancelled
+    (see WaitCancellation), and opened again by a higher `revision`.
     """
 
     wait_id: Id | None = Field(
@@ -128,7 +161,21 @@ class Wait(Event):
         None, description="When the wait began; the record's timestamp where absent."
     )
     since: Instant | None = Field(None, description="From when outcomes count; `opened_at` where absent.")
+    tolerance: Tolerance | None = Field(
+        None,
+        description="By how much outcomes may lie before `since` (ISO 8601, such as `PT1S` or `PT0S`); the setting "
+        "`UPSHOT_SINCE_TOLERANCE` where absent.",
+    )
+    after: list[After] = Field(
+        default_factory=list,
+        description="Events that were heard before: of their types only what follows them counts.",
+    )
     rule: Rule = Field(description="How outcomes become the score.")
+    revision: Count = Field(
+        0,
+        description="Of two waits with one id about one subject that with the higher revision counts; it opens again what was "
+        "cancelled with a lower one.",
+    )
     agent: Name | None = Field(None, description="The run's agent; the score inherits it.")
     exposures: list[Assignment] = Field(
         default_factory=list,
@@ -156,4 +203,4 @@ class Wait(Event):
         return self.model_copy(update={"wait_id": wait_id, "opened_at": self.opened_at or recorded_at})
 
 
-__all__ = ["Match", "Mode", "Rule", "Wait"]
+__all__ = ["After", "Match", "Mode", "Rule", "Wait"]

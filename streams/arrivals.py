@@ -13,24 +13,30 @@ from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from pydantic import TypeAdapter
 
 from upshot.schemas.exposures import Assignment
+from upshot.schemas.fields import Tolerance
 from upshot.schemas.ids import fact_id
+from upshot.schemas.outcomes import Sequence, sequence_of
 from upshot.schemas.subjects import folded
-from upshot.schemas.waits import Rule
+from upshot.schemas.waits import After, Rule
 from upshot.streams.codec import (
     CLOCK_TOLERANCE,
     FORWARDED_FROM,
     Record,
-    decode_outcome,
-    decode_wait,
+    decode_opened,
     is_deep,
+    outcome_event,
+    outcome_of,
+    parse,
     place_of,
     recorded_at,
 )
 from upshot.streams.instants import MICROSECOND, Micros, micros
+from upshot.streams.resolution import MILLISECOND, width_of
 from upshot.streams.topics import MAX_EVENT_BYTES
-from upshot.streams.wire import Id, Name, QuickAssignment, Unsure, moment, recorded_moment
+from upshot.streams.wire import Count, Id, Name, QuickAssignment, Unsure, moment, recorded_moment
 
 _TOLERANCE = CLOCK_TOLERANCE // MICROSECOND
 
@@ -48,8 +54,24 @@ class CheckedRule(NamedTuple):
     within: Micros
 
 
+class Preceding(Struct, frozen=True, array_like=True, gc=False):
+    """An event that was heard before: of these types only what follows it counts. See `upshot.schemas.waits.After`."""
+
+    types: tuple[str, ...]
+    time: Micros
+    id: str
+    source: str = ""
+    sequence: int | str | None = None
+    #: Milliseconds since 1970; 0 where nobody says.
+    recorded: int = 0
+
+
 class Observation(Struct, frozen=True, gc=False):
-    """An outcome with id and time filled in, its subject in the spelling that joins. `data` is JSON as it came."""
+    """An outcome with id and time filled in, its subject in the spelling that joins. `data` is JSON as it came.
+
+    Its time covers `width` microseconds more, by how it is written. `recorded` is the record's timestamp, in
+    milliseconds since 1970.
+    """
 
     subject: str
     id: str
@@ -57,6 +79,9 @@ class Observation(Struct, frozen=True, gc=False):
     source: str
     time: Micros
     data: Raw
+    width: Micros
+    sequence: Sequence | None
+    recorded: int
     #: The subject as it was spelled.
     spelled: str
 
@@ -65,6 +90,9 @@ class Asking(Struct, frozen=True, gc=False):
     """A wait with id, opening and deadline worked out, its subject in the spelling that joins.
 
     `exposures` and `attributes` are JSON.
+
+    Its opening, and so its deadline, covers `width` microseconds more, by how it is written. A `tolerance` of None:
+    the wait doesn't say.
     """
 
     subject: str
@@ -80,6 +108,10 @@ class Asking(Struct, frozen=True, gc=False):
     exposures: Raw
     attributes: Raw
     reply_to: str | None = None
+    width: Micros = 0
+    tolerance: Micros | None = None
+    revision: int = 0
+    after: tuple[Preceding, ...] = ()
 
 
 class _OutcomeOnWire(Struct, gc=False, forbid_unknown_fields=True):
@@ -90,6 +122,8 @@ class _OutcomeOnWire(Struct, gc=False, forbid_unknown_fields=True):
     time: str | None = None
     data: Raw = _NULL
     specversion: Literal["1.0"] = "1.0"
+    sequence: Any = None
+    sequencetype: Any = None
     # CloudEvents has these, too; nothing of ours looks at them.
     datacontenttype: Any = None
     dataschema: Any = None
@@ -108,10 +142,13 @@ class _WaitOnWire(Struct, gc=False, forbid_unknown_fields=True):
     step_id: Id | None = None
     opened_at: str | None = None
     since: str | None = None
+    tolerance: str | None = None
     agent: Name | None = None
     exposures: Raw | UnsetType = UNSET
     attributes: Raw | UnsetType = UNSET
     reply_to: Id | None = None
+    revision: Count = 0
+    after: Any = None
     schema_version: Literal[1] = 1
 
 
@@ -125,6 +162,7 @@ _wait_on_wire = msgspec.json.Decoder(_WaitOnWire).decode
 _wait_with_more = msgspec.json.Decoder(_WaitWithMore).decode
 _assignments_on_wire = msgspec.json.Decoder(list[QuickAssignment]).decode
 _attributes_on_wire = msgspec.json.Decoder(dict[Name, Any]).decode
+_tolerance = TypeAdapter(Tolerance).validate_python
 _anything = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 #: What a typed decoder raises for what it leaves to the schema.
@@ -158,18 +196,39 @@ def _quick_outcome(record: Record) -> Observation:
         wire = _with_more(_outcome_with_more, value)
     if wire.data is not _NULL:
         _anything(wire.data)
-    time = recorded_moment(record) if wire.time is None else near_record(wire.time, record)
+    recorded, text = recorded_moment(record), wire.time
+    time, width = (recorded, MILLISECOND) if text is None else (near_record(text, record), width_of(text))
     ident = wire.id or "-".join(map(str, place_of(record)))
-    return Observation(folded(wire.subject), ident, wire.type, wire.source, time, wire.data, wire.subject)
+    sequence = wire.sequence
+    if sequence is not None or wire.sequencetype is not None:
+        sequence = _sure_sequence(sequence, wire.sequencetype)
+    about = folded(wire.subject), ident, wire.type, wire.source
+    return Observation(*about, time, wire.data, width, sequence, recorded // 1000, wire.subject)
+
+
+def _sure_sequence(sequence: Any, sequencetype: Any) -> Sequence | None:
+    if not (isinstance(sequence, str) and 1 <= len(sequence) <= 200 and isinstance(sequencetype, str | None)):
+        unsure()
+    try:
+        return sequence_of(sequence, sequencetype)
+    except ValueError:
+        unsure()
 
 
 def _slow_outcome(record: Record) -> Observation:
-    outcome = decode_outcome(record)
-    time = micros(outcome.time or recorded_at(record))
-    data = Raw(_encode(outcome.data))
+    event = outcome_event(record)
+    outcome = outcome_of(event, record)
+    recorded = micros(recorded_at(record))
+    time = recorded if outcome.time is None else micros(outcome.time)
+    about = folded(outcome.subject), outcome.id or "", outcome.type, outcome.source
+    data, width = Raw(_encode(outcome.data)), _width(event.get("time"))
     return Observation(
-        folded(outcome.subject), outcome.id or "", outcome.type, outcome.source, time, data, outcome.subject
+        *about, time, data, width, outcome.place_in_sequence, recorded // 1000, outcome.subject
     )
+
+
+def _width(text: str | None) -> Micros:
+    return MILLISECOND if text is None else width_of(text)
 
 
 def _quick_wait(record: Record) -> Asking:
@@ -183,6 +242,7 @@ def _quick_wait(record: Record) -> Asking:
     since = opened if wire.since is None else moment(wire.since)
     if since > opened + rule.within:
         unsure()
+    tolerance = None if wire.tolerance is None else _tolerance_of(wire.tolerance)
     exposures, attributes = inherited(wire.exposures, wire.attributes)
     wait_id = wire.wait_id or fact_id("wait", wire.run_id, wire.step_id or "", wire.name, wire.subject)
     return Asking(
@@ -199,11 +259,16 @@ def _quick_wait(record: Record) -> Asking:
         exposures,
         attributes,
         wire.reply_to,
+        _width(wire.opened_at),
+        tolerance,
+        revision=wire.revision,
+        after=() if wire.after is None else _sure_after(wire.after),
     )
 
 
 def _slow_wait(record: Record) -> Asking:
-    wait = decode_wait(record)
+    wait = decode_opened(record)
+    event = parse(record.value)
     opened = micros(wait.opened_at or recorded_at(record))
     rule = _checked(wait.rule)
     return Asking(
@@ -220,7 +285,25 @@ def _slow_wait(record: Record) -> Asking:
         exposures_of(wait.exposures),
         Raw(_encode(wait.attributes)),
         wait.reply_to,
+        _width(event.get("opened_at")),
+        None if wait.tolerance is None else wait.tolerance // MICROSECOND,
+        revision=wait.revision,
+        after=tuple(map(_preceding, wait.after)),
     )
+
+
+def _preceding(after: After) -> Preceding:
+    recorded = 0 if after.recorded_at is None else micros(after.recorded_at) // 1000
+    at, types = micros(after.time), tuple(after.types)
+    return Preceding(types, at, after.id, after.source, after.sequence, recorded)
+
+
+def _sure_after(after: Any) -> tuple[Preceding, ...]:
+    """Waits of follow-ups that listen to one event after the other have these: few enough for the schema."""
+    try:
+        return tuple(_preceding(After.model_validate(one)) for one in after)
+    except (ValueError, TypeError):
+        unsure()
 
 
 def exposures_of(exposures: Iterable[Assignment]) -> Raw:
@@ -245,6 +328,14 @@ def _rule_of(text: bytes) -> CheckedRule:
     """The rule behind its JSON: a program sends the same one again and again."""
     try:
         return _checked(Rule.model_validate(_anything(text)))
+    except ValueError:
+        unsure()
+
+
+@lru_cache(maxsize=256)
+def _tolerance_of(text: str) -> Micros:
+    try:
+        return _tolerance(text) // MICROSECOND
     except ValueError:
         unsure()
 
@@ -286,6 +377,7 @@ __all__ = [
     "Asking",
     "CheckedRule",
     "Observation",
+    "Preceding",
     "bytes_of",
     "exposures_of",
     "inherited",

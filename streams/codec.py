@@ -18,6 +18,7 @@ from upshot.schemas.fields import EARLIEST, LATEST
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.scores import Score
 from upshot.schemas.waits import Wait
+from upshot.schemas.withdrawals import Erasure, WaitCancellation, withdrawal_at
 from upshot.schemas.wording import place_in
 from upshot.streams.topics import MAX_EVENT_BYTES, MAX_SCORE_BYTES
 
@@ -103,7 +104,28 @@ def decode(model: type[E], record: Record, largest: int = MAX_EVENT_BYTES) -> E:
     return validate(model, parse(record.value, largest))
 
 
-def decode_wait(record: Record) -> Wait:
+def decode_wait(record: Record) -> Wait | WaitCancellation | Erasure:
+    """What a record of topic `waits` says; a wait with its id and opening time filled in. Raises InvalidEvent."""
+    return decode_withdrawal(record) or decode_opened(record)
+
+
+def decode_withdrawal(record: Record) -> WaitCancellation | Erasure | None:
+    """A withdrawal of waits; None where it's none. Raises InvalidEvent."""
+    event = parse(record.value)
+    withdrawn: WaitCancellation | Erasure
+    if not isinstance(event, dict):
+        return None
+    if event.get("cancelled_at") is not None:
+        withdrawn = validate(WaitCancellation, event)
+    elif event.get("erased_at") is not None:
+        withdrawn = validate(Erasure, event)
+    else:
+        return None
+    _refuse_future(*withdrawal_at(withdrawn), record, recorded_at(record))
+    return withdrawn
+
+
+def decode_opened(record: Record) -> Wait:
     """A wait with its id and opening time filled in. Raises InvalidEvent."""
     recorded = recorded_at(record)
     wait = decode(Wait, record).identified(recorded)
@@ -116,6 +138,7 @@ def decode_deferral(record: Record) -> Deferral:
     recorded = recorded_at(record)
     deferral = decode(Deferral, record).identified(recorded)
     _refuse_future("deferred_at", deferral.deferred_at, record, recorded)
+    _refuse_future("cancelled_at", deferral.cancelled_at, record, recorded)
     return deferral
 
 
@@ -127,11 +150,19 @@ def decode_score(record: Record) -> Score:
 
 def decode_outcome(record: Record) -> Outcome:
     """A CloudEvent in structured or binary mode, or the least form; id and time filled in. Raises InvalidEvent."""
+    return outcome_of(outcome_event(record), record)
+
+
+def outcome_event(record: Record) -> Any:
+    """What a record of outcomes says, in structured or binary mode, not validated. Raises InvalidEvent."""
     attributes = {name.lower(): value for name, value in record.headers}
     if "ce_type" in attributes or "ce_specversion" in attributes:
-        event = _binary_mode(attributes, record.value)
-    else:
-        event = parse(record.value)
+        return _binary_mode(attributes, record.value)
+    return parse(record.value)
+
+
+def outcome_of(event: Any, record: Record) -> Outcome:
+    """What the record says as an outcome, id and time filled in. Raises InvalidEvent."""
     if isinstance(event, dict) and not event.get("subject"):
         raise InvalidEvent(
             "no_subject", "an outcome needs a subject: what it happened to, such as pr:acme/web#12"
@@ -257,10 +288,14 @@ __all__ = [
     "Record",
     "decode",
     "decode_deferral",
+    "decode_opened",
     "decode_outcome",
     "decode_score",
     "decode_wait",
+    "decode_withdrawal",
     "is_deep",
+    "outcome_event",
+    "outcome_of",
     "parse",
     "place_of",
     "recorded_at",

@@ -32,6 +32,10 @@ class Deferring(Struct, frozen=True, gc=False):
     data: Raw
     exposures: Raw
     attributes: Raw
+    #: Empty where no follow-up's code defers it.
+    deferred_by: str = ""
+    revision: int = 0
+    cancelled: bool = False
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -43,6 +47,9 @@ class Told(Struct, frozen=True, gc=False):
     time: Micros
     source: str
     data: Raw
+    sequence: int | str | None = None
+    #: Milliseconds since 1970; 0 where the resumption doesn't say.
+    recorded: int = 0
 
 
 class Resuming(Struct, frozen=True, gc=False):
@@ -71,6 +78,9 @@ class _DeferralOnWire(Struct, gc=False, forbid_unknown_fields=True):
     agent: Name | None = None
     exposures: Raw | UnsetType = UNSET
     attributes: Raw | UnsetType = UNSET
+    deferred_by: Id | None = None
+    revision: Count = 0
+    cancelled_at: str | None = None
     schema_version: Literal[1] = 1
 
 
@@ -81,6 +91,8 @@ class _HeardOnWire(Struct, gc=False, forbid_unknown_fields=True):
     time: str
     source: Annotated[str, Meta(max_length=512)] = ""
     data: Raw = _NULL
+    sequence: int | str | None = None
+    recorded_at: str | None = None
 
 
 class _ResumptionOnWire(Struct, gc=False, forbid_unknown_fields=True):
@@ -133,6 +145,9 @@ def _quick_deferral(record: Record) -> Deferring:
         deferred if wire.since is None else moment(wire.since),
         wire.data,
         *inherited(wire.exposures, wire.attributes),
+        wire.deferred_by or "",
+        wire.revision,
+        wire.cancelled_at is not None and near_record(wire.cancelled_at, record) > 0,
     )
 
 
@@ -151,6 +166,9 @@ def _slow_deferral(record: Record) -> Deferring:
         Raw(_encode(deferral.data)),
         exposures_of(deferral.exposures),
         Raw(_encode(deferral.attributes)),
+        deferral.deferred_by or "",
+        deferral.revision,
+        deferral.cancelled_at is not None,
     )
 
 
@@ -174,7 +192,9 @@ def _quick_resumption(record: Record) -> Resuming:
 def _told(wire: _HeardOnWire) -> Told:
     if wire.data is not _NULL:
         _anything(wire.data)
-    return Told(wire.id, wire.type, wire.subject, moment(wire.time), wire.source, wire.data)
+    recorded = 0 if wire.recorded_at is None else moment(wire.recorded_at) // 1000
+    about = wire.id, wire.type, wire.subject, moment(wire.time), wire.source
+    return Told(*about, wire.data, wire.sequence, recorded)
 
 
 def _slow_resumption(record: Record) -> Resuming:
@@ -182,7 +202,9 @@ def _slow_resumption(record: Record) -> Resuming:
     event = None
     if (heard := told.event) is not None:
         data = Raw(_encode(heard.data))
-        event = Told(heard.id, heard.type, heard.subject, micros(heard.time), heard.source, data)
+        recorded = 0 if heard.recorded_at is None else micros(heard.recorded_at) // 1000
+        about = heard.id, heard.type, heard.subject, micros(heard.time), heard.source
+        event = Told(*about, data, heard.sequence, recorded)
     at = 0 if told.at is None else micros(told.at)
     return Resuming(told.followup_id, told.kind, told.wait_id or "", told.revision, event, at, told.late)
 

@@ -24,6 +24,7 @@ from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
 from upshot.schemas.waits import Wait
+from upshot.schemas.withdrawals import Erasure, WaitCancellation
 
 #: Larger events are dead-lettered. Kafka itself accepts more (`Topic.max_bytes`), so that they can be kept.
 MAX_EVENT_BYTES = 1_000_000
@@ -49,6 +50,8 @@ class Topic:
     retention: timedelta | None = timedelta(days=7)
     cleanup: Literal["delete", "compact"] = "delete"
     max_bytes: int = _MAX_INPUT_BYTES
+    #: What else its records may be.
+    also: tuple[type[BaseModel], ...] = ()
 
     def config(self) -> dict[str, str]:
         """Kafka's settings for this topic."""
@@ -70,6 +73,7 @@ _DECLARED = (
         Wait,
         "SDK, followups, any client",
         "correlate, store",
+        also=(WaitCancellation, Erasure),
     ),
     Topic("exposures", "Variants that runs were given", "run_id", Exposure, "SDK, any client", "store"),
     Topic(

@@ -184,6 +184,9 @@ class QuickDeferral(QuickEvent, kw_only=True, gc=False):
     deferred_at: Instant | None = None
     since: Instant | None = None
     key: Id | None = None
+    deferred_by: Id | None = None
+    revision: Count = 0
+    cancelled_at: Instant | None = None
     agent: Name | None = None
     exposures: list[QuickAssignment] = []
     attributes: Attributes = {}

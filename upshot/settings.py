@@ -121,6 +121,13 @@ class Settings(BaseModel):
         timedelta(seconds=1),
         description="How long after its deadline a wait is judged, for outcomes on the way.",
     )
+    since_tolerance: timedelta = Field(
+        timedelta(milliseconds=500),
+        ge=timedelta(0),
+        le=timedelta(days=1),
+        description="How long before a wait's `since` outcomes count all the same, for clocks that differ; kept with "
+        "each wait that comes without a `tolerance` of its own.",
+    )
     spool_dir: Path | None = Field(
         None,
         description="Where an agent's process keeps facts that Kafka hasn't taken yet; `spool` in the data "

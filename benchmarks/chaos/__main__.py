@@ -4,7 +4,7 @@
     python -m benchmarks.chaos --outage kafka --for 600
     python -m benchmarks.chaos --totals chaos.jsonl
 
-Starts Kafka, ClickHouse and several workers of both roles, sends made histories with known answers, and on a
+Starts Kafka, ClickHouse and several workers of each role, sends made histories with known answers, and on a
 seeded schedule kills parts, freezes and throttles them, takes their disk and their network away, adds and
 removes workers, and deletes what they keep. Then it lets everything settle and compares ClickHouse with what
 must come of the input as it lies in Kafka. Exits with 1 when anything is lost, wrong or there twice; the data
@@ -51,6 +51,7 @@ def main() -> int:
         partitions=arguments.partitions,
         standbys=arguments.standbys,
         settle=arguments.settle,
+        followups=arguments.followups,
     )
     report, findings = asyncio.run(
         _stormed(plan, arguments.kills, folder)
@@ -72,6 +73,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the histories and the schedule (default 1)")
     parser.add_argument("--correlates", type=int, default=3, help="workers that join (default 3)")
     parser.add_argument("--stores", type=int, default=2, help="workers that store (default 2)")
+    parser.add_argument("--followups", type=int, default=2, help="workers that run follow-ups (default 2)")
     parser.add_argument("--partitions", type=int, default=6, help="of each topic (default 6)")
     parser.add_argument("--standbys", type=int, default=1, help="of each partition of the join (default 1)")
     parser.add_argument("--settle", type=float, default=240.0, help="seconds at the most (default 240)")

@@ -48,7 +48,7 @@ class Case:
 
     def send(self, topic: str, key: str, event: dict[str, Any]) -> None:
         """Add an event to what is sent."""
-        misplaced = topic in ("outcomes", "waits") and self.random.random() < _MISPLACED
+        misplaced = topic in ("outcomes", "waits", "deferrals") and self.random.random() < _MISPLACED
         self.messages.append(Message(topic, key, json.dumps(event).encode(), misplaced))
 
     def run(self) -> None:
@@ -72,18 +72,25 @@ class Case:
         self.send("waits", self.subject, event | {"opened_at": _text(opened or self.now)})
 
     def outcome(
-        self, number: int, data: Any, *, time: datetime | None = None, kind: str = "pr.closed"
+        self,
+        number: int,
+        data: Any,
+        *,
+        time: datetime | None = None,
+        kind: str = "pr.closed",
+        subject: str | None = None,
     ) -> None:
         """Something happens, a little later for each number."""
+        about = subject or self.subject
         event = {
             "id": f"{self.run_id}-{number}",
             "source": "chaos",
             "type": kind,
-            "subject": self.subject,
+            "subject": about,
             "time": _text((time or self.now) + timedelta(milliseconds=number)),
             "data": data,
         }
-        self.send("outcomes", self.subject, event)
+        self.send("outcomes", about, event)
 
     def score(self, value: bool | float | None, name: str = "merged", subject: str | None = None) -> None:
         """What must come of it."""
@@ -208,6 +215,47 @@ def _open(case: Case) -> None:
     case.score(None)
 
 
+def _cancelled(case: Case) -> None:
+    """Nobody needs the wait any more: what was decided before counts, what comes after doesn't."""
+    opened = case.now - timedelta(hours=1)
+    minutes = case.random.choice([15, 45, None])
+    counts = case.random.random() < 0.3
+    case.wait(mode="count" if counts else "first", opened=opened)
+    event = {"run_id": case.run_id, "name": "merged", "subject": case.subject}
+    case.send("waits", case.subject, event | {"cancelled_at": _text(opened + timedelta(minutes=30))})
+    if minutes is not None:
+        case.outcome(1, {"merged": True}, time=opened + timedelta(minutes=minutes))
+    case.shuffle()
+    case.score(True if minutes == 15 and not counts else None)
+
+
+def _follow_up(case: Case) -> None:
+    """Waits, scores, and defers another that does; what it heard may be told otherwise later, and then it may not count."""
+    begun = case.now - timedelta(days=case.random.choice([0, 20]), seconds=1)
+    ticket = f"ticket:{case.run_id}"
+    event = {"run_id": case.run_id, "scorer": "closed", "data": ticket, "followup_id": f"f-{case.run_id}"}
+    case.send("deferrals", event["followup_id"], event | {"deferred_at": _text(begun)})
+    first, second = case.random.random() < 0.8, case.random.random() < 0.4
+    taken_back, reopened = case.random.random() < 0.5, case.random.random() < 0.5
+    if first:
+        case.outcome(1, {"effort": 1}, time=begun, kind="ticket.closed", subject=ticket)
+    if first and taken_back:
+        early = begun - timedelta(days=2)
+        case.outcome(1, {"effort": 1}, time=early, kind="ticket.closed", subject=ticket)
+    if second:
+        case.outcome(2, {"effort": 2}, time=begun, kind="ticket.closed", subject=ticket)
+    if reopened:
+        case.outcome(3, {}, time=begun, kind="ticket.reopened", subject=ticket)
+    case.shuffle()
+    effort = 1 if first and not taken_back else 2 if second else None
+    case.score(effort, "closed", ticket if effort else "")
+    if effort and reopened:
+        case.score(False, "stayed_closed", ticket)
+    else:
+        passed = case.now - begun > timedelta(days=14)
+        case.score(True if effort and passed else None, "stayed_closed", "")
+
+
 def _given(case: Case) -> None:
     value = round(case.random.random(), 3)
     for given, ago in ((value, 0), (0.5, 60)):
@@ -267,6 +315,8 @@ SHAPES: dict[str, tuple[_Shape, int]] = {
     "conditional": (_conditional, 30),
     "several": (_several, 30),
     "open": (_open, 20),
+    "cancelled": (_cancelled, 30),
+    "follow_up": (_follow_up, 60),
     "given": (_given, 30),
     "unusable": (_unusable, 20),
     "garbage": (_garbage, 20),

@@ -139,7 +139,9 @@ def _compare_history(truth: Truth, shown: Shown, found: Findings) -> None:
             found.lost.append(f"history of {about}: {answer}")
         elif last[about].answer != answer:
             found.wrong.append(f"history of {about} ends in {last[about].answer}, not {answer}")
-    found.invented += [f"history of {about}" for about in last.keys() - truth.answers.keys()]
+    # What a follow-up said and took back may be there.
+    taken_back = {about for about, row in last.items() if row.answer.reason in ("reopened", "cancelled")}
+    found.invented += [f"history of {about}" for about in last.keys() - truth.answers.keys() - taken_back]
 
 
 def _compare_letters(truth: Truth, shown: Shown, found: Findings) -> None:

@@ -8,7 +8,7 @@ import resource
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,9 @@ from upshot.settings import LOCAL_USER, Settings, local_url
 from upshot.streams.admin import ensure_topics
 
 _LOOK = 0.1
+#: The roles of workers, and their app where they run code.
+_ROLES = {"correlate": None, "store": None, "followups": "benchmarks.chaos.scorers:app"}
+_ROOT = Path(__file__).resolve().parents[2]
 _START_WITHIN = 120.0
 _STOP_WITHIN = 30.0
 
@@ -65,14 +68,15 @@ class Member:
 
 
 class Fleet:
-    """Kafka, ClickHouse, and workers of both roles in slots; each worker reaches both through links of its own.
+    """Kafka, ClickHouse, and workers of all roles in slots; each worker reaches both through links of its own.
 
     `correlate-0` and `store-0` and so on are the slots. A worker has its own folder for what it keeps on disk.
     """
 
-    def __init__(self, folder: Path, correlates: int, stores: int, partitions: int, standbys: int) -> None:
+    def __init__(self, folder: Path, workers: Mapping[str, int], partitions: int, standbys: int) -> None:
+        """`workers` is how many of each role."""
         self._folder = folder
-        self._slots = [*_slots("correlate", correlates), *_slots("store", stores)]
+        self._slots = [slot for role, count in workers.items() for slot in _slots(role, count)]
         self._partitions = partitions
         self._standbys = standbys
         self._links: list[Link] = []
@@ -85,7 +89,7 @@ class Fleet:
     @property
     def workers(self) -> Iterator[Member]:
         """The members in slots."""
-        return (member for member in self.members.values() if member.role in ("correlate", "store"))
+        return (member for member in self.members.values() if member.role in _ROLES)
 
     async def start(self) -> Settings:
         """Start everything and keep it running; the settings for who isn't under test."""
@@ -120,7 +124,8 @@ class Fleet:
         role, _, _ = slot.partition("-")
         settings = self._settings_by(to_kafka.port, to_clickhouse.port, self._folder / "workers" / slot)
         environment = role_environment(settings) | {"UPSHOT_STANDBY_REPLICAS": str(self._standbys)}
-        part = ProcessPart(slot, role_command(role), self._folder, environment)
+        environment["PYTHONPATH"] = str(_ROOT)
+        part = ProcessPart(slot, role_command(role, _ROLES[role]), self._folder, environment)
         return Member(part, role, settings.data_dir, (to_kafka, to_clickhouse))
 
     def _settings_by(self, kafka_port: int, clickhouse_port: int, data_dir: Path) -> Settings:

@@ -14,7 +14,7 @@ from upshot.settings import Settings
 from upshot.streams.connection import client_options
 
 #: What the world writes.
-INPUTS = ("runs", "waits", "outcomes", "scores")
+INPUTS = ("runs", "waits", "outcomes", "scores", "deferrals")
 #: Seconds.
 _ANSWERS_WITHIN = 60.0
 

@@ -17,11 +17,14 @@ from benchmarks.chaos.journal import Entry
 
 _LARGEST = 1_000_000
 _AHEAD = timedelta(days=1)
+#: How long the load's follow-ups wait.
+_FORTNIGHT = timedelta(days=14)
 _NEEDS = {
     "runs": ("run_id", "agent"),
     "waits": ("run_id", "name", "subject", "rule"),
     "outcomes": ("subject", "type"),
     "scores": ("run_id", "name", "value"),
+    "deferrals": ("followup_id", "run_id", "scorer"),
 }
 
 #: (run, name, subject): what a score of the load is about; the subject is empty for given ones.
@@ -77,6 +80,9 @@ class _Input:
     told: dict[str, dict[tuple[str, str], _Told]] = field(default_factory=lambda: defaultdict(dict))
     given: dict[About, tuple[datetime, Answer]] = field(default_factory=dict)
     refused: list[Letter] = field(default_factory=list)
+    cancelled: dict[About, datetime] = field(default_factory=dict)
+    #: Subject and beginning by run.
+    deferred: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
 
 def truth_of(entries: Iterable[Entry], now: datetime) -> Truth:
@@ -93,17 +99,70 @@ def truth_of(entries: Iterable[Entry], now: datetime) -> Truth:
         letters=read.refused,
     )
     for about, (opened, event) in read.waits.items():
-        _answer(truth, about, opened, event["rule"], list(read.told[about[2]].values()), now)
+        told = list(read.told[about[2]].values())
+        deadline = opened + _days_and_seconds(event["rule"]["within"])
+        if about in read.cancelled and read.cancelled[about] <= deadline:
+            _answer_cancelled(truth, about, opened, event["rule"], told, read.cancelled[about])
+        else:
+            _answer(truth, about, opened, event["rule"], told, now)
+    for run_id, (ticket, begun) in read.deferred.items():
+        _answer_followed_up(truth, run_id, ticket, begun, list(read.told[ticket].values()), now)
     return truth
 
 
+def _answer_cancelled(
+    truth: Truth, about: About, opened: datetime, rule: dict[str, Any], told: list[_Told], at: datetime
+) -> None:
+    """A wait that was cancelled: with its first outcome of up to then."""
+    assert rule["mode"] in ("first", "count"), rule
+    before = [outcome for outcome in told if outcome.type in rule["on"] and opened <= outcome.time <= at]
+    first = min(before, key=lambda outcome: outcome.time, default=None)
+    if rule["mode"] == "count" or first is None:
+        truth.answers[about] = Answer(None, "cancelled")
+    else:
+        value = first.data["merged"]
+        truth.answers[about] = Answer(float(value), "outcome", _kind(value), first.id)
+
+
+def _answer_followed_up(
+    truth: Truth, run_id: str, ticket: str, begun: datetime, told: list[_Told], now: datetime
+) -> None:
+    """What `benchmarks.chaos.scorers` come to: the first closing counts, and then whether there is a reopening."""
+    closed = _first(told, "ticket.closed", begun, begun + _FORTNIGHT)
+    if closed is None:
+        return
+    effort = Answer(float(closed.data["effort"]), "outcome", "number", closed.id)
+    truth.answers[run_id, "closed", ticket] = effort
+    deadline = closed.time + _FORTNIGHT
+    reopened = _first(told, "ticket.reopened", begun, deadline)
+    if reopened is not None:
+        truth.answers[run_id, "stayed_closed", ticket] = Answer(0.0, "outcome", "boolean", reopened.id)
+    elif deadline < now:
+        truth.answers[run_id, "stayed_closed", ""] = Answer(1.0, "deadline", "boolean")
+
+
+def _first(told: list[_Told], kind: str, since: datetime, until: datetime) -> _Told | None:
+    found = [outcome for outcome in told if outcome.type == kind and since <= outcome.time <= until]
+    return min(found, key=lambda outcome: outcome.time, default=None)
+
+
 def _take(entry: Entry, read: _Input) -> None:
+    if entry.value is None:
+        return  # has its key forgotten, which is no subject of the load
     place = (entry.topic, entry.partition, entry.offset)
     event, reason = _parsed(entry)
     if reason:
         read.refused.append(Letter(reason, frozenset({place})))
     elif entry.topic == "runs":
         read.runs.add(event["run_id"])
+    elif "reply_to" in event or "deferred_by" in event:
+        return  # asked for by follow-ups
+    elif entry.topic == "deferrals":
+        read.deferred[event["run_id"]] = event["data"], _instant(event["deferred_at"])
+    elif "cancelled_at" in event:
+        about = (event["run_id"], event["name"], event["subject"])
+        at = _instant(event["cancelled_at"])
+        read.cancelled[about] = min(read.cancelled.get(about, at), at)
     elif entry.topic == "waits":
         about = (event["run_id"], event["name"], event["subject"])
         asked = (_instant(event["opened_at"]), event)
@@ -134,7 +193,7 @@ def _parsed(entry: Entry) -> tuple[Any, str]:
         return None, "not_an_object"
     if entry.topic == "outcomes" and not event.get("subject"):
         return None, "no_subject"
-    if any(name not in event for name in _NEEDS[entry.topic]):
+    if "cancelled_at" not in event and any(name not in event for name in _NEEDS[entry.topic]):
         return None, "missing_field"
     written = datetime.fromtimestamp(entry.timestamp / 1000, UTC)
     stated = event.get("time") or event.get("opened_at")

@@ -77,7 +77,7 @@ STYLES = {
     "network": Style({"kill": 6, "cut": 3, "hold": 3, "slow": 2, "freeze": 2}, (10, 20), 1),
 }
 #: Which roles are hit how often, relatively; its workers share a role's weight.
-_WEIGHTS = {"correlate": 5, "store": 4, "clickhouse": 2, "kafka": 2}
+_WEIGHTS = {"correlate": 5, "store": 4, "followups": 4, "clickhouse": 2, "kafka": 2}
 _ON_WORKERS: frozenset[Kind] = frozenset({"wipe", "add", "remove", "cut", "hold", "slow", "lose"})
 #: Shares of actions that come at once after the one before, so that several parts are gone together.
 _TOGETHER = 0.3

@@ -35,7 +35,7 @@ def _read(rows: Any, prefix: str) -> Shown:
         ],
         open=[tuple(row) for row in rows("SELECT run_id, name, subject FROM pending")],
         runs=[row[0] for row in rows("SELECT run_id FROM runs")],
-        waits=[tuple(row) for row in rows("SELECT run_id, name, subject FROM waits")],
+        waits=[tuple(row) for row in rows("SELECT run_id, name, subject FROM waits WHERE reply_to = ''")],
         outcomes=[tuple(row) for row in rows("SELECT subject, source, id FROM outcomes")],
         letters=[
             (reason, (topic.removeprefix(prefix), partition, offset))

@@ -43,6 +43,7 @@ class Plan:
     partitions: int
     standbys: int
     settle: float
+    followups: int = 1
 
 
 @dataclass
@@ -134,7 +135,12 @@ class Trial:
 @asynccontextmanager
 async def trial(plan: Plan, folder: Path, report: Callable[[str], None]) -> AsyncIterator[Trial]:
     """Everything runs, and the load is being sent, for the length of a `with`."""
-    fleet = Fleet(folder, plan.correlates, plan.stores, plan.partitions, plan.standbys)
+    fleet = Fleet(
+        folder,
+        {"correlate": plan.correlates, "store": plan.stores, "followups": plan.followups},
+        plan.partitions,
+        plan.standbys,
+    )
     watching: asyncio.Task[None] | None = None
     try:
         settings = await fleet.start()

@@ -93,6 +93,8 @@ export interface StepEvent {
   cost_usd?: number | null;
   /** `given`: somebody said the cost. `span`: its instrumentation said it. `table`: it follows from a table of prices. */
   cost_source?: "given" | "span" | "table" | null;
+  /** The provider's id of its answer: two steps of a run with the same one tell of one model call, whose usage counts once. */
+  response_id?: string | null;
   /** What went wrong, where the status is `error`. */
   error?: string | null;
   /** What kind of error that is, such as `TimeoutError`. */
@@ -105,7 +107,7 @@ export interface StepEvent {
   attributes?: Record<string, Json>;
 }
 
-/** An event in the world: a CloudEvent 1.0 whose `subject` is the correlation key. `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be absent: `id` then is made from the record's topic, partition and offset, `time` from its timestamp. In binary mode the attributes are record headers (`ce_type`, `ce_subject`, …) and the value is the data. Two events with the same `source` and `id` about one subject are one outcome, at the earlier of their times. */
+/** An event in the world: a CloudEvent 1.0 whose `subject` is the correlation key. `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be absent: `id` then is made from the record's topic, partition and offset, `time` from its timestamp. In binary mode the attributes are record headers (`ce_type`, `ce_subject`, …) and the value is the data. Two events with the same `source` and `id` about one subject are one outcome, at the earlier of their times. A `time` written in whole seconds, such as `05:00:00Z`, covers that second, one in whole milliseconds that millisecond. */
 export interface OutcomeEvent {
   /** CloudEvents version. */
   specversion?: "1.0";
@@ -121,6 +123,26 @@ export interface OutcomeEvent {
   time?: string | null;
   /** Facts about it, as JSON. */
   data?: Json;
+  /** Its place among the events of one time, as CloudEvents' extension has it: compared as a number where `sequencetype` is `Integer`, else as text. */
+  sequence?: number | string | null;
+  /** `Integer` where `sequence` is a number. */
+  sequencetype?: string | null;
+}
+
+/** An event that was heard before: of the same types, only what follows it in the order of events counts. The order is by `time`, then `sequence` (none, numbers, texts), then the least timestamp of the records that told the event, then `id` and `source`. */
+export interface After {
+  /** The types that were listened to when the event was heard. */
+  types: string[];
+  /** When the event happened. */
+  time: string;
+  /** The event's id. */
+  id: string;
+  /** Who told it. */
+  source?: string;
+  /** Its place among the events of one time, where its source says so. */
+  sequence?: number | string | null;
+  /** The least timestamp of the records that told it. */
+  recorded_at?: string | null;
 }
 
 /** A variant of an experiment, as waits and scores carry it. */
@@ -145,7 +167,7 @@ export interface Match {
   times?: boolean | number | null;
 }
 
-/** How outcomes become a score. Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the outcome's own time (ties by id); `all` is decided once every listed type came, with the least of their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum` adds their scores. `last`, `count` and `sum` give the score as it stands and revise it until the deadline. */
+/** How outcomes become a score. Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the outcome's own time (ties by `sequence`, by the record's timestamp, by id); `all` is decided once every listed type came, with the least of their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum` adds their scores. `last`, `count` and `sum` give the score as it stands and revise it until the deadline. */
 export interface Rule {
   /** Outcome types and what each of them says. */
   on: Record<string, Match>;
@@ -157,7 +179,7 @@ export interface Rule {
   mode?: "first" | "last" | "all" | "count" | "sum";
 }
 
-/** A pending scorer: run `run_id` asks what becomes of `subject`. Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time. Of two waits with one id about one subject the one opened first counts: to ask again, use another id. */
+/** A pending scorer: run `run_id` asks what becomes of `subject`. Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time; and so do those that lie before `since` by no more than `tolerance`, for clocks that differ. An instant written in whole seconds covers that second, here and in outcomes: what it covers has to meet the window. Of two waits with one id about one subject the one opened first counts: to ask again, use another id. A wait can be cancelled (see WaitCancellation), and opened again by a higher `revision`. */
 export interface WaitEvent {
   /** Version of this event's shape; 1 where it's absent. */
   schema_version?: number;
@@ -175,8 +197,14 @@ export interface WaitEvent {
   opened_at?: string | null;
   /** From when outcomes count; `opened_at` where absent. */
   since?: string | null;
+  /** By how much outcomes may lie before `since` (ISO 8601, such as `PT1S` or `PT0S`); the setting `UPSHOT_SINCE_TOLERANCE` where absent. */
+  tolerance?: string | null;
+  /** Events that were heard before: of their types only what follows them counts. */
+  after?: After[];
   /** How outcomes become the score. */
   rule: Rule;
+  /** Of two waits with one id about one subject that with the higher revision counts; it opens again what was cancelled with a lower one. */
+  revision?: number;
   /** The run's agent; the score inherits it. */
   agent?: string | null;
   /** The experiments that the run takes part in; the score inherits them. */
@@ -231,8 +259,8 @@ export interface ScoreEvent {
   revision?: number;
   /** The revision that this one replaces. */
   supersedes?: number | null;
-  /** `outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. `expired`: nothing came and the rule gives no score. `given`: somebody said it. `reopened`: what decided it doesn't count any more, the wait is open again. `followup`: a follow-up gave it before it had heard of anything. `rescored`: another version of the scorer says so. */
-  reason?: "outcome" | "deadline" | "expired" | "given" | "reopened" | "followup" | "rescored";
+  /** `outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. `expired`: nothing came and the rule gives no score. `given`: somebody said it. `reopened`: what decided it doesn't count any more, the wait is open again. `followup`: a follow-up gave it before it had heard of anything. `rescored`: another version of the scorer says so. `cancelled`: the wait or the follow-up was withdrawn. */
+  reason?: "outcome" | "deadline" | "expired" | "given" | "reopened" | "followup" | "rescored" | "cancelled";
   /** Whether the outcome arrived after the deadline was judged. */
   late?: boolean;
   /** The subject of the wait that it answers. */
@@ -257,7 +285,7 @@ export interface ScoreEvent {
   attributes?: Record<string, Json>;
 }
 
-/** Run `run_id` leaves work to the code `scorer`: a follow-up. A worker that has the code runs it, each time that something new is known of what it waits for. Of two deferrals with one id the one deferred first counts. */
+/** Run `run_id` leaves work to the code `scorer`: a follow-up. A worker that has the code runs it, each time that something new is known of what it waits for. Of two deferrals with one id the one deferred first counts. With `cancelled_at` the deferral is taken back: it withdraws what `deferred_by` said up to that `revision`. A follow-up that nobody wants any more gives no scores. */
 export interface DeferralEvent {
   /** Version of this event's shape; 1 where it's absent. */
   schema_version?: number;
@@ -279,6 +307,12 @@ export interface DeferralEvent {
   since?: string | null;
   /** Tells apart deferrals of one scorer on one run; repeats with one key are one follow-up. */
   key?: string | null;
+  /** The follow-up whose code defers it; absent where another program does. */
+  deferred_by?: string | null;
+  /** One more each time that `deferred_by` says something else about this follow-up: of each the highest counts, and of two equal ones the one that cancels. */
+  revision?: number;
+  /** Set where the deferral is taken back: since when it isn't wanted any more. */
+  cancelled_at?: string | null;
   /** The run's agent; scores inherit it. */
   agent?: string | null;
   /** The experiments that the run takes part in; scores inherit them. */

@@ -1,21 +1,18 @@
 """What moves a follow-up on: arrivals, the clock, and what comes of its executions.
 
-Pure functions of (what is remembered, what comes, now). An answer counts by its revision and a deferral by its rank,
-so that order and repetition change nothing. What an execution asked for follows from the memory that it was given,
+Pure functions of (what is remembered, what comes, now). An answer counts by its revision and a deferral by its revision
+and rank, so that order and repetition change nothing. What an execution asked for follows from the memory that it was given,
 so an execution that is done again, after a crash, asks for the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 
-import msgspec
 from msgspec.structs import replace
 
 from upshot.processors.followups.execution import (
     Answer,
-    DeferMore,
     Execution,
     Give,
     KeepResult,
@@ -27,36 +24,49 @@ from upshot.processors.followups.facts import (
     Answered,
     Arrival,
     Deferred,
-    DeferredMore,
+    Erased,
     Fact,
     GaveUp,
     Moved,
-    Opened,
     Retried,
     Scored,
     Stands,
 )
 from upshot.processors.followups.limits import impossible
+from upshot.processors.followups.requests import requested
+from upshot.processors.followups.revisions import asked_anew, asks, is_left, is_settled
 from upshot.processors.followups.scoring import revised
 from upshot.processors.followups.state import Asked, Followup, Said
+from upshot.schemas.scores import Reason
 from upshot.streams.instants import Micros
 
-_decode = msgspec.json.Decoder().decode
+#: What comes of a follow-up that nobody defers any more: it asks for nothing.
+WITHDRAWN = Execution("done")
 #: Characters of an error that are kept.
 _LONGEST_ERROR = 20_000
 
 
 class Patience(NamedTuple):
-    """How often failing code is tried, and with which pauses: doubled from the first up to the longest."""
+    """How often failing code is tried, and with which pauses: doubled from the first up to the longest.
+
+    `settling` is how long what the code has just asked for may take to be answered before what it doesn't give any more
+    is withdrawn.
+    """
 
     attempts: int
     first: Micros
     longest: Micros
+    settling: Micros = 0
 
 
 def arrive(state: Followup, arrival: Arrival, now: Micros) -> Moved:
     """Apply one arrival. Applied again it changes nothing."""
+    if state.erased:
+        return Moved(state, (), "erased")
     match arrival:
+        case Erased():
+            known = replace(Followup(), known=state.known + 1, latest=now, changed_at=now, erased=True)
+            return Moved(known, (), "erased")
         case Deferred():
             return _defer(state, arrival, now)
         case Answered():
@@ -103,18 +113,23 @@ def find(state: Followup, now: Micros) -> Moved:
 
 
 def keep_results(state: Followup, known: int, execution: Execution) -> Followup:
-    """The follow-up with the results of the steps that ran, and with the scores that `end` will announce; the same object
-    where nothing of that is new.
+    """The follow-up with the results of the steps that ran, and with the scores and revisions that `end` will announce; the
+    same object where nothing of that is new.
     """
+    if state.erased:
+        return state
     new = {
         command.step_id: command.result
         for command in execution.commands
         if isinstance(command, KeepResult) and command.step_id not in state.results
     }
     after = replace(state, results={**state.results, **new}) if new else state
-    if state.origin is None or known != state.known or impossible(execution.commands):
+    if state.origin is None or known != state.known or _impossible(state, execution):
         return after
-    if execution.ending not in ("waiting", "done") or not (scores := _revised(state, execution)):
+    if execution.ending not in ("waiting", "done"):
+        return after
+    after = asked_anew(after, execution)
+    if not (scores := _revised(state, execution)):
         return after
     saying = {key: (*state.saying.get(key, ()), said) for key, said in scores.items()}
     return replace(after, saying={**state.saying, **saying})
@@ -123,17 +138,18 @@ def keep_results(state: Followup, known: int, execution: Execution) -> Followup:
 def end(state: Followup, known: int, execution: Execution, now: Micros, patience: Patience) -> Moved:
     """Apply what came of an execution that was given the memory number `known`.
 
-    The results of its steps and its scores must have been kept before: what follows from results may only be told once
-    they can't be lost, and a score that was announced must be known to whoever runs the code again. Where something new has come meanwhile, nothing else of it counts, and it's run again.
+    The results of its steps, its scores and its revisions must have been kept before: what follows from results may only be
+    told once they can't be lost, and what was announced must be known to whoever runs the code again. Where something new
+    has come meanwhile, nothing else of it counts, and it's run again.
     """
     origin = state.origin
     if origin is None or known != state.known:
         return Moved(state, (), "overtaken")
-    if found := impossible(execution.commands):
+    if found := _impossible(state, execution):
         return give_up(state, found, now)
     match execution.ending:
         case "waiting" | "done":
-            return _settle(state, origin, execution, now)
+            return _settle(state, origin, execution, now, patience)
         case "failed" if state.attempts + 1 < (execution.attempts or patience.attempts):
             return _try_again(state, origin, execution, now, patience)
         case "failed" | "unfit":
@@ -167,20 +183,32 @@ def next_look(state: Followup, retention: Micros) -> Micros | None:
 
 def forgotten_at(state: Followup, retention: Micros) -> Micros | None:
     """From when it may be forgotten. Not what failed or still waits: somebody has to see to that."""
-    if state.origin is not None and state.status != "done":
+    if state.origin is not None and state.status not in ("done", "withdrawn"):
         return None
     return max(state.latest, state.changed_at) + retention
 
 
 def _defer(state: Followup, arrival: Deferred, now: Micros) -> Moved:
-    known = state.origin
-    if known is not None and _rank(known) <= _rank(arrival.origin):
+    after = requested(state, arrival)
+    if after is state:
         return Moved(state, _stands(state), "repeated")
+    if after.cancelled:
+        return _cancel(state, after, now)
+    latest = max(state.latest, arrival.origin.deferred_at)
+    if after.origin == state.origin and not state.cancelled:
+        return Moved(replace(after, latest=latest), _stands(state), "deferred")
     # The way that it went with other data tells nothing.
-    origin = arrival.origin
-    latest = max(state.latest, origin.deferred_at)
-    after = _wake(replace(state, origin=origin, place=arrival.place, path=(), latest=latest), now)
+    after = _wake(replace(after, path=(), latest=latest), now)
     return Moved(after, _stands(after), "deferred")
+
+
+def _cancel(state: Followup, after: Followup, now: Micros) -> Moved:
+    """Nobody defers it any more: at its next look it takes back what it has said."""
+    if state.cancelled:
+        return Moved(after, _stands(state), "cancelled")
+    after = replace(after, status="withdrawn", run_at=now, attempts=0, error=None, known=state.known + 1)
+    after = _stamped(replace(after, latest=max(state.latest, now)), now)
+    return Moved(after, _stands(after), "cancelled")
 
 
 def _answer(state: Followup, arrival: Answered, now: Micros) -> Moved:
@@ -195,32 +223,34 @@ def _answer(state: Followup, arrival: Answered, now: Micros) -> Moved:
         after = replace(state, answers={**state.answers, wait_id: answer})
     if state.origin is None:
         return Moved(replace(after, latest=max(state.latest, now)), (), "early")
-    after = _wake(after, now)
     happened = "reopened" if answer is None else "corrected" if before else "answered"
+    if state.cancelled:
+        return Moved(replace(after, known=state.known + 1), (), happened)  # type: ignore[arg-type]
+    after = _wake(after, now)
     return Moved(after, _stands(after), happened)  # type: ignore[arg-type]
 
 
-def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros) -> Moved:
-    waits = {c.wait_id: c for c in execution.commands if isinstance(c, OpenWait)}
-    asked = _asked(execution, waits)
-    more = [c.origin for c in execution.commands if isinstance(c, DeferMore)]
-    done = execution.ending == "done"
+def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros, patience: Patience) -> Moved:
+    asked = _asked(execution)
     scores = _revised(state, execution)
+    known = asked_anew(state, execution)
+    done = "withdrawn" if state.cancelled else execution.ending
+    look_again = not is_settled(state, execution) and is_left(state, execution)
     after = replace(
-        state,
+        known,
         path=execution.path,
         asked=asked,
         scores={**state.said, **scores},
         saying={},
-        deferred=tuple(dict.fromkeys((*state.deferred, *(o.followup_id for o in more)))),
-        status="done" if done else "waiting",
-        run_at=None,
+        unsaid=(),
+        status="withdrawn" if state.cancelled else execution.ending,
+        run_at=now + patience.settling if look_again else None,
         attempts=0,
         error=None,
         latest=max([state.latest, *(a.deadline for a in asked.values())]),
     )
     if after == state:
-        return Moved(state, (), "done" if done else "waiting")
+        return Moved(state, (), done)  # type: ignore[arg-type]
     after = _stamped(after, now)
     facts: list[Fact] = [
         Scored(origin, score_id, said, now)
@@ -228,24 +258,25 @@ def _settle(state: Followup, origin: Origin, execution: Execution, now: Micros) 
         for said in revisions
     ]
     facts += [Scored(origin, score_id, said, now) for score_id, said in scores.items()]
-    facts += [
-        Opened(origin, wait)
-        for wait_id, wait in waits.items()
-        if wait_id not in state.asked and wait_id not in state.answers
-    ]
-    facts += [DeferredMore(one) for one in more if one.followup_id not in state.deferred]
-    return Moved(after, (*facts, Stands(origin, after)), "done" if done else "waiting")
+    facts += asks(known, origin, execution, now)
+    return Moved(after, (*facts, Stands(origin, after)), done)  # type: ignore[arg-type]
+
+
+def _impossible(state: Followup, execution: Execution) -> str | None:
+    if state.origin is None:
+        return None
+    return impossible(state.origin, execution.commands, {*state.asked, *state.answers})
 
 
 def _revised(state: Followup, execution: Execution) -> dict[str, Said]:
     gives = (command for command in execution.commands if isinstance(command, Give))
-    return revised(state.said, gives, done=execution.ending == "done")
+    withdrawn: Reason | None = "reopened" if is_settled(state, execution) else None
+    return revised(state.said, gives, "cancelled" if state.cancelled else withdrawn)
 
 
-def _asked(execution: Execution, waits: Mapping[str, OpenWait]) -> dict[str, Asked]:
-    asked = {
-        wait_id: Asked(wait.deadline, wait.subject, tuple(sorted(wait.on))) for wait_id, wait in waits.items()
-    }
+def _asked(execution: Execution) -> dict[str, Asked]:
+    waits = [command for command in execution.commands if isinstance(command, OpenWait)]
+    asked = {w.wait_id: Asked(w.deadline, w.subject, tuple(sorted(w.on))) for w in waits}
     timers = [command for command in execution.commands if isinstance(command, SetTimer)]
     return asked | {timer.timer_id: Asked(timer.due) for timer in timers}
 
@@ -281,13 +312,8 @@ def _stands(state: Followup) -> tuple[Fact, ...]:
     return () if state.origin is None else (Stands(state.origin, state),)
 
 
-def _rank(origin: Origin) -> tuple[Micros, bytes]:
-    """Of two deferrals with one id the lesser counts."""
-    plain: Any = _decode(msgspec.json.encode(origin))
-    return origin.deferred_at, msgspec.json.encode(plain, order="sorted")
-
-
 __all__ = [
+    "WITHDRAWN",
     "Patience",
     "arrive",
     "end",

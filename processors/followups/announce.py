@@ -5,13 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from upshot.processors.followups.execution import OpenWait, Origin
-from upshot.processors.followups.facts import Opened, Scored, Stands
+from upshot.processors.followups.facts import (
+    DeferralCancelled,
+    DeferredMore,
+    Opened,
+    Scored,
+    Stands,
+    WaitCancelled,
+)
 from upshot.schemas.followups import Standing
 from upshot.schemas.scores import Reason
+from upshot.streams.arrivals import Preceding
 from upshot.streams.instants import Micros, instant
+from upshot.streams.resolution import EXACT, written
 
 
 class _Match(msgspec.Struct, gc=False, omit_defaults=True):
@@ -24,6 +33,15 @@ class _Rule(msgspec.Struct, gc=False):
     within: str
 
 
+class _After(msgspec.Struct, gc=False, omit_defaults=True):
+    types: tuple[str, ...]
+    time: datetime
+    id: str
+    source: str = ""
+    sequence: int | str | None = None
+    recorded_at: datetime | None = None
+
+
 class _Wait(msgspec.Struct, gc=False):
     """See `upshot.schemas.waits.Wait`. What scores inherit isn't needed: there's none."""
 
@@ -32,11 +50,26 @@ class _Wait(msgspec.Struct, gc=False):
     step_id: str | None
     name: str
     subject: str
-    opened_at: datetime
-    since: datetime
+    opened_at: str
+    since: str
     rule: _Rule
     agent: str | None
     reply_to: str
+    revision: int | UnsetType = UNSET
+    after: list[_After] | UnsetType = UNSET
+    tolerance: str | UnsetType = UNSET
+
+
+class _WaitCancellation(msgspec.Struct, gc=False):
+    """See `upshot.schemas.waits.WaitCancellation`."""
+
+    wait_id: str
+    run_id: str
+    name: str
+    subject: str
+    cancelled_at: datetime
+    reply_to: str
+    revision: int
 
 
 class _Score(msgspec.Struct, gc=False):
@@ -77,6 +110,9 @@ class _Deferral(msgspec.Struct, gc=False):
     agent: str | None
     exposures: Raw
     attributes: Raw
+    deferred_by: str | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
+    cancelled_at: datetime | UnsetType = UNSET
 
 
 class _Awaited(msgspec.Struct, gc=False):
@@ -116,13 +152,28 @@ def encode_wait(fact: Opened) -> bytes:
             origin.step_id,
             origin.scorer,
             wait.subject,
-            instant(wait.opened_at),
-            instant(wait.since),
+            written(wait.opened_at, EXACT),
+            written(wait.since, EXACT),
             _rule(wait),
             origin.agent,
             origin.followup_id,
+            fact.revision or UNSET,
+            [_after(heard) for heard in wait.after] or UNSET,
+            UNSET if wait.tolerance is None else _duration(wait.tolerance),
         )
     )
+
+
+def _after(heard: Preceding) -> _After:
+    recorded = instant(heard.recorded * 1000) if heard.recorded else None
+    return _After(heard.types, instant(heard.time), heard.id, heard.source, heard.sequence, recorded)
+
+
+def encode_wait_cancellation(fact: WaitCancelled) -> bytes:
+    """That the question isn't asked any more, as an event of topic `waits`."""
+    origin = fact.origin
+    names = fact.wait_id, origin.run_id, origin.scorer, fact.subject
+    return _encode(_WaitCancellation(*names, instant(fact.at), origin.followup_id, fact.revision))
 
 
 def _rule(wait: OpenWait) -> _Rule:
@@ -166,20 +217,31 @@ def encode_score(fact: Scored) -> bytes:
 
 def encode_deferral(origin: Origin) -> bytes:
     """What was deferred, as an event of topic `deferrals`."""
-    return _encode(
-        _Deferral(
-            origin.followup_id,
-            origin.run_id,
-            origin.step_id,
-            origin.scorer,
-            origin.version,
-            origin.data,
-            instant(origin.deferred_at),
-            instant(origin.since),
-            origin.agent,
-            origin.exposures,
-            origin.attributes,
-        )
+    return _encode(_deferral(origin))
+
+
+def encode_more(fact: DeferredMore | DeferralCancelled) -> bytes:
+    """What the code of a follow-up deferred, or doesn't any more, as an event of topic `deferrals`."""
+    event = _deferral(fact.origin)
+    event.deferred_by, event.revision = fact.deferred_by, fact.revision
+    if isinstance(fact, DeferralCancelled):
+        event.cancelled_at = instant(fact.at)
+    return _encode(event)
+
+
+def _deferral(origin: Origin) -> _Deferral:
+    return _Deferral(
+        origin.followup_id,
+        origin.run_id,
+        origin.step_id,
+        origin.scorer,
+        origin.version,
+        origin.data,
+        instant(origin.deferred_at),
+        instant(origin.since),
+        origin.agent,
+        origin.exposures,
+        origin.attributes,
     )
 
 
@@ -206,4 +268,11 @@ def encode_status(fact: Stands) -> bytes:
     )
 
 
-__all__ = ["encode_deferral", "encode_score", "encode_status", "encode_wait"]
+__all__ = [
+    "encode_deferral",
+    "encode_more",
+    "encode_score",
+    "encode_status",
+    "encode_wait",
+    "encode_wait_cancellation",
+]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from upshot.processors.correlate import Scored
 from upshot.processors.followups.execution import Answer, Heard, OpenWait, Origin
 from upshot.processors.state import Match, Question, Rule, Subject
+from upshot.streams.instants import Micros
 
 
-def question_of(origin: Origin, wait: OpenWait) -> Question:
-    """A wait as the join keeps it: the first event that counts decides."""
+def question_of(origin: Origin, wait: OpenWait, tolerance: Micros) -> Question:
+    """A wait as the join keeps it, with this tolerance: the first event that counts decides."""
     rule = Rule({kind: Match(True, when) for kind, when in wait.on.items()})
     window = wait.opened_at, wait.since, wait.deadline
-    return Question(wait.wait_id, origin.run_id, origin.scorer, *window, rule.json)
+    stated = tolerance if wait.tolerance is None else wait.tolerance
+    about = wait.wait_id, origin.run_id, origin.scorer
+    return Question(*about, *window, rule.json, tolerance=stated, after=wait.after)
 
 
 def answer_of(fact: Scored, subject: Subject) -> Answer:

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import Raw
 
+from upshot.streams.arrivals import Preceding
 from upshot.streams.instants import Micros
 
 _NULL, _NO_EXPOSURES, _NO_ATTRIBUTES = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
@@ -46,6 +47,9 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, gc=False):
     time: Micros
     source: str = ""
     data: Raw = _NULL
+    sequence: int | str | None = None
+    #: The least timestamp of the records that told it, in milliseconds since 1970; 0 where nobody says.
+    recorded: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -88,7 +92,8 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 class OpenWait(msgspec.Struct, frozen=True, tag="wait", gc=False):
     """Wait for the first event about `subject`, by its own time, from `since` to `deadline`.
 
-    `on` has the types of event, each with a JMESPath condition or None.
+    `on` has the types of event, each with a JMESPath condition or None; `after` what was heard before. A `tolerance` of
+    None is the setting's.
     """
 
     wait_id: str
@@ -97,6 +102,8 @@ class OpenWait(msgspec.Struct, frozen=True, tag="wait", gc=False):
     opened_at: Micros
     since: Micros
     deadline: Micros
+    after: tuple[Preceding, ...] = ()
+    tolerance: Micros | None = None
 
 
 class SetTimer(msgspec.Struct, frozen=True, tag="timer", gc=False):

@@ -12,11 +12,14 @@ from upshot.streams.instants import Micros
 
 
 class Deferred(msgspec.Struct, frozen=True, gc=False):
-    """A deferral arrived."""
+    """A deferral arrived; or, `cancelled`, that `deferred_by` (empty for a program) takes its deferrals back."""
 
     followup_id: str
     origin: Origin
     place: Place
+    deferred_by: str = ""
+    revision: int = 0
+    cancelled: bool = False
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
@@ -34,7 +37,13 @@ class Retried(msgspec.Struct, frozen=True, gc=False):
     followup_id: str
 
 
-Arrival = Deferred | Answered | Retried
+class Erased(msgspec.Struct, frozen=True, gc=False):
+    """All that is known of it is to be forgotten, and what comes later too."""
+
+    followup_id: str
+
+
+Arrival = Deferred | Answered | Retried | Erased
 
 
 class Opened(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +51,17 @@ class Opened(msgspec.Struct, frozen=True, gc=False):
 
     origin: Origin
     wait: OpenWait
+    revision: int = 0
+
+
+class WaitCancelled(msgspec.Struct, frozen=True, gc=False):
+    """A wait that its code doesn't ask for any more."""
+
+    origin: Origin
+    wait_id: str
+    subject: str
+    revision: int
+    at: Micros
 
 
 class Scored(msgspec.Struct, frozen=True, gc=False):
@@ -54,9 +74,20 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeferredMore(msgspec.Struct, frozen=True, gc=False):
-    """Another follow-up."""
+    """Another follow-up, deferred by the code of this one."""
 
     origin: Origin
+    deferred_by: str
+    revision: int = 0
+
+
+class DeferralCancelled(msgspec.Struct, frozen=True, gc=False):
+    """A follow-up that the code of this one deferred, and doesn't any more. Its `origin` has no data."""
+
+    origin: Origin
+    deferred_by: str
+    revision: int
+    at: Micros
 
 
 class Stands(msgspec.Struct, frozen=True, gc=False):
@@ -73,13 +104,15 @@ class GaveUp(msgspec.Struct, frozen=True, gc=False):
     state: Followup
 
 
-Fact = Opened | Scored | DeferredMore | Stands | GaveUp
+Fact = Opened | WaitCancelled | Scored | DeferredMore | DeferralCancelled | Stands | GaveUp
 
 #: Of arrivals: `deferred`; `answered`, by an event or the end of its time; `corrected`: answered otherwise than
-#: before; `reopened`; `early`: an answer before its deferral; `retried`; `repeated`: something known already.
+#: before; `reopened`; `early`: an answer before its deferral; `retried`; `cancelled`: nobody defers it any more;
+#: `erased`: it was forgotten, or something came for one that was;
+#: `repeated`: something known already.
 #: Of the clock: `woken` by a timer, `undeployed`, `retired`. Of executions: `started`; `kept`: what steps gave;
 #: `waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; `overtaken`: something
-#: new came meanwhile, run again.
+#: new came meanwhile, run again. `withdrawn`: all that a cancelled one had said was taken back.
 Happening = Literal[
     "deferred",
     "answered",
@@ -87,6 +120,8 @@ Happening = Literal[
     "reopened",
     "early",
     "retried",
+    "cancelled",
+    "erased",
     "repeated",
     "woken",
     "undeployed",
@@ -98,6 +133,7 @@ Happening = Literal[
     "again",
     "failed",
     "overtaken",
+    "withdrawn",
 ]
 
 
@@ -112,8 +148,10 @@ class Moved(NamedTuple):
 __all__ = [
     "Answered",
     "Arrival",
+    "DeferralCancelled",
     "Deferred",
     "DeferredMore",
+    "Erased",
     "Fact",
     "GaveUp",
     "Happening",
@@ -122,4 +160,5 @@ __all__ = [
     "Retried",
     "Scored",
     "Stands",
+    "WaitCancelled",
 ]

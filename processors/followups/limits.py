@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
+from typing import NamedTuple
 
-from upshot.processors.followups.execution import Command, OpenWait, SetTimer
+from upshot.errors import InvalidEvent
+from upshot.processors.followups.announce import encode_wait
+from upshot.processors.followups.execution import Command, OpenWait, Origin, SetTimer
+from upshot.processors.followups.facts import Opened
 from upshot.schemas.fields import LATEST, LONGEST_WINDOW
+from upshot.streams.arrivals import read_wait
 from upshot.streams.instants import MICROSECOND, Micros, micros
 
 _END: Micros = micros(LATEST)
@@ -13,13 +18,38 @@ _LONGEST: Micros = LONGEST_WINDOW // MICROSECOND
 _ID, _NAME = range(1, 513), range(1, 201)
 
 
-def impossible(commands: Iterable[Command]) -> str | None:
-    """Why one of the commands can't be done, and what to write instead; None where all can."""
+class _Unsent(NamedTuple):
+    """A wait as the join would see it."""
+
+    value: bytes
+    timestamp: int
+    topic: str = "waits"
+    partition: int = 0
+    offset: int = 0
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def impossible(origin: Origin, commands: Iterable[Command], asked: Container[str]) -> str | None:
+    """Why one of the commands can't be done, and what to write instead; None where all can.
+
+    Waits are held against what the join takes, but for those that were `asked` before.
+    """
     for command in commands:
         if isinstance(command, SetTimer) and command.due >= _END:
             return "it sleeps beyond the year 2099: sleep for less"
-        if isinstance(command, OpenWait) and (found := _impossible(command)):
+        if not isinstance(command, OpenWait) or command.wait_id in asked:
+            continue
+        if (found := _impossible(command) or _refused(origin, command)) is not None:
             return f"it waits for news about {command.subject[:100]!r} {found}"
+    return None
+
+
+def _refused(origin: Origin, wait: OpenWait) -> str | None:
+    try:
+        read_wait(_Unsent(encode_wait(Opened(origin, wait)), wait.opened_at // 1000))
+    except InvalidEvent as error:
+        return f"in a way that no wait can be ({error.detail}): ask for something else"
     return None
 
 

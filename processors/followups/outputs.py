@@ -7,8 +7,24 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from upshot.errors import InvalidEvent
-from upshot.processors.followups.announce import encode_deferral, encode_score, encode_status, encode_wait
-from upshot.processors.followups.facts import DeferredMore, Fact, GaveUp, Opened, Scored, Stands
+from upshot.processors.followups.announce import (
+    encode_deferral,
+    encode_more,
+    encode_score,
+    encode_status,
+    encode_wait,
+    encode_wait_cancellation,
+)
+from upshot.processors.followups.facts import (
+    DeferralCancelled,
+    DeferredMore,
+    Fact,
+    GaveUp,
+    Opened,
+    Scored,
+    Stands,
+    WaitCancelled,
+)
 from upshot.settings import Settings
 from upshot.streams.batch import Output
 from upshot.streams.batch.fetch import Fetched
@@ -34,10 +50,12 @@ class Outputs:
         match fact:
             case Opened(wait=wait):
                 return Output(self._waits, None, wait.subject.encode(), encode_wait(fact))
+            case WaitCancelled(subject=subject):
+                return Output(self._waits, None, subject.encode(), encode_wait_cancellation(fact))
             case Scored(origin=origin):
                 return Output(self._scores, None, origin.run_id.encode(), encode_score(fact))
-            case DeferredMore(origin=origin):
-                return Output(self._deferrals, None, origin.followup_id.encode(), encode_deferral(origin))
+            case DeferredMore(origin=origin) | DeferralCancelled(origin=origin):
+                return Output(self._deferrals, None, origin.followup_id.encode(), encode_more(fact))
             case Stands(origin=origin):
                 return Output(self._followups, None, origin.followup_id.encode(), encode_status(fact))
             case GaveUp():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from upshot.processors.followups.execution import Answer, Heard, Origin
-from upshot.processors.followups.facts import Answered, Arrival, Deferred, Retried
+from upshot.processors.followups.facts import Answered, Arrival, Deferred, Erased, Retried
 from upshot.processors.followups.state import Place
 from upshot.streams.codec import Record, place_of
 from upshot.streams.deferred import Told, read_deferral, read_resumption
 from upshot.streams.instants import Micros
+from upshot.streams.withdrawals import is_tombstone, key_of
 
 
 def read_deferred(record: Record, now: Micros) -> Arrival:
-    """A deferral. Raises InvalidEvent."""
+    """A deferral; or, by a null record with its id as key, that the follow-up is to be forgotten. Raises InvalidEvent."""
+    if is_tombstone(record):
+        return Erased(key_of(record))
     wire = read_deferral(record)
     place = place_of(record)
     origin = Origin(
@@ -27,7 +30,14 @@ def read_deferred(record: Record, now: Micros) -> Arrival:
         wire.exposures,
         wire.attributes,
     )
-    return Deferred(wire.followup_id, origin, Place(place.partition, place.offset))
+    return Deferred(
+        wire.followup_id,
+        origin,
+        Place(place.partition, place.offset),
+        wire.deferred_by,
+        wire.revision,
+        wire.cancelled,
+    )
 
 
 def read_resumed(record: Record, now: Micros) -> Arrival:
@@ -44,7 +54,9 @@ def read_resumed(record: Record, now: Micros) -> Arrival:
 def _heard(told: Told | None) -> Heard | None:
     if told is None:
         return None
-    return Heard(told.id, told.type, told.subject, told.time, told.source, told.data)
+    return Heard(
+        told.id, told.type, told.subject, told.time, told.source, told.data, told.sequence, told.recorded
+    )
 
 
 __all__ = ["read_deferred", "read_resumed"]

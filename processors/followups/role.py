@@ -9,6 +9,7 @@ from opentelemetry.metrics import Meter
 
 from upshot.processors.clock import wall_clock
 from upshot.processors.followups.advance import (
+    WITHDRAWN,
     Patience,
     arrive,
     end,
@@ -47,6 +48,8 @@ TABLE = "followups"
 #: Keys that a look for newly deployed code takes at once.
 _AT_ONCE = 2_000
 _UNKNOWN = Followup()
+#: Microseconds that what code has just asked for may take to be answered before what it doesn't give now is withdrawn.
+_SETTLING: Micros = 1_000_000
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,7 @@ class Followups:
             settings.followup_attempts,
             settings.followup_first_pause // MICROSECOND,
             settings.followup_longest_pause // MICROSECOND,
+            _SETTLING,
         )
         self._intake = Intake[Arrival](context, settings, ("deferrals", "resumptions"), key="followup_id")
         self.counts = self._intake.counts
@@ -178,8 +182,11 @@ class Followups:
                     self._look_at(partition, key, state, now, effects)
 
     def _look_at(self, partition: int, key: str, state: Followup, now: Micros, effects: Effects) -> None:
-        timer = state.next_timer
         before = state
+        if state.cancelled and state.run_at is not None:
+            self._withdraw(partition, key, state, effects)
+            return
+        timer = state.next_timer
         if timer is not None and timer <= now:
             state = self._move(partition, key, state, wake_timers(state, now), effects)
         memory = memory_of(state)
@@ -195,6 +202,21 @@ class Followups:
         elif state is before and forgotten is not None and forgotten <= now:
             self.counts["retired"] += 1
             effects.changes.setdefault(partition, {})[key.encode()] = None
+
+    def _withdraw(self, partition: int, key: str, state: Followup, effects: Effects) -> None:
+        """Take back what a cancelled follow-up has said: remembered first, then announced."""
+        kept = keep_results(state, state.known, WITHDRAWN)
+        if kept is not state:
+            effects.more = True
+            self._move(partition, key, state, Moved(kept, (), "kept"), effects)
+        else:
+            self._move(
+                partition,
+                key,
+                state,
+                end(state, state.known, WITHDRAWN, self._now(), self._patience),
+                effects,
+            )
 
     def _look_for_code(self, partition: int, now: Micros, effects: Effects) -> None:
         """Have those looked at whose code wasn't there, instead of at their next turn."""

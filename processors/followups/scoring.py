@@ -11,11 +11,13 @@ from upshot.processors.followups.state import Said
 from upshot.schemas.scores import Reason
 
 
-def revised(announced: Mapping[str, Said], gives: Iterable[Give], *, done: bool) -> dict[str, Said]:
+def revised(
+    announced: Mapping[str, Said], gives: Iterable[Give], withdrawn: Reason | None
+) -> dict[str, Said]:
     """The scores that differ from what was announced, each with its next revision.
 
-    Of several gives of one score the last counts. A `done` execution withdraws what it doesn't give any more; one
-    that still waits may yet come to it.
+    Of several gives of one score the last counts. What isn't given any more is withdrawn for this reason, or left as it
+    is where there is none.
     """
     given = {give.score_id: give for give in gives}
     changed = {}
@@ -24,10 +26,10 @@ def revised(announced: Mapping[str, Said], gives: Iterable[Give], *, done: bool)
         now = _said(give, before.revision + 1 if before else 1)
         if before is None or _content(now) != _content(before):
             changed[score_id] = now
-    if done:
+    if withdrawn is not None:
         for score_id, before in announced.items():
             if score_id not in given and before.value is not None:
-                changed[score_id] = _withdrawn(before)
+                changed[score_id] = _withdrawn(before, withdrawn)
     return changed
 
 
@@ -54,8 +56,8 @@ def _reason(give: Give) -> Reason:
     return "deadline" if give.answer.event is None else "outcome"
 
 
-def _withdrawn(before: Said) -> Said:
-    return Said(before.revision + 1, before.name, None, "reopened", before.at, before.step_id, before.key)
+def _withdrawn(before: Said, reason: Reason) -> Said:
+    return Said(before.revision + 1, before.name, None, reason, before.at, before.step_id, before.key)
 
 
 def _content(said: Said) -> tuple[object, ...]:

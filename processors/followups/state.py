@@ -45,6 +45,39 @@ class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
     late: bool = False
 
 
+class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one program, or the code of one follow-up, said last of a follow-up: that it defers it, or not any more.
+
+    `origin` is None where it's the follow-up's own, and where it was taken back.
+    """
+
+    revision: int = 0
+    cancelled: bool = False
+    origin: Origin | None = None
+    place: Place | None = None
+
+
+class Turn(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A wait that the code took back at least once, as somebody may have heard of it last: open while `revision` is even."""
+
+    revision: int
+    subject: str
+
+
+class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Another follow-up that the code deferred, as somebody may have heard of it last. It stands while `revision` is even.
+
+    `digest` is of its origin: deferred otherwise, the next even revision says so.
+    """
+
+    revision: int
+    digest: str
+    scorer: str
+    version: str
+    deferred_at: Micros
+    since: Micros
+
+
 class Followup(msgspec.Struct, frozen=True, array_like=True):
     """All that is remembered of one follow-up. New fields go to the end, with a default.
 
@@ -60,7 +93,7 @@ class Followup(msgspec.Struct, frozen=True, array_like=True):
     path: tuple[Noted, ...] = ()
     asked: dict[str, Asked] = {}
     scores: dict[str, Said] = {}
-    #: The follow-ups that it deferred itself.
+    #: Follow-ups that its code deferred before revisions of deferrals were counted: these aren't taken back.
     deferred: tuple[str, ...] = ()
     status: Standing = "running"
     #: Grows with each change of what the code is given: an execution that was given less is run again.
@@ -77,6 +110,21 @@ class Followup(msgspec.Struct, frozen=True, array_like=True):
     revision: int = 0
     #: Revisions of scores that are about to be announced, or were: remembered before anybody hears of them.
     saying: dict[str, tuple[Said, ...]] = {}
+    #: By who defers it (empty for programs); nothing where a program alone does, as first said.
+    requests: dict[str, Request] = {}
+    #: The follow-ups that its code has ever deferred.
+    more: dict[str, More] = {}
+    #: The waits that its code has ever taken back.
+    turns: dict[str, Turn] = {}
+    #: Waits and follow-ups with a revision in the two above that may not have been announced yet.
+    unsaid: tuple[str, ...] = ()
+    #: Forgotten on purpose: nothing that comes for it is kept.
+    erased: bool = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody defers it any more."""
+        return bool(self.requests) and all(request.cancelled for request in self.requests.values())
 
     @property
     def said(self) -> dict[str, Said]:
@@ -111,8 +159,8 @@ def decode_followup(value: bytes) -> Followup:
 
 
 def memory_of(state: Followup) -> Memory | None:
-    """What its code is given; None where the deferral hasn't come yet."""
-    if state.origin is None:
+    """What its code is given; None where the deferral hasn't come yet, or was taken back."""
+    if state.origin is None or state.cancelled:
         return None
     return Memory(state.origin, state.answers, state.results, state.path)
 
@@ -121,8 +169,11 @@ __all__ = [
     "MAX_STATE_BYTES",
     "Asked",
     "Followup",
+    "More",
     "Place",
+    "Request",
     "Said",
+    "Turn",
     "decode_followup",
     "encode_followup",
     "memory_of",

@@ -15,7 +15,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "raw_exposures": "run_id exposure_id experiment variant phase probability unit strategy exposed_at "
             "recorded_at row_version",
             "raw_waits": "subject wait_id run_id step_id name agent mode outcome_types rule opened_at since "
-            "deadline exposures attributes reply_to recorded_at row_version",
+            "deadline exposures attributes reply_to recorded_at revision row_version",
+            "raw_cancellations": "topic subject id asker revision run_id cancelled_at recorded_at row_version",
             "raw_deferrals": "followup_id run_id step_id scorer version data deferred_at since key agent exposures "
             "attributes recorded_at row_version",
             "raw_followups": "followup_id run_id step_id scorer version agent status attempts error waiting_for "
@@ -26,7 +27,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "finish_reasons tool_name tool_call_id prompt_name prompt_version cost_source error_type "
             "response_id instrumentation "
             "recorded_at row_version",
-            "raw_outcomes": "subject source id type time data topic partition offset recorded_at row_version",
+            "raw_outcomes": "subject source id type time data topic partition offset recorded_at width sequence row_version",
             "raw_scores": "score_id fact_id run_id step_id name value kind key revision supersedes reason late "
             "subject wait_id outcome_id occurred_at decided_at agent source comment exposures attributes "
             "recorded_at offset row_version precedence",

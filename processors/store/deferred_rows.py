@@ -1,22 +1,26 @@
-"""Rows of follow-ups: what was deferred, and how each stands."""
+"""Rows of follow-ups, what was deferred and how each stands; and of what was cancelled."""
 
 from __future__ import annotations
 
 import msgspec
 
-from upshot.processors.store.packed import Row, earlier_wins, later_wins, pack_version
+from upshot.processors.store.packed import Row, earlier_wins, higher_wins, later_wins, pack_version
 from upshot.processors.store.values import assignments, texts
 from upshot.schemas.deferrals import Deferral
 from upshot.schemas.followups import FollowupStatus
 from upshot.streams.codec import Record
+from upshot.streams.instants import Micros
 from upshot.streams.wire import QuickDeferral, QuickFollowup, moment, moment_or_none, recorded_moment
+from upshot.streams.withdrawals import Cancelling
 
 _encode = msgspec.json.Encoder().encode
 
 
 def deferral_row(deferral: Deferral | QuickDeferral, record: Record) -> Row:
-    """What was deferred; of two with one id the earlier counts."""
+    """What was deferred, or that it isn't any more; of two with one id that of the higher revision, then the earlier."""
     recorded = recorded_moment(record)
+    if deferral.cancelled_at is not None:
+        return _cancelled(deferral, moment(deferral.cancelled_at), recorded)
     deferred = moment_or_none(deferral.deferred_at) or recorded
     values = (
         deferral.identity,
@@ -33,7 +37,21 @@ def deferral_row(deferral: Deferral | QuickDeferral, record: Record) -> Row:
         texts(deferral.attributes),
         recorded,
     )
-    return pack_version("raw_deferrals", values, earlier_wins(deferred))
+    return pack_version("raw_deferrals", values, higher_wins(deferral.revision, deferred))
+
+
+def cancellation_row(cancelling: Cancelling, record: Record) -> Row:
+    """That a wait isn't needed any more; of two with one revision the earlier counts."""
+    named = "waits", cancelling.subject, cancelling.wait_id, cancelling.reply_to, cancelling.revision, ""
+    return pack_version(
+        "raw_cancellations", (*named, cancelling.at, recorded_moment(record)), earlier_wins(cancelling.at)
+    )
+
+
+def _cancelled(deferral: Deferral | QuickDeferral, at: Micros, recorded: Micros) -> Row:
+    asker, ident = deferral.deferred_by or "", deferral.identity
+    values = ("deferrals", "", ident, asker, deferral.revision, deferral.run_id, at, recorded)
+    return pack_version("raw_cancellations", values, earlier_wins(at))
 
 
 def followup_row(followup: FollowupStatus | QuickFollowup, record: Record) -> Row:
@@ -58,4 +76,4 @@ def followup_row(followup: FollowupStatus | QuickFollowup, record: Record) -> Ro
     return pack_version("raw_followups", values, later_wins(changed))
 
 
-__all__ = ["deferral_row", "followup_row"]
+__all__ = ["cancellation_row", "deferral_row", "followup_row"]

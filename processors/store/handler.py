@@ -12,7 +12,7 @@ from typing import assert_never
 from upshot.errors import InvalidEvent
 from upshot.processors.store.columns import COLUMNS
 from upshot.processors.store.kinds import clashes
-from upshot.processors.store.rows import STORED, Refused, Row, Skipped, letter_row, row_of
+from upshot.processors.store.rows import STORED, Erased, Refused, Row, Skipped, letter_row, row_of
 from upshot.processors.store.sink import SCORES, Sink
 from upshot.settings import Settings
 from upshot.streams.batch import TP, Effects
@@ -59,7 +59,7 @@ class StoreHandler:
 
     A block is inserted while the next is gathered: two are in memory at the most. What was taken is durable
     once `flush` returns, or where `durable` says so: commits needn't wait for inserts. `counts` tells what happened how often since the start: `rows`, `dead_lettered` (by
-    the store), `skipped` (by the join), `rejected` (by ClickHouse).
+    the store), `skipped` (by the join), `erased`, `rejected` (by ClickHouse).
     """
 
     def __init__(
@@ -154,6 +154,8 @@ class StoreHandler:
                 effects.outputs.append(dead_letter(self._settings, record, error))
             case Skipped():
                 self.counts["skipped"] += 1
+            case Erased():
+                self.counts["erased"] += 1
             case other:
                 assert_never(other)
 

@@ -20,6 +20,8 @@ Values = tuple[Any, ...]
 
 #: Above every instant of the contract; taken away from, it makes the earlier the higher.
 _END = 1 << 62
+#: Higher ones are told apart no more.
+_MOST_REVISIONS = 1023
 _encode = msgspec.msgpack.Encoder().encode
 _U128, _U256 = b"\xc4\x10", b"\xc4\x20"
 
@@ -65,6 +67,13 @@ def earlier_wins(at: Micros) -> int:
     return (_END - at) << 64
 
 
+def higher_wins(revision: int, at: Micros) -> int:
+    """An order: the higher revision, of equal ones the earlier; without a revision that of `earlier_wins`."""
+    if not revision:
+        return earlier_wins(at)
+    return (_END + (min(revision, _MOST_REVISIONS) << 52) + (1 << 52) - at) << 64
+
+
 def _body(table: str, values: Values) -> tuple[bytes, int]:
     """The values one after the other, and 64 bits that differ when they do.
 
@@ -86,4 +95,14 @@ _HEADS: Mapping[str, bytes] = MappingProxyType(
     {table: _head(len([name for name in columns if name not in WIDE])) for table, columns in COLUMNS.items()}
 )
 
-__all__ = ["Row", "Values", "earlier_wins", "later_wins", "pack", "pack_precedence", "pack_version", "unpack"]
+__all__ = [
+    "Row",
+    "Values",
+    "earlier_wins",
+    "higher_wins",
+    "later_wins",
+    "pack",
+    "pack_precedence",
+    "pack_version",
+    "unpack",
+]

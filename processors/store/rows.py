@@ -10,23 +10,25 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 from pydantic import BaseModel
 
 from upshot.errors import InvalidEvent
-from upshot.processors.store.deferred_rows import deferral_row, followup_row
+from upshot.processors.store.deferred_rows import cancellation_row, deferral_row, followup_row
 from upshot.processors.store.packed import (
     Row,
     Values,
     earlier_wins,
+    higher_wins,
     later_wins,
     pack,
     pack_precedence,
     pack_version,
 )
 from upshot.processors.store.pricing import cost_of
+from upshot.processors.store.results import Erased, Refused, Result, Skipped
 from upshot.processors.store.values import assignments, kind_of, number_of, text_of, texts
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
@@ -58,6 +60,13 @@ from upshot.streams.wire import (
     quick,
     recorded_moment,
 )
+from upshot.streams.withdrawals import (
+    Cancelling,
+    is_tombstone,
+    is_withdrawal,
+    key_of,
+    read_withdrawal,
+)
 from upshot.traces.prices import Prices, unpriced
 from upshot.traces.steps import INSTRUMENTATION
 
@@ -74,27 +83,15 @@ Q = TypeVar("Q", bound=QuickEvent)
 E = TypeVar("E", bound=BaseModel)
 
 
-class Refused(NamedTuple):
-    """The record is no valid event: to be dead-lettered by the store."""
-
-    error: InvalidEvent
-
-
-class Skipped(NamedTuple):
-    """The record is no valid event, and the join dead-letters it."""
-
-    error: InvalidEvent
-
-
-Result = Row | Refused | Skipped
-
-
 def row_of(topic: str, record: Record, prices: Prices = unpriced) -> Result:
     """What becomes of a record of `topic` (the name without the prefix).
 
     A step that says a model and tokens but no cost gets that of `prices`.
     """
     try:
+        if is_tombstone(record):
+            key_of(record)
+            return Erased()
         return _priced_step(record, prices) if topic == "steps" else _READERS[topic](record)
     except InvalidEvent as error:
         refusal = error
@@ -216,6 +213,8 @@ def _outcome(record: Record) -> Row:
         place.partition,
         place.offset,
         recorded_moment(record),
+        outcome.width,
+        "" if outcome.sequence is None else _encode(outcome.sequence).decode(),
     )
     return pack_version("raw_outcomes", values, earlier_wins(outcome.time))
 
@@ -238,7 +237,9 @@ def _exposure(exposure: Exposure | QuickExposure, record: Record) -> Row:
     return pack_version("raw_exposures", values, earlier_wins(exposed))
 
 
-def _wait(record: Record) -> Row:
+def _wait(record: Record) -> Row | Erased:
+    if is_withdrawal(record) and (withdrawn := read_withdrawal(record, 0)) is not None:
+        return cancellation_row(withdrawn, record) if isinstance(withdrawn, Cancelling) else Erased()
     wait = read_wait(record)
     rule = wait.rule.rule
     values = (
@@ -258,8 +259,9 @@ def _wait(record: Record) -> Row:
         texts(_decode(wait.attributes)),
         wait.reply_to or "",
         recorded_moment(record),
+        wait.revision,
     )
-    return pack_version("raw_waits", values, earlier_wins(wait.opened_at))
+    return pack_version("raw_waits", values, higher_wins(wait.revision, wait.opened_at))
 
 
 def _score(score: Score | QuickScore, record: Record) -> Row:
@@ -363,7 +365,7 @@ def _either(
     return read
 
 
-_READERS: Mapping[str, Callable[[Record], Row]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[Record], Row | Erased]] = MappingProxyType(
     {
         "runs": _either(QuickRun, Run, _run),
         "steps": _either(QuickStep, Step, _step),
@@ -381,4 +383,4 @@ _READERS: Mapping[str, Callable[[Record], Row]] = MappingProxyType(
 #: The topics that become tables.
 STORED: tuple[str, ...] = tuple(_READERS)
 
-__all__ = ["STORED", "Refused", "Result", "Row", "Skipped", "letter_row", "row_of"]
+__all__ = ["STORED", "Erased", "Refused", "Result", "Row", "Skipped", "letter_row", "row_of"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 import upshot
 from upshot import App
 from upshot.errors import Misuse
+from upshot.followups.context import _question
 from upshot.testing import followup
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -113,8 +115,65 @@ def test_what_follows_an_event_may_bear_its_instant(app: App) -> None:
         f.advance(DAY)
         f.outcome("pr.comment", "pr:1", {"by": "ann"}, id="e")
         f.advance(timedelta(days=30))
-        # After an id that is too long for a condition its whole instant is left out.
+        assert f.scores == {"comments": 6}
+
+
+def test_what_goes_on_as_a_version_asked_that_knew_no_order_hears_each_once(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @app.scorer
+    async def comments(ctx: upshot.Followup[str]) -> int:
+        number, last = 0, None
+        while event := await ctx.wait_for_event("pr.comment", subject=ctx.data, timeout=WEEK, since=last):
+            number, last = number + 1, event
+        return number
+
+    def as_before(expected: Any, since: Any, begin: Any, deadline: Any) -> Any:
+        return _question(expected, since, begin, deadline).before or _question(
+            expected, since, begin, deadline
+        )
+
+    with followup(comments, "pr:1") as f:
+        with monkeypatch.context() as before:
+            before.setattr("upshot.followups.context._question", as_before)
+            f.outcome("pr.comment", "pr:1", id="a")
+            f.outcome("pr.comment", "pr:1", id="b")
+        f.outcome("pr.comment", "pr:1", id="c")
+        f.outcome("pr.comment", "pr:1", id="d")
+        f.retry()
+        assert f.status == "waiting"
+        f.advance(DAY)
+        f.outcome("pr.comment", "pr:1", id="e", at=f.now - DAY)
+        f.advance(30 * DAY)
         assert f.scores == {"comments": 5}
+
+
+def test_two_loops_over_events_of_one_instant_hear_each_of_theirs(app: App) -> None:
+    @app.scorer
+    async def turns(ctx: upshot.Followup[str]) -> int:
+        number, last = 0, None
+        while last := await ctx.wait_for_event("a", subject=ctx.data, timeout=WEEK, since=last):
+            last = await ctx.wait_for_event("b", subject=ctx.data, timeout=WEEK, since=last)
+            number += last is not None
+        return number
+
+    with followup(turns, "x") as f:
+        for ident in ("4", "1", "3", "2"):
+            f.outcome("b", "x", id=f"b{ident}")
+            f.outcome("a", "x", id=f"a{ident}")
+        f.advance(30 * DAY)
+        assert f.scores == {"turns": 4}
+
+
+def test_a_wait_that_ends_before_it_begins_fails_with_its_reason(app: App) -> None:
+    @app.scorer
+    async def late(ctx: upshot.Followup[str]) -> bool:
+        event = await ctx.wait_for_event("a", subject=ctx.data, timeout=DAY, since=START + 2 * DAY)
+        return event is not None
+
+    with followup(late, "x") as f:
+        assert f.status == "failed"
+        assert f.error is not None and "before it begins at 2026-01-03" in f.error
 
 
 def test_any_is_the_earliest_by_its_own_time(app: App) -> None:

@@ -44,6 +44,10 @@ class Bench:
         key = None if isinstance(event, bytes) else event[TOPICS[topic].key].encode()
         await self._producer.send_and_wait(self.settings.topic(topic), value, key=key, partition=partition)
 
+    async def erase(self, topic: str, key: str) -> None:
+        """A null record: what is known of the key is to be forgotten."""
+        await self._producer.send_and_wait(self.settings.topic(topic), None, key=key.encode())
+
     async def wait(self, subject: str, **changed: Any) -> None:
         await self.send(
             "waits", {"run_id": "r1", "name": "merged", "subject": subject, "rule": MERGED} | changed

@@ -71,9 +71,13 @@ class Script:
         self.commands.append(Give(score_id, name, value, self.now, answer=self.heard))
 
     def defer(self, scorer: str, data: Any) -> None:
-        followup_id = fact_id("deferred", self.origin.followup_id, scorer)
+        by = "" if scorer == "shared" else self.origin.followup_id
+        scorer = scorer.replace("shared", "stayed_closed")
+        followup_id = fact_id("deferred", by, scorer)
         raw = Raw(msgspec.json.encode(data))
-        more = msgspec.structs.replace(self.origin, followup_id=followup_id, scorer=scorer, data=raw)
+        more = msgspec.structs.replace(
+            self.origin, followup_id=followup_id, scorer=scorer, data=raw, deferred_at=self.now
+        )
         self.commands.append(DeferMore(more))
 
     @property
@@ -180,10 +184,29 @@ def patient(script: Script) -> None:
     script.score("closed", answer.event is not None)
 
 
+def escalating(script: Script) -> None:
+    """Defers what defers another, because of what came."""
+    if script.wait("closed", "ticket:1", 60).event is not None:
+        script.score("escalated", True)
+        script.defer("patient", 1)
+        if script.wait("reopened", "ticket:2", 40).event is None:
+            script.defer("progress", 1)
+    elif script.wait("reopened", "ticket:1", 80).event is not None:
+        script.defer("shared", 1)
+
+
+def following(script: Script) -> None:
+    """Defers the same follow-up as `escalating` may, because of something else."""
+    if script.wait("closed", "ticket:2", 90).event is not None:
+        script.defer("shared", 1)
+
+
 SCORERS: dict[tuple[str, str], Scorer] = {
     ("stayed_closed", "1"): stayed_closed,
     ("progress", "1"): progress,
     ("patient", "1"): patient,
+    ("escalating", "1"): escalating,
+    ("following", "1"): following,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,28 +12,49 @@ from msgspec import Raw, json
 
 from tests.processors.scripted import SCORERS, execute, origin
 from upshot.processors.announce import encode_resumption
-from upshot.processors.correlate import Asked, Observed, Replied, judge, step
+from upshot.processors.correlate import Asked, Cancelled, Observed, Replied, judge, step
 from upshot.processors.followups.advance import (
+    WITHDRAWN,
     Patience,
     arrive,
     end,
     keep_results,
     wake_timers,
 )
-from upshot.processors.followups.announce import encode_deferral, encode_score, encode_status, encode_wait
+from upshot.processors.followups.announce import (
+    encode_deferral,
+    encode_more,
+    encode_score,
+    encode_status,
+    encode_wait,
+    encode_wait_cancellation,
+)
 from upshot.processors.followups.execution import Execution
-from upshot.processors.followups.facts import Arrival, DeferredMore, Fact, Opened, Retried, Scored, Stands
+from upshot.processors.followups.facts import (
+    Arrival,
+    DeferralCancelled,
+    DeferredMore,
+    Fact,
+    Opened,
+    Retried,
+    Scored,
+    Stands,
+    WaitCancelled,
+)
 from upshot.processors.followups.reading import read_deferred, read_resumed
 from upshot.processors.followups.state import Followup, decode_followup, encode_followup, memory_of
-from upshot.processors.state import Known, Subject, question_of
+from upshot.processors.state import Cancellation, Known, Subject, question_of
 from upshot.schemas.followups import FollowupStatus
 from upshot.schemas.scores import Score
 from upshot.streams.arrivals import read_wait
+from upshot.streams.withdrawals import Cancelling, read_withdrawal
 
 FOR_EVER = 4_000_000_000_000_000
 #: The story's instants are microseconds after this one: schemas refuse the seventies.
 START = 1_700_000_000_000_000
 PATIENCE = Patience(3, 1, 10)
+#: Histories for each property; `HISTORIES=10000` looks longer.
+HISTORIES = int(os.environ.get("HISTORIES", "120"))
 
 
 class Record(NamedTuple):
@@ -61,7 +83,13 @@ class Runs(NamedTuple):
     followup_id: str
 
 
-Message = Arrival | Asked | Observed | Ends | Runs
+Message = Arrival | Asked | Cancelled | Observed | Ends | Runs
+
+
+def withdrawal(value: bytes) -> Cancelled:
+    read = read_withdrawal(Record(value), 0)
+    assert isinstance(read, Cancelling)
+    return Cancelled(read.subject, read.wait_id, read.reply_to, Cancellation(read.at, read.revision))
 
 
 class World:
@@ -75,12 +103,15 @@ class World:
         self.under_way: set[str] = set()
         self.scores: dict[str, dict[int, Score]] = {}
         self.now = START + 1000
+        #: The scores that counted once the first messages were delivered, when no deadline had passed.
+        self.before_deadlines: set[tuple[Any, ...]] = set()
 
     def play(self, first: Sequence[Message], late: Sequence[Message]) -> None:
         """Deliver all, let the time run out, then what comes late."""
         for messages in (first, late):
             self.messages += messages
             self.deliver()
+            self.before_deadlines = self.before_deadlines or self.current()
             while self.let_time_run_out():
                 self.deliver()
 
@@ -106,7 +137,7 @@ class World:
 
     def handle(self, message: Message) -> None:
         match message:
-            case Asked() | Observed():
+            case Asked() | Observed() | Cancelled():
                 changes = step(self.subjects, [message], self.now)
                 self.subjects |= changes.subjects
                 self.told(changes.facts)
@@ -130,11 +161,14 @@ class World:
     def run(self, key: str) -> None:
         state = self.followups[key]
         memory = memory_of(state)
-        if key in self.under_way or state.run_at is None or memory is None:
+        if key in self.under_way or state.run_at is None:
             return
-        execution = execute(SCORERS[memory.origin.scorer, memory.origin.version], memory)
-        again = execute(SCORERS[memory.origin.scorer, memory.origin.version], memory)
-        assert execution == again
+        if memory is None:
+            execution = WITHDRAWN
+        else:
+            execution = execute(SCORERS[memory.origin.scorer, memory.origin.version], memory)
+            again = execute(SCORERS[memory.origin.scorer, memory.origin.version], memory)
+            assert execution == again
         if self.choose(5) == 1:  # a crash, before anything of it is durable
             self.messages.append(Runs(key))
             return
@@ -152,7 +186,7 @@ class World:
         if self.choose(5) == 1:  # a crash, after it was announced and before it's remembered
             self.messages.append(Runs(key))
             return
-        if moved.happened != "overtaken":
+        if moved.happened != "overtaken" and moved.state.run_at is None:
             assert end(moved.state, known, execution, self.now + 1, PATIENCE).state is moved.state
         self.took(key, state, moved, said=True)
 
@@ -174,8 +208,10 @@ class World:
             case Scored():
                 score = Score.model_validate_json(encode_score(fact))
                 self.scores.setdefault(fact.score_id, {})[score.revision] = score
-            case DeferredMore():
-                self.messages.append(read_deferred(Record(encode_deferral(fact.origin)), 0))
+            case WaitCancelled():
+                self.messages.append(withdrawal(encode_wait_cancellation(fact)))
+            case DeferredMore() | DeferralCancelled():
+                self.messages.append(read_deferred(Record(encode_more(fact)), 0))
             case Stands():
                 FollowupStatus.model_validate_json(encode_status(fact))
 
@@ -212,7 +248,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Message], list[Message]]:
     return messages + draw(st.lists(outcomes, max_size=5)), list(draw(st.lists(outcomes, max_size=3)))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=HISTORIES, deadline=None)
 @given(stories(), st.randoms(use_true_random=False))
 def test_any_order_repetition_and_crash_ends_with_the_same_scores(
     story: tuple[list[Message], list[Message]], random: Any
@@ -223,7 +259,41 @@ def test_any_order_repetition_and_crash_ends_with_the_same_scores(
     shuffled = World(random.randrange)
     shuffled.play(first, late)
     assert shuffled.current() == straight.current()
-    assert {s.status for s in shuffled.followups.values()} == {"done"}
+    assert {s.status for s in shuffled.followups.values()} <= {"done", "withdrawn"}
+
+
+@st.composite
+def changes_of_mind(draw: st.DrawFn) -> list[Message]:
+    """Follow-ups that defer follow-ups because of outcomes, which are then told otherwise: as of another time, of before
+    the follow-ups' beginning or of after the end of their waits.
+    """
+    scorers = [
+        "escalating",
+        *draw(st.lists(st.sampled_from(["escalating", "following", "patient"]), max_size=2)),
+    ]
+    messages: list[Message] = [
+        read_deferred(Record(encode_deferral(origin(name, f"f{number}", at=START + 10))), 0)
+        for number, name in enumerate(scorers)
+    ]
+    about = st.tuples(st.sampled_from(["closed", "reopened"]), st.sampled_from(["ticket:1", "ticket:2"]))
+    times = st.lists(st.integers(0, 150), min_size=1, max_size=4)
+    for number, ((kind, subject), told) in enumerate(draw(st.lists(st.tuples(about, times), max_size=4))):
+        for at in told:
+            messages.append(Observed(subject, Known(f"e{number}", kind, START + at, 0, 0, 0, "", Raw(b"{}"))))
+    return messages
+
+
+@settings(max_examples=HISTORIES, deadline=None)
+@given(changes_of_mind(), st.randoms(use_true_random=False))
+def test_what_is_no_longer_asked_for_is_withdrawn_whatever_the_order(
+    messages: list[Message], random: Any
+) -> None:
+    straight, shuffled = World(lambda count: 0), World(random.randrange)
+    for world in (straight, shuffled):
+        world.play(messages, [])
+    assert shuffled.before_deadlines == straight.before_deadlines
+    assert shuffled.current() == straight.current()
+    assert {s.status for s in shuffled.followups.values()} <= {"done", "withdrawn"}
 
 
 class Interrupted(World):

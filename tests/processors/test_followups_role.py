@@ -147,15 +147,14 @@ async def test_an_answer_that_is_taken_back_leaves_the_question_open() -> None:
     event = {"id": "e", "type": "closed", "subject": "ticket:1", "time": "2026-01-01T13:00:00Z"}
     first = bench.record("resumptions", **about, event=event, at=event["time"])
     await bench.goes_on(first)
-    assert statuses(
-        await bench.goes_on(bench.record("resumptions", **about, kind="reopened", revision=2))
-    ) == [
-        "running",
-        "waiting",
+    reopened = await bench.goes_on(bench.record("resumptions", **about, kind="reopened", revision=2))
+    assert statuses(reopened) == ["running", "waiting"]
+    assert [(s["value"], s["revision"], s["reason"]) for s in of(reopened, "scores")] == [
+        (None, 2, "reopened")
     ]
     assert await bench.goes_on(first) == []
     ended = await bench.goes_on(bench.record("resumptions", **about, revision=3, at="2026-01-02T12:00:00Z"))
-    assert [(s["value"], s["revision"]) for s in of(ended, "scores")] == [(False, 2)]
+    assert [(s["value"], s["revision"]) for s in of(ended, "scores")] == [(False, 3)]
 
 
 async def test_an_answer_before_its_deferral_is_kept() -> None:
@@ -248,4 +247,16 @@ async def test_code_that_asks_for_the_impossible_fails_instead_of_stopping_the_w
     outputs = await bench.goes_on(bench.deferral("odd"))
     assert statuses(outputs) == ["running", "failed"]
     assert detail in of(outputs, "dead-letters")[0]["detail"]
+    assert not of(outputs, "waits")
+
+
+@pytest.mark.parametrize("when", ["!" * 60 + "data", "data.("])
+async def test_a_wait_that_the_join_would_refuse_fails_instead_of_waiting_for_ever(when: str) -> None:
+    def odd(script: Script) -> None:
+        script.wait("closed", "ticket:1", DAY, when)
+
+    bench = await Bench(odd=odd).begin()
+    outputs = await bench.goes_on(bench.deferral("odd"))
+    assert statuses(outputs) == ["running", "failed"]
+    assert "no wait can be" in of(outputs, "dead-letters")[0]["detail"]
     assert not of(outputs, "waits")

@@ -231,3 +231,34 @@ async def test_a_wait_of_the_join_and_its_score_share_their_ids(store: Store) ->
     wait_id = fact_id("wait", "r1", "", "merged", "pr:1")
     await store.take(record("waits", {"run_id": "r1", "name": "merged", "subject": "pr:1", "rule": RULE}))
     assert store.values("SELECT wait_id FROM pending") == [(wait_id,)]
+
+
+async def test_a_cancelled_wait_is_not_pending_and_is_seen_in_waits(store: Store) -> None:
+    cancel = {"wait_id": "w1", "subject": "pr:1", "cancelled_at": "2026-06-01T13:00:00Z"}
+    about = {"subject": "pr:1", "opened_at": "2026-06-01T12:00:00Z"}
+    ended = "SELECT wait_id, subject, cancelled_at IS NOT NULL FROM waits ORDER BY subject"
+    await store.take(record("waits", cancel), wait("w1", **about), wait("w1", **about | {"subject": "pr:2"}))
+    assert store.values(ended) == [("w1", "pr:1", 1), ("w1", "pr:2", 0)]
+    assert store.values("SELECT subject FROM pending") == [("pr:2",)]
+    later = cancel | {"subject": "pr:2", "cancelled_at": "2027-06-01T00:00:00Z"}
+    await store.take(record("waits", later, timestamp=1811808000000), record("waits", cancel))
+    assert store.values("SELECT subject FROM pending") == [("pr:2",)]
+    await store.take(wait("w1", revision=2, **about))
+    assert store.values("SELECT subject FROM pending ORDER BY subject") == [("pr:1",), ("pr:2",)]
+    assert store.values("SELECT count() FROM cancellations") == [(2,)]
+
+
+async def test_cancelled_deferrals_are_kept_and_the_last_revision_of_a_deferral_counts(store: Store) -> None:
+    event = {"followup_id": "f1", "run_id": "r1", "scorer": "s", "deferred_by": "f0"}
+    first = event | {"deferred_at": "2026-06-01T12:00:00Z", "data": 1}
+    again = event | {"deferred_at": "2026-06-01T12:30:00Z", "data": 2, "revision": 2}
+    cancelled = first | {"revision": 1, "cancelled_at": "2026-06-01T12:15:00Z"}
+    await store.take(record("deferrals", again), record("deferrals", cancelled), record("deferrals", first))
+    assert store.values("SELECT followup_id, data FROM deferrals") == [("f1", "2")]
+    seen = store.values("SELECT topic, id, asker, revision, run_id FROM cancellations")
+    assert seen == [("deferrals", "f1", "f0", 1, "r1")]
+
+
+async def test_a_null_record_is_no_dead_letter(store: Store) -> None:
+    await store.take(record("runs", None, key=b"r1"), record("waits", None, key=b"pr:1"))
+    assert store.values("SELECT count() FROM dead_letters") == [(0,)]

@@ -34,6 +34,9 @@ DEFERRALS = st.fixed_dictionaries(
         "deferred_at": INSTANTS,
         "since": INSTANTS,
         "key": TEXTS,
+        "deferred_by": TEXTS,
+        "revision": st.sampled_from([0, 1, 7, -1, 2**63, 1.0, "1", None]),
+        "cancelled_at": INSTANTS,
         "agent": TEXTS,
         "exposures": st.one_of(st.lists(ASSIGNMENTS, max_size=2), VALUES),
         "attributes": st.one_of(

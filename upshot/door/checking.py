@@ -20,6 +20,7 @@ from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
 from upshot.schemas.waits import Wait
+from upshot.schemas.withdrawals import WaitCancellation
 from upshot.streams.arrivals import read_outcome
 from upshot.streams.codec import decode, decode_deferral, decode_score, decode_wait, place_of
 from upshot.streams.topics import Topic
@@ -67,6 +68,7 @@ _IDENTITIES: Mapping[type[BaseModel], Callable[[Any], str]] = MappingProxyType(
         Run: lambda event: event.run_id,
         Step: lambda event: event.step_id,
         Wait: lambda event: event.wait_id,
+        WaitCancellation: lambda event: event.identity,
         Exposure: lambda event: event.identity,
         Score: lambda event: event.identity,
         Deferral: lambda event: event.identity,

@@ -13,6 +13,7 @@ from upshot.errors import Misuse
 from upshot.followups.events import (
     Event,
     Expected,
+    after_of,
     beginning_of,
     conditions,
     event_of,
@@ -24,6 +25,7 @@ from upshot.followups.lanes import Lane, time_of
 from upshot.followups.steps import Kept, arguments_shape, call, run_step
 from upshot.followups.walk import Question, Walk, short
 from upshot.processors.followups.execution import Answer, KeepResult, Origin
+from upshot.processors.state import in_sequence
 from upshot.schemas.deferrals import deferral_id
 from upshot.schemas.ids import fact_id
 from upshot.streams.instants import Micros, instant
@@ -122,7 +124,7 @@ class Followup(Generic[T]):
         if heard:
             first = min(heard, key=_in_time)
             lane.hear(first)
-            return _event(first, since)
+            return _event(first, since, expected)
         if any(answer is None for answer in answers):
             raise self._walk.suspend(lane, _words(expected))
         lane.hear(_last(answers))
@@ -144,7 +146,7 @@ class Followup(Generic[T]):
         if any(answer is None for answer in answers):
             raise self._walk.suspend(lane, _words(expected))
         lane.hear(_last(answers))
-        return [_event(answer, since) for answer in answers if answer is not None]
+        return [_event(answer, since, expected) for answer in answers if answer is not None]
 
     async def sleep(self, length: timedelta) -> None:
         """Go on after that much time, counted from `now()`."""
@@ -246,22 +248,39 @@ class Followup(Generic[T]):
             )
         begin = beginning_of(since, self._walk.origin.since)
         deadline = lane.now() + length_of(timeout, _EXAMPLE)
+        if begin > deadline:
+            raise Misuse(
+                f"this wait ends at {instant(deadline).isoformat()}, before it begins at {instant(begin).isoformat()}: nothing "
+                "could come in time. Let since be earlier, or timeout= longer"
+            )
         questions = []
         for one in expected:
-            on, later = conditions(one, since)
             name = short(f"{'|'.join(one.types)} about {one.subject}")
-            questions.append((name, Question(one.subject, on, min(begin + later, deadline), deadline)))
+            questions.append((name, _question(one, since, begin, deadline)))
         return lane, self._walk.ask(lane, questions)
 
 
-def _event(answer: Answer, since: datetime | Event | None) -> Event:
-    assert answer.event is not None
-    return event_of(answer.event, since)
+def _question(
+    expected: Expected, since: datetime | Event | None, begin: Micros, deadline: Micros
+) -> Question:
+    on: dict[str, str | None] = dict.fromkeys(expected.types, expected.when)
+    if not isinstance(since, Event):
+        return Question(expected.subject, on, begin, deadline)
+    excluding, later = conditions(expected, since)
+    before = Question(expected.subject, excluding, min(begin + later, deadline), deadline)
+    after = after_of(expected, since)
+    return Question(expected.subject, on, begin, deadline, after, tolerance=0, before=before)
 
 
-def _in_time(answer: Answer) -> tuple[Micros, str, str]:
+def _event(answer: Answer, since: datetime | Event | None, expected: Sequence[Expected]) -> Event:
     assert answer.event is not None
-    return answer.event.time, answer.event.id, answer.event.source
+    return event_of(answer.event, since, expected)
+
+
+def _in_time(answer: Answer) -> tuple[Any, ...]:
+    assert answer.event is not None
+    event = answer.event
+    return event.time, in_sequence(event.sequence), event.recorded, event.id, event.source
 
 
 def _last(answers: Sequence[Answer | None]) -> Answer:

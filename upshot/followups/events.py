@@ -15,6 +15,7 @@ from jmespath.exceptions import JMESPathError
 from upshot.errors import Misuse
 from upshot.processors.followups.execution import Heard
 from upshot.schemas.fields import LONGEST_WINDOW
+from upshot.streams.arrivals import Preceding
 from upshot.streams.instants import MICROSECOND, Micros, instant, micros
 
 _LONGEST_SUBJECT, _LONGEST_TYPE, LONGEST_CONDITION = 512, 200, 500
@@ -32,6 +33,8 @@ class Event:
     data: Any = None
     #: Events at the same instant that were heard on the way to this one, each as (type, source, id).
     _heard_before: tuple[tuple[str, str, str], ...] = field(default=(), repr=False, compare=False)
+    #: What was heard on the way to this one and this one itself, each with the types that were listened to.
+    _after: tuple[tuple[str, Preceding], ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,16 @@ def beginning_of(since: datetime | Event | None, run_start: Micros) -> Micros:
     return micros(since)
 
 
+def after_of(expected: Expected, since: datetime | Event | None) -> tuple[Preceding, ...]:
+    """What was heard before of the expected subject: it isn't heard again, nor what came before it."""
+    if not isinstance(since, Event):
+        return ()
+    heard = [one for subject, one in since._after if subject == expected.subject]
+    return tuple(one for one in heard if not set(expected.types).isdisjoint(one.types))
+
+
 def conditions(expected: Expected, since: datetime | Event | None) -> tuple[dict[str, str | None], Micros]:
-    """The condition of each type, and how much later than `since` the window begins.
+    """The condition of each type, and how much later than `since` the window begins, as versions asked that knew no order.
 
     What comes after an event may bear the same instant, since many clocks tick in seconds. So the window begins
     at the event's own time, without the event itself and those that led to it.
@@ -117,13 +128,26 @@ def conditions(expected: Expected, since: datetime | Event | None) -> tuple[dict
     return on, 0
 
 
-def event_of(heard: Heard, since: datetime | Event | None) -> Event:
-    """An answer as code sees it."""
+def event_of(heard: Heard, since: datetime | Event | None, expected: Sequence[Expected]) -> Event:
+    """An answer to one of the `expected`, as code sees it."""
     before: tuple[tuple[str, str, str], ...] = ()
     if isinstance(since, Event) and micros(since.time) == heard.time:
         before = (*since._heard_before, _name_of(since))
     data = json.loads(bytes(heard.data))
-    return Event(heard.id, heard.type, heard.subject, instant(heard.time), heard.source, data, before)
+    about = heard.id, heard.type, heard.subject, instant(heard.time), heard.source
+    return Event(*about, data, before, _heard(heard, since, expected))
+
+
+def _heard(
+    heard: Heard, since: datetime | Event | None, expected: Sequence[Expected]
+) -> tuple[tuple[str, Preceding], ...]:
+    """With what was heard before; of those that listened to the same the last is enough."""
+    about = [one for one in expected if one.subject == heard.subject and heard.type in one.types]
+    types = tuple(sorted({kind for one in about for kind in one.types} or {heard.type}))
+    this = Preceding(types, heard.time, heard.id, heard.source, heard.sequence, heard.recorded)
+    before = since._after if isinstance(since, Event) else ()
+    kept = [(subject, one) for subject, one in before if (subject, one.types) != (heard.subject, types)]
+    return (*kept, (heard.subject, this))
 
 
 def _name_of(event: Event) -> tuple[str, str, str]:
@@ -134,4 +158,4 @@ def _literal(text: str) -> str:
     return "`" + json.dumps(text).replace("`", "\\u0060") + "`"
 
 
-__all__ = ["Event", "Expected", "beginning_of", "conditions", "event_of", "expect", "length_of"]
+__all__ = ["Event", "Expected", "after_of", "beginning_of", "conditions", "event_of", "expect", "length_of"]

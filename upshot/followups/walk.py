@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Raw
 
 from upshot.errors import Misuse
@@ -31,6 +32,7 @@ from upshot.processors.followups.execution import (
     SetTimer,
 )
 from upshot.schemas.ids import fact_id
+from upshot.streams.arrivals import Preceding
 from upshot.streams.instants import Micros, instant
 
 #: Places on one way through the code: its memory is read and written as a whole.
@@ -54,6 +56,11 @@ class Question:
     on: dict[str, str | None]
     since: Micros
     deadline: Micros
+    after: tuple[Preceding, ...] = ()
+    #: None for the setting's.
+    tolerance: Micros | None = None
+    #: The same as a version asked that knew no order of events: who began so goes on so.
+    before: Question | None = None
 
 
 class Walk:
@@ -162,9 +169,12 @@ class Walk:
         """Ask all questions, each with its name; gives what is known."""
         answers = []
         for name, question in questions:
+            what = f"wait {name}"
+            if question.before is not None and self._asked_before(lane, what, question.before):
+                question = question.before
             shape = _shape_of(question)
-            wait_id, answer = self._place(lane, f"wait {name}", shape)
-            window = lane.now(), question.since, question.deadline
+            wait_id, answer = self._place(lane, what, shape)
+            window = lane.now(), question.since, question.deadline, question.after, question.tolerance
             self._ask(wait_id, OpenWait(wait_id, question.subject, question.on, *window))
             answers.append(answer)
         return answers
@@ -227,6 +237,13 @@ class Walk:
         self.note(lane, what, shape, 0 if answer is None else answer.revision)
         return ident, answer
 
+    def _asked_before(self, lane: Lane, what: str, question: Question) -> bool:
+        """Whether the code asked so at this place when it was last run."""
+        place, before, shape = self._places[lane.name], self._before[lane.name], _shape_of(question)
+        if self._changed or place >= len(before):
+            return False
+        return (before[place].key, before[place].shape) == (lane.key(what, shape), shape)
+
     def _compare(self, lane: Lane, noted: Noted) -> None:
         place = self._places[lane.name]
         self._places[lane.name] += 1
@@ -264,7 +281,8 @@ def _looked_at(task: asyncio.Task[Any]) -> None:
 def _shape_of(question: Question) -> str:
     conditions = sorted(f"{kind}: {when}" for kind, when in question.on.items() if when is not None)
     window = f"from {_shown(question.since)} to {_shown(question.deadline)}"
-    return short(" ".join([window, *conditions]))
+    after = [f"after {fact_id(*map(str, heard))}" for heard in map(msgspec.structs.astuple, question.after)]
+    return short(" ".join([window, *conditions, *after]))
 
 
 def _shown(at: Micros) -> str:

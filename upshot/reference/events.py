@@ -42,7 +42,8 @@ def _section(topic: Topic, examples: Path) -> str:
     key = f"key `{topic.key}`" if topic.key else "any key"
     place = f"Topic `{topic.name}`, {key}. {topic.purpose}."
     shapes = [
-        f"### {shape.__name__}\n\n{prose(shape)}\n\n{_fields(shape)}" for shape in _shapes_first_used(topic)
+        f"### {shape.__name__}\n\n{prose(shape)}\n\n{_fields(shape)}"
+        for shape in (*topic.also, *_shapes_first_used(topic))
     ]
     parts = [title, place, prose(topic.schema), _fields(topic.schema), *shapes, _shown(examples)]
     return "\n\n".join(part for part in parts if part)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from upshot.reference.pages import stale, write
 from upshot.streams.topics import TOPICS, Topic
@@ -47,8 +47,17 @@ def schema_files() -> dict[str, str]:
 
 def schema_of(topic: Topic) -> dict[str, Any]:
     """The schema of a topic's events. Its id is made from what it says, so that one id never means two things."""
-    model: type[BaseModel] = topic.schema
-    shape = model.model_json_schema(by_alias=True, schema_generator=_Plain)
+    models: list[type[BaseModel]] = [topic.schema, *topic.also]
+    shape = models[0].model_json_schema(by_alias=True, schema_generator=_Plain)
+    if len(models) > 1:
+        _, shape = models_json_schema(
+            [(model, "validation") for model in models], by_alias=True, schema_generator=_Plain
+        )
+        shape = {
+            "title": topic.schema.__name__,
+            "anyOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in models],
+            **shape,
+        }
     digest = sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:_DIGITS]
     return {"$schema": _DIALECT, "$id": f"urn:upshot:schema:{topic.name}:{digest}", **shape}
 

@@ -27,7 +27,7 @@ FROM deferrals
 WHERE scorer = {scorer:String} AND followup_id IN {ids:Array(String)}"""
 _OUTCOMES = """\
 SELECT subject, id, type, toUnixTimestamp64Micro(time) AS time, toUnixTimestamp64Micro(recorded_at) AS arrived,
-    partition, offset, source, data
+    partition, offset, source, data, width, sequence
 FROM outcomes
 WHERE subject IN {ids:Array(String)}"""
 _SCORES = """\
@@ -134,6 +134,9 @@ def _known(row: Mapping[str, Any]) -> Known:
         int(row["offset"]),
         row["source"],
         Raw(row["data"].encode() or b"null"),
+        int(row["width"]),
+        json.loads(row["sequence"] or "null"),
+        _micros(row["arrived"]) // 1000,
     )
 
 

@@ -25,7 +25,7 @@ from upshot.processors.followups.execution import (
     Origin,
     SetTimer,
 )
-from upshot.processors.state import Known, Subject
+from upshot.processors.state import TOLERANCE, Known, Subject
 from upshot.rescoring.past import Past
 from upshot.schemas.subjects import folded
 from upshot.streams.instants import Micros
@@ -60,6 +60,7 @@ async def rescore(
     now: Micros,
     *,
     run_steps: bool = False,
+    tolerance: Micros = TOLERANCE,
     results: Callable[[Sequence[str]], Results] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Rescored]:
@@ -67,14 +68,14 @@ async def rescore(
 
     Waits are answered by the join, from all outcomes that are stored; their time has run out where it has at `now`.
     A step is never run unless `run_steps` says so: its recorded result, from `results`, is given, or the follow-up
-    ends as `steps`. `progress` is told how many are done.
+    ends as `steps`. `tolerance` is the setting `since_tolerance`, in microseconds. `progress` is told how many are done.
     """
     rescored: list[Rescored] = []
     for first in range(0, len(ids), AT_ONCE):
         part = ids[first : first + AT_ONCE]
         origins = await asyncio.to_thread(past.origins, scorer.name, part)
         memories = [Memory(replace(origin, version=scorer.version)) for origin in origins]
-        played = [_Played(scorer, memory, now, run_steps) for memory in memories]
+        played = [_Played(scorer, memory, now, run_steps, tolerance) for memory in memories]
         await _settle(played, past)
         if results is not None and (needy := [one for one in played if one.steps]):
             found = await asyncio.to_thread(results, [one.memory.origin.followup_id for one in needy])
@@ -108,13 +109,16 @@ async def _settle(played: Iterable[_Played], past: Past) -> None:
 class _Played:
     """One follow-up while it's played."""
 
-    def __init__(self, scorer: Scorer[Any, Any], memory: Memory, now: Micros, run_steps: bool) -> None:
+    def __init__(
+        self, scorer: Scorer[Any, Any], memory: Memory, now: Micros, run_steps: bool, tolerance: Micros
+    ) -> None:
         self.memory = memory
         self.steps: dict[str, str] = {}
         self.settled = False
         self._scorer = scorer
         self._now = now
         self._run_steps = run_steps
+        self._tolerance = tolerance
         self._last = Execution("waiting")
 
     async def run(self) -> None:
@@ -176,7 +180,8 @@ class _Played:
     def _answer(self, wait: OpenWait, known: Sequence[Known]) -> Answer | None:
         """What the join says, once all outcomes are there and what has run out by now is judged."""
         subject = Subject({outcome.key: outcome for outcome in known})
-        asked = correlate(subject, Asked(wait.subject, question_of(self.memory.origin, wait)), self._now)
+        question = question_of(self.memory.origin, wait, self._tolerance)
+        asked = correlate(subject, Asked(wait.subject, question), self._now)
         judged = judge(wait.subject, asked.subject, self._now, self._now)
         found = [fact for fact in (*asked.facts, *judged.facts) if isinstance(fact, Scored)]
         return answer_of(found[-1], judged.subject) if found else None

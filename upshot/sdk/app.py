@@ -17,7 +17,7 @@ from upshot.sdk.attempts import repeated
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import remember, replay_in, run_in
 from upshot.sdk.delivery import Delivery, open_spool
-from upshot.sdk.facts import score_message
+from upshot.sdk.facts import score_message, wait_cancellation_message
 from upshot.sdk.forgiving import never_ends_the_agent, raised_or_warned
 from upshot.sdk.later import Later
 from upshot.sdk.replaying import Outlet
@@ -29,6 +29,7 @@ from upshot.sdk.steps import Step
 from upshot.sdk.tracing import SCOPE, install, provider
 from upshot.sdk.transport import KafkaTransport, Transport
 from upshot.sdk.values import plain_value
+from upshot.sdk.waits import subject_of
 from upshot.sdk.world import World
 from upshot.settings import Settings, load_settings
 from upshot.traces.allowed import Asked, asked_for
@@ -233,6 +234,19 @@ class App(Later, World):
             decided_at=instant_of(self.clock()),
         )
         self.agree(name, value)
+        self.outlet.fact(message)
+
+    def cancel_wait(self, wait_id: str, *, subject: str | None = None) -> None:
+        """End a wait from anywhere, by its id and its subject: it isn't needed any more.
+
+        A wait that nothing had decided by now ends without a score, for the reason `cancelled`. What was decided stays.
+        Cancelled twice, or before the wait was written, makes no difference. It's safe once this returns. Raises Misuse,
+        SpoolFull.
+        """
+        at = instant_of(self.clock())
+        message = wait_cancellation_message(
+            subject=subject_of(wait_id, subject), wait_id=str(wait_id), cancelled_at=at
+        )
         self.outlet.fact(message)
 
     def __getattr__(self, name: str) -> Any:

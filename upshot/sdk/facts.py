@@ -18,6 +18,7 @@ from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
 from upshot.schemas.waits import Wait
+from upshot.schemas.withdrawals import WaitCancellation
 from upshot.schemas.wording import place_in, sentence_of
 from upshot.sdk.rules import Says, matches_of, window_of
 from upshot.sdk.transport import Message
@@ -70,6 +71,12 @@ def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tu
         rule["else"] = otherwise
     wait = _checked(Wait, "this wait", {**fields, "rule": rule}).identified(fields["opened_at"])
     return _message("waits", wait.subject, wait), wait.wait_id or ""
+
+
+def wait_cancellation_message(**fields: Any) -> Message:
+    """That a wait isn't needed any more. Raises Misuse."""
+    cancellation = _checked(WaitCancellation, "this cancellation", fields)
+    return _message("waits", cancellation.subject, cancellation)
 
 
 def deferral_message(scorer: Scorer[D, Any], data: D, *, call: str, **fields: Any) -> tuple[Message, str]:
@@ -183,5 +190,6 @@ __all__ = [
     "run_message",
     "score_message",
     "step_message",
+    "wait_cancellation_message",
     "wait_message",
 ]

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from upshot.followups.scorers import Scorer
 from upshot.schemas.waits import Mode
-from upshot.sdk.facts import Says, checked_names, deferral_message, score_message, wait_message
+from upshot.sdk.facts import (
+    Says,
+    checked_names,
+    deferral_message,
+    score_message,
+    wait_cancellation_message,
+    wait_message,
+)
 from upshot.sdk.forgiving import never_ends_the_agent
 from upshot.sdk.replaying import Outlet
 from upshot.sdk.scope import Scope
 from upshot.sdk.values import plain_value
+from upshot.sdk.waits import WaitId, subject_of
 from upshot.traces.span import instant_of
 
 if TYPE_CHECKING:
@@ -114,7 +122,20 @@ class RunFacts(Scope):
         if otherwise is not None:
             self.app.agree(name, plain_value(otherwise, name))
         self.outlet.fact(message)
-        return identity
+        return WaitId(identity, subject)
+
+    @never_ends_the_agent()
+    def cancel_wait(self, wait_id: str, *, subject: str | None = None) -> None:
+        """End a wait that isn't needed any more: without a score, unless one was decided by now. See `App.cancel_wait`.
+
+        `wait_id` is what `wait` gave; for a plain text say the `subject`, too. It's safe once this returns. Raises Misuse,
+        SpoolFull.
+        """
+        at = instant_of(self.now_ns())
+        message = wait_cancellation_message(
+            subject=subject_of(wait_id, subject), wait_id=str(wait_id), run_id=self.id, cancelled_at=at
+        )
+        self.outlet.fact(message)
 
     @never_ends_the_agent("")
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:

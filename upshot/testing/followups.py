@@ -16,9 +16,17 @@ from upshot.followups.engine import execute
 from upshot.followups.loops import LoopThread
 from upshot.followups.scorers import Scorer
 from upshot.processors.followups.advance import Patience, arrive, end, keep_results, wake_timers
-from upshot.processors.followups.announce import encode_wait
+from upshot.processors.followups.announce import encode_wait, encode_wait_cancellation
 from upshot.processors.followups.execution import Execution
-from upshot.processors.followups.facts import Arrival, DeferredMore, Fact, Opened, Scored
+from upshot.processors.followups.facts import (
+    Arrival,
+    DeferralCancelled,
+    DeferredMore,
+    Fact,
+    Opened,
+    Scored,
+    WaitCancelled,
+)
 from upshot.processors.followups.reading import read_deferred
 from upshot.processors.followups.state import Followup, Said, memory_of
 from upshot.sdk.facts import deferral_message, outcome_message
@@ -51,7 +59,7 @@ class Rehearsal:
         self._told = 0
         self._last = Execution("waiting")
         self._revisions: list[Said] = []
-        self._deferred: list[dict[str, Any]] = []
+        self._deferred: dict[str, dict[str, Any]] = {}
         record = Record("deferrals", deferral, self._now // 1000)
         self._hear([read_deferred(record, self._now)])
 
@@ -96,9 +104,9 @@ class Rehearsal:
 
     @property
     def deferred(self) -> list[dict[str, Any]]:
-        """What it deferred itself, which isn't run here: `id`, `scorer`, `version` and `data`."""
+        """What it defers itself as things stand, which isn't run here: `id`, `scorer`, `version` and `data`."""
         self._look()
-        return list(self._deferred)
+        return list(self._deferred.values())
 
     def outcome(
         self,
@@ -171,7 +179,11 @@ class Rehearsal:
             more = fact.origin
             data = json.loads(bytes(more.data))
             said = {"id": more.followup_id, "scorer": more.scorer, "version": more.version, "data": data}
-            self._deferred.append(said)
+            self._deferred[more.followup_id] = said
+        elif isinstance(fact, DeferralCancelled):
+            del self._deferred[fact.origin.followup_id]
+        elif isinstance(fact, WaitCancelled):
+            self._world.cancel(encode_wait_cancellation(fact), self._now)
         elif isinstance(fact, Opened):
             for arrival in self._world.ask(encode_wait(fact), self._now):
                 self._state = arrive(self._state, arrival, self._now).state

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from upshot.processors.announce import encode_resumption
-from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Replied, correlate, judge
+from upshot.processors.correlate import Arrival, Asked, Cancelled, Fact, Observed, Replied, correlate, judge
 from upshot.processors.deadlines import Horizons, next_look
 from upshot.processors.followups.facts import Arrival as News
 from upshot.processors.followups.reading import read_resumed
-from upshot.processors.state import Subject, known_of, question_of
+from upshot.processors.state import Cancellation, Subject, known_of, question_of
 from upshot.streams.arrivals import read_outcome, read_wait
 from upshot.streams.instants import Micros
+from upshot.streams.resolution import EXACT
+from upshot.streams.withdrawals import Cancelling, read_withdrawal
 
 _FOR_EVER = timedelta(days=1_000_000)
 #: Nothing is forgotten, and deadlines are judged at once.
@@ -42,16 +46,25 @@ class World:
         #: What was announced, in its order.
         self.facts: list[Fact] = []
 
-    def tell(self, outcome: bytes, now: Micros) -> list[News]:
+    def tell(self, event: bytes, now: Micros) -> list[News]:
         """Something happened."""
-        record = self._record("outcomes", outcome, now)
+        record = self._record("outcomes", event, now)
         read = read_outcome(record)
-        return self._take(Observed(read.subject, known_of(read, now, 0, record.offset)), now)
+        # A test says exactly when, whether or not there are zeros at the end.
+        outcome = msgspec.structs.replace(known_of(read, now, 0, record.offset), width=EXACT)
+        return self._take(Observed(read.subject, outcome), now)
 
     def ask(self, wait: bytes, now: Micros) -> list[News]:
         """A follow-up waits for something."""
         asking = read_wait(self._record("waits", wait, now))
         return self._take(Asked(asking.subject, question_of(asking)), now)
+
+    def cancel(self, cancellation: bytes, now: Micros) -> list[News]:
+        """A follow-up doesn't wait for something any more."""
+        read = read_withdrawal(self._record("waits", cancellation, now), now)
+        assert isinstance(read, Cancelling)
+        said = Cancellation(read.at, read.revision)
+        return self._take(Cancelled(read.subject, read.wait_id, read.reply_to, said), now)
 
     def judge(self, now: Micros) -> list[News]:
         """Deadlines that have come."""

@@ -1,22 +1,27 @@
-"""`upshot pending`: what is still to be answered: open waits, and follow-ups that are not done."""
+"""`upshot pending`: what is still to be answered, and ending waits that nobody needs any more."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 import typer
 
 from upshot.cli.options import DataDir, Json, client_settings
-from upshot.cli.terminal import note, say_json, say_table
+from upshot.cli.terminal import note, say, say_json, say_table
+from upshot.errors import ConfigurationError
 from upshot.insights.questions import ALL_PENDING
 from upshot.insights.reader import Reader
 from upshot.schemas.subjects import folded
-from upshot.settings import local_viewer
+from upshot.settings import Settings, local_viewer
 
 PENDING_EXAMPLES = (
     "upshot pending",
     "upshot pending --overdue --json",
     "upshot pending --subject pr:acme/web#12",
+    "upshot pending cancel 5d41402abc4b2a76b9719d911017c592",
+    "upshot pending cancel 5d41402abc4b2a76b9719d911017c592 --subject pr:acme/web#12",
 )
 
 _WHERE = f"""\
@@ -28,6 +33,14 @@ WHERE ({{subject:String}} = '' OR subject IN ({{subject:String}}, {{joined:Strin
 
 
 def pending(
+    action: Annotated[
+        Literal["cancel"] | None,
+        typer.Argument(
+            help="`cancel` ends waits that nobody needs any more; without it they are listed.",
+            metavar="ACTION",
+        ),
+    ] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="The waits to be cancelled.", metavar="ID…")] = None,
     overdue: Annotated[
         bool, typer.Option("--overdue", help="Only those whose deadline has passed without an answer.")
     ] = False,
@@ -36,8 +49,16 @@ def pending(
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """List open waits and follow-ups that are not done, the next deadline first."""
-    reader = Reader(local_viewer(client_settings(data_dir)))
+    """List open waits and follow-ups that are not done, the next deadline first, or cancel some waits.
+
+    A cancelled wait ends without a score, unless one was decided before. With --subject a wait can be cancelled that isn't
+    known yet.
+    """
+    settings = client_settings(data_dir)
+    if action == "cancel":
+        _cancel(settings, ids or [], subject, as_json=as_json)
+        return
+    reader = Reader(local_viewer(settings))
     chosen = {
         "subject": subject or "",
         "joined": folded(subject or ""),
@@ -61,6 +82,41 @@ def pending(
             note(f"{int(total):,} in all; --limit shows more")
     elif rows:
         note(f"{len(rows):,} pending")
+
+
+def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json: bool) -> None:
+    from upshot.cli.sending import send_events
+    from upshot.door.reading import Entry
+    from upshot.schemas.withdrawals import WaitCancellation
+    from upshot.streams.topics import TOPICS
+
+    if not ids:
+        raise ConfigurationError("say which: upshot pending cancel ID…; nothing was done")
+    topic, now = TOPICS["waits"], datetime.now(UTC)
+    waits = [(one, subject) for one in ids] if subject else _subjects(Reader(local_viewer(settings)), ids)
+    wanted = [WaitCancellation(wait_id=one, subject=about, cancelled_at=now) for one, about in waits]
+    events = [Entry("the cancellation", one.model_dump_json(exclude_unset=True).encode()) for one in wanted]
+    asyncio.run(send_events(settings, topic, events, topic.key))
+    cancelled: list[dict[str, Any]] = [{"wait_id": one.wait_id, "subject": one.subject} for one in wanted]
+    if as_json:
+        say_json({"topic": settings.topic(topic.name), "cancelled": cancelled})
+    else:
+        say(f"{len(cancelled):,} cancelled; what was decided before stays")
+
+
+def _subjects(reader: Reader, ids: list[str]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for ident in ids:
+        rows = reader.query(
+            "SELECT subject FROM pending WHERE wait_id = {wait_id:String}", {"wait_id": ident}
+        ).rows
+        if not rows:
+            raise ConfigurationError(
+                f"no wait {ident} is pending; nothing was done: see upshot pending, or say --subject for one that isn't "
+                "known yet"
+            )
+        found += [(ident, str(about)) for (about,) in rows]
+    return found
 
 
 __all__ = ["PENDING_EXAMPLES", "pending"]

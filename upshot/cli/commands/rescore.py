@@ -73,7 +73,7 @@ def rescore(
     from upshot.rescoring import rescore as rescored
     from upshot.rescoring.results import recorded_results
     from upshot.sources.loading import load_app
-    from upshot.streams.instants import micros
+    from upshot.streams.instants import MICROSECOND, micros
 
     settings = client_settings(data_dir)
     past, now = ClickHousePast(Reader(local_viewer(settings), answer_bytes=WORK_BYTES)), datetime.now(UTC)
@@ -87,6 +87,7 @@ def rescore(
                 past,
                 micros(now),
                 run_steps=yes_steps,
+                tolerance=settings.since_tolerance // MICROSECOND,
                 results=lambda needy: asyncio.run(recorded_results(settings, needy)),
                 progress=lambda done: note(f"{done:,} of {len(ids):,} follow-ups", style="dim"),
             )

@@ -1,0 +1,71 @@
+"""Who defers a follow-up: of what each of them says the highest revision counts, in whatever order it comes.
+
+A follow-up stands as long as one of those who deferred it still does. Of several deferrals that stand the one deferred
+first counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from upshot.processors.followups.execution import Origin
+from upshot.processors.followups.facts import Deferred
+from upshot.processors.followups.state import Followup, Request
+from upshot.streams.instants import Micros
+
+_decode = msgspec.json.Decoder().decode
+
+
+def requested(state: Followup, arrival: Deferred) -> Followup:
+    """The follow-up with what the arrival says of who defers it; the same object where that's known, or outdated."""
+    requests = _requests_of(state)
+    before = requests.get(arrival.deferred_by)
+    if before is not None and not _outranks(arrival, before, state.origin):
+        return state
+    origin = None if arrival.cancelled else arrival.origin
+    requests[arrival.deferred_by] = Request(arrival.revision, arrival.cancelled, origin, arrival.place)
+    standing = [request for request in requests.values() if not request.cancelled]
+    if not standing:
+        # Its status and its scores say whose they are, also where the deferral itself never comes.
+        known = state.origin or arrival.origin
+        return replace(state, origin=known, place=state.place or arrival.place, requests=requests)
+    counts = min(standing, key=lambda request: _rank(request.origin))
+    kept = {name: replace(r, origin=None) if r.origin == counts.origin else r for name, r in requests.items()}
+    return replace(state, origin=counts.origin, place=counts.place, requests=_least(kept))
+
+
+def _requests_of(state: Followup) -> dict[str, Request]:
+    """All requests, those that stand with their origin."""
+    if not state.requests:
+        return {} if state.origin is None else {"": Request(0, False, state.origin, state.place)}
+    return {
+        name: request if request.cancelled or request.origin else replace(request, origin=state.origin)
+        for name, request in state.requests.items()
+    }
+
+
+def _least(requests: Mapping[str, Request]) -> dict[str, Request]:
+    """What has to be remembered: nothing of what is usual."""
+    usual = len(requests) == 1 and (only := requests.get("")) is not None and not only.revision
+    return {} if usual else dict(requests)
+
+
+def _outranks(arrival: Deferred, before: Request, origin: Origin | None) -> bool:
+    said, known = (arrival.revision, arrival.cancelled), (before.revision, before.cancelled)
+    if said != known or before.cancelled:
+        return said > known
+    return _rank(arrival.origin) < _rank(before.origin or origin)
+
+
+def _rank(origin: Origin | None) -> tuple[Micros, bytes]:
+    """Of two deferrals with one id the lesser counts."""
+    assert origin is not None
+    plain: Any = _decode(msgspec.json.encode(origin))
+    return origin.deferred_at, msgspec.json.encode(plain, order="sorted")
+
+
+__all__ = ["requested"]

@@ -1,0 +1,126 @@
+"""What the code of a follow-up asks others for, waits and further follow-ups, against what it asked for before.
+
+What it doesn't ask for any more is withdrawn, and may come back. Each such turn has the next revision: the record
+with the highest counts for whoever reads it, whatever the order and repetition in which they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from upshot.processors.followups.execution import DeferMore, Execution, Give, OpenWait, Origin, SetTimer
+from upshot.processors.followups.facts import DeferralCancelled, DeferredMore, Fact, Opened, WaitCancelled
+from upshot.processors.followups.state import Followup, More, Turn
+from upshot.schemas.ids import fact_id
+from upshot.streams.instants import Micros
+
+_encode = msgspec.json.Encoder().encode
+
+
+def is_settled(state: Followup, execution: Execution) -> bool:
+    """Whether what the code doesn't ask for now is to be withdrawn.
+
+    Not while it has just asked something new: an answer that is known already comes at once, and with it perhaps all that
+    was asked for after that before.
+    """
+    if execution.ending == "done":
+        return True
+    asked = {_ident(command) for command in execution.commands if isinstance(command, OpenWait | SetTimer)}
+    return all(ident in state.asked or ident in state.answers for ident in asked)
+
+
+def asked_anew(state: Followup, execution: Execution) -> Followup:
+    """The follow-up with the next revision of all that is asked for otherwise than before; the same object where none is.
+
+    To be remembered before anybody hears of it. A wait that is opened for the first time has no revision: whoever dies
+    between its announcement and its remembrance leaves a wait that changes nothing.
+    """
+    turns = dict(_waits_anew(state, _waits_of(execution)))
+    more = dict(_more_anew(state, _more_of(execution), settled=is_settled(state, execution)))
+    if not turns and not more:
+        return state
+    return replace(
+        state,
+        more={**state.more, **more},
+        turns={**state.turns, **turns},
+        unsaid=tuple(dict.fromkeys((*state.unsaid, *turns, *more))),
+    )
+
+
+def is_left(state: Followup, execution: Execution) -> bool:
+    """Whether the code doesn't ask any more for what is still there, a score or another follow-up."""
+    given = {command.score_id for command in execution.commands if isinstance(command, Give)}
+    more = _more_of(execution)
+    return any(said.value is not None and key not in given for key, said in state.said.items()) or any(
+        known.revision % 2 == 0 and key not in more for key, known in state.more.items()
+    )
+
+
+def asks(state: Followup, origin: Origin, execution: Execution, now: Micros) -> Iterator[Fact]:
+    """What is to be announced of that, and the waits that are opened for the first time."""
+    for wait_id, wait in _waits_of(execution).items():
+        turn = state.turns.get(wait_id)
+        if wait_id in state.unsaid or not (turn or wait_id in state.asked or wait_id in state.answers):
+            yield Opened(origin, wait, turn.revision if turn else 0)
+    more = _more_of(execution)
+    for ident in state.unsaid:
+        if (turn := state.turns.get(ident)) is not None and turn.revision % 2:
+            yield WaitCancelled(origin, ident, turn.subject, turn.revision, now)
+        if (known := state.more.get(ident)) is not None and known.revision % 2:
+            yield DeferralCancelled(_origin_of(ident, known, origin), origin.followup_id, known.revision, now)
+        elif known is not None and ident in more:
+            yield DeferredMore(more[ident], origin.followup_id, known.revision)
+
+
+def _waits_of(execution: Execution) -> dict[str, OpenWait]:
+    return {command.wait_id: command for command in execution.commands if isinstance(command, OpenWait)}
+
+
+def _more_of(execution: Execution) -> dict[str, Origin]:
+    return {c.origin.followup_id: c.origin for c in execution.commands if isinstance(c, DeferMore)}
+
+
+def _waits_anew(state: Followup, waits: Mapping[str, OpenWait]) -> Iterator[tuple[str, Turn]]:
+    for wait_id, wait in waits.items():
+        turn = state.turns.get(wait_id)
+        if turn is not None and turn.revision % 2:
+            yield wait_id, Turn(turn.revision + 1, wait.subject)
+    open_ones = {
+        key: Turn(0, asked.subject) for key, asked in state.asked.items() if asked.subject is not None
+    }
+    for wait_id, turn in (open_ones | state.turns).items():
+        if wait_id not in waits and not turn.revision % 2:
+            yield wait_id, Turn(turn.revision + 1, turn.subject)
+
+
+def _more_anew(state: Followup, more: Mapping[str, Origin], *, settled: bool) -> Iterator[tuple[str, More]]:
+    for ident, origin in more.items():
+        known = state.more.get(ident)
+        digest = fact_id("deferral", _encode(origin).decode())
+        if known is None and ident not in state.deferred:
+            yield ident, _known_as(origin, digest, 0)
+        elif known is not None and (known.revision % 2 or known.digest != digest):
+            yield ident, _known_as(origin, digest, known.revision + 2 - known.revision % 2)
+    for ident, known in state.more.items() if settled else ():
+        if ident not in more and not known.revision % 2:
+            yield ident, replace(known, revision=known.revision + 1)
+
+
+def _known_as(origin: Origin, digest: str, revision: int) -> More:
+    return More(revision, digest, origin.scorer, origin.version, origin.deferred_at, origin.since)
+
+
+def _origin_of(ident: str, known: More, by: Origin) -> Origin:
+    return Origin(
+        ident, by.run_id, known.scorer, known.version, known.deferred_at, known.since, agent=by.agent
+    )
+
+
+def _ident(command: OpenWait | SetTimer) -> str:
+    return command.wait_id if isinstance(command, OpenWait) else command.timer_id
+
+
+__all__ = ["asked_anew", "asks", "is_left", "is_settled"]

@@ -1,0 +1,29 @@
+"""What becomes of a record at the store."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from upshot.errors import InvalidEvent
+from upshot.processors.store.packed import Row
+
+
+class Refused(NamedTuple):
+    """The record is no valid event: to be dead-lettered by the store."""
+
+    error: InvalidEvent
+
+
+class Skipped(NamedTuple):
+    """The record is no valid event, and the join dead-letters it."""
+
+    error: InvalidEvent
+
+
+class Erased(NamedTuple):
+    """The record says what is to be forgotten: there is nothing to store. Rows are deleted by whoever sent it."""
+
+
+Result = Row | Refused | Skipped | Erased
+
+__all__ = ["Erased", "Refused", "Result", "Skipped"]
