@@ -51,6 +51,8 @@ async def test_odd_hosts_are_answered_in_words(server: Wire, name: str) -> None:
         (b"CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
         (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", {404, 405}),
         (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 300 + b"\r\n", {400}),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: \x80\r\n\r\n", {417}),
+        (b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nExpect: \x80\r\n\r\n", {417}),
     ],
 )
 async def test_odd_requests_are_answered_in_words(server: Wire, raw: bytes, statuses: set[int]) -> None:

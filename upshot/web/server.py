@@ -17,6 +17,7 @@ from upshot.errors import PartFailed
 from upshot.settings import Settings
 from upshot.sources import Source
 from upshot.web.connections import KEEP_ALIVE, Connections
+from upshot.web.expectations import refuse_odd_expectations
 from upshot.web.guard import NoHeaders, guard
 from upshot.web.render import page
 from upshot.web.schemas import Schemas
@@ -45,6 +46,7 @@ _HEADERS = {
 
 def make_app(settings: Settings, sources: Sequence[Source] = ()) -> web.Application:
     """The application; `sources` are an app's own mappings of webhooks. Raises ConfigurationError where the settings can't be meant."""
+    refuse_odd_expectations()
     paths: list[str] = []
     connections = Connections()
     app = web.Application(
