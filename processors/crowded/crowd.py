@@ -204,6 +204,7 @@ class Crowd:
             held = self.waits[wait_id]
             if not held.is_open:
                 self._forget_wait(held, now)
+                yield _EFFORT
             elif held.question.ends > upto - self._horizons.grace_micros:
                 waiting.append((at, wait_id))
             else:
