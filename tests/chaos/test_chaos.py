@@ -12,7 +12,9 @@ from benchmarks.chaos.schedule import schedule
 from benchmarks.chaos.storm import Storm
 from benchmarks.chaos.trial import Plan, Trial, trial
 
-PLAN = Plan(seed=7, cases=150, rate=50.0, correlates=2, stores=1, partitions=4, standbys=1, settle=240.0, followups=1)
+PLAN = Plan(
+    seed=7, cases=150, rate=50.0, correlates=2, stores=1, partitions=4, standbys=1, settle=240.0, followups=1
+)
 SCORED = "(SELECT min(score_id) FROM raw_scores WHERE reason = 'outcome')"
 DAMAGES = {
     # Lost and double as the views would show it, after a row that should be there is gone or has a sister.
