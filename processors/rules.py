@@ -128,16 +128,19 @@ def is_inside(question: Question, outcome: Known) -> bool:
 
 def read(rule: Rule, question: Question, outcome: Known) -> Reading:
     """What `outcome` says to `question`, whose rule it is."""
-    if outcome.type not in rule.on or not is_inside(question, outcome):
+    match = rule.on.get(outcome.type)
+    if match is None or not is_inside(question, outcome):
         return IRRELEVANT
-    return said(rule, outcome)
+    return _score(rule, match, outcome)
 
 
 def said(rule: Rule, outcome: Known) -> Reading:
     """What `outcome` says to all questions of this rule, whose window it lies in."""
     match = rule.on.get(outcome.type)
-    if match is None:
-        return IRRELEVANT
+    return IRRELEVANT if match is None else _score(rule, match, outcome)
+
+
+def _score(rule: Rule, match: Match, outcome: Known) -> Reading:
     if match.when is not None:
         condition = _look_up(match.when, outcome)
         if isinstance(condition, Unusable):

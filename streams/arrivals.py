@@ -197,13 +197,29 @@ def _quick_outcome(record: Record) -> Observation:
     if wire.data is not _NULL:
         _anything(wire.data)
     recorded, text = recorded_moment(record), wire.time
-    time, width = (recorded, MILLISECOND) if text is None else (near_record(text, record), width_of(text))
+    if text is None:
+        time, width = recorded, MILLISECOND
+    else:
+        time, width = moment(text), width_of(text)
+        if time > recorded + _TOLERANCE:
+            unsure()
     ident = wire.id or "-".join(map(str, place_of(record)))
     sequence = wire.sequence
     if sequence is not None or wire.sequencetype is not None:
         sequence = _sure_sequence(sequence, wire.sequencetype)
-    about = folded(wire.subject), ident, wire.type, wire.source
-    return Observation(*about, time, wire.data, width, sequence, recorded // 1000, wire.subject)
+    subject = wire.subject
+    return Observation(
+        folded(subject),
+        ident,
+        wire.type,
+        wire.source,
+        time,
+        wire.data,
+        width,
+        sequence,
+        recorded // 1000,
+        subject,
+    )
 
 
 def _sure_sequence(sequence: Any, sequencetype: Any) -> Sequence | None:

@@ -156,7 +156,7 @@ _ALL = (
         "What became of events. Outcomes are `joined` (a question waited for it), `early` (nobody asks yet), "
         "`noted` (it leaves the answer as it is), `corrected` (it replaces an answer), `late` (it came after the "
         "deadline was judged) or `repeated` (known already). Waits are `opened`, `answered` (the answer was here "
-        "already) or `repeated`, later `expired`. `forwarded`: it lay on another partition than its subject's.",
+        "already) or `repeated`, later `expired`, or `cancelled`. `erased`: forgotten, or of what was. `forwarded`: it lay on another partition than its subject's.",
         ("event",),
         when="role correlate",
     ),
@@ -190,10 +190,10 @@ _ALL = (
         "{event}",
         "What happened to follow-ups. Arrivals: `deferred`; `answered`, by an event or the end of its time; "
         "`corrected`: otherwise than before; `reopened`: not any more; `early`: before its deferral; `retried` by "
-        "somebody; `repeated`: known already; `forwarded` to its partition. The clock: `woken` by a timer; "
+        "somebody; `cancelled`: nobody defers it any more; `erased`: forgotten; `repeated`: known already; `forwarded` to its partition. The clock: `woken` by a timer; "
         "`undeployed`: its code isn't here, at each look; `retired`: forgotten. Executions: `started`; `kept`: what "
         "steps gave; `waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; "
-        "`overtaken`: something new came meanwhile.",
+        "`overtaken`: something new came meanwhile; `withdrawn`: all that a cancelled one had said was taken back.",
         ("event",),
         when="role followups",
     ),

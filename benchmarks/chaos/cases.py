@@ -220,7 +220,8 @@ def _cancelled(case: Case) -> None:
     opened = case.now - timedelta(hours=1)
     minutes = case.random.choice([15, 45, None])
     counts = case.random.random() < 0.3
-    case.wait(mode="count" if counts else "first", opened=opened)
+    mode, otherwise = ("count", None) if counts else ("first", False)
+    case.wait(mode=mode, opened=opened, otherwise=otherwise)
     event = {"run_id": case.run_id, "name": "merged", "subject": case.subject}
     case.send("waits", case.subject, event | {"cancelled_at": _text(opened + timedelta(minutes=30))})
     if minutes is not None:

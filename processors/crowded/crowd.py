@@ -181,6 +181,7 @@ class Crowd(Recalled):
             held = self.waits[wait_id]
             if not held.is_open:
                 self._forget_wait(held, now)
+                yield EFFORT
             elif held.question.ends > upto - self._horizons.grace_micros:
                 waiting.append((at, wait_id))
             else:

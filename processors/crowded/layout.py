@@ -21,6 +21,7 @@ from upshot.streams.instants import Micros
 #: Bytes of a segment: more arrivals make another one.
 SEGMENT = 64 * 1024
 _MARK = b"\xff"
+_BRACE = ord("{")
 _VERSION = 1
 #: Places in a segment.
 _PLACES = 1 << 20
@@ -117,7 +118,7 @@ _standing = msgspec.json.Decoder(Standing).decode
 
 def is_head(value: bytes) -> bool:
     """Whether a subject's value is the head of a crowded one; see `state.encode_subject` for the others."""
-    return value[1:2] != b"{"
+    return value[1] != _BRACE
 
 
 def ordinal(segment: int, place: int) -> int:

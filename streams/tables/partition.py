@@ -25,6 +25,8 @@ from upshot.streams.tables.tuning import Memory, index_options, meta_options, va
 LAYOUT = 2
 #: Values that were read or changed last, at the most: what is told of one subject often comes together.
 REMEMBERED = 10_000
+#: Bytes of them, at the most.
+REMEMBERED_BYTES = 64 * 1024 * 1024
 
 _META = b"meta"
 _SOURCE = b"source"
@@ -76,6 +78,7 @@ class PartitionTable:
         self._meta: Any = self.database.get_column_family("meta")
         self.in_index, self._in_meta = map(self.database.get_column_family_handle, ("due", "meta"))
         self._read: dict[bytes, bytes | None] = {}
+        self._read_bytes = 0
         # A stall would hold the whole process, heartbeats and all: rather be told, and try again.
         self._options = WriteOptions()
         self._options.no_slowdown = True
@@ -166,6 +169,7 @@ class PartitionTable:
         size, waiting, floor = self._fill(batch, changes)
         self._write(batch, State(position, self.size + size, self.waiting + waiting, time(), floor))
         self._read.update(changes)
+        self._read_bytes += sum(map(len, filter(None, changes.values())))
 
     def flush(self) -> None:
         """Bring to disk what was written without a log. Takes time with the disk."""
@@ -196,10 +200,13 @@ class PartitionTable:
 
     def _remember(self, keys: Collection[bytes]) -> None:
         """Have these in `_read`, which is as the database is."""
-        if len(self._read) + len(keys) > REMEMBERED:
+        if len(self._read) + len(keys) > REMEMBERED or self._read_bytes > REMEMBERED_BYTES:
             self._read.clear()
+            self._read_bytes = 0
         if unread := [key for key in keys if key not in self._read]:
-            self._read.update(zip(unread, self.database.get(unread), strict=True))
+            values = self.database.get(unread)
+            self._read.update(zip(unread, values, strict=True))
+            self._read_bytes += sum(map(len, filter(None, values)))
 
     def _fill(self, batch: WriteBatch, changes: Mapping[bytes, bytes | None]) -> tuple[int, int, bytes]:
         """Write values and index into the batch; how many keys more there are, how many things more wait, and the least

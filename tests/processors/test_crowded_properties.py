@@ -114,6 +114,20 @@ class Crowded:
         self.due()
         self.settle(FOR_EVER)
 
+    def retire(self) -> None:
+        """Let all that is kept pass its horizon."""
+        at = FOR_EVER
+        self.crowds = Crowds(lambda: self, Horizons(timedelta(0), timedelta(0), timedelta(0)))
+        for _ in range(4):
+            at *= 2
+            for key, value in self.table.items():
+                if key[:1] != b"\xff" and is_head(value):
+                    self.crowds.head(0, key.decode(), decode_head(value))
+            self.due()
+            while self.crowds.is_busy:
+                for changes in self.crowds.turn(at, at).changes.values():
+                    self.write(dict(changes))
+
     def due(self) -> None:
         for key, value in self.table.items():
             if key[:1] != b"\xff" and is_head(value):
@@ -153,6 +167,8 @@ def test_crowded_or_not_the_answers_are_the_same(
     heads = {key: is_head(value) for key, value in crowded.table.items() if key[:1] != b"\xff"}
     expected = {place: verdict for place, verdict in by_the_book(history).items() if heads[place[0].encode()]}
     assert {place: crowded.verdicts()[place] for place in expected} == expected
+    crowded.retire()
+    assert not [key for key, value in crowded.table.items() if key[:1] == b"\xff" or is_head(value)]
 
 
 @settings(max_examples=HISTORIES, deadline=None)

@@ -112,7 +112,7 @@ async def test_a_follow_up_that_nobody_defers_any_more_is_withdrawn_and_may_come
         await bench.send("outcomes", closed | {"id": "e2", "time": lately})
         scores = await bench.read("scores", revised(3))
         waits = await bench.read("waits", lambda found: sum(w["subject"] == "ticket:2" for w in found) >= 3)
-        found = await stands(bench, lambda found: len(found) == 2 and are("waiting", *found)(found))
+        await stands(bench, lambda found: {one["status"] for one in found.values()} == {"done", "waiting"})
     assert [(s["value"], s["reason"]) for s in sorted(scores, key=lambda s: s["revision"])] == [
         (True, "followup"),
         (None, "cancelled"),
@@ -120,7 +120,6 @@ async def test_a_follow_up_that_nobody_defers_any_more_is_withdrawn_and_may_come
     ]
     about = [w for w in waits if w["subject"] == "ticket:2"]
     assert [("cancelled_at" in w, w.get("revision", 0)) for w in about] == [(False, 0), (True, 1), (False, 2)]
-    assert len(found) == 2
 
 
 async def changelog(bench: Bench, role: str, table: str) -> dict[bytes, bytes]:

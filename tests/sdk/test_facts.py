@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from upshot import App
+from upshot.errors import Misuse
 from upshot.schemas.runs import Run
 from upshot.schemas.steps import Step
 from upshot.sdk.transport import Message
 from upshot.streams.codec import decode, decode_outcome, decode_score, decode_wait
-from upshot.testing import Captured, FakeClock
+from upshot.testing import Captured, FakeClock, capture
 
 NOON = "2026-01-01T12:00:00Z"
 
@@ -171,3 +172,17 @@ def test_workers_read_all_of_it(app: App, sent: Captured, clock: FakeClock) -> N
     assert (wait.rule.within, wait.since) == (timedelta(days=1), datetime(2026, 1, 1, 12, tzinfo=UTC))
     keys = {message.topic: message.key for message in sent.transport.messages}
     assert (keys["waits"], keys["outcomes"], keys["scores"]) == ("pr:1", "pr:1", run.id)
+
+
+def test_a_wait_is_cancelled_by_what_run_wait_gave_or_by_its_id_and_subject(app: App) -> None:
+    with capture(app) as sent:
+        with app.run("support") as run:
+            wait = run.wait("merged", "pr:1", on={"pr.closed": "data.merged"}, within="P1D")
+            run.cancel_wait(wait)
+            with pytest.raises(Misuse, match="subject="):
+                run.cancel_wait("w1")
+        app.cancel_wait("w2", subject="pr:2")
+        opened, first, second = sent.waits
+    assert (first["wait_id"], first["subject"]) == (opened["wait_id"], "pr:1")
+    assert (second["wait_id"], second["subject"]) == ("w2", "pr:2")
+    assert first["cancelled_at"] >= opened["opened_at"]
