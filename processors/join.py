@@ -140,7 +140,7 @@ class Join:
     async def tick(self) -> Effects:
         """Judge the deadlines that are due, once all that was written before them has been applied."""
         self._intake.tell(log, self._now())
-        effects, nearest, now = Effects(outputs_first=True), self._context.table.nearest_due(), self._now()
+        effects, nearest, now = Effects(), self._context.table.nearest_due(), self._now()
         if nearest == AT_ONCE:
             # What else is due is hidden behind what is to be weighed.
             nearest = max(now, self._look_again)
@@ -158,6 +158,7 @@ class Join:
         """Go on with the crowded subjects, for a little."""
         if self._crowds.is_busy:
             turn = self._crowds.turn(self._upto, self._now())
+            effects.outputs_first = True
             self.counts.update(turn.happened)
             effects.outputs += self._announced(turn.facts)
             for partition, changes in turn.changes.items():
