@@ -221,13 +221,14 @@ def _cancelled(case: Case) -> None:
     minutes = case.random.choice([15, 45, None])
     counts = case.random.random() < 0.3
     mode, otherwise = ("count", None) if counts else ("first", False)
-    case.wait(mode=mode, opened=opened, otherwise=otherwise)
-    event = {"run_id": case.run_id, "name": "merged", "subject": case.subject}
+    name = "closings" if counts else "merged"
+    case.wait(name=name, mode=mode, opened=opened, otherwise=otherwise)
+    event = {"run_id": case.run_id, "name": name, "subject": case.subject}
     case.send("waits", case.subject, event | {"cancelled_at": _text(opened + timedelta(minutes=30))})
     if minutes is not None:
         case.outcome(1, {"merged": True}, time=opened + timedelta(minutes=minutes))
     case.shuffle()
-    case.score(True if minutes == 15 and not counts else None)
+    case.score(True if minutes == 15 and not counts else None, name)
 
 
 def _follow_up(case: Case) -> None:

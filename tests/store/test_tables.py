@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.store.conftest import Store, Written, record
-from tests.store.story import INSTANT, RULE, decided, story, wait
+from tests.store.story import INSTANT, LATER, RULE, decided, story, wait
 from upshot.schemas.ids import fact_id
 
 pytestmark = pytest.mark.stack
@@ -237,11 +237,15 @@ async def test_a_cancelled_wait_is_not_pending_and_is_seen_in_waits(store: Store
     cancel = {"wait_id": "w1", "subject": "pr:1", "cancelled_at": "2026-06-01T13:00:00Z"}
     about = {"subject": "pr:1", "opened_at": "2026-06-01T12:00:00Z"}
     ended = "SELECT wait_id, subject, cancelled_at IS NOT NULL FROM waits ORDER BY subject"
-    await store.take(record("waits", cancel), wait("w1", **about), wait("w1", **about | {"subject": "pr:2"}))
+    await store.take(
+        record("waits", cancel, timestamp=LATER),
+        wait("w1", **about),
+        wait("w1", **about | {"subject": "pr:2"}),
+    )
     assert store.values(ended) == [("w1", "pr:1", 1), ("w1", "pr:2", 0)]
     assert store.values("SELECT subject FROM pending") == [("pr:2",)]
     later = cancel | {"subject": "pr:2", "cancelled_at": "2027-06-01T00:00:00Z"}
-    await store.take(record("waits", later, timestamp=1811808000000), record("waits", cancel))
+    await store.take(record("waits", later, timestamp=LATER), record("waits", cancel, timestamp=LATER))
     assert store.values("SELECT subject FROM pending") == [("pr:2",)]
     await store.take(wait("w1", revision=2, **about))
     assert store.values("SELECT subject FROM pending ORDER BY subject") == [("pr:1",), ("pr:2",)]
