@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import assert_never
 
@@ -54,6 +55,8 @@ ROLE = "correlate"
 TABLE = "subjects"
 #: A subject of more bytes is kept in parts; see `upshot.processors.crowded`.
 CROWDED_FROM = 16 * 1024
+#: And so is one about which more arrives in one batch.
+CROWDED_AT_ONCE = 100
 #: Bytes, and outcomes and waits, that a subject may have in the table.
 LARGEST_SUBJECT = 128 * 1024 * 1024
 MOST_ARRIVALS = 250_000
@@ -178,7 +181,10 @@ class Join:
 
     def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> set[str]:
         """Returns the subjects that would be too large: they stay as they were."""
-        states, crowded = self._known(partition, {arrival.subject for arrival in arrivals})
+        subjects = {arrival.subject for arrival in arrivals}
+        states, crowded = self._known(partition, subjects)
+        if len(arrivals) - len(subjects) > CROWDED_AT_ONCE:
+            self._convert(partition, states, crowded, arrivals, effects)
         crammed = self._append(partition, crowded, arrivals, now, effects) if crowded else set()
         if crowded:
             arrivals = [arrival for arrival in arrivals if arrival.subject not in crowded]
@@ -189,6 +195,24 @@ class Join:
         self.counts.update(changes.happened)
         effects.outputs += self._announced(changes.facts)
         return full | crammed
+
+    def _convert(
+        self,
+        partition: int,
+        states: dict[str, Subject],
+        crowded: set[str],
+        arrivals: Iterable[Arrival],
+        effects: Effects,
+    ) -> None:
+        """Keep in parts from now on what so much arrives about at once."""
+        for key, count in Counter(arrival.subject for arrival in arrivals).items():
+            if count > CROWDED_AT_ONCE and key not in crowded:
+                subject = states.pop(key, Subject())
+                due = next_look(subject, self._horizons)
+                effects.changes.setdefault(partition, {}).update(
+                    self._crowds.convert(partition, key, subject, due)
+                )
+                crowded.add(key)
 
     def _append(
         self, partition: int, crowded: set[str], arrivals: Iterable[Arrival], now: Micros, effects: Effects
@@ -204,7 +228,9 @@ class Join:
             if changes is None:
                 full.add(key)
             else:
-                effects.changes.setdefault(partition, {}).update(changes)
+                kept = effects.changes.setdefault(partition, {})
+                kept.pop(key.encode(), None)  # the head comes last
+                kept.update(changes)
         return full
 
     def _as_spelled(self, partition: int, arrivals: Iterable[Arrival]) -> list[Arrival]:

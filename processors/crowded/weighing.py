@@ -247,8 +247,8 @@ class Crowds:
                 if value is not None and number < self._heads[place].weighed:
                     crowd.recall(number, decode_segment(value))
                 elif number >= self._heads[place].weighed:
-                    assert value is not None, "a segment that is still to be weighed is missing"
-                    work.queue.append((number, decode_segment(value)))
+                    # One is only missing where all that there was was being deleted.
+                    work.queue.append((number, () if value is None else decode_segment(value)))
                 number += 1
                 yield None, None
         work.is_read = True
@@ -272,27 +272,31 @@ class Crowds:
             changes[standing_key(name, wait_id)] = Change(encode_standing(crowd.standing(wait_id)))
         crowd.changed.clear()
         changes |= self._rewritten(place, crowd)
-        emptied = crowd.ledger.take_emptied(head.weighed)
-        changes |= {segment_key(name, number): None for number in emptied}
-        changes |= {standing_key(name, wait_id): None for wait_id in crowd.ledger.forgotten(emptied)}
+        first = head.first
+        while first < head.weighed and first in work.sizes and not work.sizes[first]:
+            # Gone with an earlier turn.
+            first += 1
+        emptied = sorted(crowd.ledger.take_emptied(head.weighed))
+        gone: Changes = {segment_key(name, number): None for number in emptied}
+        gone |= {standing_key(name, wait_id): None for wait_id in crowd.ledger.forgotten(emptied)}
         if crowd.is_empty and not head.is_waiting and work.going is None:
             self._weight -= self._work.pop(place).weight
             del self._heads[place], self._written[place]
-            return changes | {name: None}
+            return changes | gone | {name: None}
         kept = len(crowd.ledger.outcomes) + len(crowd.waits) + sum(len(entries) for _, entries in work.queue)
-        first, size = head.first, head.size - sum(work.sizes.pop(number) for number in emptied)
-        while first < head.weighed and not crowd.ledger.is_left(first):
-            first += 1
+        size = head.size - sum(work.sizes[number] for number in emptied)
+        work.sizes |= dict.fromkeys(emptied, 0)
         head = replace(
             head, first=first, size=size, arrivals=kept, open_waits=crowd.open_waits, due=crowd.next_look
         )
         self._heads[place] = head
         self._weight += (weight := head.size + _EACH * kept) - work.weight
         work.weight = weight
-        if head == self._written.get(place) and not changes:
+        if head == self._written.get(place) and not changes and not gone:
             return changes
         self._written[place] = head
-        return changes | {name: _change(head)}
+        # What is weighed is said before anything of it may be missing.
+        return changes | {name: _change(head)} | gone
 
     def _rewritten(self, place: Place, crowd: Crowd) -> Changes:
         """Segments without what was erased."""

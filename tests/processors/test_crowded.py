@@ -165,3 +165,12 @@ def test_others_go_on_while_a_crowd_is_weighed() -> None:
     scores = worker.process(worker.wait(subject=other), worker.outcome("x", subject=other), turns=False)
     assert [score["value"] for score in scores if score["subject"] == other] == [1.0]
     assert len(said(worker.room.outputs, "scores")) < 100_000
+
+
+def test_so_much_at_once_is_written_down_before_it_is_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(join, "CROWDED_FROM", 10**9)
+    worker = Worker()
+    outcomes = [worker.outcome(f"o{n}") for n in range(150)]
+    scores = worker.process(worker.wait(), *outcomes)
+    assert worker.values(scores)[-1] == (150.0, scores[-1]["revision"])
+    assert is_head(worker.room.table.get(HOME, b"pr:1") or b"")

@@ -41,7 +41,7 @@ def otlp(own: str, parent: str | None, said: dict[str, Any], **changed: Any) -> 
 async def told(store: Store, *batches: Sequence[SpanRecord]) -> None:
     """Each batch as a request of its own."""
     for spans in batches:
-        mapped = events_of(Spans(list(spans), 0), price_table(), with_content=False)
+        mapped = events_of(Spans(list(spans), {}), price_table(), with_content=False)
         await store.take(*(record(event.topic, event.value) for event in mapped.events))
 
 
@@ -106,7 +106,7 @@ async def test_the_doctor_names_who_tells_of_a_call_again(store: Store) -> None:
 
     now = time.time_ns() // 1_000_000
     assert found().state == "fine"
-    mapped = events_of(Spans([*TWINS["one answer"], AROUND, CALL], 0), price_table(), with_content=False)
+    mapped = events_of(Spans([*TWINS["one answer"], AROUND, CALL], {}), price_table(), with_content=False)
     await store.take(*(record(event.topic, event.value, timestamp=now) for event in mapped.events))
     assert found().state == "notice"
     who = store.values(
