@@ -41,7 +41,7 @@ def events() -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.fixture(scope="session")
 async def followups(clickhouse: ClickHouseServer) -> Reader:
-    settings = settings_of(clickhouse, "insights_followups")
+    settings = settings_of(clickhouse, "upshot_insights_followups")
     stored = [
         Stored(settings.topic(topic), 0, number, 1_772_366_400_000, None, json.dumps(event).encode())
         for number, (topic, event) in enumerate(events())
