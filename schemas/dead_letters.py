@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from upshot.schemas.fields import Count, Event, Id, Instant, Text
+from upshot.schemas.fields import Count, Event, Id, Instant, Items, Text
 
 Reason = Literal[
     "empty",
@@ -76,7 +76,7 @@ class DeadLetter(Event):
     offset: Count = Field(description="Its offset.")
     key: str | None = Field(None, description="Its key, base64.")
     value: str | None = Field(None, description="Its original bytes, base64.")
-    headers: list[tuple[str, str]] = Field(default_factory=list, description="Its headers, values in base64.")
+    headers: Items[tuple[str, str]] = Field(default_factory=list, description="Its headers, values in base64.")
     recorded_at: Instant = Field(description="The record's own timestamp.")
 
 

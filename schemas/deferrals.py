@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from upshot.schemas.exposures import Assignment
-from upshot.schemas.fields import Attributes, Event, Id, Instant, Name
+from upshot.schemas.fields import Attributes, Event, Id, Instant, Items, Name
 from upshot.schemas.ids import fact_id
 
 
@@ -38,7 +38,7 @@ class Deferral(Event):
         description="Tells apart deferrals of one scorer on one run; repeats with one key are one follow-up.",
     )
     agent: Name | None = Field(None, description="The run's agent; scores inherit it.")
-    exposures: list[Assignment] = Field(
+    exposures: Items[Assignment] = Field(
         default_factory=list, description="The experiments that the run takes part in; scores inherit them."
     )
     attributes: Attributes = Field(default_factory=dict, description="Facts that scores inherit.")

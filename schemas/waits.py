@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from upshot.schemas.exposures import Assignment
-from upshot.schemas.fields import Attributes, Event, Id, Instant, Name, Value, Window
+from upshot.schemas.fields import Attributes, Event, Id, Instant, Items, Name, Named, Value, Window
 from upshot.schemas.ids import fact_id
 
 Mode = Literal["first", "last", "all", "count", "sum"]
@@ -68,7 +68,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    on: dict[Name, Match] = Field(min_length=1, description="Outcome types and what each of them says.")
+    on: Named[Match] = Field(min_length=1, description="Outcome types and what each of them says.")
     within: Window = Field(
         description="How long after `opened_at` outcomes count (ISO 8601, such as `P14D`)."
     )
@@ -123,7 +123,7 @@ class Wait(Event):
     since: Instant | None = Field(None, description="From when outcomes count; `opened_at` where absent.")
     rule: Rule = Field(description="How outcomes become the score.")
     agent: Name | None = Field(None, description="The run's agent; the score inherits it.")
-    exposures: list[Assignment] = Field(
+    exposures: Items[Assignment] = Field(
         default_factory=list,
         description="The experiments that the run takes part in; the score inherits them.",
     )
