@@ -76,7 +76,9 @@ class DeadLetter(Event):
     offset: Count = Field(description="Its offset.")
     key: str | None = Field(None, description="Its key, base64.")
     value: str | None = Field(None, description="Its original bytes, base64.")
-    headers: Items[tuple[str, str]] = Field(default_factory=list, description="Its headers, values in base64.")
+    headers: Items[tuple[str, str]] = Field(
+        default_factory=list, description="Its headers, values in base64."
+    )
     recorded_at: Instant = Field(description="The record's own timestamp.")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from upshot.schemas.exposures import Assignment
+from upshot.schemas.expressions import ANY_OUTCOME, LEAST_STEPS, OverBudget, compiled
 from upshot.schemas.fields import Attributes, Event, Id, Instant, Items, Name, Named, Value, Window
 from upshot.schemas.ids import fact_id
 
@@ -20,6 +20,9 @@ Mode = Literal["first", "last", "all", "count", "sum"]
 #: Brackets, stars and signs of one path: each may be a level, and the parser calls itself for each.
 _MOST_LEVELS = 50
 
+#: Steps to find out that a path takes too many, for all paths of a rule: more would be work for every new rule.
+_MOST_STEPS_OF_CHECK = 10 * LEAST_STEPS
+
 
 def _compiles(path: str) -> str:
     if sum(map(path.count, "([{*!&")) > _MOST_LEVELS:
@@ -27,12 +30,24 @@ def _compiles(path: str) -> str:
             "bad_path", "has more than {most} brackets, stars and signs", {"most": _MOST_LEVELS}
         )
     try:
-        jmespath.compile(path)
+        compiled(path)
     except JMESPathError as error:
         raise PydanticCustomError(
             "bad_path", "is no JMESPath expression: {error}", {"error": str(error)}
         ) from None
     return path
+
+
+def steps_of(path: str, where: str) -> int:
+    """How many steps a path over an outcome takes at the least. Raises PydanticCustomError where that is too many."""
+    try:
+        return compiled(path).least_steps(ANY_OUTCOME, LEAST_STEPS)
+    except OverBudget as error:
+        raise PydanticCustomError(
+            "bad_path",
+            "{where}: the path {path} can't be evaluated, whatever the outcome says: {error}",
+            {"where": where, "path": path, "error": str(error)},
+        ) from None
 
 
 #: A JMESPath expression over the outcome: `data.merged`, `data.items[0].price`.
@@ -79,6 +94,15 @@ class Rule(BaseModel):
         "recorded as expired. For `count` and `sum` it is 0 where absent.",
     )
     mode: Mode = Field("first", description="How several outcomes become one score.")
+
+    @model_validator(mode="after")
+    def _stays_within_budget(self) -> Self:
+        left = _MOST_STEPS_OF_CHECK
+        for kind, match in self.on.items():
+            for path in (match.score, match.when):
+                if isinstance(path, str) and left >= LEAST_STEPS:
+                    left -= steps_of(path, kind)
+        return self
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -117,6 +117,13 @@ def test_what_follows_an_event_may_bear_its_instant(app: App) -> None:
         assert f.scores == {"comments": 5}
 
 
+def test_a_condition_that_takes_too_many_steps_is_refused_at_once() -> None:
+    costly = "|".join(["[@,@][]"] * 20)
+    with pytest.raises(Misuse, match="more than 10,000 steps"):
+        upshot.expect("won", subject="a", when=costly)
+    assert upshot.expect("won", subject="a", when=f"data.none || {costly}")
+
+
 def test_any_is_the_earliest_by_its_own_time(app: App) -> None:
     @app.scorer
     async def first(ctx: upshot.Followup[None]) -> bool | None:

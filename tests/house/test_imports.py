@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "streams": {"streams", "schemas", "settings", "errors"},
     "processors": {"processors", "streams", "schemas", "settings", "errors"},
     "traces": {"traces", "schemas"},
-    "sources": {"sources", "errors"},
+    "sources": {"sources", "schemas", "errors"},
     "followups": {"followups", "processors", "streams", "schemas", "errors"},
     "sdk": {"sdk", "followups", "sources", "traces", "streams", "schemas", "settings", "errors"},
     "insights": {"insights", "schemas", "settings", "errors"},
