@@ -28,6 +28,7 @@ Reason = Literal[
     "unmapped",
     "followup_failed",
     "kind_clash",
+    "poison_record",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -61,6 +62,8 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         "Mend it and deploy it, then: `upshot followups retry`. What its steps gave is kept.",
         "kind_clash": "A score's name is a number or a boolean, whichever its first score is, and this one is the other. Send "
         "what the name is, or give the score a name of its own.",
+        "poison_record": "A worker ended, or lost its session, each time that it handled this record, also alone. Look into its "
+        "log, report the record, and send it again once that is mended.",
     }
 )
 

@@ -11,18 +11,21 @@ from aiokafka import AIOKafkaProducer
 from faust.app.base import BootStrategy
 from faust.transport.drivers.aiokafka import Producer, Transport
 
-from upshot.errors import ConfigurationError, UnitFailed
+from upshot.errors import ConfigurationError, InvalidEvent, UnitFailed
 from upshot.settings import Settings
+from upshot.streams import dead_letters
 from upshot.streams.batch.assignor import BatchAssignor
 from upshot.streams.batch.consumer import BatchConsumer
 from upshot.streams.batch.cycle import Cycle
+from upshot.streams.batch.effects import Output
 from upshot.streams.batch.follower import Follower
-from upshot.streams.batch.handler import TP, BatchContext, BatchHandler, TableView
+from upshot.streams.batch.handler import TP, BatchContext, BatchHandler, Refusing, TableView
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.pace import Pace
 from upshot.streams.batch.sender import BATCH_BYTES, Sender
 from upshot.streams.batch.table import BatchTable, BatchTableManager, changelog_name
 from upshot.streams.batch.vitals import Vitals
+from upshot.streams.codec import Record
 from upshot.streams.connection import client_options
 from upshot.streams.instruments import Instruments
 
@@ -125,10 +128,16 @@ class BatchApp(faust.App):  # type: ignore[misc]
             self.pace,
             self.settings.commit_interval,
             self.vitals,
+            self._poison_letter,
         )
         self.vitals.follow(self.cycle.positions)
         if self.table is not None:
             self.vitals.follow_table(self.table.size)
+
+    def _poison_letter(self, record: Record, why: str) -> Output:
+        if isinstance(self.handler, Refusing):
+            self.handler.dead_letters["poison_record"] += 1
+        return dead_letters.dead_letter(self.settings, record, InvalidEvent("poison_record", why))
 
     async def begin(self, epoch: int) -> None:
         """The table is recovered: go to the committed offsets and work, unless `epoch` is over."""
@@ -137,8 +146,8 @@ class BatchApp(faust.App):  # type: ignore[misc]
         tps = frozenset(TP(*tp) for tp in consumer.assignment() if tp.topic in self.inputs)
         self._check_changelog(tps)
         async with self.cycle.polling:
-            positions = await consumer.seek_to_start(tps)
-        await self.cycle.open(epoch, generation, positions)
+            start = await consumer.seek_to_start(tps)
+        await self.cycle.open(epoch, generation, *start)
         log.info("%s works on %d partitions", self.conf.id, len(tps))
 
     def _check_changelog(self, tps: Iterable[TP]) -> None:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED
@@ -19,12 +19,12 @@ from mode import Service
 from mode.threads import WorkerThread
 
 from upshot.errors import KafkaUnavailable, UnitFailed
-from upshot.streams.batch.cycle import Polled
 from upshot.streams.batch.fetch import hasten
 from upshot.streams.batch.handler import TP
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.membership import Membership
 from upshot.streams.batch.open_transactions import OpenTransactions, Reach
+from upshot.streams.batch.source import Polled
 from upshot.streams.connection import client_options
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,13 @@ ENOUGH_BYTES = 128 * 1024
 MAX_POLL_INTERVAL = 24 * 3600.0
 #: Seconds between two looks at where the partitions end.
 ENDS_EVERY = 5.0
+
+
+class Start(NamedTuple):
+    """Where reading begins, and what was noted there."""
+
+    positions: Mapping[TP, int]
+    notes: Mapping[TP, str]
 
 
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -165,7 +172,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             if state.lso is not None
         }
 
-    async def seek_to_start(self, tps: frozenset[TP]) -> dict[TP, int]:
+    async def seek_to_start(self, tps: frozenset[TP]) -> Start:
         """Go to the committed offsets, or to the beginning, and return them."""
         consumer = self._ensure_consumer()
         wanted = {TopicPartition(*tp) for tp in tps}
@@ -179,13 +186,19 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
                 fresh.append(tp)
         if fresh:
             await consumer.seek_to_beginning(*fresh)
-        return {TP(*tp): await consumer.position(tp) for tp in wanted}
+        notes = {TP(*tp): committed[tp].metadata or "" for tp in wanted if tp in committed}
+        return Start({TP(*tp): await consumer.position(tp) for tp in wanted}, notes)
 
-    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
+    async def commit_positions(
+        self, positions: Mapping[TP, int], generation: int, notes: Mapping[TP, str]
+    ) -> bool:
         """Commit; False when the group has moved on. Retries as long as the coordinator can't be reached."""
         if self.membership.generation != generation:
             return False
-        offsets = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in positions.items()}
+        offsets = {
+            TopicPartition(*tp): OffsetAndMetadata(offset, notes.get(tp, ""))
+            for tp, offset in positions.items()
+        }
         try:
             await self._ensure_consumer().commit(offsets)
         except (CommitFailedError, IllegalStateError) as error:
@@ -255,8 +268,10 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         polled: Polled = await self._thread.run_here(self._thread.poll(tps, timeout, max_records))
         return polled
 
-    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
-        return bool(await self._patiently(self._thread.commit_positions(positions, generation)))
+    async def commit_positions(
+        self, positions: Mapping[TP, int], generation: int, notes: Mapping[TP, str]
+    ) -> bool:
+        return bool(await self._patiently(self._thread.commit_positions(positions, generation, notes)))
 
     async def is_member(self, generation: int, *, ask: bool = False) -> bool:
         membership = self._thread.membership
@@ -264,9 +279,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             return True
         return bool(await self._patiently(membership.confirm(generation)))
 
-    async def seek_to_start(self, tps: frozenset[TP]) -> dict[TP, int]:
-        positions: dict[TP, int] = await self._thread.run_here(self._thread.seek_to_start(tps))
-        return positions
+    async def seek_to_start(self, tps: frozenset[TP]) -> Start:
+        start: Start = await self._thread.run_here(self._thread.seek_to_start(tps))
+        return start
 
     async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
         ends: dict[TP, int] = await self._patiently(self._thread.list_end_offsets(tps))

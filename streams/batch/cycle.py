@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal
 
 from upshot.errors import ConfigurationError, UnitFailed
 from upshot.streams.batch.effects import Effects, Output
 from upshot.streams.batch.handler import TP, BatchHandler, Pipelined
 from upshot.streams.batch.landing import Landing
 from upshot.streams.batch.pace import Pace
+from upshot.streams.batch.poison import BEGUN, Note, PoisonGuard, write_note
 from upshot.streams.batch.sender import Sender
+from upshot.streams.batch.source import Polled, Source
 from upshot.streams.batch.table import BatchTable, Writing
 from upshot.streams.batch.vitals import Vitals
 from upshot.streams.codec import Record
@@ -31,28 +33,6 @@ Fate = Literal[
     "dropped",  # nothing more is committed: the records come again, here or elsewhere
     "failed",  # a unit has failed, see `Cycle.failure`: the same, and the worker has to stop
 ]
-
-
-class Polled(NamedTuple):
-    """Records per partition, and where reading goes on, for all partitions: offsets may have gaps."""
-
-    records: Mapping[TP, list[Record]]
-    positions: Mapping[TP, int]
-
-
-class Source(Protocol):
-    """Where records come from and offsets go to."""
-
-    async def poll(self, tps: frozenset[TP], timeout: float, max_records: int) -> Polled: ...
-
-    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
-        """Whether they are committed; not when the group has moved on."""
-
-    async def is_member(self, generation: int, *, ask: bool = False) -> bool:
-        """Whether this worker may still write the state of its partitions; `ask` the broker anew."""
-
-    async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Where the logs end now."""
 
 
 class _Fenced(Exception):
@@ -75,6 +55,7 @@ class Cycle:
         pace: Pace,
         commit_interval: float,
         vitals: Vitals,
+        dead_letter: Callable[[Record, str], Output],
     ) -> None:
         self._handler = handler
         self._source = source
@@ -83,6 +64,8 @@ class Cycle:
         self._pace = pace
         self._commit_interval = commit_interval
         self._vitals = vitals
+        self._dead_letter = dead_letter
+        self._guard = PoisonGuard()
         #: Held while records are fetched: seeking beside a fetch would lose what it brings.
         self.polling = asyncio.Lock()
         #: Counts the times that partitions were taken away.
@@ -118,14 +101,17 @@ class Cycle:
         """Whether records are processed."""
         return self._gate.is_set()
 
-    async def open(self, epoch: int, generation: int, positions: Mapping[TP, int]) -> None:
-        """Work from these positions on, unless partitions were taken away since `epoch`."""
+    async def open(
+        self, epoch: int, generation: int, positions: Mapping[TP, int], notes: Mapping[TP, str]
+    ) -> None:
+        """Work from these positions on, with what was noted there, unless partitions were taken away since `epoch`."""
 
         async def assign() -> None:
             if epoch != self.epoch:
                 return
             self._generation, self._opened, self._fenced = generation, True, False
             self._positions, self._committed = dict(positions), dict(positions)
+            self._guard.assigned(notes)
             self._vitals.assigned()
             await self._handler.assigned(self.assignment())
             self._next_tick = self._next_commit = monotonic()
@@ -190,14 +176,49 @@ class Cycle:
         batches = {
             tp: due for tp, records in polled.records.items() if (due := self._due(tp, records, polled))
         }
-        if batches:
-            self._vitals.took(batches)
-            with self._vitals.timing("process"):
-                effects = await self._handler.process(batches)
-            await self._carry_out(effects)
-        else:
+        if not batches:
             await self._landing.landed()
-        self._positions.update(polled.positions)
+        if calm := {tp: records for tp, records in batches.items() if self._guard.is_calm(tp)}:
+            await self._guard.handle(calm, self)
+        suspected = {tp: records for tp, records in batches.items() if tp not in calm}
+        for tp in polled.positions.keys() - suspected.keys():
+            self._positions[tp] = polled.positions[tp]
+        if suspected:
+            await self._settled()
+        for tp in sorted(suspected, key=self._guard.suspicion):
+            await self._guard.handle_carefully(tp, suspected[tp], self)
+            self._positions[tp] = polled.positions[tp]
+
+    async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Callable[[], Awaitable[None]]:
+        """See `poison.Work`."""
+        self._vitals.took(batches)
+        with self._vitals.timing("process"):
+            effects = await self._handler.process(batches)
+        return lambda: self._carry_out(effects)
+
+    async def mark(self, notes: Mapping[TP, Note]) -> None:
+        """See `poison.Work`."""
+        at = {tp: self._committed[tp] for tp in notes}
+        await self._commit(at, {tp: write_note(note) for tp, note in notes.items()})
+
+    async def settle(self, tp: TP, position: int) -> None:
+        """See `poison.Work`."""
+        self._positions[tp] = position
+        await self._settled()
+
+    async def set_aside(self, record: Record, why: str) -> None:
+        """See `poison.Work`."""
+        await self._sender.outputs([self._dead_letter(record, why)])
+        await self._sender.flush()
+
+    async def _settled(self) -> None:
+        await self._barrier()
+        if self._fenced:
+            raise _Fenced
+
+    async def _commit(self, positions: Mapping[TP, int], notes: Mapping[TP, str]) -> None:
+        if not await self._source().commit_positions(positions, self._generation, notes):
+            raise _Fenced
 
     def _due(self, tp: TP, records: list[Record], polled: Polled) -> list[Record]:
         position = self._positions[tp]
@@ -255,16 +276,18 @@ class Cycle:
                 raise _Fenced
             await self._table.restore(foreign, self._sender)
 
-    async def _barrier(self, durable: Mapping[TP, int] | None = None) -> None:
+    async def _barrier(self, durable: Mapping[TP, int] | None = None, *, last: bool = False) -> None:
         """Outputs acknowledged, changelog ours, handler flushed, then one commit of all that was processed.
 
-        Where the handler tells what is `durable` already, that is committed, and nothing is flushed.
+        Where the handler tells what is `durable` already, that is committed, and nothing is flushed. The `last` one
+        takes back the notes of what is begun.
         """
         if self.failure is not None or self._fenced:
             return
         await self._landing.landed()
         reached = self._positions if durable is None else durable
-        moved = {tp: offset for tp, offset in reached.items() if self._committed[tp] != offset}
+        noted = self._guard.marked if last else frozenset()
+        moved = {tp: offset for tp, offset in reached.items() if self._committed[tp] != offset or tp in noted}
         with self._vitals.timing("flush"):
             await self._sender.flush()
             await self._check_changelog()
@@ -273,18 +296,15 @@ class Cycle:
             if durable is None:
                 await self._handler.flush()
         with self._vitals.timing("commit"):
-            committed = await self._source().commit_positions(moved, self._generation)
-        if committed:
-            self._committed.update(moved)
-        else:
-            self._fence()
+            await self._commit(moved, {} if last else dict.fromkeys(moved, BEGUN))
+        self._committed.update(moved)
 
     def _durable(self) -> Mapping[TP, int] | None:
         return self._handler.durable() if isinstance(self._handler, Pipelined) else None
 
     async def _last_barrier(self) -> None:
         try:
-            await self._barrier()
+            await self._barrier(last=True)
         except _Fenced:
             self._fence()
 
@@ -342,4 +362,4 @@ class Cycle:
                 self.failure = UnitFailed("the handler goes on although it was cancelled")
 
 
-__all__ = ["Cycle", "Fate", "Polled", "Source"]
+__all__ = ["Cycle", "Fate"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -53,6 +54,15 @@ class Pipelined(Protocol):
 
     def durable(self) -> Mapping[TP, int] | None:
         """Up to where all that `process` took is durable, by partition; None where all of it is."""
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """A handler that counts dead letters by reason, also those of records that were set aside before it."""
+
+    @property
+    def dead_letters(self) -> Counter[str]:
+        """By reason."""
 
 
 class TableView(Protocol):
@@ -114,4 +124,4 @@ class BatchContext(Protocol):
         """How many partitions `topic` has."""
 
 
-__all__ = ["TP", "BatchContext", "BatchHandler", "Pipelined", "TableView"]
+__all__ = ["TP", "BatchContext", "BatchHandler", "Pipelined", "Refusing", "TableView"]

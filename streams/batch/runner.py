@@ -14,6 +14,7 @@ from typing import NoReturn
 from upshot.errors import ConfigurationError, KafkaUnavailable, UpshotError
 from upshot.streams.batch.app import BatchApp
 from upshot.streams.batch.topics import check_topics
+from upshot.streams.batch.watchdog import watched
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,9 @@ async def _run_until_signalled(make_app: Callable[[], BatchApp]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    return await run(make_app(), stop)
+    app = make_app()
+    async with watched(app.pace.stuck_after):
+        return await run(app, stop)
 
 
 async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
