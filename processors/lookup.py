@@ -11,7 +11,7 @@ from upshot.schemas.expressions import compiled
 from upshot.streams.instants import instant
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def finder(path: str) -> Callable[[Known], Any]:
     """What looks `path` up in an outcome. Most paths are names with dots, for which JMESPath is a detour.
 

@@ -36,11 +36,18 @@ class OverBudget(JMESPathError):
         super().__init__(f"it takes more than {most:,} steps")
 
 
+class _Parser(Parser):
+    """Keeps nothing: `compiled` does, and a tree takes up to a hundred kilobytes."""
+
+    _CACHE: ClassVar[dict[str, Any]] = {}
+    _MAX_SIZE = 0
+
+
 class Expression:
     """A JMESPath expression that was compiled. Made by `compiled`."""
 
     def __init__(self, path: str) -> None:
-        self._tree: Mapping[str, Any] = Parser().parse(path).parsed
+        self._tree: Mapping[str, Any] = _Parser().parse(path).parsed
         names = path.split(".")
         #: The names of which it's made, where that is all of it.
         self.names: Sequence[str] | None = names if all(map(_NAME.fullmatch, names)) else None
@@ -74,7 +81,7 @@ class Expression:
         return most - interpreter.left
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def compiled(path: str) -> Expression:
     """The expression. Raises JMESPathError for a path that is none."""
     return Expression(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
 from jmespath.exceptions import JMESPathError
@@ -20,8 +21,8 @@ Mode = Literal["first", "last", "all", "count", "sum"]
 #: Brackets, stars and signs of one path: each may be a level, and the parser calls itself for each.
 _MOST_LEVELS = 50
 
-#: Steps to find out that a path takes too many, for all paths of a rule: more would be work for every new rule.
-_MOST_STEPS_OF_CHECK = 10 * LEAST_STEPS
+#: Outcome types of a rule whose paths are checked, and steps for all of them: more would be work for every new rule.
+_MOST_CHECKED, _MOST_STEPS_OF_CHECK = 100, 10 * LEAST_STEPS
 
 
 def _compiles(path: str) -> str:
@@ -98,7 +99,7 @@ class Rule(BaseModel):
     @model_validator(mode="after")
     def _stays_within_budget(self) -> Self:
         left = _MOST_STEPS_OF_CHECK
-        for kind, match in self.on.items():
+        for kind, match in islice(self.on.items(), _MOST_CHECKED):
             for path in (match.score, match.when):
                 if isinstance(path, str) and left >= LEAST_STEPS:
                     left -= steps_of(path, kind)

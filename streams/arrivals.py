@@ -33,6 +33,9 @@ from upshot.streams.wire import Id, Name, QuickAssignment, Unsure, moment, recor
 
 _TOLERANCE = CLOCK_TOLERANCE // MICROSECOND
 
+#: Bytes of a rule of which thousands are kept at hand; of larger ones a few.
+LONGEST_OF_MANY = 4_096
+
 _NULL, _NONE, _NOTHING = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
 
 
@@ -170,7 +173,8 @@ def _quick_wait(record: Record) -> Asking:
         wire = _wait_on_wire(value)
     except msgspec.ValidationError:
         wire = _with_more(_wait_with_more, value)
-    rule = _rule_of(bytes(wire.rule))
+    said = bytes(wire.rule)
+    rule = _rule_of(said) if len(said) <= LONGEST_OF_MANY else _large_rule_of(said)
     opened = recorded_moment(record) if wire.opened_at is None else near_record(wire.opened_at, record)
     since = opened if wire.since is None else moment(wire.since)
     if since > opened + rule.within:
@@ -232,13 +236,16 @@ def inherited(exposures: Raw | UnsetType, attributes: Raw | UnsetType) -> tuple[
     return Raw(_encode(_assignments_on_wire(exposures))), attributes
 
 
-@lru_cache(maxsize=4096)
-def _rule_of(text: bytes) -> CheckedRule:
-    """The rule behind its JSON: a program sends the same one again and again."""
+def _read_rule(text: bytes) -> CheckedRule:
     try:
         return _checked(Rule.model_validate(_anything(text)))
     except ValueError:
         unsure()
+
+
+#: The rule behind its JSON: a program sends the same one again and again.
+_rule_of = lru_cache(maxsize=4096)(_read_rule)
+_large_rule_of = lru_cache(maxsize=16)(_read_rule)
 
 
 def _checked(rule: Rule) -> CheckedRule:
@@ -274,6 +281,7 @@ def unsure() -> NoReturn:
 
 
 __all__ = [
+    "LONGEST_OF_MANY",
     "REFUSED",
     "Asking",
     "CheckedRule",

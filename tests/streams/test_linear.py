@@ -8,9 +8,13 @@ from typing import Annotated, Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from tests.odd_records import a_record
 from upshot.errors import InvalidEvent
+from upshot.processors import state
+from upshot.processors.state import question_of
 from upshot.schemas.waits import Rule
-from upshot.streams import codec
+from upshot.streams import arrivals, codec
+from upshot.streams.arrivals import read_wait
 from upshot.streams.codec import MAX_DEPTH, is_deep, parse
 from upshot.streams.topics import TOPICS
 
@@ -82,6 +86,19 @@ def test_many_errors_cost_no_more_than_a_few(model: type[BaseModel], name: str, 
         model.model_validate({name: wrong})
     locations = [error["loc"][0] for error in caught.value.errors()]
     assert 0 < locations.count(name) <= FEW
+
+
+def test_no_cache_keeps_many_large_rules() -> None:
+    for number in range(40):
+        on = {f"t{number}-{n}": {"score": 1} for n in range(500)}
+        wait = {"run_id": "r", "name": "n", "subject": "s", "rule": {"on": on, "within": "P1D"}}
+        read = read_wait(a_record("waits", wait))
+        assert question_of(read).rule.on.keys() == on.keys()
+    sizes = [cache.cache_info().currsize for cache in (arrivals._large_rule_of, state._large_rule_behind)]
+    assert sizes == [16, 16]
+    before = arrivals._rule_of.cache_info().currsize, state._kept.cache_info().currsize
+    assert question_of(read_wait(a_record("waits", wait))).wait_id
+    assert before == (arrivals._rule_of.cache_info().currsize, state._kept.cache_info().currsize)
 
 
 def test_a_large_object_is_read_whole() -> None:
