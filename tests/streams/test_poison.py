@@ -36,6 +36,8 @@ class Broker:
         self.committed = dict.fromkeys(counts, 0)
         self.notes: dict[TP, str] = {}
         self.letters: list[int] = []
+        #: What takes so long, without giving up the interpreter, that the session is lost.
+        self.endless: set[int] = set()
         self.commits = 0
 
     def is_done(self) -> bool:
@@ -51,6 +53,8 @@ class Worker:
         self.broker, self.on = broker, on
         self.seen: list[tuple[TP, int]] = []
         self._at = dict(broker.committed)
+        #: The group has given its partitions to another, since it was silent for too long.
+        self.is_lost = False
         self._poll = poll
         self.cycle = Cycle(
             self,  # type: ignore[arg-type]
@@ -67,7 +71,12 @@ class Worker:
         """Until all is committed (None), or it ends by what is returned."""
         await self.cycle.open(self.cycle.epoch, 1, self.broker.committed, dict(self.broker.notes))
         running = asyncio.create_task(self.cycle.run())
-        await asyncio.wait({running})
+        while not running.done() and self.cycle.is_open:  # noqa: ASYNC110 - nobody tells when a cycle closes
+            await asyncio.sleep(0)
+        if not running.done():
+            running.cancel()
+            assert await self.cycle.close(5.0) == "dropped"
+            return Killed()
         error = running.exception()
         if not isinstance(error, asyncio.QueueEmpty):
             return error
@@ -94,6 +103,8 @@ class Worker:
     async def commit_positions(
         self, positions: Mapping[TP, int], generation: int, notes: Mapping[TP, str]
     ) -> bool:
+        if self.is_lost:
+            return False
         self.on("commit", [])
         self.broker.commits += 1
         for tp, position in positions.items():
@@ -122,7 +133,9 @@ class Worker:
 
     async def process(self, batches: Mapping[TP, Any]) -> Effects:
         for tp, records in batches.items():
-            self.on("process", [record.offset for record in records] if tp == T0 else [])
+            offsets = [record.offset for record in records] if tp == T0 else []
+            self.is_lost = self.is_lost or bool(set(offsets) & self.broker.endless)
+            self.on("process", offsets)
             self.seen += [(tp, record.offset) for record in records]
         return Effects()
 
@@ -159,6 +172,13 @@ async def test_what_ends_each_worker_is_set_aside(error: BaseException, poison: 
     assert broker.letters == sorted(poison)
     assert number <= 9 * len(poison)
     assert set(broker.notes.values()) == {""}
+
+
+async def test_what_takes_each_session_is_set_aside() -> None:
+    broker = Broker({T0: 6_000, T1: 300})
+    broker.endless = {1_234}
+    assert await lives(broker, lambda what, offsets: None) <= 9
+    assert broker.letters == [1_234]
 
 
 async def test_where_few_records_come_too() -> None:
