@@ -12,6 +12,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from upshot.errors import ConfigurationError
 from upshot.settings import Settings
 from upshot.streams.connection import client_options, start
+from upshot.streams.incarnations import remembered
 from upshot.streams.topics import TOPICS, Topic
 
 
@@ -22,6 +23,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = tuple(TOPI
     """
     wanted = {settings.topic(topic.name): topic for topic in topics}
     async with admin_client(settings) as admin:
+        await remembered(settings, admin)
         missing = sorted(set(wanted) - set(await admin.list_topics()))
         if missing:
             response = await admin.create_topics(

@@ -28,11 +28,16 @@ CLOCK_TOLERANCE = timedelta(days=1)
 MAX_DEPTH = 200
 _TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
 
-#: Carries the original place (`topic/partition/offset`) of a record that was forwarded to its partition.
+#: Characters of a topic's id that are part of a place: 48 bits tell the topics of one name apart.
+MADE_LENGTH = 8
+
+#: Carries the original place (`topic/partition/offset[/made]`) of a record that was forwarded to its partition.
 FORWARDED_FROM = "upshot-forwarded-from"
 
 #: Numbers that a partition and an offset can have: no more digits, no signs.
-_FORWARDED_PLACE = re.compile(r"(.+)/([0-9]{1,9})/([0-9]{1,18})", re.ASCII | re.DOTALL)
+_FORWARDED_PLACE = re.compile(
+    rf"(.+)/([0-9]{{1,9}})/([0-9]{{1,18}})(?:/([A-Za-z0-9_-]{{{MADE_LENGTH}}}))?", re.ASCII | re.DOTALL
+)
 
 _ERROR_REASONS = {
     "absurd_time": "absurd_time",
@@ -65,14 +70,24 @@ class Record(Protocol):
 
 
 class Place(NamedTuple):
-    """Where a record was first written."""
+    """Where a record was first written. `made` tells the topic from those of its name before it, see `incarnations`."""
 
     topic: str
     partition: int
     offset: int
+    made: str = ""
 
     def __str__(self) -> str:
-        return f"{self.topic}/{self.partition}/{self.offset}"
+        return self._joined("/")
+
+    @property
+    def ident(self) -> str:
+        """An id made of it, for what says none."""
+        return self._joined("-")
+
+    def _joined(self, by: str) -> str:
+        plain = f"{self.topic}{by}{self.partition}{by}{self.offset}"
+        return f"{plain}{by}{self.made}" if self.made else plain
 
 
 def place_of(record: Record) -> Place:
@@ -84,8 +99,14 @@ def place_of(record: Record) -> Place:
         if name == FORWARDED_FROM:
             place = _FORWARDED_PLACE.fullmatch(value.decode("utf-8", "replace"))
             if place and place[1] == record.topic:
-                return Place(record.topic, int(place[2]), int(place[3]))
-    return Place(record.topic, record.partition, record.offset)
+                return Place(record.topic, int(place[2]), int(place[3]), place[4] or "")
+    return Place(record.topic, record.partition, record.offset, made_of(record))
+
+
+def made_of(record: Record) -> str:
+    """What tells the record's topic from those of its name before it; only records of a worker's own inputs say it."""
+    made: str = getattr(record, "made", "")
+    return made
 
 
 def recorded_at(record: Record) -> datetime:
@@ -139,7 +160,7 @@ def decode_outcome(record: Record) -> Outcome:
     recorded = recorded_at(record)
     outcome = outcome.model_copy(
         update={
-            "id": outcome.id or "-".join(map(str, place_of(record))),
+            "id": outcome.id or place_of(record).ident,
             "time": outcome.time or recorded,
         }
     )
@@ -251,6 +272,7 @@ def _refuse_future(field: str, instant: datetime | None, record: Record, recorde
 
 __all__ = [
     "FORWARDED_FROM",
+    "MADE_LENGTH",
     "MAX_DEPTH",
     "Place",
     "Record",
@@ -260,6 +282,7 @@ __all__ = [
     "decode_score",
     "decode_wait",
     "is_deep",
+    "made_of",
     "parse",
     "place_of",
     "recorded_at",

@@ -58,6 +58,31 @@ _ALL = (
         when="the partition is this worker's",
     ),
     Metric(
+        "upshot.consumer.lost",
+        "counter",
+        "{record}",
+        "Offsets that Kafka had removed, by the topic's retention or by hand, before they were read.",
+        ("topic",),
+        when="records were lost",
+    ),
+    Metric(
+        "upshot.topic.unsettled",
+        "gauge",
+        "s",
+        "For how long a topic that the role reads has been gone, or made anew and not taken up yet; 0 where all is "
+        "well. No deadline is judged meanwhile.",
+        ("topic",),
+    ),
+    Metric(
+        "upshot.topic.changes",
+        "counter",
+        "{change}",
+        "What happened to topics that the role reads: `gone`, `made` anew, or `resized`: it has another number of "
+        "partitions.",
+        ("topic", "change"),
+        when="it happened",
+    ),
+    Metric(
         "upshot.consumer.partitions",
         "gauge",
         "{partition}",

@@ -19,13 +19,16 @@ from mode import Service
 from mode.threads import WorkerThread
 
 from upshot.errors import KafkaUnavailable, UnitFailed
+from upshot.streams.batch.by_id import Fetching
 from upshot.streams.batch.cycle import Polled
 from upshot.streams.batch.fetch import hasten
-from upshot.streams.batch.handler import TP
+from upshot.streams.batch.handler import TP, Unsettled
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.membership import Membership
 from upshot.streams.batch.open_transactions import OpenTransactions, Reach
 from upshot.streams.connection import client_options
+from upshot.streams.incarnations import is_of
+from upshot.streams.topic_ids import describe
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +40,16 @@ FETCH_BYTES = 2 * 1024 * 1024
 ENOUGH_BYTES = 128 * 1024
 #: A flush may wait for hours for ClickHouse; heartbeats go on beside it.
 MAX_POLL_INTERVAL = 24 * 3600.0
-#: Seconds between two looks at where the partitions end.
-ENDS_EVERY = 5.0
+#: Seconds between two looks at where the partitions end, and at which topics there are.
+ENDS_EVERY, TOPICS_EVERY = 5.0, 1.0
 
 
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Notes that the broker has just confirmed this member."""
+    """Notes that the broker has just confirmed this member, and that nothing is fetched until positions are taken."""
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
+        self._thread.hold_back()
+        return super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         self._thread.membership.joined()
@@ -67,7 +74,13 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     async def on_start(self) -> None:
         await super().on_start()
         pace = self.app.pace
-        hasten(self._consumer._fetcher)
+        self.watch = self.app.watch
+        self._doubted = asyncio.Event()
+        self._fetching = Fetching(lambda topic: self._doubted.set())
+        self._fetching.ids = None
+        #: Where each partition stood at the last poll.
+        self._stood: dict[TP, int] = {}
+        hasten(self._consumer._fetcher, self._fetching, self._made)
         self.membership = Membership(self._consumer._coordinator, pace.session_timeout)
         self._transactions = OpenTransactions(pace.held_back)
 
@@ -114,6 +127,28 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
                 return
 
     @Service.task  # type: ignore[untyped-decorator]
+    async def _look_for_topics(self) -> None:
+        """Which topics there are, now and then, and at once where a broker refuses one as another."""
+        while not self.should_stop:
+            self._doubted.clear()
+            with suppress(KafkaError, KafkaUnavailable, TimeoutError):  # the next look may find them
+                consumer = self._ensure_consumer()
+                if self.watch.look(await describe(consumer._client, self.app.inputs)):
+                    await consumer._client.force_metadata_update()
+                    consumer._coordinator.request_rejoin()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._doubted.wait(), TOPICS_EVERY)
+                await asyncio.sleep(TOPICS_EVERY / 10)
+
+    def hold_back(self) -> None:
+        """Fetch nothing until `seek_to_start` has said where to begin."""
+        self._fetching.ids = None
+
+    def _made(self, topic: str) -> str:
+        made: str = self.app.incarnations.of((self._fetching.ids or {}).get(topic))
+        return made
+
+    @Service.task  # type: ignore[untyped-decorator]
     async def _look_for_ends(self) -> None:
         """Where the partitions end: nothing is fetched while a handler waits, and the lag grows."""
         async for _ in self.itertimer(ENDS_EVERY, name="ends"):
@@ -147,6 +182,8 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         ends = {tp: state.highwater for tp, state in states.items() if state.highwater is not None}
         self.app.vitals.ends.update(ends)
         positions = {tp: state.position for tp, state in states.items()}
+        self._note_losses(positions)
+        self._stood = positions
         return Polled({TP(*tp): found for tp, found in records.items()}, positions)
 
     def _states(self) -> dict[TP, Any]:
@@ -165,32 +202,73 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             if state.lso is not None
         }
 
+    def _note_losses(self, positions: Mapping[TP, int]) -> None:
+        """Say what was removed before it was read: aiokafka goes on behind it, without a word."""
+        for tp in self._fetching.out_of_range & set(positions):
+            self._fetching.out_of_range.discard(tp)
+            lost = positions[tp] - self._stood.get(TP(*tp), positions[tp])
+            if lost > 0:
+                self.app.vitals.lost[tp.topic] += lost
+                log.error(
+                    "%d records of %s/%d were removed before they were read, from offset %d on: give the topic a "
+                    "longer retention; what they said has to be sent again",
+                    lost,
+                    *tp,
+                    positions[tp] - lost,
+                )
+
     async def seek_to_start(self, tps: frozenset[TP]) -> dict[TP, int]:
-        """Go to the committed offsets, or to the beginning, and return them."""
+        """Go to the committed offsets, or to the beginning, and return them. Of a topic that is gone there are none."""
         consumer = self._ensure_consumer()
-        wanted = {TopicPartition(*tp) for tp in tps}
+        found = await describe(consumer._client, self.app.inputs)
+        self.watch.settle(found)
+        wanted = {
+            TopicPartition(*tp) for tp in tps if found is None or tp.partition < self.watch.count(tp.topic)
+        }
         committed = await consumer._coordinator.fetch_committed_offsets(list(wanted))
         fresh = []
         for tp in wanted:
-            offset = committed[tp].offset if tp in committed else -1
-            if offset >= 0:
-                consumer.seek(tp, offset)
+            at = committed.get(tp, OffsetAndMetadata(-1, ""))
+            if at.offset >= 0 and is_of(at.metadata, self.watch.token(tp.topic)):
+                consumer.seek(tp, at.offset)
             else:
                 fresh.append(tp)
         if fresh:
             await consumer.seek_to_beginning(*fresh)
-        return {TP(*tp): await consumer.position(tp) for tp in wanted}
+        positions = {TP(*tp): await consumer.position(tp) for tp in wanted}
+        self._stood = positions.copy()
+        self._fetching.ids = self.watch.ids()
+        return positions
 
-    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
-        """Commit; False when the group has moved on. Retries as long as the coordinator can't be reached."""
+    async def commit_positions(self, positions: Mapping[TP, int], generation: int, sign: str = "") -> bool:
+        """Commit; False when the group has moved on. Retries as long as the coordinator can't be reached.
+
+        Beside the offset stands which topic it is one of, and a `sign` of life where there is one. What belongs to
+        a topic that is gone, or another one by now, is left out.
+        """
         if self.membership.generation != generation:
             return False
-        offsets = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in positions.items()}
+        offsets = {
+            TopicPartition(*tp): OffsetAndMetadata(offset, f"{self.watch.token(tp.topic)}{sign}")
+            for tp, offset in positions.items()
+            if self.watch.holds(tp.topic)
+        }
+        commit = asyncio.ensure_future(self._ensure_consumer().commit(offsets)) if offsets else None
+        if commit is None:
+            return True
+        # aiokafka would try for ever to commit an offset of a topic that is gone.
+        change = asyncio.ensure_future(self.watch.changed())
         try:
-            await self._ensure_consumer().commit(offsets)
+            await asyncio.wait({commit, change}, return_when=asyncio.FIRST_COMPLETED)
+            if not commit.done():
+                return False
+            await commit
         except (CommitFailedError, IllegalStateError) as error:
             log.debug("not committed: %s", error)
             return False
+        finally:
+            commit.cancel()
+            change.cancel()
         return True
 
     async def leave(self) -> None:
@@ -214,6 +292,21 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             with suppress(KafkaTimeoutError):
                 ends = await fetcher.end_offsets(wanted, consumer._request_timeout_ms)
                 return {TP(*tp): offset for tp, offset in ends.items()}
+
+    async def settled_ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The same of partitions that are read. Raises Unsettled where a topic isn't what the positions belong to."""
+        ends = asyncio.ensure_future(self.list_end_offsets(tps))
+        change = asyncio.ensure_future(self.watch.changed())
+        try:
+            await asyncio.wait({ends, change}, return_when=asyncio.FIRST_COMPLETED)
+            # Asked after the ends: what is the same now was the same when they were told.
+            found = await describe(self._ensure_consumer()._client, self.app.inputs)
+            if not ends.done() or self.watch.changes(found):
+                raise Unsettled
+            return await ends
+        finally:
+            ends.cancel()
+            change.cancel()
 
 
 class BatchConsumer(Consumer):  # type: ignore[misc]
@@ -270,6 +363,11 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
         ends: dict[TP, int] = await self._patiently(self._thread.list_end_offsets(tps))
+        return ends
+
+    async def settled_ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Where the logs of partitions that are read end. Raises Unsettled, see BatchContext."""
+        ends: dict[TP, int] = await self._patiently(self._thread.settled_ends(tps))
         return ends
 
     async def leave(self, within: float) -> None:

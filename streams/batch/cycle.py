@@ -244,7 +244,8 @@ class Cycle:
         """Find what a former owner wrote late, also to partitions that we write nothing to."""
         if self._table is not None and self._positions:
             topic = self._table.changelog_topic_name
-            tps = [TP(topic, number) for number in sorted({tp.partition for tp in self._positions})]
+            numbers = {tp.partition for tp in self._positions if self._table.has(tp.partition)}
+            tps = [TP(topic, number) for number in sorted(numbers)]
             ends = await self._source().list_end_offsets(tps)
             await self._restore(self._table.foreign({tp.partition: end for tp, end in ends.items()}))
 

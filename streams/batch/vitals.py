@@ -9,6 +9,7 @@ from time import monotonic, time
 from typing import Literal
 
 from upshot.streams.batch.handler import TP
+from upshot.streams.batch.watch import TopicWatch
 from upshot.streams.codec import Record
 from upshot.streams.instruments import Instruments, Measured
 
@@ -34,10 +35,13 @@ class Vitals:
         #: Records by topic.
         self.processed: Counter[str] = Counter()
         self.written: Counter[str] = Counter()
+        #: Records that were removed before they were read, by topic.
+        self.lost: Counter[str] = Counter()
         #: Where partitions end, as of the last fetch or look.
         self.ends: dict[TP, int] = {}
         instruments.watch_counts("upshot.consumer.records", self.processed)
         instruments.watch_counts("upshot.producer.records", self.written)
+        instruments.watch_counts("upshot.consumer.lost", self.lost)
         instruments.watch("upshot.consumer.lag", self._lags)
         instruments.watch_value("upshot.consumer.partitions", lambda: len(self._positions()))
         instruments.watch_value("upshot.consumer.rebalances", lambda: self._rebalances)
@@ -47,6 +51,14 @@ class Vitals:
     def follow(self, positions: Callable[[], Mapping[TP, int]]) -> None:
         """Where the partitions that are ours stand; called from another thread."""
         self._positions = positions
+
+    def follow_topics(self, watch: TopicWatch) -> None:
+        """What becomes of the topics; called from another thread."""
+        self._instruments.watch("upshot.topic.unsettled", lambda: [(s, t) for t, s in watch.away().items()])
+        self._instruments.watch(
+            "upshot.topic.changes",
+            lambda: [(count, topic, change) for (topic, change), count in watch.happened.copy().items()],
+        )
 
     def follow_table(self, size: Callable[[int], int]) -> None:
         """The keys of a partition of the table; called from another thread."""
