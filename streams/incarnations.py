@@ -9,6 +9,7 @@ names that it had, also when it's read once more. They are written down once, in
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -26,7 +27,9 @@ from upshot.streams.topic_ids import Described, describe, text_of
 NAME = "topic-ids"
 _CONFIG = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 _PATIENCE = 30.0
-_ENDS_WITH = "-changelog"
+#: What the groups of workers are called, behind what the prefix makes of it.
+_WORKERS = re.compile(r"correlate|store|traces|evaluations|followups|sources-.*", re.DOTALL)
+_CHANGELOGS = ("correlate-subjects-changelog", "followups-followups-changelog")
 
 
 class _Noted(msgspec.Struct):
@@ -79,9 +82,13 @@ async def remembered(settings: Settings, admin: AIOKafkaAdminClient) -> Incarnat
 async def _is_used(settings: Settings, admin: AIOKafkaAdminClient, found: Mapping[str, Described]) -> bool:
     """Whether workers have read these topics: an earlier version's, since ours write this down before they read."""
     ours = settings.app_id("")
-    if any(group.startswith(ours) for group, *_ in await admin.list_consumer_groups()):
+    if any(
+        _WORKERS.fullmatch(group, len(ours))
+        for group, *_ in await admin.list_consumer_groups()
+        if group.startswith(ours)
+    ):
         return True
-    changelogs = [name for name in found if name.startswith(ours) and name.endswith(_ENDS_WITH)]
+    changelogs = [ours + name for name in _CHANGELOGS if ours + name in found]
     tps = [TopicPartition(name, number) for name in changelogs for number in range(found[name].partitions)]
     if not tps:
         return False

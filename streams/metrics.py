@@ -58,6 +58,31 @@ _ALL = (
         when="the partition is this worker's",
     ),
     Metric(
+        "upshot.consumer.position",
+        "gauge",
+        "{offset}",
+        "The offset of the next record to be processed.",
+        ("topic", "partition"),
+        when="the partition is this worker's",
+    ),
+    Metric(
+        "upshot.consumer.stalled",
+        "gauge",
+        "s",
+        "For how long nothing was processed although there are records to read; 0 where all is read or it moves. What "
+        "an open transaction holds back doesn't count.",
+        ("topic", "partition"),
+        when="the partition is this worker's",
+    ),
+    Metric(
+        "upshot.consumer.held_back",
+        "gauge",
+        "s",
+        "For how long a producer's open transaction has held back records; 0 where none does.",
+        ("topic", "partition"),
+        when="the partition is this worker's",
+    ),
+    Metric(
         "upshot.consumer.lost",
         "counter",
         "{record}",

@@ -119,6 +119,8 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         async for _ in self.itertimer(1.0, name="broker"):
             self.app.vitals.kafka_answers(self.membership.look())
             self._transactions.look(self._reaches(), monotonic())
+            self.app.vitals.held_since = self._transactions.held()
+            self.app.vitals.look()
             try:
                 self._ensure_consumer()._coordinator.check_errors()
             except KafkaError as error:

@@ -37,12 +37,19 @@ class Vitals:
         self.written: Counter[str] = Counter()
         #: Records that were removed before they were read, by topic.
         self.lost: Counter[str] = Counter()
+        #: Since when an open transaction holds back records of a partition.
+        self.held_since: Mapping[TP, float] = {}
+        #: Where each partition stands, and since when; of those that have something to read.
+        self._standing: dict[TP, tuple[int, float]] = {}
         #: Where partitions end, as of the last fetch or look.
         self.ends: dict[TP, int] = {}
         instruments.watch_counts("upshot.consumer.records", self.processed)
         instruments.watch_counts("upshot.producer.records", self.written)
         instruments.watch_counts("upshot.consumer.lost", self.lost)
         instruments.watch("upshot.consumer.lag", self._lags)
+        instruments.watch("upshot.consumer.stalled", self._stalled)
+        instruments.watch("upshot.consumer.held_back", self._held_back)
+        instruments.watch("upshot.consumer.position", self._where)
         instruments.watch_value("upshot.consumer.partitions", lambda: len(self._positions()))
         instruments.watch_value("upshot.consumer.rebalances", lambda: self._rebalances)
         self._instruments = instruments
@@ -91,6 +98,33 @@ class Vitals:
         began = monotonic()
         yield
         self._durations.record(monotonic() - began, part)
+
+    def look(self) -> None:
+        """Note who moves. Called every second, from a thread that goes on where the event loop hangs."""
+        now, positions = monotonic(), self._positions()
+        standing = {}
+        for tp, lag in self.lag().items():
+            position = positions.get(tp)
+            if lag and position is not None and tp not in self.held_since:
+                before = self._standing.get(tp)
+                standing[tp] = before if before and before[0] == position else (position, now)
+        self._standing = standing
+
+    def _stalled(self) -> Iterable[Measured]:
+        now, standing = monotonic(), self._standing
+        return [
+            (now - standing[tp][1] if tp in standing else 0.0, tp.topic, str(tp.partition))
+            for tp in self._positions()
+        ]
+
+    def _held_back(self) -> Iterable[Measured]:
+        now, held = monotonic(), self.held_since
+        return [
+            (now - held[tp] if tp in held else 0.0, tp.topic, str(tp.partition)) for tp in self._positions()
+        ]
+
+    def _where(self) -> Iterable[Measured]:
+        return [(position, tp.topic, str(tp.partition)) for tp, position in self._positions().items()]
 
     def kafka_answers(self, answers: bool) -> None:
         """Whether a broker answers at present."""
