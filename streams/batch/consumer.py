@@ -42,6 +42,8 @@ ENOUGH_BYTES = 128 * 1024
 MAX_POLL_INTERVAL = 24 * 3600.0
 #: Seconds between two looks at where the partitions end, and at which topics there are.
 ENDS_EVERY, TOPICS_EVERY = 5.0, 1.0
+#: A sign of life that takes longer than this is given up.
+SIGN_WITHIN = 5.0
 
 
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -242,16 +244,16 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         self._fetching.ids = self.watch.ids()
         return positions
 
-    async def commit_positions(self, positions: Mapping[TP, int], generation: int, sign: str = "") -> bool:
+    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
         """Commit; False when the group has moved on. Retries as long as the coordinator can't be reached.
 
-        Beside the offset stands which topic it is one of, and a `sign` of life where there is one. What belongs to
-        a topic that is gone, or another one by now, is left out.
+        Beside the offset stands which topic it is one of. What belongs to a topic that is gone, or another one by now,
+        is left out.
         """
         if self.membership.generation != generation:
             return False
         offsets = {
-            TopicPartition(*tp): OffsetAndMetadata(offset, f"{self.watch.token(tp.topic)}{sign}")
+            TopicPartition(*tp): OffsetAndMetadata(offset, self.watch.token(tp.topic))
             for tp, offset in positions.items()
             if self.watch.holds(tp.topic)
         }
@@ -272,6 +274,20 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             commit.cancel()
             change.cancel()
         return True
+
+    async def sign(self, said: str) -> None:
+        """Commit what is committed once more, with a sign of life beside it."""
+        consumer = self._ensure_consumer()
+        inputs = [tp for tp in consumer.assignment() if tp.topic in self.app.inputs]
+        with suppress(KafkaError, IllegalStateError):  # the next one may get through
+            committed = await consumer._coordinator.fetch_committed_offsets(inputs)
+            signed = {
+                tp: OffsetAndMetadata(at.offset, f"{at.metadata.partition(' ')[0]} {said}")
+                for tp, at in committed.items()
+                if at.offset >= 0
+            }
+            if signed:
+                await asyncio.wait_for(consumer.commit(signed), SIGN_WITHIN)
 
     async def leave(self) -> None:
         """Leave the group; also with a name of its own, where aiokafka would let the session end."""
@@ -371,6 +387,11 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         """Where the logs of partitions that are read end. Raises Unsettled, see BatchContext."""
         ends: dict[TP, int] = await self._patiently(self._thread.settled_ends(tps))
         return ends
+
+    async def sign(self, said: str) -> None:
+        """Give a sign of life beside the committed offsets; a broker that is away has none to give."""
+        with suppress(TimeoutError):
+            await self._thread.run_here(self._thread.sign(said))
 
     async def leave(self, within: float) -> None:
         """Leave the group, so that the others take over at once; without a broker its session ends."""

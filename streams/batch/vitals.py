@@ -84,6 +84,10 @@ class Vitals:
         self._to_recover = missing
         return missing
 
+    def recovery_sign(self) -> str:
+        """How far a recovery is, as a word or two that differ while it goes on; filing what was read has no measure."""
+        return f"recovering {self._to_recover}" if self._to_recover else f"recovering {time():.0f}"
+
     def took(self, batches: Mapping[TP, Sequence[Record]]) -> None:
         """These are about to be processed."""
         for tp, records in batches.items():
