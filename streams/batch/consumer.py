@@ -12,23 +12,19 @@ from typing import Any, TypeVar, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
 from mode import Service
 from mode.threads import WorkerThread
 
 from upshot.errors import KafkaUnavailable, UnitFailed
-from upshot.streams.batch.by_id import Fetching
 from upshot.streams.batch.cycle import Polled
-from upshot.streams.batch.fetch import hasten
-from upshot.streams.batch.handler import TP, Unsettled
+from upshot.streams.batch.handler import TP
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.membership import Membership
 from upshot.streams.batch.open_transactions import OpenTransactions, Reach
+from upshot.streams.batch.positions import Positions
 from upshot.streams.connection import client_options
-from upshot.streams.incarnations import is_of
-from upshot.streams.topic_ids import describe
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +36,15 @@ FETCH_BYTES = 2 * 1024 * 1024
 ENOUGH_BYTES = 128 * 1024
 #: A flush may wait for hours for ClickHouse; heartbeats go on beside it.
 MAX_POLL_INTERVAL = 24 * 3600.0
-#: Seconds between two looks at where the partitions end, and at which topics there are.
-ENDS_EVERY, TOPICS_EVERY = 5.0, 1.0
-#: A sign of life that takes longer than this is given up.
-SIGN_WITHIN = 5.0
+#: Seconds between two looks at where the partitions end.
+ENDS_EVERY = 5.0
 
 
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
     """Notes that the broker has just confirmed this member, and that nothing is fetched until positions are taken."""
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
-        self._thread.hold_back()
+        self._thread.positions.hold_back()
         return super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
@@ -72,17 +66,12 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     logger = SERVICES
     Worker = DaemonThread
     membership: Membership
+    positions: Positions
 
     async def on_start(self) -> None:
         await super().on_start()
         pace = self.app.pace
-        self.watch = self.app.watch
-        self._doubted = asyncio.Event()
-        self._fetching = Fetching(lambda topic: self._doubted.set())
-        self._fetching.ids = None
-        #: Where each partition stood at the last poll.
-        self._stood: dict[TP, int] = {}
-        hasten(self._consumer._fetcher, self._fetching, self._made)
+        self.positions = Positions(self.app, self._consumer)
         self.membership = Membership(self._consumer._coordinator, pace.session_timeout)
         self._transactions = OpenTransactions(pace.held_back)
 
@@ -134,23 +123,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _look_for_topics(self) -> None:
         """Which topics there are, now and then, and at once where a broker refuses one as another."""
         while not self.should_stop:
-            self._doubted.clear()
-            with suppress(KafkaError, KafkaUnavailable, TimeoutError):  # the next look may find them
-                consumer = self._ensure_consumer()
-                if self.watch.look(await describe(consumer._client, self.app.inputs)):
-                    await consumer._client.force_metadata_update()
-                    consumer._coordinator.request_rejoin()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._doubted.wait(), TOPICS_EVERY)
-                await asyncio.sleep(TOPICS_EVERY / 10)
-
-    def hold_back(self) -> None:
-        """Fetch nothing until `seek_to_start` has said where to begin."""
-        self._fetching.ids = None
-
-    def _made(self, topic: str) -> str:
-        made: str = self.app.incarnations.of((self._fetching.ids or {}).get(topic))
-        return made
+            await self.positions.look_at_topics()
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _look_for_ends(self) -> None:
@@ -186,8 +159,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         ends = {tp: state.highwater for tp, state in states.items() if state.highwater is not None}
         self.app.vitals.ends.update(ends)
         positions = {tp: state.position for tp, state in states.items()}
-        self._note_losses(positions)
-        self._stood = positions
+        self.positions.reached(positions)
         return Polled({TP(*tp): found for tp, found in records.items()}, positions)
 
     def _states(self) -> dict[TP, Any]:
@@ -206,88 +178,15 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             if state.lso is not None
         }
 
-    def _note_losses(self, positions: Mapping[TP, int]) -> None:
-        """Say what was removed before it was read: aiokafka goes on behind it, without a word."""
-        for tp in self._fetching.out_of_range & set(positions):
-            self._fetching.out_of_range.discard(tp)
-            lost = positions[tp] - self._stood.get(TP(*tp), positions[tp])
-            if lost > 0:
-                self.app.vitals.lost[tp.topic] += lost
-                log.error(
-                    "%d records of %s/%d were removed before they were read, from offset %d on: give the topic a "
-                    "longer retention; what they said has to be sent again",
-                    lost,
-                    *tp,
-                    positions[tp] - lost,
-                )
-
     async def seek_to_start(self, tps: frozenset[TP]) -> dict[TP, int]:
         """Go to the committed offsets, or to the beginning, and return them. Of a topic that is gone there are none."""
-        consumer = self._ensure_consumer()
-        found = await describe(consumer._client, self.app.inputs)
-        self.watch.settle(found)
-        wanted = {
-            TopicPartition(*tp) for tp in tps if found is None or tp.partition < self.watch.count(tp.topic)
-        }
-        committed = await consumer._coordinator.fetch_committed_offsets(list(wanted))
-        fresh = []
-        for tp in wanted:
-            at = committed.get(tp, OffsetAndMetadata(-1, ""))
-            if at.offset >= 0 and is_of(at.metadata, self.watch.token(tp.topic)):
-                consumer.seek(tp, at.offset)
-            else:
-                fresh.append(tp)
-        if fresh:
-            await consumer.seek_to_beginning(*fresh)
-        positions = {TP(*tp): await consumer.position(tp) for tp in wanted}
-        self._stood = positions.copy()
-        self._fetching.ids = self.watch.ids()
-        return positions
+        return await self.positions.take(tps)
 
     async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
-        """Commit; False when the group has moved on. Retries as long as the coordinator can't be reached.
-
-        Beside the offset stands which topic it is one of. What belongs to a topic that is gone, or another one by now,
-        is left out.
-        """
+        """Commit; False when the group has moved on. Retries as long as the coordinator can't be reached."""
         if self.membership.generation != generation:
             return False
-        offsets = {
-            TopicPartition(*tp): OffsetAndMetadata(offset, self.watch.token(tp.topic))
-            for tp, offset in positions.items()
-            if self.watch.holds(tp.topic)
-        }
-        commit = asyncio.ensure_future(self._ensure_consumer().commit(offsets)) if offsets else None
-        if commit is None:
-            return True
-        # aiokafka would try for ever to commit an offset of a topic that is gone.
-        change = asyncio.ensure_future(self.watch.changed())
-        try:
-            await asyncio.wait({commit, change}, return_when=asyncio.FIRST_COMPLETED)
-            if not commit.done():
-                return False
-            await commit
-        except (CommitFailedError, IllegalStateError) as error:
-            log.debug("not committed: %s", error)
-            return False
-        finally:
-            commit.cancel()
-            change.cancel()
-        return True
-
-    async def sign(self, said: str) -> None:
-        """Commit what is committed once more, with a sign of life beside it."""
-        consumer = self._ensure_consumer()
-        inputs = [tp for tp in consumer.assignment() if tp.topic in self.app.inputs]
-        with suppress(KafkaError, IllegalStateError):  # the next one may get through
-            committed = await consumer._coordinator.fetch_committed_offsets(inputs)
-            signed = {
-                tp: OffsetAndMetadata(at.offset, f"{at.metadata.partition(' ')[0]} {said}")
-                for tp, at in committed.items()
-                if at.offset >= 0
-            }
-            if signed:
-                await asyncio.wait_for(consumer.commit(signed), SIGN_WITHIN)
+        return await self.positions.commit(positions)
 
     async def leave(self) -> None:
         """Leave the group; also with a name of its own, where aiokafka would let the session end."""
@@ -313,18 +212,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def settled_ends(self, tps: Iterable[TP]) -> dict[TP, int]:
         """The same of partitions that are read. Raises Unsettled where a topic isn't what the positions belong to."""
-        ends = asyncio.ensure_future(self.list_end_offsets(tps))
-        change = asyncio.ensure_future(self.watch.changed())
-        try:
-            await asyncio.wait({ends, change}, return_when=asyncio.FIRST_COMPLETED)
-            # Asked after the ends: what is the same now was the same when they were told.
-            found = await describe(self._ensure_consumer()._client, self.app.inputs)
-            if not ends.done() or self.watch.changes(found):
-                raise Unsettled
-            return await ends
-        finally:
-            ends.cancel()
-            change.cancel()
+        return await self.positions.settled_ends(tps, self.list_end_offsets)
 
 
 class BatchConsumer(Consumer):  # type: ignore[misc]
@@ -389,9 +277,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         return ends
 
     async def sign(self, said: str) -> None:
-        """Give a sign of life beside the committed offsets; a broker that is away has none to give."""
-        with suppress(TimeoutError):
-            await self._thread.run_here(self._thread.sign(said))
+        """Give a sign of life beside the committed offsets."""
+        await self._thread.run_here(self._thread.positions.sign(said))
 
     async def leave(self, within: float) -> None:
         """Leave the group, so that the others take over at once; without a broker its session ends."""

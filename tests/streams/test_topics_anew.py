@@ -126,8 +126,7 @@ async def test_what_was_committed_in_the_topic_before_says_nothing_of_this_one(
     async with bench.worker(group, [source]) as worker:
         await bench.fill(source, [(0, None, b"old")] * 3)
         await until(lambda: len(worker.handler.records) == 3)
-        thread = worker.app.consumer._thread
-        stale = thread.watch.token(source)
+        stale = worker.app.watch.token(source)
     await delete(bench, source)
     await bench.topic_named(source, 1, {})
     await bench.fill(source, [(0, None, b"new")] * 5)
