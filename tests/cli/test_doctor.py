@@ -27,7 +27,8 @@ from upshot.streams.topic_states import TopicState
 from upshot.streams.topics import TOPICS
 
 METRICS = {
-    *("metrics", "pace correlate", "pace store", "pace traces", "recovery", "deadlines", "inserts", "memory"),
+    *("metrics", "pace correlate", "pace store", "pace traces", "topics read"),
+    *("recovery", "deadlines", "inserts", "memory"),
 }
 CHECKS = {
     *("Kafka", "topics", "worker correlate", "worker store", "worker traces"),
