@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
 
+from upshot.errors import ConfigurationError
 from upshot.settings import Settings
 from upshot.streams.admin import admin_client
 from upshot.streams.codec import Place
@@ -74,8 +75,13 @@ class EventProducer:
         if not records:
             return []
         if self._incarnations is None:
-            async with admin_client(self._settings) as admin:
-                self._incarnations = await remembered(self._settings, admin)
+            try:
+                async with admin_client(self._settings) as admin:
+                    self._incarnations = await remembered(self._settings, admin)
+            except (
+                ConfigurationError
+            ):  # may not be written down here: as workers have it that read nothing there
+                self._incarnations = Incarnations()
         # Asked behind the records: a topic that was made anew meanwhile isn't the one that is known.
         found = await describe(self._producer.client, {record.topic for record in records}) or {}
         made = {topic: self._incarnations.of(described.id) for topic, described in found.items()}
