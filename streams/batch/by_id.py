@@ -127,6 +127,7 @@ class _ById(Request[_Question]):  # type: ignore[misc]
         topics: Any = [
             (self._ids[topic], [(number, -1, at, -1, -1, most, {}) for number, at, most in partitions], {})
             for topic, partitions in asked.topics
+            if topic in self._ids
         ]
         limits = (asked._max_wait_ms, asked._min_bytes, asked._max_bytes, asked._isolation_level)
         return request_struct_class(-1, *limits, 0, -1, topics, [], asked._rack_id, {})
@@ -142,23 +143,24 @@ class Answered(NamedTuple):
 class Fetching:
     """Sends aiokafka's fetches on by id, or holds them back until the ids are known.
 
-    `ids` are set by whoever has looked where to begin; None: nobody has, and nothing is fetched. A topic that has none
-    is of brokers too old to tell, and fetched by its name. `doubt` is told the topics that a broker refuses as
-    not, or no more, these.
+    `ids` are set by whoever has looked where to begin; None: nobody has, and nothing is fetched. A topic without an id
+    isn't there, and not fetched either. Brokers that are too old to tell ids are asked `by_name`. `doubt` is told
+    the topics that a broker refuses as not, or no more, these.
     """
 
     def __init__(self, doubt: Callable[[str], None] = lambda topic: None) -> None:
-        self.ids: Mapping[str, bytes] | None = {}
+        self.ids: Mapping[str, bytes] | None = None
+        self.by_name = False
         #: Partitions whose offset was not there, or not any more.
         self.out_of_range: set[TP] = set()
         self._doubt = doubt
 
     def asked(self, request: FetchRequest) -> Any:
         """What is to be sent instead; None: nothing yet."""
-        if self.ids is None:
-            return None
-        known = all(topic in self.ids for topic, _ in request.topics)
-        return _ById(request, self.ids) if known else request
+        if self.by_name:
+            return request
+        ids = self.ids or {}
+        return _ById(request, ids) if any(topic in ids for topic, _ in request.topics) else None
 
     def answered(self, request: Any, answer: Any) -> Any:
         """What aiokafka is given instead."""

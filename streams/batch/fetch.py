@@ -147,10 +147,14 @@ def hasten(
 ) -> None:
     """Have what `fetcher` brings from now on be read so. For a consumer without deserializers.
 
-    `made` tells the incarnation of a topic that is fetched; asked when an answer has come.
+    It fetches by names where nothing is said. `made` tells the incarnation of a topic that is fetched; asked when
+    an answer has come.
     """
+    if fetching is None:
+        fetching = Fetching()
+        fetching.by_name = True
     process = fetcher._proc_fetch_request
-    client = fetcher._client = _Client(fetcher._client, fetching or Fetching())
+    client = fetcher._client = _Client(fetcher._client, fetching)
 
     async def proc_fetch_request(*request: Any) -> Any:
         found = await process(*request)

@@ -43,7 +43,7 @@ class Positions:
 
     def hold_back(self) -> None:
         """Fetch nothing: partitions go, and come anew."""
-        self._fetching.ids = None
+        self._fetching.ids, self._fetching.by_name = None, False
 
     def _made(self, topic: str) -> str:
         made: str = self._app.incarnations.of((self._fetching.ids or {}).get(topic))
@@ -96,6 +96,7 @@ class Positions:
         positions = {TP(*tp): await consumer.position(tp) for tp in wanted}
         self._stood = positions.copy()
         self._fetching.ids = watch.ids()
+        self._fetching.by_name = found is None or any(topic.id is None for topic in found.values())
         return positions
 
     async def commit(self, positions: Mapping[TP, int]) -> bool:
