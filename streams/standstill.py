@@ -22,6 +22,8 @@ class Stuck(NamedTuple):
     offset: int
     lag: int
     seconds: float
+    #: Whether it stands before an open transaction, and has read all before it.
+    is_held: bool = False
 
     @property
     def place(self) -> str:
@@ -33,8 +35,8 @@ class Standstill:
     """Notes, from one look to the next, since when each partition hasn't moved.
 
     The clock of a partition begins anew when anything is committed for it, a sign of life included; when there was
-    nothing to read; when another member has it, or the group is sharing out; and while an open transaction holds back
-    all that is left. So whatever moves is never stuck, however much is left.
+    nothing to read; when another member has it, or the group is sharing out; and when an open transaction begins or
+    ends to hold back all that is left, which is told apart. So whatever moves is never stuck, however much is left.
     """
 
     def __init__(self) -> None:
@@ -45,8 +47,8 @@ class Standstill:
         seen: dict[tuple[str, TopicPartition], tuple[object, float]] = {}
         for group in groups:
             for tp, standing in group.standings.items() if group.is_live else ():
-                if standing.lag and not standing.is_held_back:
-                    mark = (standing.position, standing.said, standing.token, standing.owner)
+                if standing.lag:
+                    mark = (*standing[3:], standing.position, standing.is_held_back)
                     before = self._since.get((group.name, tp))
                     same = before is not None and before[0] == mark
                     seen[group.name, tp] = before if same and before else (mark, now)
@@ -74,7 +76,8 @@ def held_back(groups: Iterable[Group]) -> Mapping[TopicPartition, Standing]:
 
 
 def _stuck(group: str, tp: TopicPartition, standing: Standing, seconds: float) -> Stuck:
-    return Stuck(group, tp.topic, tp.partition, standing.position, standing.lag, seconds)
+    place = (tp.topic, tp.partition, standing.position)
+    return Stuck(group, *place, standing.lag, seconds, standing.is_held_back)
 
 
 __all__ = ["Standstill", "Stuck", "held_back"]

@@ -18,7 +18,8 @@ def group(standing: Standing, state: str = "Stable") -> Group:
 
 
 def places(standstill: Standstill, last: Group, after: float, now: float) -> list[Any]:
-    return [(one.place, one.lag, one.seconds) for one in standstill.stuck([last], after, now)]
+    found = standstill.stuck([last], after, now)
+    return [(one.place, one.lag, one.seconds) for one in found if not one.is_held]
 
 
 def looks(*states: Group) -> Standstill:
@@ -61,6 +62,9 @@ def test_a_new_owner_and_a_group_that_shares_out_begin_anew() -> None:
 def test_what_a_transaction_holds_back_is_told_apart() -> None:
     held = group(AT_FIVE._replace(stable=5))
     assert places(looks(*[held] * 4), held, 0, 30) == []
+    [one] = looks(*[held] * 4).stuck([held], 30, 30)
+    assert (one.place, one.is_held) == ("t/1/5", True)
+    assert looks(group(AT_FIVE), group(AT_FIVE), held, held).stuck([held], 20, 30) == [], "it has just begun"
     assert list(held_back([held])) == [TP]
     short_of_it = group(AT_FIVE._replace(stable=7))
     assert places(looks(*[short_of_it] * 4), short_of_it, 30, 30) == [("t/1/5", 4, 30.0)]

@@ -57,6 +57,12 @@ def test_an_open_transaction_is_named_with_its_producer_and_its_end() -> None:
     )
 
 
+def test_a_transaction_of_nobody_knows_whom_is_named_all_the_same() -> None:
+    held = [Stuck("upshot-correlate", *TP, 5, 4, 61.0, is_held=True)]
+    found = trouble_of(HERE, "correlate", group(STANDING._replace(stable=5)), held)
+    assert found and "an open transaction has held back what lies behind upshot.outcomes/2/5" in found.found
+
+
 def test_missing_topics_and_lost_records_are_named() -> None:
     gone = trouble_of(HERE, "correlate", group(missing=["upshot.waits"]))
     assert gone and gone.found.startswith("upshot.waits is missing") and "upshot migrate" in gone.to_do

@@ -53,7 +53,9 @@ async def _watched(settings: Settings, readers: Readers) -> tuple[Readers, list[
     standstill, began = Standstill(), monotonic()
     standstill.look(readers.groups.values(), began)
     stuck = standstill.stuck(readers.groups.values(), 0.0, began)
-    while stuck and monotonic() - began < settings.stalled_after:
+    while any(not one.is_held or not readers.transactions for one in stuck):
+        if monotonic() - began >= settings.stalled_after:
+            break
         await asyncio.sleep(_PAUSE)
         readers, now = await look_at_readers(settings), monotonic()
         standstill.look(readers.groups.values(), now)

@@ -124,7 +124,14 @@ def _stuck(role: str, group: Group, stuck: Sequence[Stuck]) -> Trouble | None:
     theirs = [one for one in stuck if one.group == group.name]
     if not theirs:
         return None
-    first = theirs[0]
+    first = next((one for one in theirs if not one.is_held), theirs[0])
+    if first.is_held:
+        return Trouble(
+            f"an open transaction has held back what lies behind {first.place} for {span(first.seconds)}; the brokers "
+            "don't tell whose it is",
+            "give this user the right to describe transactions (brokers before Kafka 3.0 can't tell), or wait: they "
+            "end it after their transaction.max.timeout.ms at the latest",
+        )
     others = f" (and in {len(theirs) - 1} more partitions)" if len(theirs) > 1 else ""
     return Trouble(
         f"has stood for {span(first.seconds)} at {first.place}{others} with {sum(one.lag for one in theirs):,} records "
