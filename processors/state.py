@@ -84,6 +84,8 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
     source: str = ""
     data_json: Raw = _NULL
+    #: Tells the topic that it lies in from those of its name before it.
+    made: str = ""
 
     @property
     def data(self) -> Any:
@@ -193,7 +195,7 @@ def question_of(wait: Asking) -> Question:
     )
 
 
-def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int) -> Known:
+def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int, made: str = "") -> Known:
     """An outcome as the join keeps it."""
     return Known(
         outcome.id,
@@ -204,6 +206,7 @@ def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int)
         offset,
         outcome.source,
         outcome.data,
+        made,
     )
 
 

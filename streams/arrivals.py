@@ -156,7 +156,7 @@ def _quick_outcome(record: Record) -> Observation:
     if wire.data is not _NULL:
         _anything(wire.data)
     time = recorded_moment(record) if wire.time is None else near_record(wire.time, record)
-    ident = wire.id or "-".join(map(str, place_of(record)))
+    ident = wire.id or place_of(record).ident
     return Observation(wire.subject, ident, wire.type, wire.source, time, wire.data)
 
 

@@ -35,7 +35,10 @@ _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 #: What each bracket adds to the depth.
 _LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
-#: Carries the original place (`topic/partition/offset`) of a record that was forwarded to its partition.
+#: Characters of a topic's id that are part of a place: 48 bits tell the topics of one name apart.
+MADE_LENGTH = 8
+
+#: Carries the original place (`topic/partition/offset[/made]`) of a record that was forwarded to its partition.
 FORWARDED_FROM = "upshot-forwarded-from"
 
 #: Digits that a partition and an offset can have.
@@ -72,14 +75,24 @@ class Record(Protocol):
 
 
 class Place(NamedTuple):
-    """Where a record was first written."""
+    """Where a record was first written. `made` tells the topic from those of its name before it, see `incarnations`."""
 
     topic: str
     partition: int
     offset: int
+    made: str = ""
 
     def __str__(self) -> str:
-        return f"{self.topic}/{self.partition}/{self.offset}"
+        return self._joined("/")
+
+    @property
+    def ident(self) -> str:
+        """An id made of it, for what says none."""
+        return self._joined("-")
+
+    def _joined(self, by: str) -> str:
+        plain = f"{self.topic}{by}{self.partition}{by}{self.offset}"
+        return f"{plain}{by}{self.made}" if self.made else plain
 
 
 def place_of(record: Record) -> Place:
@@ -88,20 +101,42 @@ def place_of(record: Record) -> Place:
     Anyone may write the header: one that names no place of the record's own topic counts as absent.
     """
     for name, value in record.headers:
-        if name == FORWARDED_FROM:
-            match value.decode("utf-8", "replace").rsplit("/", 2):
-                case [topic, partition, offset] if (
-                    topic == record.topic
-                    and _is_number(partition, _PARTITION_DIGITS)
-                    and _is_number(offset, _OFFSET_DIGITS)
-                ):
-                    return Place(topic, int(partition), int(offset))
-    return Place(record.topic, record.partition, record.offset)
+        if name == FORWARDED_FROM and (
+            place := _forwarded_place(record.topic, value.decode("utf-8", "replace"))
+        ):
+            return place
+    return Place(record.topic, record.partition, record.offset, made_of(record))
+
+
+def made_of(record: Record) -> str:
+    """What tells the record's topic from those of its name before it; only records of a worker's own inputs say it."""
+    made: str = getattr(record, "made", "")
+    return made
+
+
+def _forwarded_place(topic: str, text: str) -> Place | None:
+    """The place in `topic` that the text names: `topic/partition/offset[/made]`."""
+    if not text.startswith(f"{topic}/"):
+        return None
+    match text[len(topic) + 1 :].split("/", 3):
+        case [partition, offset, *made] if (
+            _is_number(partition, _PARTITION_DIGITS)
+            and _is_number(offset, _OFFSET_DIGITS)
+            and len(made) < 2
+            and all(map(_is_made, made))
+        ):
+            return Place(topic, int(partition), int(offset), *made)
+    return None
 
 
 def _is_number(text: str, digits: int) -> bool:
     """Whether the text has digits alone, without a sign: one, and `digits` at the most."""
     return len(text) <= digits and text.isascii() and text.isdigit()
+
+
+def _is_made(text: str) -> bool:
+    """Whether the text can be the beginning of a topic's id."""
+    return len(text) == MADE_LENGTH and text.isascii() and text.replace("-", "0").replace("_", "0").isalnum()
 
 
 def recorded_at(record: Record) -> datetime:
@@ -155,7 +190,7 @@ def decode_outcome(record: Record) -> Outcome:
     recorded = recorded_at(record)
     outcome = outcome.model_copy(
         update={
-            "id": outcome.id or "-".join(map(str, place_of(record))),
+            "id": outcome.id or place_of(record).ident,
             "time": outcome.time or recorded,
         }
     )
@@ -266,6 +301,7 @@ def _refuse_future(field: str, instant: datetime | None, record: Record, recorde
 
 __all__ = [
     "FORWARDED_FROM",
+    "MADE_LENGTH",
     "MAX_DEPTH",
     "Place",
     "Record",
@@ -275,6 +311,7 @@ __all__ = [
     "decode_score",
     "decode_wait",
     "is_deep",
+    "made_of",
     "parse",
     "place_of",
     "recorded_at",

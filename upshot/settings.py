@@ -123,6 +123,13 @@ class Settings(BaseModel):
     spool_bytes: int = Field(
         256 * 1024 * 1024, ge=0, description="Bytes of such facts that one process keeps at the most."
     )
+    stalled_after: float = Field(
+        30.0,
+        ge=5,
+        le=3600,
+        description="Seconds without progress, with records to read, after which `/healthz`, `upshot doctor` and the "
+        "alerts say that a worker stands still.",
+    )
     commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between offset commits.")
     store_interval: float = Field(0.25, gt=0, le=60, description="Seconds of events that one insert gathers.")
     metrics_port: int | None = Field(

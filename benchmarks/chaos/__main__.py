@@ -96,7 +96,7 @@ def _parsed() -> argparse.Namespace:
 async def _stormed(plan: Plan, kills: int, folder: Path) -> tuple[Report, Findings]:
     async with trial(plan, folder, _say) as running:
         sending = asyncio.create_task(running.load.run(plan.cases))
-        storm = Storm(running.fleet, running.load, running.progress, _say)
+        storm = Storm(running.fleet, running.load, running.progress, running.anew, _say)
         workers = [member.name for member in running.fleet.workers]
         await storm.rage(schedule(plan.seed, workers), kills)
         running.load.stop()

@@ -27,7 +27,7 @@ def read_deferred(record: Record, now: Micros) -> Arrival:
         wire.exposures,
         wire.attributes,
     )
-    return Deferred(wire.followup_id, origin, Place(place.partition, place.offset))
+    return Deferred(wire.followup_id, origin, Place(place.partition, place.offset, place.made))
 
 
 def read_resumed(record: Record, now: Micros) -> Arrival:

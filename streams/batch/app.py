@@ -25,8 +25,10 @@ from upshot.streams.batch.pace import Pace
 from upshot.streams.batch.sender import BATCH_BYTES, Sender
 from upshot.streams.batch.table import BatchTable, BatchTableManager, changelog_name
 from upshot.streams.batch.vitals import Vitals
+from upshot.streams.batch.watch import TopicWatch
 from upshot.streams.codec import Record
 from upshot.streams.connection import client_options
+from upshot.streams.incarnations import Incarnations
 from upshot.streams.instruments import Instruments
 
 log = logging.getLogger(__name__)
@@ -94,6 +96,8 @@ class BatchApp(faust.App):  # type: ignore[misc]
         self.in_worker = True
         self.finalize()
         self.follower = Follower(self)
+        #: Tells topics from those of their names before them; the runner reads it before the start.
+        self.incarnations = Incarnations()
         self.table = self._declare_table(app_id, table_name) if table_name else None
 
     def _declare_table(self, app_id: str, name: str) -> BatchTable:
@@ -115,6 +119,8 @@ class BatchApp(faust.App):  # type: ignore[misc]
         """Give the app its handler, once, before it starts."""
         self.handler = handler
         self.inputs = frozenset(handler.topics)
+        self.watch = TopicWatch(self.inputs)
+        self.vitals.follow_topics(self.watch)
         for name in handler.topics:
             self.topics.add(self.topic(name, key_type=bytes, value_type=bytes))
         self.sender = Sender(
@@ -154,7 +160,7 @@ class BatchApp(faust.App):  # type: ignore[misc]
         if self.table is None:
             return
         for tp in tps:
-            if tp.partition not in self.table.store.next_offset:
+            if tp.partition < self.assignor.units and tp.partition not in self.table.store.next_offset:
                 raise UnitFailed(
                     f"{tp.topic}/{tp.partition} was assigned without its partition of the changelog "
                     f"{self.table.changelog_topic_name}"
@@ -196,7 +202,7 @@ class _Context:
         return table
 
     async def end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        ends: dict[TP, int] = await self._app.consumer.list_end_offsets(tps)
+        ends: dict[TP, int] = await self._app.consumer.settled_ends(tps)
         return ends
 
     def position(self, tp: TP) -> int:
@@ -209,7 +215,15 @@ class _Context:
         await self._app.sender.flush()
 
     async def partition_count(self, topic: str) -> int:
+        if topic in self._app.inputs and self._app.watch.tells:
+            return self._app.watch.count(topic)
         return await self._app.sender.partition_count(topic)
+
+    def units(self) -> int:
+        if self._app.table is None:
+            raise ConfigurationError(f"{self._app.conf.id} has no table: give batch_app a table_name")
+        units: int = self._app.assignor.units
+        return units
 
 
 def batch_app(

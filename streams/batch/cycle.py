@@ -9,9 +9,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, Literal
 
-from upshot.errors import ConfigurationError, UnitFailed
+from upshot.errors import ConfigurationError, KafkaUnavailable, UnitFailed
 from upshot.streams.batch.effects import Effects, Output
-from upshot.streams.batch.handler import TP, BatchHandler, Pipelined
+from upshot.streams.batch.handler import TP, BatchHandler, Pipelined, Unsettled
 from upshot.streams.batch.landing import Landing
 from upshot.streams.batch.pace import Pace
 from upshot.streams.batch.poison import BEGUN, Note, PoisonGuard, write_note
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: A cancelled handler gets so long to give up.
 GIVE_UP_WITHIN = 5.0
+#: So long it's tried to take notes back that are no record's fault.
+TAKE_BACK_WITHIN = 2.0
 
 Unit = Callable[[], Coroutine[Any, Any, None]]
 
@@ -135,6 +137,7 @@ class Cycle:
             log.warning("what is in flight takes over %.0f s: dropped, its records come again", within)
         await self._drop_landing()
         self._sender.forget()
+        await self._take_back_notes(finished)
         await self._revoke(within)
         return "failed" if self.failure else "committed" if finished and not self._fenced else "dropped"
 
@@ -265,7 +268,8 @@ class Cycle:
         """Find what a former owner wrote late, also to partitions that we write nothing to."""
         if self._table is not None and self._positions:
             topic = self._table.changelog_topic_name
-            tps = [TP(topic, number) for number in sorted({tp.partition for tp in self._positions})]
+            numbers = {tp.partition for tp in self._positions if self._table.has(tp.partition)}
+            tps = [TP(topic, number) for number in sorted(numbers)]
             ends = await self._source().list_end_offsets(tps)
             await self._restore(self._table.foreign({tp.partition: end for tp, end in ends.items()}))
 
@@ -286,7 +290,7 @@ class Cycle:
             return
         await self._landing.landed()
         reached = self._positions if durable is None else durable
-        noted = self._guard.marked if last else frozenset()
+        noted = self._guard.to_take_back(reached) if last else set()
         moved = {tp: offset for tp, offset in reached.items() if self._committed[tp] != offset or tp in noted}
         with self._vitals.timing("flush"):
             await self._sender.flush()
@@ -307,6 +311,18 @@ class Cycle:
             await self._barrier(last=True)
         except _Fenced:
             self._fence()
+
+    async def _take_back_notes(self, finished: bool) -> None:
+        """No record is to blame for what shared out anew, changed a topic or was away in the middle of a unit.
+
+        Where the group has moved on without this worker, nothing is taken back: that may be a record's doing.
+        """
+        blameless = isinstance(self.failure, Unsettled | KafkaUnavailable)
+        if blameless or (self.failure is None and (self._fenced or not finished)):
+            with suppress(Exception):
+                async with asyncio.timeout(TAKE_BACK_WITHIN):
+                    noted = self._guard.to_take_back(self._committed)
+                    await self._commit({tp: self._committed[tp] for tp in noted}, {})
 
     def _fence(self) -> None:
         if not self._fenced:

@@ -17,6 +17,10 @@ class TP(NamedTuple):
     partition: int
 
 
+class Unsettled(Exception):
+    """A topic is gone, was made anew or has other partitions: what is read doesn't belong to it."""
+
+
 class BatchHandler(Protocol):
     """One processor. No two of its methods ever run at the same time.
 
@@ -105,7 +109,11 @@ class BatchContext(Protocol):
         """The app's table. Raises ConfigurationError in an app without one."""
 
     async def end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Where each partition ends now, asked from the broker."""
+        """Where each partition ends now, asked from the broker.
+
+        Raises Unsettled while one of the handler's topics isn't what its position belongs to: the partitions will
+        be taken away and given anew.
+        """
 
     def position(self, tp: TP) -> int:
         """The next offset to be processed: everything before it was. During `process`, that call's start.
@@ -121,7 +129,10 @@ class BatchContext(Protocol):
         """Wait until the broker has acknowledged every output sent so far."""
 
     async def partition_count(self, topic: str) -> int:
-        """How many partitions `topic` has."""
+        """How many partitions `topic` has; 0 for one of the handler's that is gone."""
+
+    def units(self) -> int:
+        """How many partitions the app's table has: topics may have more. Raises ConfigurationError without a table."""
 
 
-__all__ = ["TP", "BatchContext", "BatchHandler", "Pipelined", "Refusing", "TableView"]
+__all__ = ["TP", "BatchContext", "BatchHandler", "Pipelined", "Refusing", "TableView", "Unsettled"]

@@ -9,7 +9,10 @@ A record is set aside only after it was in the handler alone, `ALONE` times in a
 that says so is there for as long as the handler's own call takes, not while anybody waits for Kafka or ClickHouse: an
 ordinary kill, or one during an outage, leaves no such note, or not of the same record again.
 
-The notes lie in the group's metadata: they survive the process and its disk, and the ordinary path pays a commit for
+A worker that is cut short and knows it takes its notes back: partitions may be shared out anew in the middle of a slow
+call, and topics change. Notes tell of the topic that they were left in, not of one that is made again with its name.
+
+The notes lie in the group's metadata (`offset_metadata`): they survive the process and its disk, and the ordinary path pays a commit for
 each assignment.
 """
 
@@ -120,6 +123,10 @@ class PoisonGuard:
                     note.span,
                     note.until - 1,
                 )
+
+    def to_take_back(self, positions: Mapping[TP, int]) -> set[TP]:
+        """Partitions without their notes once all goes well; what was found and not come to yet stays as it is."""
+        return {tp for tp in self.marked if tp not in self._found or positions[tp] >= self._found[tp].until}
 
     def is_calm(self, tp: TP) -> bool:
         """Whether the partition's records are handled as ever."""

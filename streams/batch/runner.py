@@ -15,6 +15,7 @@ from upshot.errors import ConfigurationError, KafkaUnavailable, UpshotError
 from upshot.streams.batch.app import BatchApp
 from upshot.streams.batch.topics import check_topics
 from upshot.streams.batch.watchdog import watched
+from upshot.streams.incarnations import read
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,8 @@ async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
     changelog = app.table.changelog_topic_name if app.table is not None else None
     while not stop.is_set():
         try:
-            await check_topics(app.settings, sorted(app.inputs), changelog)
+            app.assignor.units = await check_topics(app.settings, sorted(app.inputs), changelog)
+            app.incarnations = await read(app.settings) or app.incarnations
         except KafkaUnavailable as error:
             app.vitals.kafka_answers(False)
             log.warning("%s waits: %s", app.conf.id, error)

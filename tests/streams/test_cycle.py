@@ -81,6 +81,9 @@ class Table:
         self.finished += 1
         return {}
 
+    def has(self, partition: int) -> bool:
+        return True
+
     def forget(self) -> None:
         self.writes = self.writes[: self.finished]
 

@@ -21,6 +21,8 @@ from upshot.local.ports import choose_ports, listens
 from upshot.local.process import Launch, ProcessPart
 
 MESSAGE_BYTES = 16 * 1024 * 1024
+#: The longest time limit that a transaction may ask for; Kafka's clients ask for this by default.
+TRANSACTION_MS = 60_000
 
 SERVER_PROPERTIES = """\
 process.roles=broker,controller
@@ -65,6 +67,9 @@ num.recovery.threads.per.data.dir=2
 log.segment.bytes=67108864
 log.cleaner.dedupe.buffer.size=16777216
 group.initial.rebalance.delay.ms=0
+# A transaction that nobody ends holds back all behind it, and the deadlines: a minute, not a quarter of an hour.
+transaction.max.timeout.ms={transaction_ms}
+transaction.abort.timed.out.transaction.cleanup.interval.ms=2000
 group.min.session.timeout.ms=1000
 """
 
@@ -141,6 +146,7 @@ class KafkaServer(ProcessPart):
             controller=ports["controller"],
             data=self._home / "data",
             message_bytes=MESSAGE_BYTES,
+            transaction_ms=TRANSACTION_MS,
         )
         self._properties.write_text(properties)
         (self._home / "log4j2.properties").write_text(LOG4J_PROPERTIES)
