@@ -8,10 +8,11 @@ from upshot.errors import ClickHouseUnavailable, QueryFailed
 from upshot.plain_text import plain
 
 _CODE = re.compile(r"Code: (\d+)\.")
-_TRAILER = re.compile(r"\s*\((?:version [^()]*(?:\([^()]*\))?[^()]*|for url [^)]*)\)\s*$")
-_STACK = re.compile(r"\.?\s*Stack trace.*$", re.DOTALL)
+#: What ClickHouse and the driver put after the text in brackets.
+_TRAILERS = ("(version ", "(for url ")
+_STACK = "Stack trace"
 #: After a syntax error ClickHouse lists every word that could stand there.
-_GUESSES = re.compile(r"\. Expected one of: .*?(?=\(SYNTAX_ERROR\)|$)")
+_GUESSES, _AFTER_GUESSES = ". Expected one of: ", "(SYNTAX_ERROR)"
 
 #: Codes with which ClickHouse turns everybody away, or this user.
 _TURNED_AWAY = {
@@ -52,8 +53,16 @@ def refusal(text: str) -> QueryFailed | ClickHouseUnavailable:
 def first_line(text: str) -> str:
     """ClickHouse's own first line, without codes, traces and versions. It quotes data, which is made harmless."""
     own = text.partition("DB::Exception: ")[2] or text
-    line = _STACK.sub("", own).strip().split("\n")[0]
-    return plain(_GUESSES.sub(". ", _TRAILER.sub("", line)).strip().rstrip(".")[:1000])
+    line = own.partition(_STACK)[0].strip().partition("\n")[0].rstrip()
+    for trailer in _TRAILERS:
+        before, found, _ = line.rpartition(trailer)
+        if found and line.endswith(")"):
+            line = before.rstrip()
+    before, found, guesses = line.partition(_GUESSES)
+    if found:
+        _, code, rest = guesses.partition(_AFTER_GUESSES)
+        line = f"{before}. {code}{rest}"
+    return plain(line.strip().rstrip(".")[:1000])
 
 
 def parted(end: bytes, tag: str | None, broken: bool) -> tuple[bytes, str]:

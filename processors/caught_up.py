@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from upshot.streams.batch import TP, BatchContext
+from upshot.streams.batch import TP, BatchContext, Unsettled
 from upshot.streams.instants import Micros
 
 
@@ -28,7 +28,17 @@ class CaughtUp:
         self._round = 0
 
     async def as_of(self) -> Micros | None:
-        """The latest instant for which it holds; None while it's still reading up to the one it noted."""
+        """The latest instant for which it holds; None while it's still reading up to the one it noted.
+
+        And while a topic isn't what is being read: gone, made anew, or with other partitions. It begins again then.
+        """
+        try:
+            return await self._as_of()
+        except Unsettled:
+            self.forget()
+            return None
+
+    async def _as_of(self) -> Micros | None:
         if self._round == 0:
             self._asked_at = self._now()
             await self._note_ends()

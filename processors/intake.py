@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Generic, TypeVar
 
-from upshot.errors import ConfigurationError, InvalidEvent
+from upshot.errors import InvalidEvent, UnitFailed
 from upshot.settings import Settings
 from upshot.streams.batch import TP, BatchContext, Effects, Output
 from upshot.streams.codec import FORWARDED_FROM, Record, place_of
@@ -44,14 +44,21 @@ class Intake(Generic[T]):
         self._tell_at: Micros = 0
 
     async def check(self) -> None:
-        """The topics have as many partitions each. Raises ConfigurationError."""
+        """The topics have at least as many partitions as the table. Raises UnitFailed: the next start adds them.
+
+        A topic that is gone has none; what comes on others is taken.
+        """
+        self._partitions = self._context.units()
         counts = {topic: await self._context.partition_count(topic) for topic in self.topics}
-        if len(set(counts.values())) > 1:
-            raise ConfigurationError(
-                f"{' and '.join(self._short)} need the same number of partitions, they have {counts}: "
-                "nothing was read; create them alike"
+        if few := {topic: count for topic, count in counts.items() if 0 < count < self._partitions}:
+            told = " and ".join(f"{topic} has {count} partitions" for topic, count in few.items())
+            raise UnitFailed(
+                f"{told}, the table {self._partitions}: the missing ones are added at the next start"
             )
-        self._partitions = counts[self.topics[0]]
+
+    def units(self) -> list[int]:
+        """The partitions of the table that are ours. A topic may have more, whose records go on to these."""
+        return sorted({tp.partition for tp in self._context.assignment() if tp.partition < self._partitions})
 
     def take(
         self,
@@ -63,7 +70,8 @@ class Intake(Generic[T]):
         strays: list[T] | None = None,
     ) -> list[T]:
         """What the records say; what is invalid or belongs elsewhere goes out, the latter into `strays` as well."""
-        valid, arrivals = [], []
+        valid: list[Record] = []
+        arrivals: list[T] = []
         for record in records:
             try:
                 arrivals.append(read(record, now))

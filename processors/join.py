@@ -45,7 +45,7 @@ from upshot.settings import Settings
 from upshot.streams.arrivals import Observation, read_outcome, read_wait
 from upshot.streams.batch import TP, BatchApp, BatchContext, Change, Effects, Output, Pace, batch_app
 from upshot.streams.batch.fetch import Fetched
-from upshot.streams.codec import Record, place_of
+from upshot.streams.codec import Place, Record, made_of, place_of
 from upshot.streams.dead_letters import dead_letter
 from upshot.streams.instants import MICROSECOND, Micros
 from upshot.streams.instruments import Instruments
@@ -104,7 +104,7 @@ class Join:
         return self._intake.topics
 
     async def assigned(self, tps: frozenset[TP]) -> None:
-        """Check that both topics have as many partitions."""
+        """Check that the topics have the partitions that the table needs."""
         await self._intake.check()
         self._forget()
         for partition in self._partitions():
@@ -274,7 +274,7 @@ class Join:
         """Look at as many of the due subjects as take little time, so that arrivals are joined in between."""
         effects = Effects(outputs_first=True)
         partitions = self._partitions()
-        share = max(1, self._slice.keys // len(partitions))
+        share = max(1, self._slice.keys // max(1, len(partitions)))
         with self._slice.timed() as looked:
             for partition in partitions:
                 due = self._context.table.due(partition, upto, share)
@@ -284,7 +284,7 @@ class Join:
         return effects
 
     def _partitions(self) -> list[int]:
-        return sorted({tp.partition for tp in self._context.assignment()})
+        return self._intake.units()
 
     def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> None:
         now, after = self._now(), {}
@@ -355,6 +355,7 @@ class Join:
             fact.subject.encode(),
             outcome_bytes(fact.subject, outcome),
             (),
+            outcome.made,
         )
         error = InvalidEvent("unusable_outcome", refusal(fact))
         self.dead_letters[error.reason] += 1
@@ -377,7 +378,8 @@ def _observed(record: Record, now: Micros) -> Arrival:
         return _withdrawn(withdrawn)
     outcome = read_outcome(record)
     place = place_of(record) if record.headers else record
-    known = known_of(outcome, now, place.partition, place.offset)
+    made = place.made if isinstance(place, Place) else made_of(record)
+    known = known_of(outcome, now, place.partition, place.offset, made)
     return Observed(outcome.subject, known, _other(outcome))
 
 

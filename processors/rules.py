@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from functools import lru_cache
 from math import fsum, isfinite
 from sys import float_info
 from typing import Any, assert_never
 
-import jmespath
 import msgspec
 
+from upshot.processors.lookup import finder
 from upshot.processors.state import Known, Match, Question, Rule, Verdict
-from upshot.streams.instants import instant
 
 
 class Reads(msgspec.Struct, frozen=True, gc=False):
@@ -36,7 +33,6 @@ class Unusable(msgspec.Struct, frozen=True, gc=False):
 Reading = Reads | Irrelevant | Unusable
 Heard = tuple[Known, Reading]
 IRRELEVANT = Irrelevant()
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def decide(question: Question, outcomes: Iterable[Known], *, judged: bool) -> Verdict | None:
@@ -178,39 +174,9 @@ def _unusable(match: Match, gave: str) -> Unusable:
     return Unusable(f"{where} gave {gave}")
 
 
-@lru_cache(maxsize=4096)
-def _finder(path: str) -> Callable[[Known], Any]:
-    """What looks `path` up in an outcome. Most paths are names with dots, for which JMESPath is a detour."""
-    first, *names = path.split(".")
-    if first == "data" and all(_NAME.fullmatch(name) for name in names):
-        return _walker(names)
-    compiled = jmespath.compile(path)
-    return lambda outcome: compiled.search(_envelope(outcome))
-
-
-def _walker(names: list[str]) -> Callable[[Known], Any]:
-    def walk(outcome: Known) -> Any:
-        data = outcome.data
-        for name in names:
-            data = data.get(name) if isinstance(data, dict) else None
-        return data
-
-    return walk
-
-
-def _envelope(outcome: Known) -> dict[str, Any]:
-    return {
-        "type": outcome.type,
-        "id": outcome.id,
-        "source": outcome.source,
-        "time": instant(outcome.time).isoformat(),
-        "data": outcome.data,
-    }
-
-
 def _look_up(path: str, outcome: Known) -> Any:
     try:
-        return _finder(path)(outcome)
+        return finder(path)(outcome)
     except Exception as error:  # noqa: BLE001 - somebody's expression: whatever it raises, the outcome is kept
         return Unusable(f"path {path!r} can't be evaluated: {error}")
 

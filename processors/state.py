@@ -15,7 +15,7 @@ from upshot.schemas.ids import fact_id
 from upshot.schemas.scores import Reason
 from upshot.schemas.waits import Mode
 from upshot.schemas.waits import Rule as RuleSchema
-from upshot.streams.arrivals import Asking, Observation, Preceding
+from upshot.streams.arrivals import LONGEST_OF_MANY, Asking, Observation, Preceding
 from upshot.streams.instants import Micros
 
 #: What the setting `since_tolerance` is where nobody sets it.
@@ -83,7 +83,8 @@ class Question(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def rule(self) -> Rule:
         """How outcomes become the score."""
-        return _rule_behind(bytes(self.rule_json))
+        text = bytes(self.rule_json)
+        return _rule_behind(text) if len(text) <= LONGEST_OF_MANY else _large_rule_behind(text)
 
     @property
     def rank(self) -> tuple[Micros, bytes, Micros, Micros]:
@@ -138,6 +139,8 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     #: The least timestamp of the records that told it, in milliseconds since 1970; 0 where a version kept it that
     #: didn't note it.
     recorded: int = 0
+    #: Tells the topic that it lies in from those of its name before it.
+    made: str = ""
 
     @property
     def data(self) -> Any:
@@ -302,7 +305,7 @@ def question_of(wait: Asking, tolerance: Micros = TOLERANCE) -> Question:
         wait.opened_at,
         wait.since,
         wait.deadline,
-        _kept(wait.rule.json),
+        _kept(wait.rule.json) if len(wait.rule.json) <= LONGEST_OF_MANY else _keep(wait.rule.json),
         wait.step_id,
         wait.agent,
         wait.exposures,
@@ -316,7 +319,7 @@ def question_of(wait: Asking, tolerance: Micros = TOLERANCE) -> Question:
     )
 
 
-def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int) -> Known:
+def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int, made: str = "") -> Known:
     """An outcome as the join keeps it."""
     return Known(
         outcome.id,
@@ -330,20 +333,20 @@ def known_of(outcome: Observation, arrived: Micros, partition: int, offset: int)
         outcome.width,
         outcome.sequence,
         outcome.recorded,
+        made,
     )
 
 
-@lru_cache(maxsize=4096)
-def _kept(rule_json: bytes) -> Raw:
+def _keep(rule_json: bytes) -> Raw:
     """The rule of a wait as questions keep it."""
     rule = RuleSchema.model_validate_json(rule_json)
     on = {kind: Match(match.score, match.when, match.times) for kind, match in rule.on.items()}
     return Rule(on, rule.nothing_came, rule.mode).json
 
 
-@lru_cache(maxsize=4096)
-def _rule_behind(rule_json: bytes) -> Rule:
-    return _rules.decode(rule_json)
+_kept = lru_cache(maxsize=4096)(_keep)
+_rule_behind = lru_cache(maxsize=4096)(_rules.decode)
+_large_rule_behind = lru_cache(maxsize=16)(_rules.decode)
 
 
 __all__ = [

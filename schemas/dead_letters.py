@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from upshot.schemas.fields import Count, Event, Id, Instant, Text
+from upshot.schemas.fields import Count, Event, Id, Instant, Items, Text
 
 Reason = Literal[
     "empty",
@@ -28,6 +28,7 @@ Reason = Literal[
     "unmapped",
     "followup_failed",
     "kind_clash",
+    "poison_record",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -61,6 +62,8 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         "Mend it and deploy it, then: `upshot followups retry`. What its steps gave is kept.",
         "kind_clash": "A score's name is a number or a boolean, whichever its first score is, and this one is the other. Send "
         "what the name is, or give the score a name of its own.",
+        "poison_record": "A worker ended, or lost its session, each time that it handled this record, also alone. Look into its "
+        "log, report the record, and send it again once that is mended.",
     }
 )
 
@@ -76,7 +79,9 @@ class DeadLetter(Event):
     offset: Count = Field(description="Its offset.")
     key: str | None = Field(None, description="Its key, base64.")
     value: str | None = Field(None, description="Its original bytes, base64.")
-    headers: list[tuple[str, str]] = Field(default_factory=list, description="Its headers, values in base64.")
+    headers: Items[tuple[str, str]] = Field(
+        default_factory=list, description="Its headers, values in base64."
+    )
     recorded_at: Instant = Field(description="The record's own timestamp.")
 
 

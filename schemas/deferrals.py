@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from upshot.schemas.exposures import Assignment
-from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Name
+from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Items, Name
 from upshot.schemas.ids import fact_id
 
 
@@ -50,7 +50,7 @@ class Deferral(Event):
         None, description="Set where the deferral is taken back: since when it isn't wanted any more."
     )
     agent: Name | None = Field(None, description="The run's agent; scores inherit it.")
-    exposures: list[Assignment] = Field(
+    exposures: Items[Assignment] = Field(
         default_factory=list, description="The experiments that the run takes part in; scores inherit them."
     )
     attributes: Attributes = Field(default_factory=dict, description="Facts that scores inherit.")

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from math import inf, isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 SCHEMA_VERSION = 1
@@ -16,6 +28,11 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 LONGEST_WINDOW = timedelta(days=3660)
 LONGEST_TOLERANCE = timedelta(days=1)
 _LEAP_SECOND = re.compile(r"(.{10}[Tt ].{2}:59:)60(?=[.Zz+-])(.*)", re.ASCII)
+
+#: Members of an object that are looked at together: all errors among them are made before the first is told.
+_PIECE = 100
+
+T = TypeVar("T")
 
 
 def _text_only(value: Any) -> Any:
@@ -86,6 +103,17 @@ def _known_version(value: int) -> int:
     return value
 
 
+def _in_pieces(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """A large object piece by piece: the first piece with errors ends it."""
+    if not isinstance(value, dict) or len(value) <= _PIECE:
+        return validate(value)
+    found: dict[str, Any] = {}
+    members = iter(value.items())
+    while piece := dict(islice(members, _PIECE)):
+        found.update(validate(piece))
+    return found
+
+
 Id = Annotated[StrictStr, Field(min_length=1, max_length=512)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Text = Annotated[StrictStr, Field(max_length=1_000_000)]
@@ -107,8 +135,14 @@ Tolerance = Annotated[timedelta, BeforeValidator(_text_only), AfterValidator(_sa
 #: A score's value: a boolean, or a finite number (held as a float).
 Value = Annotated[bool | float, BeforeValidator(_plain_value)]
 
+#: A list, refused for its first wrong item: half a million errors would take seconds to tell.
+Items = Annotated[list[T], FailFast()]
+
+#: An object of any names, refused for the first of its wrong values.
+Named = Annotated[dict[Name, T], WrapValidator(_in_pieces)]
+
 #: Free facts about a run or a step: any JSON under short names.
-Attributes = dict[Name, Any]
+Attributes = Named[Any]
 
 
 class Event(BaseModel):
@@ -133,8 +167,10 @@ __all__ = [
     "Event",
     "Id",
     "Instant",
+    "Items",
     "Money",
     "Name",
+    "Named",
     "Seconds",
     "Text",
     "Tolerance",

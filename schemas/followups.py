@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from upshot.schemas.fields import Count, Event, Id, Instant, Name, Text
+from upshot.schemas.fields import Count, Event, Id, Instant, Items, Name, Text
 
 #: `running`: its code runs, or will as soon as there's room, or when it's tried again. `waiting`: it waits for
 #: events or for a time. `done`: its code has ended; a late event can still make it run again. `failed`: its code
@@ -21,7 +21,7 @@ class Awaited(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     subject: Id | None = Field(None, description="What the events are about; null where it sleeps.")
-    types: list[Name] = Field(default_factory=list, description="The types of event, any of them.")
+    types: Items[Name] = Field(default_factory=list, description="The types of event, any of them.")
     deadline: Instant = Field(description="Until when they count; when it wakes up.")
 
 
@@ -41,7 +41,7 @@ class FollowupStatus(Event):
     )
     attempts: Count = Field(0, description="How often its code has failed since it last went well.")
     error: Text | None = Field(None, description="What it failed with last.")
-    waiting_for: list[Awaited] = Field(default_factory=list, description="What it waits for.")
+    waiting_for: Items[Awaited] = Field(default_factory=list, description="What it waits for.")
     deferred_at: Instant = Field(description="When it was deferred.")
     changed_at: Instant = Field(description="Since when it stands so; the latest counts.")
     revision: Count = Field(1, description="From 1, one more for each change.")

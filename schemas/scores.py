@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from upshot.schemas.exposures import Assignment
-from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Name, Text, Value
+from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Items, Name, Text, Value
 from upshot.schemas.ids import fact_id
 
 #: `outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. `expired`: nothing
@@ -62,7 +62,7 @@ class Score(Event):
     agent: Name | None = Field(None, description="The run's agent.")
     source: Name | None = Field(None, description="Who gave it.")
     comment: Text | None = Field(None, description="Why, in words.")
-    exposures: list[Assignment] = Field(default_factory=list, description="The experiments of its run.")
+    exposures: Items[Assignment] = Field(default_factory=list, description="The experiments of its run.")
     attributes: Attributes = Field(default_factory=dict, description="Free facts.")
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Money, Name, Seconds, Text
+from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Items, Money, Name, Seconds, Text
 
 #: `given`: somebody said it. `span`: its instrumentation said it. `table`: a price table says it.
 CostSource = Literal["given", "span", "table"]
@@ -40,7 +40,7 @@ class Step(Event):
     first_chunk_seconds: Seconds | None = Field(
         None, description="Seconds until the first piece of a streamed answer."
     )
-    finish_reasons: list[Name] = Field(default_factory=list, description="Why the model stopped: `stop`.")
+    finish_reasons: Items[Name] = Field(default_factory=list, description="Why the model stopped: `stop`.")
     tool_name: Name | None = Field(None, description="The tool that was called.")
     tool_call_id: Name | None = Field(None, description="The model's id of that call.")
     prompt_name: Name | None = Field(None, description="The name of the prompt that was used.")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
-import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import (
     AfterValidator,
@@ -20,7 +20,20 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from upshot.schemas.exposures import Assignment
-from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Name, Tolerance, Value, Window
+from upshot.schemas.expressions import ANY_OUTCOME, LEAST_STEPS, OverBudget, compiled
+from upshot.schemas.fields import (
+    Attributes,
+    Count,
+    Event,
+    Id,
+    Instant,
+    Items,
+    Name,
+    Named,
+    Tolerance,
+    Value,
+    Window,
+)
 from upshot.schemas.ids import fact_id
 
 Mode = Literal["first", "last", "all", "count", "sum"]
@@ -29,6 +42,9 @@ Mode = Literal["first", "last", "all", "count", "sum"]
 #: Brackets, stars and signs of one path: each may be a level, and the parser calls itself for each.
 _MOST_LEVELS = 50
 
+#: Outcome types of a rule whose paths are checked, and steps for all of them: more would be work for every new rule.
+_MOST_CHECKED, _MOST_STEPS_OF_CHECK = 100, 10 * LEAST_STEPS
+
 
 def _compiles(path: str) -> str:
     if sum(map(path.count, "([{*!&")) > _MOST_LEVELS:
@@ -36,12 +52,24 @@ def _compiles(path: str) -> str:
             "bad_path", "has more than {most} brackets, stars and signs", {"most": _MOST_LEVELS}
         )
     try:
-        jmespath.compile(path)
+        compiled(path)
     except JMESPathError as error:
         raise PydanticCustomError(
             "bad_path", "is no JMESPath expression: {error}", {"error": str(error)}
         ) from None
     return path
+
+
+def steps_of(path: str, where: str) -> int:
+    """How many steps a path over an outcome takes at the least. Raises PydanticCustomError where that is too many."""
+    try:
+        return compiled(path).least_steps(ANY_OUTCOME, LEAST_STEPS)
+    except OverBudget as error:
+        raise PydanticCustomError(
+            "bad_path",
+            "{where}: the path {path} can't be evaluated, whatever the outcome says: {error}",
+            {"where": where, "path": path, "error": str(error)},
+        ) from None
 
 
 #: A JMESPath expression over the outcome: `data.merged`, `data.items[0].price`.
@@ -80,7 +108,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    on: dict[Name, Match] = Field(min_length=1, description="Outcome types and what each of them says.")
+    on: Named[Match] = Field(min_length=1, description="Outcome types and what each of them says.")
     within: Window = Field(
         description="How long after `opened_at` outcomes count (ISO 8601, such as `P14D`)."
     )
@@ -91,6 +119,15 @@ class Rule(BaseModel):
         "recorded as expired. For `count` and `sum` it is 0 where absent.",
     )
     mode: Mode = Field("first", description="How several outcomes become one score.")
+
+    @model_validator(mode="after")
+    def _stays_within_budget(self) -> Self:
+        left = _MOST_STEPS_OF_CHECK
+        for kind, match in islice(self.on.items(), _MOST_CHECKED):
+            for path in (match.score, match.when):
+                if isinstance(path, str) and left >= LEAST_STEPS:
+                    left -= steps_of(path, kind)
+        return self
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -128,7 +165,7 @@ class After(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    types: list[Name] = Field(
+    types: Items[Name] = Field(
         min_length=1, description="The types that were listened to when the event was heard."
     )
     time: Instant = Field(description="When the event happened.")
@@ -166,7 +203,7 @@ class Wait(Event):
         description="By how much outcomes may lie before `since` (ISO 8601, such as `PT1S` or `PT0S`); the setting "
         "`UPSHOT_SINCE_TOLERANCE` where absent.",
     )
-    after: list[After] = Field(
+    after: Items[After] = Field(
         default_factory=list,
         description="Events that were heard before: of their types only what follows them counts.",
     )
@@ -177,7 +214,7 @@ class Wait(Event):
         "cancelled with a lower one.",
     )
     agent: Name | None = Field(None, description="The run's agent; the score inherits it.")
-    exposures: list[Assignment] = Field(
+    exposures: Items[Assignment] = Field(
         default_factory=list,
         description="The experiments that the run takes part in; the score inherits them.",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,16 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from upshot.errors import ConfigurationError
 from upshot.settings import Settings
 from upshot.streams.connection import client_options, start
+from upshot.streams.incarnations import remembered
+from upshot.streams.topic_ids import describe
 from upshot.streams.topics import TOPICS, Topic
+
+#: The topics that share a table, by its changelog's name without what the prefix makes of it: one that is made again
+#: needs as many partitions as the table has.
+SHARED = {
+    "correlate-subjects-changelog": ("outcomes", "waits"),
+    "followups-followups-changelog": ("deferrals", "resumptions"),
+}
 
 
 async def ensure_topics(settings: Settings, topics: Iterable[Topic] = tuple(TOPICS.values())) -> list[str]:
@@ -22,20 +31,36 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = tuple(TOPI
     """
     wanted = {settings.topic(topic.name): topic for topic in topics}
     async with admin_client(settings) as admin:
+        await remembered(settings, admin)
         missing = sorted(set(wanted) - set(await admin.list_topics()))
         if missing:
+            counts = await _counts(settings, admin)
             response = await admin.create_topics(
-                [_new_topic(name, wanted[name], settings) for name in missing]
+                [_new_topic(name, wanted[name], settings, counts) for name in missing]
             )
             for name, code, *detail in response.topic_errors:
                 _check(name, code, detail)
         return missing
 
 
-def _new_topic(name: str, topic: Topic, settings: Settings) -> NewTopic:
+async def _counts(settings: Settings, admin: AIOKafkaAdminClient) -> dict[str, int]:
+    """How many partitions a table asks of the topics that share it: as many as the others of them have by now."""
+    counts: dict[str, int] = {}
+    for table, names in SHARED.items():
+        topics = [settings.topic(name) for name in names]
+        changelog = settings.app_id("") + table
+        found = await describe(admin._client, [changelog, *topics]) or {}
+        for name in (changelog, *topics):
+            if name in found:
+                counts |= dict.fromkeys(topics, found[name].partitions)
+                break
+    return counts
+
+
+def _new_topic(name: str, topic: Topic, settings: Settings, counts: Mapping[str, int]) -> NewTopic:
     return NewTopic(
         name=name,
-        num_partitions=1 if topic.cleanup == "compact" else settings.partitions,
+        num_partitions=1 if topic.cleanup == "compact" else counts.get(name, settings.partitions),
         replication_factor=settings.replication_factor,
         topic_configs=topic.config(),
     )

@@ -40,6 +40,9 @@ from upshot.streams.wire import Count, Id, Name, QuickAssignment, Unsure, moment
 
 _TOLERANCE = CLOCK_TOLERANCE // MICROSECOND
 
+#: Bytes of a rule of which thousands are kept at hand; of larger ones a few.
+LONGEST_OF_MANY = 4_096
+
 _NULL, _NONE, _NOTHING = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
 
 
@@ -203,7 +206,7 @@ def _quick_outcome(record: Record) -> Observation:
         time, width = moment(text), width_of(text)
         if time > recorded + _TOLERANCE:
             unsure()
-    ident = wire.id or "-".join(map(str, place_of(record)))
+    ident = wire.id or place_of(record).ident
     sequence = wire.sequence
     if sequence is not None or wire.sequencetype is not None:
         sequence = _sure_sequence(sequence, wire.sequencetype)
@@ -253,7 +256,8 @@ def _quick_wait(record: Record) -> Asking:
         wire = _wait_on_wire(value)
     except msgspec.ValidationError:
         wire = _with_more(_wait_with_more, value)
-    rule = _rule_of(bytes(wire.rule))
+    said = bytes(wire.rule)
+    rule = _rule_of(said) if len(said) <= LONGEST_OF_MANY else _large_rule_of(said)
     opened = recorded_moment(record) if wire.opened_at is None else near_record(wire.opened_at, record)
     since = opened if wire.since is None else moment(wire.since)
     if since > opened + rule.within:
@@ -339,9 +343,7 @@ def inherited(exposures: Raw | UnsetType, attributes: Raw | UnsetType) -> tuple[
     return Raw(_encode(_assignments_on_wire(exposures))), attributes
 
 
-@lru_cache(maxsize=4096)
-def _rule_of(text: bytes) -> CheckedRule:
-    """The rule behind its JSON: a program sends the same one again and again."""
+def _read_rule(text: bytes) -> CheckedRule:
     try:
         return _checked(Rule.model_validate(_anything(text)))
     except ValueError:
@@ -354,6 +356,11 @@ def _tolerance_of(text: str) -> Micros:
         return _tolerance(text) // MICROSECOND
     except ValueError:
         unsure()
+
+
+#: The rule behind its JSON: a program sends the same one again and again.
+_rule_of = lru_cache(maxsize=4096)(_read_rule)
+_large_rule_of = lru_cache(maxsize=16)(_read_rule)
 
 
 def _checked(rule: Rule) -> CheckedRule:
@@ -389,6 +396,7 @@ def unsure() -> NoReturn:
 
 
 __all__ = [
+    "LONGEST_OF_MANY",
     "REFUSED",
     "Asking",
     "CheckedRule",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field
 from time import monotonic
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -18,6 +21,8 @@ from upshot.errors import KafkaUnavailable
 from upshot.settings import Settings
 from upshot.streams.admin import admin_client
 from upshot.streams.connection import client_options, start
+from upshot.streams.offset_metadata import read_metadata
+from upshot.streams.topic_ids import describe, text_of
 
 #: Seconds to go on asking a broker that is about to be ready.
 _PATIENCE = 5.0
@@ -27,11 +32,52 @@ _PAUSE = 0.1
 Members = Sequence[Mapping[str, bytes]]
 
 
+class Standing(NamedTuple):
+    """How a group stands with one partition, whose log goes from `first` to `end`; `committed` is -1 where nothing is.
+
+    What is behind `stable` is held back by an open transaction. `said` is the metadata of the committed offset, `token`
+    the id of the topic that there is now. `owner` is the member that has the partition, empty without one.
+    """
+
+    first: int
+    end: int
+    stable: int
+    committed: int
+    said: str = ""
+    token: str = ""
+    owner: str = ""
+
+    @property
+    def is_of_another(self) -> bool:
+        """Whether what is committed belongs to a topic of this name that there is no more."""
+        return self.committed >= 0 and not read_metadata(self.said).is_of(self.token)
+
+    @property
+    def position(self) -> int:
+        """Where the next record lies that is to be read."""
+        return self.first if self.is_of_another else max(self.first, self.committed)
+
+    @property
+    def lag(self) -> int:
+        """Records that are written and not committed."""
+        return max(0, self.end - self.position)
+
+    @property
+    def lost(self) -> int:
+        """Records that were removed before they were read."""
+        return 0 if self.committed < 0 or self.is_of_another else max(0, self.first - self.committed)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether all that could be read is read, but for what an open transaction holds back."""
+        return self.position >= self.stable < self.end
+
+
 @dataclass(frozen=True)
 class Group:
     """A consumer group: `state` in Kafka's words, `lag` in records not yet committed, by topic.
 
-    `ownerless` are partitions that it should read and that no member has.
+    `ownerless` are partitions that it should read and that no member has, `missing` topics that there aren't.
     """
 
     name: str
@@ -39,6 +85,8 @@ class Group:
     members: int
     lag: dict[str, int]
     ownerless: Sequence[TopicPartition] = ()
+    standings: Mapping[TopicPartition, Standing] = field(default_factory=dict)
+    missing: Sequence[str] = ()
 
     @property
     def is_live(self) -> bool:
@@ -61,59 +109,98 @@ async def group_states(settings: Settings, readers: Mapping[str, Sequence[str]])
         try:
             found = [await _patiently(admin, name) for name in readers]
             committed = {name: await admin.list_consumer_group_offsets(name) for name in readers}
-            spans = await _spans(admin, consumer, {topic for topics in readers.values() for topic in topics})
+            logs = await _logs(admin, consumer, {topic for topics in readers.values() for topic in topics})
         except KafkaError as error:
             raise KafkaUnavailable(f"{settings.kafka_url} can't tell about its groups: {error}") from None
     return [
-        Group(
-            name,
-            state,
-            len(members),
-            _lag(readers[name], committed[name], spans),
-            _ownerless(readers[name], members, spans),
-        )
-        for name, state, members in found
+        _state(name, state, members, readers[name], committed[name], logs) for name, state, members in found
     ]
 
 
-def _ownerless(
-    topics: Sequence[str], members: Members, spans: Iterable[TopicPartition]
-) -> list[TopicPartition]:
-    owned: set[TopicPartition] = set()
-    for member in members:
-        if assignment := member["member_assignment"]:  # empty while the group agrees on who has what
-            owned.update(ConsumerProtocolMemberAssignment.decode(assignment).partitions())
-    return sorted(tp for tp in spans if tp.topic in topics and tp not in owned)
+async def further_groups(settings: Settings, names: Callable[[str], bool]) -> dict[str, list[str]]:
+    """The groups with such names that have members, and the topics that they read or have read.
+
+    Raises KafkaUnavailable where the broker does not answer.
+    """
+    found: dict[str, list[str]] = {}
+    async with admin_client(settings) as admin:
+        try:
+            for name in sorted({name for name, *_ in await admin.list_consumer_groups() if names(name)}):
+                _, _, members = await _patiently(admin, name)
+                topics = {tp.topic for tp in await admin.list_consumer_group_offsets(name)}
+                topics |= {tp.topic for tp in _owners(members)}
+                if members and topics:
+                    found[name] = sorted(topics)
+        except KafkaError as error:
+            raise KafkaUnavailable(f"{settings.kafka_url} can't tell about its groups: {error}") from None
+    return found
 
 
-def _lag(
+def _state(
+    name: str,
+    state: str,
+    members: Members,
     topics: Sequence[str],
     committed: Mapping[TopicPartition, OffsetAndMetadata],
-    spans: Mapping[TopicPartition, tuple[int, int]],
-) -> dict[str, int]:
+    logs: Mapping[TopicPartition, Standing],
+) -> Group:
+    owners = _owners(members)
+    standings = {}
+    for tp, span in logs.items():
+        if tp.topic in topics:
+            at = committed.get(tp, OffsetAndMetadata(-1, ""))
+            standings[tp] = span._replace(
+                committed=at.offset, said=at.metadata or "", owner=owners.get(tp, "")
+            )
     lag = dict.fromkeys(topics, 0)
-    for tp, (first, end) in spans.items():
-        if tp.topic in lag:
-            offset = committed[tp].offset if tp in committed else -1
-            lag[tp.topic] += max(0, end - max(first, offset))
-    return lag
+    for tp, standing in standings.items():
+        lag[tp.topic] += standing.lag
+    there = {tp.topic for tp in standings}
+    return Group(
+        name,
+        state,
+        len(members),
+        lag,
+        sorted(tp for tp in standings if tp not in owners),
+        standings,
+        [topic for topic in topics if topic not in there],
+    )
 
 
-async def _spans(
+def _owners(members: Members) -> dict[TopicPartition, str]:
+    owners: dict[TopicPartition, str] = {}
+    for member in members:
+        if assignment := member["member_assignment"]:  # empty while the group agrees on who has what
+            for tp in ConsumerProtocolMemberAssignment.decode(assignment).partitions():
+                owners[TopicPartition(*tp)] = str(member["member_id"])
+    return owners
+
+
+async def _logs(
     admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, topics: set[str]
-) -> dict[TopicPartition, tuple[int, int]]:
-    """Where each partition of those topics that exist begins and ends."""
-    existing = topics & set(await admin.list_topics())
-    described = await admin.describe_topics(sorted(existing)) if existing else []
-    tps = [
-        TopicPartition(topic["topic"], partition["partition"])
-        for topic in described
-        for partition in topic["partitions"]
-    ]
+) -> dict[TopicPartition, Standing]:
+    """Where each partition of those topics that exist begins and ends; nothing is said of who reads it."""
+    tokens = await _topics(admin, topics)
+    tps = [TopicPartition(topic, n) for topic, (_, count) in tokens.items() for n in range(count)]
     if not tps:
         return {}
     first, end = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
-    return {tp: (first[tp], end[tp]) for tp in tps}
+    fetcher = copy(consumer._fetcher)
+    fetcher._isolation_level = READ_COMMITTED
+    stable = await fetcher.end_offsets(tps, consumer._request_timeout_ms)
+    return {tp: Standing(first[tp], end[tp], stable[tp], -1, token=tokens[tp.topic][0]) for tp in tps}
+
+
+async def _topics(admin: AIOKafkaAdminClient, topics: set[str]) -> dict[str, tuple[str, int]]:
+    """The id as text, empty where there is none, and the partitions of those that exist."""
+    found = await describe(admin._client, topics)
+    if found is not None:
+        return {
+            name: (text_of(topic.id) if topic.id else "", topic.partitions) for name, topic in found.items()
+        }
+    existing = topics & set(await admin.list_topics())
+    described = await admin.describe_topics(sorted(existing)) if existing else []
+    return {topic["topic"]: ("", len(topic["partitions"])) for topic in described}
 
 
 async def _group(admin: AIOKafkaAdminClient, name: str) -> tuple[str, str, Members]:
@@ -146,4 +233,4 @@ async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.stop()
 
 
-__all__ = ["Group", "group_states"]
+__all__ = ["Group", "Standing", "further_groups", "group_states"]

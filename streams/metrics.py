@@ -58,6 +58,56 @@ _ALL = (
         when="the partition is this worker's",
     ),
     Metric(
+        "upshot.consumer.position",
+        "gauge",
+        "{offset}",
+        "The offset of the next record to be processed.",
+        ("topic", "partition"),
+        when="the partition is this worker's",
+    ),
+    Metric(
+        "upshot.consumer.stalled",
+        "gauge",
+        "s",
+        "For how long nothing was processed although there are records to read; 0 where all is read or it moves. What "
+        "an open transaction holds back doesn't count.",
+        ("topic", "partition"),
+        when="the partition is this worker's",
+    ),
+    Metric(
+        "upshot.consumer.held_back",
+        "gauge",
+        "s",
+        "For how long a producer's open transaction has held back records; 0 where none does.",
+        ("topic", "partition"),
+        when="the partition is this worker's",
+    ),
+    Metric(
+        "upshot.consumer.lost",
+        "counter",
+        "{record}",
+        "Offsets that Kafka had removed, by the topic's retention or by hand, before they were read.",
+        ("topic",),
+        when="records were lost",
+    ),
+    Metric(
+        "upshot.topic.unsettled",
+        "gauge",
+        "s",
+        "For how long a topic that the role reads has been gone, or made anew and not taken up yet; 0 where all is "
+        "well. No deadline is judged meanwhile.",
+        ("topic",),
+    ),
+    Metric(
+        "upshot.topic.changes",
+        "counter",
+        "{change}",
+        "What happened to topics that the role reads: `gone`, `made` anew, or `resized`: it has another number of "
+        "partitions.",
+        ("topic", "change"),
+        when="it happened",
+    ),
+    Metric(
         "upshot.consumer.partitions",
         "gauge",
         "{partition}",

@@ -8,11 +8,17 @@ from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.structs import RecordMetadata
 
+from upshot.errors import ConfigurationError
 from upshot.settings import Settings
+from upshot.streams.admin import admin_client
+from upshot.streams.codec import Place
 from upshot.streams.connection import client_options, start
+from upshot.streams.incarnations import Incarnations, remembered
 from upshot.streams.outbox import Lane, Receipt, delivered, settled
 from upshot.streams.partitions import partition_for
+from upshot.streams.topic_ids import describe
 
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
 #: Bytes on their way at the most; who sends more waits.
@@ -31,6 +37,7 @@ class EventProducer:
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._turn = 0
         self._waiting = 0
+        self._incarnations: Incarnations | None = None
         self._room = asyncio.Event()
 
     async def send(
@@ -62,6 +69,23 @@ class EventProducer:
         receipt = self._lane(name, data, count).add(data, value, list(headers), timestamp_ms)
         self._waiting += size
         return receipt
+
+    async def places(self, records: Sequence[RecordMetadata]) -> list[Place]:
+        """Where these records lie, as the workers that read them will say. Raises KafkaError, KafkaUnavailable."""
+        if not records:
+            return []
+        if self._incarnations is None:
+            try:
+                async with admin_client(self._settings) as admin:
+                    self._incarnations = await remembered(self._settings, admin)
+            except (
+                ConfigurationError
+            ):  # may not be written down here: as workers have it that read nothing there
+                self._incarnations = Incarnations()
+        # Asked behind the records: a topic that was made anew meanwhile isn't the one that is known.
+        found = await describe(self._producer.client, {record.topic for record in records}) or {}
+        made = {topic: self._incarnations.of(described.id) for topic, described in found.items()}
+        return [Place(r.topic, r.partition, r.offset, made.get(r.topic, "")) for r in records]
 
     @property
     def waiting(self) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import for_code
+from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     AbstractType,
@@ -24,7 +26,15 @@ from upshot.errors import KafkaUnavailable
 _NONE = bytes(16)
 
 
-class _Uuid(AbstractType):  # type: ignore[misc]
+class Client(Protocol):
+    """What is asked of aiokafka's client."""
+
+    def get_random_node(self) -> Any: ...
+
+    async def send(self, node: Any, request: Any) -> Any: ...
+
+
+class Uuid(AbstractType):  # type: ignore[misc]
     """16 bytes as they are."""
 
     @classmethod
@@ -53,7 +63,7 @@ class _Answer(Response):  # type: ignore[misc]
             CompactArray(
                 ("error_code", Int16),
                 ("name", _NAME),
-                ("id", _Uuid),
+                ("id", Uuid),
                 ("is_internal", Boolean),
                 (
                     "partitions",
@@ -82,7 +92,7 @@ class _Question(RequestStruct):  # type: ignore[misc]
     API_VERSION = 12
     RESPONSE_TYPE = _Answer
     SCHEMA = Schema(
-        ("topics", CompactArray(("id", _Uuid), ("name", _NAME), _TAGS)),
+        ("topics", CompactArray(("id", Uuid), ("name", _NAME), _TAGS)),
         ("create", Boolean),
         ("operations", Boolean),
         _TAGS,
@@ -90,25 +100,56 @@ class _Question(RequestStruct):  # type: ignore[misc]
 
 
 class _Metadata(Request[_Question]):  # type: ignore[misc]
-    """Metadata of one topic, in the first version of the protocol that can be asked by name and tells its id."""
+    """Metadata of topics, in the first version of the protocol that can be asked by name and tells ids."""
 
     API_KEY: ClassVar[int] = 3
 
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
+    def __init__(self, topics: Iterable[str] | None) -> None:
+        self._topics = topics
 
     def build(self, request_struct_class: Any) -> Any:
-        return request_struct_class([(_NONE, self._topic, {})], False, False, {})
+        wanted: Any = None if self._topics is None else [(_NONE, topic, {}) for topic in self._topics]
+        return request_struct_class(wanted, False, False, {})
+
+
+class Described(NamedTuple):
+    """A topic as the brokers know it now; the id is None where it has none (made before Kafka 2.8, with ZooKeeper)."""
+
+    id: bytes | None
+    partitions: int
+
+
+async def describe(client: Client, topics: Iterable[str] | None) -> dict[str, Described] | None:
+    """Those of `topics` that exist (None: all there are), asked from a broker by `client`, aiokafka's own.
+
+    None where the brokers are too old to tell. Raises KafkaUnavailable where one can't be described now, and KafkaError where no broker answers.
+    """
+    names = None if topics is None else sorted(topics)
+    try:
+        answer = await client.send(client.get_random_node(), _Metadata(names))
+    except NotImplementedError:
+        return None
+    found = {}
+    for error, name, ident, _, partitions, *_rest in answer.topics:
+        if error and error != UnknownTopicOrPartitionError.errno:
+            raise KafkaUnavailable(f"topic {name} can't be described: {for_code(error).__name__}")
+        if not error:
+            found[name] = Described(None if ident == _NONE else bytes(ident), len(partitions))
+    return found
+
+
+def text_of(ident: bytes) -> str:
+    """A topic's id as Kafka's own tools write it: base64 for URLs, without padding."""
+    return urlsafe_b64encode(ident).decode().rstrip("=")
 
 
 async def topic_id(consumer: AIOKafkaConsumer, topic: str) -> bytes | None:
-    """The id of a topic, 16 bytes; None where the brokers are too old to tell (before Kafka 3.0).
+    """The id of a topic, 16 bytes; None where the brokers are too old to tell (before Kafka 3.1).
 
     Raises KafkaUnavailable where the topic can't be described now.
     """
-    client = consumer._client
     try:
-        answer = await client.send(client.get_random_node(), _Metadata(topic))
+        answer = await consumer._client.send(consumer._client.get_random_node(), _Metadata([topic]))
     except NotImplementedError:
         return None
     ((error, _, found, *_rest),) = answer.topics
@@ -117,4 +158,4 @@ async def topic_id(consumer: AIOKafkaConsumer, topic: str) -> bytes | None:
     return None if found == _NONE else bytes(found)
 
 
-__all__ = ["topic_id"]
+__all__ = ["Client", "Described", "Uuid", "describe", "text_of", "topic_id"]

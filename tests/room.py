@@ -92,6 +92,9 @@ class MemoryRoom:
     async def partition_count(self, topic: str) -> int:
         return self._partitions
 
+    def units(self) -> int:
+        return self._partitions
+
 
 def processed(room: MemoryRoom, handler: BatchHandler, *records: Fetched) -> list[Output]:
     """What a handler that has just begun sends for these records."""

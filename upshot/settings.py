@@ -141,6 +141,13 @@ class Settings(BaseModel):
         description="What the SDK does with what it can't record, such as a score that is no number, or a full spool: "
         "`raise`, or `warn` in the log and let the agent go on, which is for production.",
     )
+    stalled_after: float = Field(
+        30.0,
+        ge=5,
+        le=3600,
+        description="Seconds without progress, with records to read, after which `/healthz`, `upshot doctor` and the "
+        "alerts say that a worker stands still.",
+    )
     commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between offset commits.")
     store_interval: float = Field(0.25, gt=0, le=60, description="Seconds of events that one insert gathers.")
     metrics_port: int | None = Field(

@@ -86,13 +86,19 @@ def _parsed() -> argparse.Namespace:
     )
     parser.add_argument("--log", type=Path, help="append the run's report to this file, as a line of JSON")
     parser.add_argument("--totals", type=Path, metavar="LOG", help="print the totals of such a file")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.log is not None:
+        try:
+            arguments.log.open("a").close()
+        except OSError as error:
+            parser.error(f"{arguments.log} can't be written: {error.strerror}")
+    return arguments
 
 
 async def _stormed(plan: Plan, kills: int, folder: Path) -> tuple[Report, Findings]:
     async with trial(plan, folder, _say) as running:
         sending = asyncio.create_task(running.load.run(plan.cases))
-        storm = Storm(running.fleet, running.load, running.progress, _say)
+        storm = Storm(running.fleet, running.load, running.progress, running.anew, _say)
         workers = [member.name for member in running.fleet.workers]
         await storm.rage(schedule(plan.seed, workers), kills)
         running.load.stop()

@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 #: seconds. `fill`: its files can't grow for some seconds. `add`, `remove`: a worker comes, or ends cleanly.
 #: `cut`: its connections are closed and refused for some seconds. `hold`: nothing comes through in one
 #: direction, and arrives late. `slow`: what it sends and gets takes its time. `burst`: many runs at once.
-#: `calm`: nothing more, until scores flow again.
+#: `calm`: nothing more, until scores flow again. `anew`: after a calm a topic is deleted that everybody has read, and
+#: made again some seconds later, while the chaos goes on.
 Kind = Literal[
     "kill",
     "lose",
@@ -26,6 +27,7 @@ Kind = Literal[
     "slow",
     "burst",
     "calm",
+    "anew",
 ]
 
 
@@ -85,6 +87,8 @@ _PAUSES = (0.1, 1.6)
 #: Seconds: most are short, some are longer than a session of the group (6 s).
 _SHORT, _LONG = (0.3, 3.0), (7.0, 14.0)
 _LONG_SHARE = 0.15
+#: Of the calms, after which a topic is made again.
+_ANEW = 0.4
 
 
 def schedule(seed: int, workers: Sequence[str]) -> Iterator[Action]:
@@ -95,6 +99,8 @@ def schedule(seed: int, workers: Sequence[str]) -> Iterator[Action]:
         for _ in range(random.randint(*style.actions)):
             yield _action(random, style, workers)
         yield Action(0.0, "calm", "", 0.0)
+        if random.random() < _ANEW:
+            yield Action(0.0, "anew", "", random.uniform(*_SHORT), random.randrange(4))
 
 
 def _action(random: Random, style: Style, workers: Sequence[str]) -> Action:

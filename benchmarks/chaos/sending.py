@@ -26,6 +26,9 @@ class Load:
         self._pause = 1 / per_second
         self._pending: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._going = asyncio.Event()
+        self._going.set()
+        self._owed = 0
         self._failed: BaseException | None = None
         self.sent: list[Case] = []
 
@@ -35,9 +38,25 @@ class Load:
         return len(self._pending)
 
     def burst(self, count: int) -> None:
-        """Send so many at once, besides."""
+        """Send so many at once, besides; later where the load is held back."""
+        if not self._going.is_set():
+            self._owed += count
+            return
         for _ in range(count):
             self._begin()
+
+    async def hold(self, within: float) -> None:
+        """Begin no more for now; returns once all is acknowledged, or after so many seconds."""
+        self._going.clear()
+        until = asyncio.get_running_loop().time() + within
+        while self._pending and asyncio.get_running_loop().time() < until:
+            await asyncio.wait(self._pending, timeout=1.0)
+
+    def go_on(self) -> None:
+        """Begin again."""
+        self._going.set()
+        owed, self._owed = self._owed, 0
+        self.burst(owed)
 
     def stop(self) -> None:
         """Begin no more cases."""
@@ -55,6 +74,7 @@ class Load:
         await self._producer.start()
         try:
             while not self._stopping.is_set() or len(self.sent) < at_least:
+                await self._going.wait()
                 self._begin()
                 await asyncio.sleep(self._pause)
             while self._pending:

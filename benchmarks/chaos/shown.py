@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import clickhouse_connect
 
+from benchmarks.chaos.anew import placed_at
 from benchmarks.chaos.check import Current, Revision, Shown
 from benchmarks.chaos.oracle import Answer
 from upshot.settings import Settings
@@ -16,18 +18,18 @@ _CURRENT = (
 _HISTORY = "SELECT run_id, name, subject, value, reason, kind, outcome_id, score_id, revision, supersedes FROM scores"
 
 
-def shown(settings: Settings) -> Shown:
-    """Everything. Raises what clickhouse-connect raises where the server doesn't answer."""
+def shown(settings: Settings, cuts: Mapping[str, Sequence[float]] | None = None) -> Shown:
+    """Everything; `cuts` are when topics were made anew. Raises what clickhouse-connect raises where the server doesn't answer."""
     client = clickhouse_connect.get_client(
         dsn=settings.clickhouse_url.get_secret_value(), send_receive_timeout=60
     )
     try:
-        return _read(lambda sql: list(client.query(sql).result_rows), settings.topic_prefix)
+        return _read(lambda sql: list(client.query(sql).result_rows), settings.topic_prefix, cuts or {})
     finally:
         client.close()
 
 
-def _read(rows: Any, prefix: str) -> Shown:
+def _read(rows: Any, prefix: str, cuts: Mapping[str, Sequence[float]]) -> Shown:
     return Shown(
         current=[Current(tuple(row[:3]), Answer(*row[3:7]), row[7], row[8]) for row in rows(_CURRENT)],
         history=[
@@ -38,9 +40,9 @@ def _read(rows: Any, prefix: str) -> Shown:
         waits=[tuple(row) for row in rows("SELECT run_id, name, subject FROM waits WHERE reply_to = ''")],
         outcomes=[tuple(row) for row in rows("SELECT subject, source, id FROM outcomes")],
         letters=[
-            (reason, (topic.removeprefix(prefix), partition, offset))
-            for reason, topic, partition, offset in rows(
-                "SELECT reason, topic, partition, offset FROM dead_letters"
+            (reason, (name := topic.removeprefix(prefix), partition, placed_at(cuts, name, offset, at)))
+            for reason, topic, partition, offset, at in rows(
+                "SELECT reason, topic, partition, offset, toUnixTimestamp64Micro(recorded_at) / 1e6 FROM dead_letters"
             )
         ],
     )

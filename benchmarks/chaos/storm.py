@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from benchmarks.chaos.anew import Anew, topic_for
 from benchmarks.chaos.fleet import Fleet, Member
 from benchmarks.chaos.links import DIRECTIONS, Link
 from benchmarks.chaos.progress import Progress
@@ -29,10 +30,13 @@ _Effect = Coroutine[Any, Any, bool]
 class Storm:
     """Does what the schedule says until enough has been killed. `done` counts what had somebody to be done to."""
 
-    def __init__(self, fleet: Fleet, load: Load, progress: Progress, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, fleet: Fleet, load: Load, progress: Progress, anew: Anew, report: Callable[[str], None]
+    ) -> None:
         self._fleet = fleet
         self._load = load
         self._progress = progress
+        self._anew = anew
         self._report = report
         self._lasting: set[asyncio.Task[None]] = set()
         self.done: Counter[str] = Counter()
@@ -47,12 +51,27 @@ class Storm:
             if action.kind == "calm":
                 await self._calm()
                 continue
-            task = asyncio.create_task(self._do(action))
-            self._lasting.add(task)
-            task.add_done_callback(self._lasting.discard)
+            if action.kind == "anew":
+                await self._made_anew(action)
+                continue
+            self._goes_on(self._do(action))
             await asyncio.sleep(0)
         await asyncio.gather(*self._lasting)
         self._fleet.mend()
+
+    def _goes_on(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._lasting.add(task)
+        task.add_done_callback(self._lasting.discard)
+
+    async def _made_anew(self, action: Action) -> None:
+        """Delete a topic; it's made again beside what comes next."""
+        topic = topic_for(action.variant)
+        deleted = await self._anew.delete(topic)
+        self.done["anew"] += deleted
+        if deleted:
+            self._report(f"{topic} is deleted, and made again in {action.seconds:.1f} s")
+            self._goes_on(self._anew.make(action.seconds))
 
     async def _do(self, action: Action) -> None:
         effect = getattr(self, f"_{action.kind}")

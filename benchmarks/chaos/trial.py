@@ -14,10 +14,11 @@ from typing import Any
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from benchmarks.chaos.anew import Anew
 from benchmarks.chaos.cases import cases
 from benchmarks.chaos.check import Findings, compare, dispute
 from benchmarks.chaos.fleet import Fleet
-from benchmarks.chaos.journal import INPUTS, read_back
+from benchmarks.chaos.journal import read_back
 from benchmarks.chaos.oracle import Truth, truth_of
 from benchmarks.chaos.progress import Progress
 from benchmarks.chaos.report import Report, commit
@@ -55,6 +56,7 @@ class Trial:
     fleet: Fleet
     load: Load
     progress: Progress
+    anew: Anew
     report: Callable[[str], None]
     began: float = field(default_factory=time.monotonic)
 
@@ -93,7 +95,7 @@ class Trial:
 
     async def truth(self) -> Truth:
         """What must come of all that lies in Kafka now, once the near deadlines are over."""
-        entries = [entry async for entry in read_back(self.settings, INPUTS)]
+        entries = [entry async for entry in self.anew.entries()]
         return truth_of(entries, datetime.now(UTC) + _NEAR)
 
     async def _settled(self, truth: Truth) -> tuple[Findings, float]:
@@ -118,7 +120,7 @@ class Trial:
     async def compared(self, truth: Truth) -> Findings:
         """What differs now."""
         try:
-            return compare(truth, await asyncio.to_thread(shown, self.settings))
+            return compare(truth, await asyncio.to_thread(shown, self.settings, self.anew.cuts))
         except (ClickHouseError, OSError) as error:
             return Findings(unsettled=[f"ClickHouse doesn't answer: {error}"])
 
@@ -146,7 +148,7 @@ async def trial(plan: Plan, folder: Path, report: Callable[[str], None]) -> Asyn
         settings = await fleet.start()
         load, progress = Load(settings, cases(plan.seed), plan.rate), Progress(settings)
         watching = asyncio.create_task(progress.run())
-        yield Trial(plan, settings, fleet, load, progress, report)
+        yield Trial(plan, settings, fleet, load, progress, Anew(settings, load, report), report)
     finally:
         if watching is not None:
             watching.cancel()

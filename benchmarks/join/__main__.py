@@ -22,6 +22,7 @@ from typing import Any
 
 from events import Events, make_events
 from measuring import Measured, measure
+from outputs import undrawable, unwritable
 from report import failures, line, save, table, told, write_page
 from systems import SYSTEMS, System
 
@@ -35,14 +36,17 @@ def main() -> int:
     """Parse, measure, print."""
     arguments = _arguments()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # topics that are being made have no leader yet
-    systems = [system for system in SYSTEMS if not arguments.only or system.name in arguments.only]
+    asked = [system for system in SYSTEMS if not arguments.only or system.name in arguments.only]
+    systems = [system for system in asked if _can_run(system)]
+    if not systems:
+        print("there is nothing to measure")
+        return 1
     rounds: list[dict[str, Measured]] = []
     with tempfile.TemporaryDirectory(prefix="upshot-join-") as folder, ExitStack() as cleanup:
         kafka = KafkaServer(Path(folder), heap="512m", report=print)
         kafka.start()
         cleanup.callback(kafka.stop)
         kafka.wait_ready(120)
-        systems = [system for system in systems if _can_run(system)]
         work = Work(arguments.events, arguments.seed, kafka, Path(folder))
         for number in range(arguments.rounds):
             rounds.append({})
@@ -139,6 +143,11 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.page and not arguments.chart:
         parser.error("--page needs --chart")
+    for file in filter(None, (arguments.json, arguments.chart, arguments.page)):
+        if why := unwritable(file):
+            parser.error(why)
+    if arguments.chart and (why := undrawable(arguments.chart)):
+        parser.error(why)
     unknown = set(arguments.only or ()) - {system.name for system in SYSTEMS}
     if unknown:
         parser.error(f"no such system: {', '.join(sorted(unknown))}")

@@ -38,8 +38,8 @@ def told(about: Mapping[str, Any]) -> str:
 
 
 def write_page(rounds: Rounds, about: Mapping[str, Any], chart: Path, page: Path) -> None:
-    """Put the figures between the marks of a Markdown page; the chart lies beside it."""
-    before, _, rest = page.read_text().partition(BEGIN)
+    """Put the figures between the marks of a Markdown page, at its end where it has none; the chart lies beside it."""
+    before, _, rest = (page.read_text() if page.exists() else "").partition(BEGIN)
     _, _, after = rest.partition(END)
     figures = f"![Rates and CPU time of the systems]({chart.name})\n\n{table(rounds)}\n\nMeasured with: {told(about)}."
     page.write_text(f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}")

@@ -74,6 +74,7 @@ class Outputs:
             origin.followup_id.encode(),
             encode_deferral(origin),
             (),
+            place.made if place else "",
         )
         detail = (
             f"{origin.scorer} version {origin.version}, follow-up {origin.followup_id} of run {origin.run_id}: "

@@ -33,7 +33,7 @@ def read_deferred(record: Record, now: Micros) -> Arrival:
     return Deferred(
         wire.followup_id,
         origin,
-        Place(place.partition, place.offset),
+        Place(place.partition, place.offset, place.made),
         wire.deferred_by,
         wire.revision,
         wire.cancelled,

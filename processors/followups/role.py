@@ -165,7 +165,7 @@ class Followups:
     def _look(self, now: Micros, effects: Effects) -> None:
         """Look at what is due, as far as there's room for what has to be run."""
         room = self._executor.room()
-        partitions = sorted({tp.partition for tp in self._context.assignment()})
+        partitions = self._intake.units()
         if room <= 0 or not partitions:
             return
         share = max(1, room // len(partitions))

@@ -19,6 +19,8 @@ class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     partition: int
     offset: int
+    #: Tells the topic from those of its name before it.
+    made: str = ""
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -16,7 +16,7 @@ from upshot.errors import ClickHouseUnavailable, ConfigurationError, QueryFailed
 from upshot.processors.store.connection import connect, first_line
 from upshot.settings import Settings
 
-_FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
+_FILE_NAME = re.compile(r"^(\d{4})_(\w+)\.sql")
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations
 (
@@ -46,7 +46,7 @@ class Migration(NamedTuple):
     @property
     def statements(self) -> list[str]:
         """Its statements. Each ends with a semicolon at the end of a line."""
-        without_comments = re.sub(r"^\s*--.*\n?", "", self.sql, flags=re.MULTILINE)
+        without_comments = re.sub(r"^[ \t]*--.*\n?", "", self.sql, flags=re.MULTILINE)
         parts = re.split(r";[ \t]*(?:\n|$)", without_comments)
         return [part.strip() for part in parts if part.strip()]
 

@@ -6,7 +6,7 @@ other topics. README.md says which of Faust's methods are overridden here, and w
 
 from upshot.streams.batch.app import BatchApp, batch_app
 from upshot.streams.batch.effects import Change, Effects, Output
-from upshot.streams.batch.handler import TP, BatchContext, BatchHandler, TableView
+from upshot.streams.batch.handler import TP, BatchContext, BatchHandler, TableView, Unsettled
 from upshot.streams.batch.pace import Pace
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "Output",
     "Pace",
     "TableView",
+    "Unsettled",
     "batch_app",
 ]

@@ -11,19 +11,24 @@ from aiokafka import AIOKafkaProducer
 from faust.app.base import BootStrategy
 from faust.transport.drivers.aiokafka import Producer, Transport
 
-from upshot.errors import ConfigurationError, UnitFailed
+from upshot.errors import ConfigurationError, InvalidEvent, UnitFailed
 from upshot.settings import Settings
+from upshot.streams import dead_letters
 from upshot.streams.batch.assignor import BatchAssignor
 from upshot.streams.batch.consumer import BatchConsumer
 from upshot.streams.batch.cycle import Cycle
+from upshot.streams.batch.effects import Output
 from upshot.streams.batch.follower import Follower
-from upshot.streams.batch.handler import TP, BatchContext, BatchHandler, TableView
+from upshot.streams.batch.handler import TP, BatchContext, BatchHandler, Refusing, TableView
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.pace import Pace
 from upshot.streams.batch.sender import BATCH_BYTES, Sender
 from upshot.streams.batch.table import BatchTable, BatchTableManager, changelog_name
 from upshot.streams.batch.vitals import Vitals
+from upshot.streams.batch.watch import TopicWatch
+from upshot.streams.codec import Record
 from upshot.streams.connection import client_options
+from upshot.streams.incarnations import Incarnations
 from upshot.streams.instruments import Instruments
 
 log = logging.getLogger(__name__)
@@ -91,6 +96,8 @@ class BatchApp(faust.App):  # type: ignore[misc]
         self.in_worker = True
         self.finalize()
         self.follower = Follower(self)
+        #: Tells topics from those of their names before them; the runner reads it before the start.
+        self.incarnations = Incarnations()
         self.table = self._declare_table(app_id, table_name) if table_name else None
 
     def _declare_table(self, app_id: str, name: str) -> BatchTable:
@@ -112,6 +119,8 @@ class BatchApp(faust.App):  # type: ignore[misc]
         """Give the app its handler, once, before it starts."""
         self.handler = handler
         self.inputs = frozenset(handler.topics)
+        self.watch = TopicWatch(self.inputs)
+        self.vitals.follow_topics(self.watch)
         for name in handler.topics:
             self.topics.add(self.topic(name, key_type=bytes, value_type=bytes))
         self.sender = Sender(
@@ -125,10 +134,16 @@ class BatchApp(faust.App):  # type: ignore[misc]
             self.pace,
             self.settings.commit_interval,
             self.vitals,
+            self._poison_letter,
         )
         self.vitals.follow(self.cycle.positions)
         if self.table is not None:
             self.vitals.follow_table(self.table.size)
+
+    def _poison_letter(self, record: Record, why: str) -> Output:
+        if isinstance(self.handler, Refusing):
+            self.handler.dead_letters["poison_record"] += 1
+        return dead_letters.dead_letter(self.settings, record, InvalidEvent("poison_record", why))
 
     async def begin(self, epoch: int) -> None:
         """The table is recovered: go to the committed offsets and work, unless `epoch` is over."""
@@ -137,15 +152,15 @@ class BatchApp(faust.App):  # type: ignore[misc]
         tps = frozenset(TP(*tp) for tp in consumer.assignment() if tp.topic in self.inputs)
         self._check_changelog(tps)
         async with self.cycle.polling:
-            positions = await consumer.seek_to_start(tps)
-        await self.cycle.open(epoch, generation, positions)
+            start = await consumer.seek_to_start(tps)
+        await self.cycle.open(epoch, generation, *start)
         log.info("%s works on %d partitions", self.conf.id, len(tps))
 
     def _check_changelog(self, tps: Iterable[TP]) -> None:
         if self.table is None:
             return
         for tp in tps:
-            if tp.partition not in self.table.store.next_offset:
+            if tp.partition < self.assignor.units and tp.partition not in self.table.store.next_offset:
                 raise UnitFailed(
                     f"{tp.topic}/{tp.partition} was assigned without its partition of the changelog "
                     f"{self.table.changelog_topic_name}"
@@ -187,7 +202,7 @@ class _Context:
         return table
 
     async def end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        ends: dict[TP, int] = await self._app.consumer.list_end_offsets(tps)
+        ends: dict[TP, int] = await self._app.consumer.settled_ends(tps)
         return ends
 
     def position(self, tp: TP) -> int:
@@ -200,7 +215,15 @@ class _Context:
         await self._app.sender.flush()
 
     async def partition_count(self, topic: str) -> int:
+        if topic in self._app.inputs and self._app.watch.tells:
+            return self._app.watch.count(topic)
         return await self._app.sender.partition_count(topic)
+
+    def units(self) -> int:
+        if self._app.table is None:
+            raise ConfigurationError(f"{self._app.conf.id} has no table: give batch_app a table_name")
+        units: int = self._app.assignor.units
+        return units
 
 
 def batch_app(

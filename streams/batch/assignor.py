@@ -40,6 +40,8 @@ class Given(msgspec.Struct):
     version: int = VERSION
     standby: dict[str, list[int]] = {}
     warming: dict[str, list[int]] = {}
+    #: Partitions of the table; 0 without one.
+    units: int = 0
 
 
 D = TypeVar("D", Said, Given)
@@ -61,6 +63,8 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
         self.replicas = app.settings.standby_replicas
         self.share = Share()
         self._generation = -1
+        #: Partitions of the table, as counted before the start or said with the last assignment; 0 without a table.
+        self.units = 0
 
     @property
     def _changelog(self) -> str | None:
@@ -85,32 +89,39 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
         table = self._changelog
         sizes = {table: counts.get(table, 0)} if table else counts
         said = {name: _member(reads[name], metadata.user_data) for name, metadata in members.items()}
+        units = sizes[table] if table else 0
         given = shares(said, sizes, self.replicas if table else 0)
         return {
-            name: self._assignment(given[name], {topic: counts[topic] for topic in reads[name]})
+            name: self._assignment(given[name], {topic: counts[topic] for topic in reads[name]}, units)
             for name in members
         }
 
-    def _assignment(self, share: Share, counts: Mapping[str, int]) -> ConsumerProtocolMemberAssignment:
-        tps = _by_topic(self._inputs(share.active, counts))
-        given = Given(standby=_by_topic(share.standby), warming=_by_topic(share.warming))
+    def _assignment(
+        self, share: Share, counts: Mapping[str, int], units: int
+    ) -> ConsumerProtocolMemberAssignment:
+        tps = _by_topic(self._inputs(share.active, counts, units))
+        given = Given(standby=_by_topic(share.standby), warming=_by_topic(share.warming), units=units)
         return ConsumerProtocolMemberAssignment(VERSION, list(tps.items()), msgspec.json.encode(given))
 
-    def _inputs(self, units: Iterable[TP], counts: Mapping[str, int]) -> Iterable[TP]:
-        """The partitions to read, of units."""
-        for unit in units:
+    def _inputs(self, active: Iterable[TP], counts: Mapping[str, int], units: int) -> Iterable[TP]:
+        """The partitions to read, of units. Those that a topic has beyond the table's are shared out in turn."""
+        for unit in active:
             if unit.topic != self._changelog:
                 yield unit
             else:
                 others = (topic for topic in counts if topic != unit.topic)
-                yield from (TP(topic, unit.partition) for topic in others if unit.partition < counts[topic])
+                yield from (
+                    TP(t, number) for t in others for number in range(unit.partition, counts[t], units)
+                )
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Note this member's share, and that it's of this generation."""
         given = _decoded(assignment.user_data, Given)
         tps = {TP(*tp) for tp in assignment.partitions()}
         table = self._changelog
-        active = {TP(table, tp.partition) for tp in tps} if table else tps
+        # Leaders of an earlier version don't say how many, and share out none beyond.
+        self.units = given.units or self.units
+        active = {TP(table, tp.partition % max(1, self.units)) for tp in tps} if table else tps
         self.share = Share(
             frozenset(active), frozenset(_units(given.standby)), frozenset(_units(given.warming))
         )

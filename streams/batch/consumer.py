@@ -12,19 +12,18 @@ from typing import Any, TypeVar, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
 from mode import Service
 from mode.threads import WorkerThread
 
 from upshot.errors import KafkaUnavailable, UnitFailed
-from upshot.streams.batch.cycle import Polled
-from upshot.streams.batch.fetch import hasten
 from upshot.streams.batch.handler import TP
 from upshot.streams.batch.logs import SERVICES
 from upshot.streams.batch.membership import Membership
 from upshot.streams.batch.open_transactions import OpenTransactions, Reach
+from upshot.streams.batch.positions import Positions, Start
+from upshot.streams.batch.source import Polled
 from upshot.streams.connection import client_options
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,11 @@ ENDS_EVERY = 5.0
 
 
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Notes that the broker has just confirmed this member."""
+    """Notes that the broker has just confirmed this member, and that nothing is fetched until positions are taken."""
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
+        self._thread.positions.hold_back()
+        return super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         self._thread.membership.joined()
@@ -63,11 +66,12 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     logger = SERVICES
     Worker = DaemonThread
     membership: Membership
+    positions: Positions
 
     async def on_start(self) -> None:
         await super().on_start()
         pace = self.app.pace
-        hasten(self._consumer._fetcher)
+        self.positions = Positions(self.app, self._consumer)
         self.membership = Membership(self._consumer._coordinator, pace.session_timeout)
         self._transactions = OpenTransactions(pace.held_back)
 
@@ -97,7 +101,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             fetch_min_bytes=ENOUGH_BYTES,
             session_timeout_ms=int(pace.session_timeout * 1000),
             heartbeat_interval_ms=int(min(pace.heartbeat_interval, pace.session_timeout / 4) * 1000),
-            rebalance_timeout_ms=int((2 * pace.rebalance_within + 10.0) * 1000),
+            rebalance_timeout_ms=int((2 * pace.rebalance_within + 12.0) * 1000),
         )
 
     @Service.task  # type: ignore[untyped-decorator]
@@ -106,12 +110,20 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         async for _ in self.itertimer(1.0, name="broker"):
             self.app.vitals.kafka_answers(self.membership.look())
             self._transactions.look(self._reaches(), monotonic())
+            self.app.vitals.held_since = self._transactions.held()
+            self.app.vitals.look()
             try:
                 self._ensure_consumer()._coordinator.check_errors()
             except KafkaError as error:
                 failure = UnitFailed(f"the broker refuses the group {self.app.conf.id}: {error!r}")
                 asyncio.run_coroutine_threadsafe(self.app.crash(failure), self.parent_loop)
                 return
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _look_for_topics(self) -> None:
+        """Which topics there are, now and then, and at once where a broker refuses one as another."""
+        while not self.should_stop:
+            await self.positions.look_at_topics()
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _look_for_ends(self) -> None:
@@ -147,6 +159,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         ends = {tp: state.highwater for tp, state in states.items() if state.highwater is not None}
         self.app.vitals.ends.update(ends)
         positions = {tp: state.position for tp, state in states.items()}
+        self.positions.reached(positions)
         return Polled({TP(*tp): found for tp, found in records.items()}, positions)
 
     def _states(self) -> dict[TP, Any]:
@@ -165,33 +178,17 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             if state.lso is not None
         }
 
-    async def seek_to_start(self, tps: frozenset[TP]) -> dict[TP, int]:
-        """Go to the committed offsets, or to the beginning, and return them."""
-        consumer = self._ensure_consumer()
-        wanted = {TopicPartition(*tp) for tp in tps}
-        committed = await consumer._coordinator.fetch_committed_offsets(list(wanted))
-        fresh = []
-        for tp in wanted:
-            offset = committed[tp].offset if tp in committed else -1
-            if offset >= 0:
-                consumer.seek(tp, offset)
-            else:
-                fresh.append(tp)
-        if fresh:
-            await consumer.seek_to_beginning(*fresh)
-        return {TP(*tp): await consumer.position(tp) for tp in wanted}
+    async def seek_to_start(self, tps: frozenset[TP]) -> Start:
+        """Go to the committed offsets, or to the beginning, and return them. Of a topic that is gone there are none."""
+        return await self.positions.take(tps)
 
-    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
+    async def commit_positions(
+        self, positions: Mapping[TP, int], generation: int, notes: Mapping[TP, str]
+    ) -> bool:
         """Commit; False when the group has moved on. Retries as long as the coordinator can't be reached."""
         if self.membership.generation != generation:
             return False
-        offsets = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in positions.items()}
-        try:
-            await self._ensure_consumer().commit(offsets)
-        except (CommitFailedError, IllegalStateError) as error:
-            log.debug("not committed: %s", error)
-            return False
-        return True
+        return await self.positions.commit(positions, notes)
 
     async def leave(self) -> None:
         """Leave the group; also with a name of its own, where aiokafka would let the session end."""
@@ -214,6 +211,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             with suppress(KafkaTimeoutError):
                 ends = await fetcher.end_offsets(wanted, consumer._request_timeout_ms)
                 return {TP(*tp): offset for tp, offset in ends.items()}
+
+    async def settled_ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The same of partitions that are read. Raises Unsettled where a topic isn't what the positions belong to."""
+        return await self.positions.settled_ends(tps, self.list_end_offsets)
 
 
 class BatchConsumer(Consumer):  # type: ignore[misc]
@@ -255,8 +256,10 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         polled: Polled = await self._thread.run_here(self._thread.poll(tps, timeout, max_records))
         return polled
 
-    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
-        return bool(await self._patiently(self._thread.commit_positions(positions, generation)))
+    async def commit_positions(
+        self, positions: Mapping[TP, int], generation: int, notes: Mapping[TP, str]
+    ) -> bool:
+        return bool(await self._patiently(self._thread.commit_positions(positions, generation, notes)))
 
     async def is_member(self, generation: int, *, ask: bool = False) -> bool:
         membership = self._thread.membership
@@ -264,13 +267,22 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             return True
         return bool(await self._patiently(membership.confirm(generation)))
 
-    async def seek_to_start(self, tps: frozenset[TP]) -> dict[TP, int]:
-        positions: dict[TP, int] = await self._thread.run_here(self._thread.seek_to_start(tps))
-        return positions
+    async def seek_to_start(self, tps: frozenset[TP]) -> Start:
+        start: Start = await self._thread.run_here(self._thread.seek_to_start(tps))
+        return start
 
     async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
         ends: dict[TP, int] = await self._patiently(self._thread.list_end_offsets(tps))
         return ends
+
+    async def settled_ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Where the logs of partitions that are read end. Raises Unsettled, see BatchContext."""
+        ends: dict[TP, int] = await self._patiently(self._thread.settled_ends(tps))
+        return ends
+
+    async def sign(self, said: str) -> None:
+        """Give a sign of life beside the committed offsets."""
+        await self._thread.run_here(self._thread.positions.sign(said))
 
     async def leave(self, within: float) -> None:
         """Leave the group, so that the others take over at once; without a broker its session ends."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal
 
-from upshot.errors import ConfigurationError, UnitFailed
+from upshot.errors import ConfigurationError, KafkaUnavailable, UnitFailed
 from upshot.streams.batch.effects import Effects, Output
-from upshot.streams.batch.handler import TP, BatchHandler, Pipelined
+from upshot.streams.batch.handler import TP, BatchHandler, Pipelined, Unsettled
 from upshot.streams.batch.landing import Landing
 from upshot.streams.batch.pace import Pace
+from upshot.streams.batch.poison import BEGUN, Note, PoisonGuard, write_note
 from upshot.streams.batch.sender import Sender
+from upshot.streams.batch.source import Polled, Source
 from upshot.streams.batch.table import BatchTable, Writing
 from upshot.streams.batch.vitals import Vitals
 from upshot.streams.codec import Record
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: A cancelled handler gets so long to give up.
 GIVE_UP_WITHIN = 5.0
+#: So long it's tried to take notes back that are no record's fault.
+TAKE_BACK_WITHIN = 2.0
 
 Unit = Callable[[], Coroutine[Any, Any, None]]
 
@@ -31,28 +35,6 @@ Fate = Literal[
     "dropped",  # nothing more is committed: the records come again, here or elsewhere
     "failed",  # a unit has failed, see `Cycle.failure`: the same, and the worker has to stop
 ]
-
-
-class Polled(NamedTuple):
-    """Records per partition, and where reading goes on, for all partitions: offsets may have gaps."""
-
-    records: Mapping[TP, list[Record]]
-    positions: Mapping[TP, int]
-
-
-class Source(Protocol):
-    """Where records come from and offsets go to."""
-
-    async def poll(self, tps: frozenset[TP], timeout: float, max_records: int) -> Polled: ...
-
-    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
-        """Whether they are committed; not when the group has moved on."""
-
-    async def is_member(self, generation: int, *, ask: bool = False) -> bool:
-        """Whether this worker may still write the state of its partitions; `ask` the broker anew."""
-
-    async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Where the logs end now."""
 
 
 class _Fenced(Exception):
@@ -75,6 +57,7 @@ class Cycle:
         pace: Pace,
         commit_interval: float,
         vitals: Vitals,
+        dead_letter: Callable[[Record, str], Output],
     ) -> None:
         self._handler = handler
         self._source = source
@@ -83,6 +66,8 @@ class Cycle:
         self._pace = pace
         self._commit_interval = commit_interval
         self._vitals = vitals
+        self._dead_letter = dead_letter
+        self._guard = PoisonGuard()
         #: Held while records are fetched: seeking beside a fetch would lose what it brings.
         self.polling = asyncio.Lock()
         #: Counts the times that partitions were taken away.
@@ -118,14 +103,17 @@ class Cycle:
         """Whether records are processed."""
         return self._gate.is_set()
 
-    async def open(self, epoch: int, generation: int, positions: Mapping[TP, int]) -> None:
-        """Work from these positions on, unless partitions were taken away since `epoch`."""
+    async def open(
+        self, epoch: int, generation: int, positions: Mapping[TP, int], notes: Mapping[TP, str]
+    ) -> None:
+        """Work from these positions on, with what was noted there, unless partitions were taken away since `epoch`."""
 
         async def assign() -> None:
             if epoch != self.epoch:
                 return
             self._generation, self._opened, self._fenced = generation, True, False
             self._positions, self._committed = dict(positions), dict(positions)
+            self._guard.assigned(notes)
             self._vitals.assigned()
             await self._handler.assigned(self.assignment())
             self._next_tick = self._next_commit = monotonic()
@@ -149,6 +137,7 @@ class Cycle:
             log.warning("what is in flight takes over %.0f s: dropped, its records come again", within)
         await self._drop_landing()
         self._sender.forget()
+        await self._take_back_notes(finished)
         await self._revoke(within)
         return "failed" if self.failure else "committed" if finished and not self._fenced else "dropped"
 
@@ -190,14 +179,49 @@ class Cycle:
         batches = {
             tp: due for tp, records in polled.records.items() if (due := self._due(tp, records, polled))
         }
-        if batches:
-            self._vitals.took(batches)
-            with self._vitals.timing("process"):
-                effects = await self._handler.process(batches)
-            await self._carry_out(effects)
-        else:
+        if not batches:
             await self._landing.landed()
-        self._positions.update(polled.positions)
+        if calm := {tp: records for tp, records in batches.items() if self._guard.is_calm(tp)}:
+            await self._guard.handle(calm, self)
+        suspected = {tp: records for tp, records in batches.items() if tp not in calm}
+        for tp in polled.positions.keys() - suspected.keys():
+            self._positions[tp] = polled.positions[tp]
+        if suspected:
+            await self._settled()
+        for tp in sorted(suspected, key=self._guard.suspicion):
+            await self._guard.handle_carefully(tp, suspected[tp], self)
+            self._positions[tp] = polled.positions[tp]
+
+    async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Callable[[], Awaitable[None]]:
+        """See `poison.Work`."""
+        self._vitals.took(batches)
+        with self._vitals.timing("process"):
+            effects = await self._handler.process(batches)
+        return lambda: self._carry_out(effects)
+
+    async def mark(self, notes: Mapping[TP, Note]) -> None:
+        """See `poison.Work`."""
+        at = {tp: self._committed[tp] for tp in notes}
+        await self._commit(at, {tp: write_note(note) for tp, note in notes.items()})
+
+    async def settle(self, tp: TP, position: int) -> None:
+        """See `poison.Work`."""
+        self._positions[tp] = position
+        await self._settled()
+
+    async def set_aside(self, record: Record, why: str) -> None:
+        """See `poison.Work`."""
+        await self._sender.outputs([self._dead_letter(record, why)])
+        await self._sender.flush()
+
+    async def _settled(self) -> None:
+        await self._barrier()
+        if self._fenced:
+            raise _Fenced
+
+    async def _commit(self, positions: Mapping[TP, int], notes: Mapping[TP, str]) -> None:
+        if not await self._source().commit_positions(positions, self._generation, notes):
+            raise _Fenced
 
     def _due(self, tp: TP, records: list[Record], polled: Polled) -> list[Record]:
         position = self._positions[tp]
@@ -244,7 +268,8 @@ class Cycle:
         """Find what a former owner wrote late, also to partitions that we write nothing to."""
         if self._table is not None and self._positions:
             topic = self._table.changelog_topic_name
-            tps = [TP(topic, number) for number in sorted({tp.partition for tp in self._positions})]
+            numbers = {tp.partition for tp in self._positions if self._table.has(tp.partition)}
+            tps = [TP(topic, number) for number in sorted(numbers)]
             ends = await self._source().list_end_offsets(tps)
             await self._restore(self._table.foreign({tp.partition: end for tp, end in ends.items()}))
 
@@ -255,16 +280,18 @@ class Cycle:
                 raise _Fenced
             await self._table.restore(foreign, self._sender)
 
-    async def _barrier(self, durable: Mapping[TP, int] | None = None) -> None:
+    async def _barrier(self, durable: Mapping[TP, int] | None = None, *, last: bool = False) -> None:
         """Outputs acknowledged, changelog ours, handler flushed, then one commit of all that was processed.
 
-        Where the handler tells what is `durable` already, that is committed, and nothing is flushed.
+        Where the handler tells what is `durable` already, that is committed, and nothing is flushed. The `last` one
+        takes back the notes of what is begun.
         """
         if self.failure is not None or self._fenced:
             return
         await self._landing.landed()
         reached = self._positions if durable is None else durable
-        moved = {tp: offset for tp, offset in reached.items() if self._committed[tp] != offset}
+        noted = self._guard.to_take_back(reached) if last else set()
+        moved = {tp: offset for tp, offset in reached.items() if self._committed[tp] != offset or tp in noted}
         with self._vitals.timing("flush"):
             await self._sender.flush()
             await self._check_changelog()
@@ -273,20 +300,29 @@ class Cycle:
             if durable is None:
                 await self._handler.flush()
         with self._vitals.timing("commit"):
-            committed = await self._source().commit_positions(moved, self._generation)
-        if committed:
-            self._committed.update(moved)
-        else:
-            self._fence()
+            await self._commit(moved, {} if last else dict.fromkeys(moved, BEGUN))
+        self._committed.update(moved)
 
     def _durable(self) -> Mapping[TP, int] | None:
         return self._handler.durable() if isinstance(self._handler, Pipelined) else None
 
     async def _last_barrier(self) -> None:
         try:
-            await self._barrier()
+            await self._barrier(last=True)
         except _Fenced:
             self._fence()
+
+    async def _take_back_notes(self, finished: bool) -> None:
+        """No record is to blame for what shared out anew, changed a topic or was away in the middle of a unit.
+
+        Where the group has moved on without this worker, nothing is taken back: that may be a record's doing.
+        """
+        blameless = isinstance(self.failure, Unsettled | KafkaUnavailable)
+        if blameless or (self.failure is None and (self._fenced or not finished)):
+            with suppress(Exception):
+                async with asyncio.timeout(TAKE_BACK_WITHIN):
+                    noted = self._guard.to_take_back(self._committed)
+                    await self._commit({tp: self._committed[tp] for tp in noted}, {})
 
     def _fence(self) -> None:
         if not self._fenced:
@@ -342,4 +378,4 @@ class Cycle:
                 self.failure = UnitFailed("the handler goes on although it was cancelled")
 
 
-__all__ = ["Cycle", "Fate", "Polled", "Source"]
+__all__ = ["Cycle", "Fate"]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
+
+from upshot.streams.batch.by_id import Answered, Fetching
+
+#: Seconds until a fetch is tried again that nobody has said where to begin for.
+_NOT_YET = 0.02
 
 
 class Fetched(msgspec.Struct, frozen=True, gc=False):
@@ -25,6 +32,8 @@ class Fetched(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    #: Tells the topic from those of its name before it; see `upshot.streams.incarnations`.
+    made: str = ""
 
 
 class QuickRecords(PartitionRecords):  # type: ignore[misc]
@@ -35,14 +44,16 @@ class QuickRecords(PartitionRecords):  # type: ignore[misc]
 
     #: What the broker answered: the batches as they are on the wire.
     answered: bytes
+    made: str = ""
 
     def __iter__(self) -> Any:
         """The iterator itself, not through `__next__`, which only clears it in the end."""
         return self._records_iterator
 
-    def read_again(self, answered: bytes) -> None:
-        """Begin to read so. Nothing may have been read yet."""
+    def read_again(self, answered: bytes, made: str = "") -> None:
+        """Begin to read so, of the topic that was `made` so. Nothing may have been read yet."""
         self.answered = answered
+        self.made = made
         self._records_iterator = self._unpack_records()
 
     def _unpack_records(self) -> Iterator[Fetched]:
@@ -62,6 +73,7 @@ class QuickRecords(PartitionRecords):  # type: ignore[misc]
             record.key,
             record.value,
             tuple([(name, value or b"") for name, value in headers]) if headers else (),
+            self.made,
         )
 
 
@@ -108,24 +120,41 @@ class _Replacing(bytearray):
 class _Client:
     """A fetcher's client that has at hand what the broker answered last."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, fetching: Fetching) -> None:
         self._client = client
+        self._fetching = fetching
         self.answer: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    async def send(self, *request: Any) -> Any:
+    async def send(self, node: Any, request: Any, **options: Any) -> Any:
         """See AIOKafkaClient."""
         self.answer = None
-        self.answer = await self._client.send(*request)
+        if not isinstance(request, FetchRequest):
+            return await self._client.send(node, request, **options)
+        asked = self._fetching.asked(request)
+        if asked is None:
+            await asyncio.sleep(_NOT_YET)
+            return Answered(())
+        answer = await self._client.send(node, asked, **options)
+        self.answer = self._fetching.answered(asked, answer)
         return self.answer
 
 
-def hasten(fetcher: Any) -> None:
-    """Have what `fetcher` brings from now on be read so. For a consumer without deserializers."""
+def hasten(
+    fetcher: Any, fetching: Fetching | None = None, made: Callable[[str], str] = lambda topic: ""
+) -> None:
+    """Have what `fetcher` brings from now on be read so. For a consumer without deserializers.
+
+    It fetches by names where nothing is said. `made` tells the incarnation of a topic that is fetched; asked when
+    an answer has come.
+    """
+    if fetching is None:
+        fetching = Fetching()
+        fetching.by_name = True
     process = fetcher._proc_fetch_request
-    client = fetcher._client = _Client(fetcher._client)
+    client = fetcher._client = _Client(fetcher._client, fetching)
 
     async def proc_fetch_request(*request: Any) -> Any:
         found = await process(*request)
@@ -136,7 +165,7 @@ def hasten(fetcher: Any) -> None:
                 records: Any = getattr(result, "_partition_records", None)
                 if type(records) is PartitionRecords:
                     records.__class__ = QuickRecords
-                    records.read_again(batches)
+                    records.read_again(batches, made(topic))
         return found
 
     fetcher._proc_fetch_request = proc_fetch_request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -14,6 +15,10 @@ class TP(NamedTuple):
 
     topic: str
     partition: int
+
+
+class Unsettled(Exception):
+    """A topic is gone, was made anew or has other partitions: what is read doesn't belong to it."""
 
 
 class BatchHandler(Protocol):
@@ -53,6 +58,15 @@ class Pipelined(Protocol):
 
     def durable(self) -> Mapping[TP, int] | None:
         """Up to where all that `process` took is durable, by partition; None where all of it is."""
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """A handler that counts dead letters by reason, also those of records that were set aside before it."""
+
+    @property
+    def dead_letters(self) -> Counter[str]:
+        """By reason."""
 
 
 class TableView(Protocol):
@@ -95,7 +109,11 @@ class BatchContext(Protocol):
         """The app's table. Raises ConfigurationError in an app without one."""
 
     async def end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Where each partition ends now, asked from the broker."""
+        """Where each partition ends now, asked from the broker.
+
+        Raises Unsettled while one of the handler's topics isn't what its position belongs to: the partitions will
+        be taken away and given anew.
+        """
 
     def position(self, tp: TP) -> int:
         """The next offset to be processed: everything before it was. During `process`, that call's start.
@@ -111,7 +129,10 @@ class BatchContext(Protocol):
         """Wait until the broker has acknowledged every output sent so far."""
 
     async def partition_count(self, topic: str) -> int:
-        """How many partitions `topic` has."""
+        """How many partitions `topic` has; 0 for one of the handler's that is gone."""
+
+    def units(self) -> int:
+        """How many partitions the app's table has: topics may have more. Raises ConfigurationError without a table."""
 
 
-__all__ = ["TP", "BatchContext", "BatchHandler", "Pipelined", "TableView"]
+__all__ = ["TP", "BatchContext", "BatchHandler", "Pipelined", "Refusing", "TableView", "Unsettled"]

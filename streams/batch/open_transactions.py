@@ -31,6 +31,10 @@ class OpenTransactions:
         self._since: dict[TP, float] = {}
         self._said: set[TP] = set()
 
+    def held(self) -> Mapping[TP, float]:
+        """Since when records of each partition are held back. Callable from any thread."""
+        return self._since.copy()
+
     def look(self, partitions: Mapping[TP, Reach], now: float) -> None:
         """Called now and then; `now` in seconds of a monotonic clock."""
         held = {tp: reach for tp, reach in partitions.items() if reach.stable < reach.written}

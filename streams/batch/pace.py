@@ -26,6 +26,8 @@ class Pace:
     rebalance_within: float = 15.0
     #: What is in flight gets so long to finish at a stop; then it's dropped.
     stop_within: float = 5.0
+    #: An event loop that stands still for so long is taken for hung: the process ends, to be started again.
+    stuck_after: float = 120.0
     #: Records that a producer's open transaction holds back for so long are mentioned in the log.
     held_back: float = 30.0
     #: One request to the broker; it is tried again until `broker_away` is over.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 FETCH_BYTES = 8 * 1024 * 1024
 #: A fetch that finds nothing holds up the seek that comes after it for so long.
 FETCH_WAIT_MS = 20
-REPORT_EVERY = 5.0
+REPORT_EVERY = SIGN_EVERY = 5.0
 #: Records that are taken over together: of several with one key only the last counts.
 RECORDS = 50_000
 #: An empty partition with so many records to read is filled in bulk.
@@ -74,8 +75,18 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
         await table.store.open([tp.partition for tp in tps], keep=followed)
         if not tps:
             return
-        async with changelog_reader(self.app.settings) as reader:
-            await read_changelog(reader, table, [TopicPartition(*tp) for tp in tps])
+        signs = asyncio.create_task(self._give_signs())
+        try:
+            async with changelog_reader(self.app.settings) as reader:
+                await read_changelog(reader, table, [TopicPartition(*tp) for tp in tps])
+        finally:
+            signs.cancel()
+
+    async def _give_signs(self) -> None:
+        """Say beside the committed offsets how far it is: who looks from outside sees nothing else move."""
+        while True:
+            await asyncio.sleep(SIGN_EVERY)
+            await self.app.consumer.sign(self.app.vitals.recovery_sign())
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
         """Seek, then start: stock Faust starts, then seeks, and handles prefetched records twice."""

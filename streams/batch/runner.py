@@ -14,6 +14,8 @@ from typing import NoReturn
 from upshot.errors import ConfigurationError, KafkaUnavailable, UpshotError
 from upshot.streams.batch.app import BatchApp
 from upshot.streams.batch.topics import check_topics
+from upshot.streams.batch.watchdog import watched
+from upshot.streams.incarnations import read
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,9 @@ async def _run_until_signalled(make_app: Callable[[], BatchApp]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    return await run(make_app(), stop)
+    app = make_app()
+    async with watched(app.pace.stuck_after):
+        return await run(app, stop)
 
 
 async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
@@ -86,7 +90,8 @@ async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
     changelog = app.table.changelog_topic_name if app.table is not None else None
     while not stop.is_set():
         try:
-            await check_topics(app.settings, sorted(app.inputs), changelog)
+            app.assignor.units = await check_topics(app.settings, sorted(app.inputs), changelog)
+            app.incarnations = await read(app.settings) or app.incarnations
         except KafkaUnavailable as error:
             app.vitals.kafka_answers(False)
             log.warning("%s waits: %s", app.conf.id, error)

@@ -72,6 +72,10 @@ class BatchTable(faust.Table):  # type: ignore[misc]
         framed = () if table is None else table.framed_items()
         return ((key, payload(value)) for key, value in framed)
 
+    def has(self, partition: int) -> bool:
+        """Whether the table has that partition, and it is ours: topics may have more."""
+        return partition in self.store.partitions
+
     def size(self, partition: int) -> int:
         """See TableView."""
         table = self.store.partitions.get(partition)

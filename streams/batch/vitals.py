@@ -9,6 +9,7 @@ from time import monotonic, time
 from typing import Literal
 
 from upshot.streams.batch.handler import TP
+from upshot.streams.batch.watch import TopicWatch
 from upshot.streams.codec import Record
 from upshot.streams.instruments import Instruments, Measured
 
@@ -34,11 +35,21 @@ class Vitals:
         #: Records by topic.
         self.processed: Counter[str] = Counter()
         self.written: Counter[str] = Counter()
+        #: Records that were removed before they were read, by topic.
+        self.lost: Counter[str] = Counter()
+        #: Since when an open transaction holds back records of a partition.
+        self.held_since: Mapping[TP, float] = {}
+        #: Where each partition stands, and since when; of those that have something to read.
+        self._standing: dict[TP, tuple[int, float]] = {}
         #: Where partitions end, as of the last fetch or look.
         self.ends: dict[TP, int] = {}
         instruments.watch_counts("upshot.consumer.records", self.processed)
         instruments.watch_counts("upshot.producer.records", self.written)
+        instruments.watch_counts("upshot.consumer.lost", self.lost)
         instruments.watch("upshot.consumer.lag", self._lags)
+        instruments.watch("upshot.consumer.stalled", self._stalled)
+        instruments.watch("upshot.consumer.held_back", self._held_back)
+        instruments.watch("upshot.consumer.position", self._where)
         instruments.watch_value("upshot.consumer.partitions", lambda: len(self._positions()))
         instruments.watch_value("upshot.consumer.rebalances", lambda: self._rebalances)
         self._instruments = instruments
@@ -47,6 +58,14 @@ class Vitals:
     def follow(self, positions: Callable[[], Mapping[TP, int]]) -> None:
         """Where the partitions that are ours stand; called from another thread."""
         self._positions = positions
+
+    def follow_topics(self, watch: TopicWatch) -> None:
+        """What becomes of the topics; called from another thread."""
+        self._instruments.watch("upshot.topic.unsettled", lambda: [(s, t) for t, s in watch.away().items()])
+        self._instruments.watch(
+            "upshot.topic.changes",
+            lambda: [(count, topic, change) for (topic, change), count in watch.happened.copy().items()],
+        )
 
     def follow_table(self, size: Callable[[int], int]) -> None:
         """The keys of a partition of the table; called from another thread."""
@@ -65,6 +84,10 @@ class Vitals:
         self._to_recover = missing
         return missing
 
+    def recovery_sign(self) -> str:
+        """How far a recovery is, as a word or two that differ while it goes on; filing what was read has no measure."""
+        return f"recovering {self._to_recover}" if self._to_recover else f"recovering {time():.0f}"
+
     def took(self, batches: Mapping[TP, Sequence[Record]]) -> None:
         """These are about to be processed."""
         for tp, records in batches.items():
@@ -79,6 +102,33 @@ class Vitals:
         began = monotonic()
         yield
         self._durations.record(monotonic() - began, part)
+
+    def look(self) -> None:
+        """Note who moves. Called every second, from a thread that goes on where the event loop hangs."""
+        now, positions = monotonic(), self._positions()
+        standing = {}
+        for tp, lag in self.lag().items():
+            position = positions.get(tp)
+            if lag and position is not None and tp not in self.held_since:
+                before = self._standing.get(tp)
+                standing[tp] = before if before and before[0] == position else (position, now)
+        self._standing = standing
+
+    def _stalled(self) -> Iterable[Measured]:
+        now, standing = monotonic(), self._standing
+        return [
+            (now - standing[tp][1] if tp in standing else 0.0, tp.topic, str(tp.partition))
+            for tp in self._positions()
+        ]
+
+    def _held_back(self) -> Iterable[Measured]:
+        now, held = monotonic(), self.held_since
+        return [
+            (now - held[tp] if tp in held else 0.0, tp.topic, str(tp.partition)) for tp in self._positions()
+        ]
+
+    def _where(self) -> Iterable[Measured]:
+        return [(position, tp.topic, str(tp.partition)) for tp, position in self._positions().items()]
 
     def kafka_answers(self, answers: bool) -> None:
         """Whether a broker answers at present."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -150,6 +150,72 @@ def test_the_check_finds_what_is_wrong(scores: list[bytes], wrong: dict[str, int
 
 def test_what_is_said_again_is_counted() -> None:
     assert verdict.compare({"a": True, "b": False}, [*RIGHT, *RIGHT, RIGHT[0]]).repeated == 3
+
+
+def _measured(**given: Any) -> Any:
+    return SimpleNamespace(
+        **{
+            "system": "upshot",
+            "failure": "",
+            "rate": 1.0,
+            "cpu": 1.0,
+            "broker_cpu": 1.0,
+            "rss": 1.0,
+            "events": 1,
+        }
+        | {"verdict": "right", "keys": None, "subjects": 1, "is_right": True}
+        | given
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "{figures}"),
+        ("# Title\n", "# Title\n{figures}"),
+        ("a\n{begin}\nold\n{end}\nz\n", "a\n{figures}\nz\n"),
+    ],
+    ids=["a new page", "one without marks", "one with marks"],
+)
+def test_a_page_gets_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str | None, after: str
+) -> None:
+    monkeypatch.syspath_prepend(JOIN)
+    report = _module("report.py")
+    page, marks = tmp_path / "page.md", {"begin": report.BEGIN, "end": report.END}
+    if before is not None:
+        page.write_text(before.format(**marks))
+    report.write_page([{"upshot": _measured()}], {"events": 1}, tmp_path / "chart.svg", page)
+    beginning, _, rest = page.read_text().partition(report.BEGIN)
+    figures, _, end = rest.partition(report.END)
+    assert f"{beginning}{{figures}}{end}" == after
+    assert "chart.svg" in figures and "upshot" in figures
+
+
+@pytest.mark.parametrize("option", ["--json", "--chart", "--page"])
+@pytest.mark.parametrize("place", ["missing/file.svg", "."])
+def test_what_cannot_be_written_is_said_before_anything_is_measured(
+    tmp_path: Path, option: str, place: str
+) -> None:
+    given = {"--chart": str(tmp_path / "c.svg")} | {option: str(tmp_path / place)}
+    command = [
+        sys.executable,
+        str(JOIN),
+        "--only",
+        "upshot",
+        *(part for pair in given.items() for part in pair),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "can't be written" in done.stderr, done.stderr
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_is_there_stays_until_it_is_written_anew(tmp_path: Path) -> None:
+    unwritable = _module("outputs.py").unwritable
+    page = tmp_path / "page.md"
+    page.write_text("kept")
+    assert not unwritable(page) and page.read_text() == "kept"
+    assert not unwritable(tmp_path / "new.md") and [*tmp_path.iterdir()] == [page]
 
 
 @pytest.mark.stack

@@ -14,7 +14,8 @@ from aiokafka import TopicPartition
 
 from tests.upshot_process import ANSWER, LOOK, WholeStack, upshot
 from upshot.doctor.clickhouse import clocks, tables
-from upshot.doctor.kafka import read_by_roles, topics_finding, worker
+from upshot.doctor.kafka import topics_finding, worker
+from upshot.doctor.readers import read_by_roles, trouble_of
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.processors.store.migrate import migrate, migrations
@@ -26,7 +27,8 @@ from upshot.streams.topic_states import TopicState
 from upshot.streams.topics import TOPICS
 
 METRICS = {
-    *("metrics", "pace correlate", "pace store", "pace traces", "recovery", "deadlines", "inserts", "memory"),
+    *("metrics", "pace correlate", "pace store", "pace traces", "topics read"),
+    *("recovery", "deadlines", "inserts", "memory"),
 }
 CHECKS = {
     *("Kafka", "topics", "worker correlate", "worker store", "worker traces"),
@@ -210,7 +212,8 @@ def test_a_worker_that_is_behind_or_away() -> None:
     assert (behind.state, "upshot.runs 2,000,000" in behind.found) == ("notice", True)
     assert worker("store", Group("g", "Empty", 0, {})).state == "wrong"
     alone = [TopicPartition("upshot.runs", number) for number in range(7)]
-    ownerless = worker("store", Group("g", "Stable", 1, {}, alone))
+    group = Group("g", "Stable", 1, {}, alone)
+    ownerless = worker("store", group, trouble_of(Settings(), "store", group))
     assert (ownerless.state, "upshot.runs/4 and 2 more" in ownerless.found) == ("wrong", True)
     assert worker("store", Group("g", "PreparingRebalance", 1, {})).state == "wrong"
 

@@ -164,7 +164,7 @@ def test_memory() -> None:
 def test_all_of_them_and_none() -> None:
     assert examine_workers([]) == []
     found = examine_workers([worker("correlate", {}, {}), worker("store", {}, {})])
-    checks = ["pace correlate", "pace store", "recovery", "deadlines", "inserts", "memory"]
+    checks = ["pace correlate", "pace store", "topics read", "recovery", "deadlines", "inserts", "memory"]
     assert [finding.check for finding in found] == checks
 
 

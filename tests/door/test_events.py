@@ -16,7 +16,10 @@ from upshot.door.limits import MAX_EVENTS
 from upshot.door.routes import OPEN_TOPICS
 from upshot.errors import ConfigurationError
 from upshot.settings import Settings
+from upshot.streams.admin import admin_client
 from upshot.streams.codec import decode_outcome
+from upshot.streams.incarnations import read as remembered_by
+from upshot.streams.topic_ids import describe
 
 pytestmark = pytest.mark.stack
 
@@ -78,7 +81,14 @@ async def test_what_is_answered_is_stored_under_that_id(settings: Settings, clie
     status, answer = await client.post("/v1/outcomes", events)
     assert (status, answer["accepted"]) == (202, 20)
     records = await read(settings, "outcomes", 20)
-    found = {outcome.subject: outcome.id for outcome in map(decode_outcome, records)}
+    # Workers, unlike these plain records, know which topic of that name it is.
+    async with admin_client(settings) as admin:
+        [topic] = (await describe(admin._client, [settings.topic("outcomes")]) or {}).values()
+    noted = await remembered_by(settings)
+    assert noted
+    found = {
+        outcome.subject: f"{outcome.id}-{noted.of(topic.id)}" for outcome in map(decode_outcome, records)
+    }
     assert [found[event["subject"]] for event in events] == answer["ids"]  # type: ignore[index]
 
 

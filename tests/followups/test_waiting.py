@@ -176,6 +176,13 @@ def test_a_wait_that_ends_before_it_begins_fails_with_its_reason(app: App) -> No
         assert f.error is not None and "before it begins at 2026-01-03" in f.error
 
 
+def test_a_condition_that_takes_too_many_steps_is_refused_at_once() -> None:
+    costly = "|".join(["[@,@][]"] * 20)
+    with pytest.raises(Misuse, match="more than 10,000 steps"):
+        upshot.expect("won", subject="a", when=costly)
+    assert upshot.expect("won", subject="a", when=f"data.none || {costly}")
+
+
 def test_any_is_the_earliest_by_its_own_time(app: App) -> None:
     @app.scorer
     async def first(ctx: upshot.Followup[None]) -> bool | None:

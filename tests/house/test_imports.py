@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "streams": {"streams", "schemas", "settings", "private_files", "plain_text", "errors"},
     "processors": {"processors", "traces", "streams", "schemas", "settings", "plain_text", "errors"},
     "traces": {"traces", "schemas"},
-    "sources": {"sources", "errors"},
+    "sources": {"sources", "schemas", "errors"},
     "followups": {"followups", "processors", "streams", "schemas", "errors"},
     "sdk": {
         "sdk",

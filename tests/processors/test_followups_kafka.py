@@ -170,6 +170,7 @@ async def test_what_comes_while_code_runs_is_not_lost(bench: Bench) -> None:
     async with working(bench, second_look=second_look) as executor:
         await bench.defer("f1", "second_look", deferred_at=now.isoformat())
         await stands(bench, are("waiting", "f1"))
+        await bench.worked_through("waits")
         executor.holding.add("f1")
         for at in (later, earlier):
             event = {"type": "ticket.rated", "subject": "ticket:1", "time": at.isoformat()}

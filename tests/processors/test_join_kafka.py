@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewPartitions
+from aiokafka.errors import KafkaError
 
 from tests.processors.bench import MERGED, Bench
+from upshot.streams.admin import admin_client, ensure_topics
 from upshot.streams.partitions import partition_for
 
 pytestmark = pytest.mark.stack
@@ -143,3 +148,42 @@ async def test_an_outcome_that_gives_no_score_is_dead_lettered_and_leaves_the_wa
         assert await bench.scores(1) == [("pr:1", True, "outcome", 1)]
     assert letter["reason"] == "unusable_outcome"
     assert "data.merged" in letter["detail"]
+
+
+async def test_partitions_that_a_topic_gets_later_are_read_and_forwarded(bench: Bench) -> None:
+    """The state stays in the partitions that it's in; without the forwarding the wait would never hear of it."""
+    async with bench.worker():
+        await bench.wait("pr:1")
+        await bench.outcome("pr:1", merged=True)
+        await bench.scores(1)
+        async with admin_client(bench.settings) as admin:
+            await admin.create_partitions({bench.settings.topic("outcomes"): NewPartitions(6)})
+        await bench.wait("pr:2")
+        deadline = monotonic() + 60
+        while True:
+            try:
+                await bench.outcome("pr:2", merged=True, partition=5)
+                break
+            except (AssertionError, KafkaError):  # the producer hasn't heard of it yet
+                assert monotonic() < deadline
+                await bench._producer.client.force_metadata_update()
+        assert ("pr:2", True, "outcome", 1) in await bench.scores(2)
+    async with bench.worker():
+        await bench.wait("pr:3", rule=MERGED | {"within": "PT0.5S"})
+        assert ("pr:3", False, "deadline", 1) in await bench.scores(3)
+
+
+async def test_no_deadline_is_judged_while_its_topic_is_gone(bench: Bench) -> None:
+    outcomes = bench.settings.topic("outcomes")
+    async with bench.worker():
+        await bench.wait("pr:1")
+        await bench.outcome("pr:1", merged=True)
+        await bench.scores(1)
+        async with admin_client(bench.settings) as admin:
+            await admin.delete_topics([outcomes])
+        await bench.wait("pr:2", rule=MERGED | {"within": "PT3S"})
+        await asyncio.sleep(5)
+        assert await ensure_topics(bench.settings) == [outcomes]
+        now = datetime.now(UTC) - timedelta(seconds=4)
+        await bench.outcome("pr:2", merged=True, time=now.isoformat())
+        assert (await bench.scores(2))[1:] == [("pr:2", True, "outcome", 1)]

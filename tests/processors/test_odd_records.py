@@ -173,3 +173,25 @@ def test_a_path_that_is_nested_deeply_is_refused_or_gives_no_score(path: str) ->
     letters = said(joined(a_record("waits", wait), a_record("outcomes", outcome)), "dead-letters")
     assert {letter["reason"] for letter in letters} <= {"invalid_rule", "unusable_outcome"}
     assert letters
+
+
+COSTLY = "|".join(["[@,@][]"] * 20) + "|length(@)"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason", "named"),
+    [
+        (COSTLY, "invalid_rule", "pr.closed"),
+        (f"data.none || {COSTLY}", "unusable_outcome", "wait w1 of run r1"),
+    ],
+)
+@pytest.mark.parametrize("part", ["score", "when"])
+def test_a_path_that_takes_too_many_steps_is_a_dead_letter(
+    path: str, reason: str, named: str, part: str
+) -> None:
+    rule = MERGED | {"on": {"pr.closed": {"score": True} | {part: path}}}
+    wait = {"run_id": "r1", "name": "merged", "subject": "pr:1", "wait_id": "w1", "rule": rule}
+    outcome = {"type": "pr.closed", "subject": "pr:1", "data": {"merged": True}}
+    letters = said(joined(a_record("waits", wait), a_record("outcomes", outcome)), "dead-letters")
+    assert [letter["reason"] for letter in letters] == [reason]
+    assert "steps" in str(letters[0]["detail"]) and named in str(letters[0]["detail"])

@@ -70,6 +70,10 @@ def test_count_and_sum_give_the_score_as_it_stands() -> None:
     assert decide(summed, paid, judged=False) == Verdict(0.6, "outcome", 130, "closed@130")
 
 
+#: It doubles with each level.
+COSTLY = "|".join(["[@,@][]"] * 16) + "|length(@)"
+
+
 @pytest.mark.parametrize(
     ("amounts", "value"),
     [
@@ -124,6 +128,20 @@ def test_what_is_no_score_is_unusable(path: str, data: Any, detail: str) -> None
     reading = read(asked.rule, asked, outcome(110, data))
     assert isinstance(reading, Unusable)
     assert detail in reading.detail
+
+
+@pytest.mark.parametrize("match", [Match(COSTLY), Match(True, when=COSTLY)], ids=["score", "when"])
+def test_what_takes_too_many_steps_is_unusable(match: Match) -> None:
+    asked = question({"closed": match})
+    reading = read(asked.rule, asked, outcome(110, {"merged": True}))
+    assert isinstance(reading, Unusable)
+    assert "can't be evaluated: it takes more than 10," in reading.detail and COSTLY in reading.detail
+
+
+def test_larger_data_may_take_more_steps() -> None:
+    asked = question({"closed": Match("sum(data.items[?price > `3`].price)")})
+    items = [{"price": 4}] * 5_000
+    assert read(asked.rule, asked, outcome(110, {"items": items})) == Reads(20_000.0)
 
 
 def test_a_sum_refuses_booleans() -> None:

@@ -23,7 +23,15 @@ WRITTEN = datetime(2026, 7, 1, tzinfo=UTC)
 VALID = sorted(EXAMPLES.glob("*/*.json"))
 BINARY = sorted(EXAMPLES.glob("*/binary/*.json"))
 REFUSED = sorted(EXAMPLES.glob("*/refused/*.json"))
-NOT_SHOWN = {"too_large", "unusable_outcome", "not_otlp", "unmapped", "followup_failed", "kind_clash"}
+NOT_SHOWN = {
+    "too_large",
+    "unusable_outcome",
+    "not_otlp",
+    "unmapped",
+    "followup_failed",
+    "kind_clash",
+    "poison_record",
+}
 """Reasons without an example: a megabyte, a wait, bytes that are no JSON, somebody's code, another score."""
 
 

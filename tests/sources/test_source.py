@@ -97,6 +97,10 @@ def test_a_path_that_leads_nowhere_gives_no_subject() -> None:
     assert told(a_source(subject="pr:{odd}"))[0]["subject"] is None
 
 
+#: It doubles with each level.
+COSTLY = "|".join(["[@,@][]"] * 24)
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -105,6 +109,9 @@ def test_a_path_that_leads_nowhere_gives_no_subject() -> None:
         {"subject": lambda message: message.value["nothing"]},
         {"when": lambda message: 1 / 0},
         {"when": "length(number) > `3`"},
+        {"when": COSTLY + "|length(@)"},
+        {"data": COSTLY},
+        {"data": "|".join(["[@,@]"] * 30)},
         {"data": lambda message: object()},
         {"data": lambda message: float("nan")},
     ],

@@ -159,10 +159,10 @@ class Bench:
         return found
 
     async def committed(self, group: str, topic: str) -> dict[int, int | None]:
-        """The group's committed offset of each partition."""
+        """The group's committed offset of each partition; None where no record is committed."""
         async with self._reader(group_id=group) as reader:
             tps = await self._partitions(reader, topic)
-            return {tp.partition: await reader.committed(tp) for tp in tps}
+            return {tp.partition: await reader.committed(tp) or None for tp in tps}
 
     async def ends(self, topic: str) -> dict[int, int]:
         async with self._reader() as reader:

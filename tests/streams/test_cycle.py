@@ -11,8 +11,9 @@ import pytest
 
 from upshot.errors import UnitFailed
 from upshot.streams.batch import TP, Change, Effects, Pace
-from upshot.streams.batch.cycle import Cycle, Polled
+from upshot.streams.batch.cycle import Cycle
 from upshot.streams.batch.sender import Sender
+from upshot.streams.batch.source import Polled
 from upshot.streams.batch.vitals import Vitals
 from upshot.streams.instruments import Instruments
 
@@ -25,6 +26,7 @@ class Script:
     def __init__(self) -> None:
         self.answers: asyncio.Queue[Polled] = asyncio.Queue()
         self.polls = 0
+        self.at: dict[TP, int] = {}
         self.commits: list[Mapping[TP, int]] = []
         self.current = True
         self.member = True
@@ -34,8 +36,13 @@ class Script:
         self.polls += 1
         return await self.answers.get()
 
-    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
+    async def commit_positions(
+        self, positions: Mapping[TP, int], generation: int, notes: Mapping[TP, str]
+    ) -> bool:
+        if all(self.at.get(tp) == position for tp, position in positions.items()):
+            return True  # only the notes differ
         if self.current:
+            self.at |= positions
             self.commits.append(dict(positions))
         return self.current
 
@@ -73,6 +80,9 @@ class Table:
             raise self.refuses
         self.finished += 1
         return {}
+
+    def has(self, partition: int) -> bool:
+        return True
 
     def forget(self) -> None:
         self.writes = self.writes[: self.finished]
@@ -128,12 +138,13 @@ class Setting:
         self.source, self.handler, self.table = Script(), Handler(), Table()
         sender = Sender(lambda: None, 1.0)
         vitals = Vitals(Instruments())
-        self.cycle = Cycle(self.handler, lambda: self.source, sender, self.table, PACE, 0.0, vitals)  # type: ignore[arg-type]
+        self.cycle = Cycle(self.handler, lambda: self.source, sender, self.table, PACE, 0.0, vitals, None)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.cycle.run())
 
     async def open(self, **positions: int) -> None:
         at = {T0: positions.get("t0", 0), T1: positions.get("t1", 0)}
-        await self.cycle.open(self.cycle.epoch, 1, at)
+        self.source.at = dict(at)
+        await self.cycle.open(self.cycle.epoch, 1, at, {})
 
 
 @pytest.fixture

@@ -89,9 +89,8 @@ async def test_the_short_way_says_the_same(bench: Any) -> None:
         ours = await read(bench, topic, 99, hastened=True, at_once=at_once)
         assert {type(record) for record in ours} == {Fetched}
         for mine, theirs in zip(ours, stock, strict=True):
-            assert {name: getattr(theirs, name) for name in Fetched.__struct_fields__} == {
-                name: getattr(mine, name) for name in Fetched.__struct_fields__
-            }
+            names = [name for name in Fetched.__struct_fields__ if name != "made"]
+            assert [getattr(mine, name) for name in names] == [getattr(theirs, name) for name in names]
 
 
 async def test_a_header_may_have_any_name_on_the_way_through_kafka(bench: Any) -> None:

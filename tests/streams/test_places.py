@@ -25,6 +25,15 @@ ODD = [
     b"upshot.outcomes/1/" + b"9" * 5_000,
     b"upshot.outcomes/" + b"9" * 10 + b"/5",
     b"upshot.waits/1/5",
+    b"upshot.outcomes/1/5/",
+    b"upshot.outcomes/1/5/AAAA-_1",
+    b"upshot.outcomes/1/5/AAAA-_1zz",
+    b"upshot.outcomes/1/5/AAAA-_1z/",
+    b"upshot.outcomes/1/5/AAAA-_1z/AAAA-_1z",
+    b"upshot.outcomes/1/5/AAAA.+1z",
+    "upshot.outcomes/1/5/AAAA-_1\u0661".encode(),
+    b"upshot.outcomes/1/AAAA-_1z",
+    b"upshot.outcomes" + b"/1" * 5_000,
     b"\xff\xfe/1/5",
     b"\0/1/5",
 ]
@@ -37,6 +46,7 @@ def place(*headers: bytes) -> Place:
 
 def test_a_forwarded_record_is_where_it_was_first() -> None:
     assert place(b"upshot.outcomes/1/5") == Place("upshot.outcomes", 1, 5)
+    assert place(b"upshot.outcomes/1/5/AAAA-_1z") == Place("upshot.outcomes", 1, 5, "AAAA-_1z")
     assert place() == OWN
 
 

@@ -21,6 +21,8 @@ Eventually = Callable[[int, Callable[[Page], object]], Page]
 #: Told in trouble only, which the story has none of, where metrics are pushed, with standbys, or with an app.
 IN_TROUBLE = {
     "upshot.join.unread",
+    "upshot.consumer.lost",
+    "upshot.topic.changes",
     "upshot.standby.lag",
     "upshot.telemetry.failures",
     "upshot.followups.events",

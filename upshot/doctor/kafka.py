@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from time import monotonic
 
 from upshot.doctor.finding import Finding, unknown
+from upshot.doctor.readers import Readers, Trouble, look_at_readers, trouble_of
 from upshot.errors import KafkaUnavailable
 from upshot.local.roles import roles_of
 from upshot.settings import Settings
-from upshot.streams.groups import Group, group_states
+from upshot.streams.groups import Group
+from upshot.streams.standstill import Standstill, Stuck
 from upshot.streams.topic_states import TopicState, topic_states
-from upshot.streams.topics import TOPICS
 
 #: Seconds until a broker that says nothing counts as away.
 _PATIENCE = 15.0
 #: A worker that is so many records behind is worth a look.
 _FAR_BEHIND = 100_000
-#: Partitions that are named at the most.
-_SHOWN = 5
+#: Seconds between two looks at who moves.
+_PAUSE = 2.0
 
 
 async def examine_kafka(settings: Settings) -> list[Finding]:
-    """Broker, topics, one finding for each worker role."""
+    """Broker, topics, one finding for each worker role. Looks on where a worker seems to stand still, to be sure."""
     try:
         async with asyncio.timeout(_PATIENCE):
             topics = await topic_states(settings)
-            groups = await group_states(settings, read_by_roles(settings))
+            readers = await look_at_readers(settings)
+        readers, stuck = await _watched(settings, readers)
     except (KafkaUnavailable, TimeoutError) as error:
         found = str(error) or f"no answer at {settings.kafka_url} within {_PATIENCE:g} s"
         to_do = "start it (upshot up), or correct UPSHOT_KAFKA_URL"
@@ -35,22 +38,29 @@ async def examine_kafka(settings: Settings) -> list[Finding]:
             Finding("Kafka", "wrong", found, to_do),
             *unknown("topics", *workers, because="Kafka doesn't answer"),
         ]
-    workers_found = [worker(role, group) for role, group in zip(roles_of(settings), groups, strict=True)]
     return [
         Finding("Kafka", "fine", f"at {settings.kafka_url}"),
         topics_finding(settings, topics),
-        *workers_found,
+        *[
+            worker(role, group, trouble_of(settings, role, group, stuck, readers.transactions))
+            for role, group in readers.groups.items()
+        ],
     ]
 
 
-def read_by_roles(settings: Settings) -> dict[str, list[str]]:
-    """The consumer group of each role, and the full names of the topics that it reads."""
-    return {
-        settings.app_id(role): [
-            settings.topic(topic.name) for topic in TOPICS.values() if role in topic.consumers.split(", ")
-        ]
-        for role in roles_of(settings)
-    }
+async def _watched(settings: Settings, readers: Readers) -> tuple[Readers, list[Stuck]]:
+    """Look on until everybody who has something to read has moved, or somebody hasn't for too long."""
+    standstill, began = Standstill(), monotonic()
+    standstill.look(readers.groups.values(), began)
+    stuck = standstill.stuck(readers.groups.values(), 0.0, began)
+    while any(not one.is_held or not readers.transactions for one in stuck):
+        if monotonic() - began >= settings.stalled_after:
+            break
+        await asyncio.sleep(_PAUSE)
+        readers, now = await look_at_readers(settings), monotonic()
+        standstill.look(readers.groups.values(), now)
+        stuck = standstill.stuck(readers.groups.values(), now - began, now)
+    return readers, stuck
 
 
 def topics_finding(settings: Settings, topics: Sequence[TopicState]) -> Finding:
@@ -87,7 +97,7 @@ def topics_finding(settings: Settings, topics: Sequence[TopicState]) -> Finding:
     return Finding("topics", "fine", f"all {len(topics)}, {partitions} partitions, settings as declared")
 
 
-def worker(role: str, group: Group) -> Finding:
+def worker(role: str, group: Group, trouble: Trouble | None = None) -> Finding:
     """Whether somebody reads for the role, and how far behind it is."""
     check = f"worker {role}"
     behind = ", ".join(f"{topic} {lag:,}" for topic, lag in group.lag.items() if lag)
@@ -97,15 +107,12 @@ def worker(role: str, group: Group) -> Finding:
         return Finding(
             check, "wrong", who, f"upshot worker --role {role}, or look into its log; nothing is lost"
         )
-    if group.ownerless:
-        names = ", ".join(f"{tp.topic}/{tp.partition}" for tp in group.ownerless[:_SHOWN])
-        more = f" and {len(group.ownerless) - _SHOWN} more" if len(group.ownerless) > _SHOWN else ""
-        found = f"no worker has {names}{more}: nobody reads there; {lag}"
-        return Finding(check, "wrong", found, f"restart the workers of role {role}, so that they share anew")
+    if trouble is not None:
+        return Finding(check, "wrong", f"{trouble.found}; {lag}", trouble.to_do)
     members = f"{group.members} {'member' if group.members == 1 else 'members'}, {lag}"
     if group.total_lag > _FAR_BEHIND:
         return Finding(check, "notice", members, "if that doesn't shrink, start more workers")
     return Finding(check, "fine", members)
 
 
-__all__ = ["examine_kafka", "read_by_roles", "topics_finding", "worker"]
+__all__ = ["examine_kafka", "topics_finding", "worker"]

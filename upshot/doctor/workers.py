@@ -17,17 +17,23 @@ _AT_HAND = 5.0
 _FEW = 1_000
 #: Seconds after which a deadline that is not judged is worth a word, and is wrong.
 _OVERDUE, _LONG_OVERDUE = 5.0, 60.0
+#: Seconds without progress after which a worker stands still, where no setting says so.
+STALLED_AFTER = 30.0
+_TO_DO_STANDING = (
+    "see its log and that record; then end the worker, it is started again there: nothing is lost"
+)
 #: Of the machine's memory, from which it gets tight.
 _TIGHT = 0.8
 
 
-def examine_workers(workers: Sequence[Worker]) -> list[Finding]:
+def examine_workers(workers: Sequence[Worker], stalled_after: float = STALLED_AFTER) -> list[Finding]:
     """One finding for each thing to know, of all workers together."""
     if not workers:
         return []
     roles = (*ROLES, FOLLOWUPS)
     of = {role: [worker for worker in workers if worker.role == role] for role in roles}
-    found = [pace(role, of[role]) for role in roles if of[role]]
+    found = [pace(role, of[role], stalled_after) for role in roles if of[role]]
+    found.append(losses(workers))
     if of["correlate"]:
         found += [recovery(of["correlate"]), deadlines(of["correlate"])]
     if of["store"]:
@@ -37,7 +43,7 @@ def examine_workers(workers: Sequence[Worker]) -> list[Finding]:
     return [*found, memory(workers)]
 
 
-def pace(role: str, workers: Sequence[Worker]) -> Finding:
+def pace(role: str, workers: Sequence[Worker], stalled_after: float = STALLED_AFTER) -> Finding:
     """Whether a role keeps up with what is written."""
     check = f"pace {role}"
     away = max(worker.now("upshot.kafka.away") for worker in workers)
@@ -48,6 +54,8 @@ def pace(role: str, workers: Sequence[Worker]) -> Finding:
         )
     read = sum(worker.rate("upshot.consumer.records") for worker in workers)
     lag = sum(worker.now("upshot.consumer.lag") for worker in workers)
+    if standing := _standing(workers, stalled_after):
+        return Finding(check, "wrong", f"{standing}; {lag:,.0f} records are left", _TO_DO_STANDING)
     growth = sum(_growth(worker) for worker in workers)
     partitions = round(sum(worker.now("upshot.consumer.partitions") for worker in workers))
     speed = f"reads {per_second(read)}, {per_second(max(0.0, read + growth))} are written"
@@ -150,6 +158,47 @@ def memory(workers: Sequence[Worker]) -> Finding:
         to_do = "shorten UPSHOT_SETTLED_RETENTION and UPSHOT_LOOK_BACK, or share the partitions among more machines"
         return Finding("memory", "notice", f"{held}, of {size(machine)} that this machine has", to_do)
     return Finding("memory", "fine", held)
+
+
+def losses(workers: Sequence[Worker]) -> Finding:
+    """Whether records were removed before they were read, and whether topics are what is being read."""
+    away = {
+        topic: seconds
+        for worker in workers
+        for topic, seconds in worker.after.by("upshot.topic.unsettled", "topic").items()
+        if seconds
+    }
+    if away:
+        topic, seconds = max(away.items(), key=lambda entry: entry[1])
+        found = f"{topic} has been gone, or made anew and not taken up, for {span(seconds)}: deadlines wait"
+        return Finding(
+            "topics read", "wrong", found, "make it again where it's missing: upshot migrate; see its log"
+        )
+    lost = sum(worker.now("upshot.consumer.lost") for worker in workers)
+    if lost:
+        found = f"{lost:,.0f} records were removed by retention, or by hand, before they were read"
+        return Finding(
+            "topics read", "notice", found, "the log of that worker names them; give the topic more time"
+        )
+    changes = sum(worker.now("upshot.topic.changes") for worker in workers)
+    since = f"; {changes:,.0f} times since the start one was gone, made anew or resized" if changes else ""
+    return Finding("topics read", "fine", f"nothing was removed before it was read{since}")
+
+
+def _standing(workers: Sequence[Worker], after: float) -> str:
+    """The partition that has stood the longest, with its place; empty where none has for too long."""
+    stalled = {
+        tp: (seconds, worker)
+        for worker in workers
+        for tp, seconds in worker.after.by_partition("upshot.consumer.stalled").items()
+        if seconds >= after
+    }
+    if not stalled:
+        return ""
+    (topic, partition), (seconds, worker) = max(stalled.items(), key=lambda entry: entry[1][0])
+    offset = worker.after.by_partition("upshot.consumer.position").get((topic, partition), 0)
+    others = f", as do {len(stalled) - 1} more partitions" if len(stalled) > 1 else ""
+    return f"stands still for {span(seconds)} at {topic}/{partition}/{offset:.0f}{others}"
 
 
 def _growth(worker: Worker) -> float:

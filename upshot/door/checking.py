@@ -88,7 +88,7 @@ def check(topic: Topic, value: bytes, headers: Headers = (), at: int | None = No
     record = Unsent(value, now_ms() if at is None else at, topic.name, headers)
     if topic.schema is Outcome:
         seen = read_outcome(record)
-        said = seen.id != "-".join(map(str, place_of(record)))
+        said = seen.id != place_of(record).ident
         return Checked(topic.name, seen.spelled, value, headers, seen.id if said else None)
     event = _decoded(topic, record)
     identity = _IDENTITIES.get(type(event))

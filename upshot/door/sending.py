@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
 
 from upshot.door.checking import Checked
 from upshot.errors import KafkaUnavailable
@@ -38,12 +37,11 @@ class Intake:
             return []
         try:
             async with asyncio.timeout(self._patience):
-                stored = await self._stored(await self._started(), events)
+                return await self._stored(await self._started(), events)
         except TimeoutError:
             raise KafkaUnavailable(
                 f"Kafka did not take all within {self._patience:g} s; some may be stored: send all of it again"
             ) from None
-        return [event.event_id or _place(record) for event, record in zip(events, stored, strict=True)]
 
     async def close(self) -> None:
         """Flush and end the producer."""
@@ -57,13 +55,15 @@ class Intake:
                 self._producer = await self._open.enter_async_context(event_producer(self._settings))
             return self._producer
 
-    async def _stored(self, producer: EventProducer, events: Sequence[Checked]) -> list[RecordMetadata]:
+    async def _stored(self, producer: EventProducer, events: Sequence[Checked]) -> list[str]:
         try:
             sent = [
                 await producer.send(event.topic, event.value, key=event.key, headers=event.headers)
                 for event in events
             ]
-            return await delivered(sent)
+            stored = zip(events, await delivered(sent), strict=True)
+            places = iter(await producer.places([record for event, record in stored if not event.event_id]))
+            return [event.event_id or next(places).ident for event in events]
         except KafkaError as error:
             if not error.retriable:
                 await self._renew(producer)
@@ -78,10 +78,6 @@ class Intake:
             if self._producer is failed:
                 self._producer = None
                 await self._open.aclose()
-
-
-def _place(record: RecordMetadata) -> str:
-    return f"{record.topic}-{record.partition}-{record.offset}"
 
 
 __all__ = ["PATIENCE", "Intake"]

@@ -83,7 +83,7 @@ def _message(source: Source, record: Record) -> Message:
     return Message(
         value=source.read(record.value or b""),
         origin=record.topic,
-        place="-".join(map(str, place_of(record))),
+        place=place_of(record).ident,
         at=recorded_at(record),
         key=None if record.key is None else record.key.decode("utf-8", "replace"),
         headers={name.lower(): (text or b"").decode("utf-8", "replace") for name, text in record.headers},

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import jmespath
 from jmespath.exceptions import JMESPathError
 
 from upshot.errors import Misuse
 from upshot.processors.followups.execution import Heard
+from upshot.schemas.expressions import ANY_OUTCOME, LEAST_STEPS, OverBudget, compiled
 from upshot.schemas.fields import LONGEST_WINDOW
 from upshot.streams.arrivals import Preceding
 from upshot.streams.instants import MICROSECOND, Micros, instant, micros
@@ -73,7 +73,9 @@ def _check_condition(when: str) -> None:
             f"when has {len(when)} characters, {LONGEST_CONDITION} are allowed; look at event.data instead"
         )
     try:
-        jmespath.compile(when)
+        compiled(when).least_steps(ANY_OUTCOME, LEAST_STEPS)
+    except OverBudget as error:
+        raise Misuse(f"when={when!r} can't be evaluated, whatever the event says: {error}") from None
     except JMESPathError as error:
         raise Misuse(f"when={when!r} is no JMESPath expression: {error}") from None
 

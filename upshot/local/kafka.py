@@ -23,6 +23,8 @@ from upshot.local.process import Launch, ProcessPart
 from upshot.private_files import close_tree, private_folder, write_private
 
 MESSAGE_BYTES = 16 * 1024 * 1024
+#: The longest time limit that a transaction may ask for; Kafka's clients ask for this by default.
+TRANSACTION_MS = 60_000
 
 SERVER_PROPERTIES = """\
 process.roles=broker,controller
@@ -72,6 +74,9 @@ num.recovery.threads.per.data.dir=2
 log.segment.bytes=67108864
 log.cleaner.dedupe.buffer.size=16777216
 group.initial.rebalance.delay.ms=0
+# A transaction that nobody ends holds back all behind it, and the deadlines: a minute, not a quarter of an hour.
+transaction.max.timeout.ms={transaction_ms}
+transaction.abort.timed.out.transaction.cleanup.interval.ms=2000
 group.min.session.timeout.ms=1000
 """
 
@@ -150,6 +155,7 @@ class KafkaServer(ProcessPart):
             data=self._home / "data",
             message_bytes=MESSAGE_BYTES,
             password=secrets.token_hex(24),
+            transaction_ms=TRANSACTION_MS,
         )
         write_private(self._properties, properties)
         write_private(self._home / "log4j2.properties", LOG4J_PROPERTIES)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jmespath
 from jmespath.exceptions import JMESPathError
 
 from upshot.errors import ConfigurationError
+from upshot.schemas.expressions import compiled
 from upshot.sources.message import Message
 
 #: Finds a part in a message; None where it isn't there.
@@ -46,10 +46,10 @@ def _plain(part: str, path: str, value: Any) -> str:
 def path_by(part: str, path: str) -> Find:
     """What a JMESPath expression finds in the message's value. Raises ConfigurationError."""
     try:
-        compiled = jmespath.compile(path)
+        expression = compiled(path)
     except JMESPathError as error:
         raise ConfigurationError(f"{part}={path!r} is no JMESPath expression: {error}") from None
-    return lambda message: compiled.search(message.value)
+    return lambda message: expression.copy(message.value)
 
 
 def value_by(part: str, found: str | Mapping[str, str | Find] | Find | None) -> Find:

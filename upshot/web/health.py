@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 
-from upshot.doctor.kafka import read_by_roles
+from upshot.doctor.readers import Trouble, look_at_readers, trouble_of
 from upshot.errors import KafkaUnavailable, UpshotError
 from upshot.insights.reader import Reader
 from upshot.local.roles import roles_of
 from upshot.settings import Settings
-from upshot.streams.groups import Group, group_states
+from upshot.streams.groups import Group
+from upshot.streams.standstill import Standstill
 
 #: Seconds until a part that says nothing counts as away.
 _PATIENCE = 8.0
@@ -43,11 +45,37 @@ class Health:
         return next(part for part in self.parts if part.name == name)
 
 
-async def look(settings: Settings, reader: Reader) -> Health:
-    """Ask all parts at once."""
-    kafka_and_workers, clickhouse = await asyncio.gather(_kafka(settings), _clickhouse(reader))
-    kafka, *workers = kafka_and_workers
-    return Health([kafka, clickhouse, *workers])
+class Looks:
+    """Looks at all parts, and remembers of one look for the next who moved."""
+
+    def __init__(self, settings: Settings, reader: Reader) -> None:
+        self._settings = settings
+        self._reader = reader
+        self._standstill = Standstill()
+
+    async def look(self) -> Health:
+        """Ask all parts at once."""
+        kafka_and_workers, clickhouse = await asyncio.gather(self._kafka(), _clickhouse(self._reader))
+        kafka, *workers = kafka_and_workers
+        return Health([kafka, clickhouse, *workers])
+
+    async def _kafka(self) -> list[Part]:
+        settings = self._settings
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                readers = await look_at_readers(settings)
+        except (KafkaUnavailable, TimeoutError) as error:
+            why = str(error) or f"Kafka doesn't answer at {settings.kafka_url} within {_PATIENCE:g} s"
+            unknown = [Part(role, False, "unknown: Kafka doesn't answer") for role in roles_of(settings)]
+            return [Part("kafka", False, why), *unknown]
+        groups, now = readers.groups, monotonic()
+        self._standstill.look(groups.values(), now)
+        stuck = self._standstill.stuck(groups.values(), settings.stalled_after, now)
+        workers = [
+            worker(role, group, trouble_of(settings, role, group, stuck, readers.transactions))
+            for role, group in groups.items()
+        ]
+        return [Part("kafka", True, f"at {settings.kafka_url}"), *workers]
 
 
 async def _clickhouse(reader: Reader) -> Part:
@@ -58,27 +86,12 @@ async def _clickhouse(reader: Reader) -> Part:
     return Part("clickhouse", True, f"version {version}")
 
 
-async def _kafka(settings: Settings) -> list[Part]:
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            groups = await group_states(settings, read_by_roles(settings))
-    except (KafkaUnavailable, TimeoutError) as error:
-        why = str(error) or f"Kafka doesn't answer at {settings.kafka_url} within {_PATIENCE:g} s"
-        unknown = [Part(role, False, "unknown: Kafka doesn't answer") for role in roles_of(settings)]
-        return [Part("kafka", False, why), *unknown]
-    workers = [_worker(role, group) for role, group in zip(roles_of(settings), groups, strict=True)]
-    return [Part("kafka", True, f"at {settings.kafka_url}"), *workers]
+def worker(role: str, group: Group, trouble: Trouble | None) -> Part:
+    """The workers of one role as a part."""
+    if trouble is not None:
+        return Part(role, False, f"{trouble.found}: {trouble.to_do}", group.total_lag)
+    behind = f"{group.total_lag:,} records behind" if group.total_lag else "nothing left to read"
+    return Part(role, True, behind, group.total_lag)
 
 
-def _worker(role: str, group: Group) -> Part:
-    if group.is_live:
-        behind = f"{group.total_lag:,} records behind" if group.total_lag else "nothing left to read"
-        return Part(role, True, behind, group.total_lag)
-    if group.members:
-        return Part(role, False, f"its group {group.name} is {group.state}: just starting", group.total_lag)
-    return Part(
-        role, False, f"no worker reads as {group.name}: start  upshot worker --role {role}", group.total_lag
-    )
-
-
-__all__ = ["Health", "Part", "look"]
+__all__ = ["Health", "Looks", "Part", "worker"]

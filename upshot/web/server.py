@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def make_app(settings: Settings, sources: Sequence[Source] = ()) -> web.Applicat
     app[CONNECTIONS] = connections
     app[_SETTINGS] = settings
     app[_WATCH] = Watch(settings)
+    app.cleanup_ctx.append(_looking)
     app.on_response_prepare.append(_add_headers)
     app.router.add_get("/", _page)
     app.router.add_get("/healthz", _healthz)
@@ -88,6 +89,13 @@ async def serve(
         await runner.cleanup()
 
 
+async def _looking(app: web.Application) -> AsyncIterator[None]:
+    looking = asyncio.create_task(app[_WATCH].keep_looking())
+    yield
+    looking.cancel()
+    await asyncio.wait({looking})
+
+
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     for name, text in _HEADERS.items():
         response.headers.setdefault(name, text)
@@ -99,7 +107,7 @@ async def _page(request: web.Request) -> web.Response:
 
 
 async def _healthz(request: web.Request) -> web.Response:
-    """200 where all parts answer and both worker groups are live, else 503 with which and why."""
+    """200 where all parts answer and all workers read on, else 503 with which and why."""
     health = await request.app[_WATCH].health()
     parts = {
         part.name: {name: v for name, v in asdict(part).items() if name != "name"} for part in health.parts

@@ -14,10 +14,12 @@ from upshot.insights.questions import QUESTIONS
 from upshot.insights.reader import Reader
 from upshot.settings import Settings
 from upshot.web.figures import Figures
-from upshot.web.health import Health, look
+from upshot.web.health import Health, Looks
 
 #: Seconds that an answer is good for, so that many readers cost no more than one.
 _FRESH = 1.0
+#: Seconds between two looks where nobody asks.
+_EVERY = 5.0
 #: Seconds that a query may take: the page would rather say that it's slow than wait.
 _LONGEST = 10.0
 
@@ -69,8 +71,8 @@ class Watch:
     """Asks the parts, and remembers the answer for a second."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._reader = Reader(settings, timeout=_LONGEST)
+        self._looks = Looks(settings, self._reader)
         self._figures = Figures(settings.data_dir)
         self._turn = asyncio.Lock()
         self._status: Status | None = None
@@ -81,9 +83,15 @@ class Watch:
         """Whether each part answers."""
         async with self._turn:
             if self._health is None or monotonic() - self._health_at >= _FRESH:
-                self._health = await look(self._settings, self._reader)
+                self._health = await self._looks.look()
                 self._health_at = monotonic()
             return self._health
+
+    async def keep_looking(self) -> None:
+        """Look now and then, also while nobody asks: who stands still shows from one look to the next."""
+        while True:
+            await self.health()
+            await asyncio.sleep(_EVERY)
 
     async def status(self) -> Status:
         """What the page shows."""

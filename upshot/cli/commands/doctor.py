@@ -63,7 +63,10 @@ def doctor(
     findings += examine_spool(settings.spool, datetime.now(UTC))
     if pages:
         looked = second_look(pages, before)
-        findings += [pages_finding(looked, named=bool(metrics)), *examine_workers(looked.workers)]
+        findings += [
+            pages_finding(looked, named=bool(metrics)),
+            *examine_workers(looked.workers, settings.stalled_after),
+        ]
     wrong = [finding for finding in findings if finding.state == "wrong"]
     if as_json:
         say_json({"ok": not wrong, "checks": [asdict(finding) for finding in findings]})
