@@ -107,7 +107,7 @@ export interface StepEvent {
   attributes?: Record<string, Json>;
 }
 
-/** An event in the world: a CloudEvent 1.0 whose `subject` is the correlation key. `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be absent: `id` then is made from the record's topic, partition and offset, `time` from its timestamp. In binary mode the attributes are record headers (`ce_type`, `ce_subject`, …) and the value is the data. Two events with the same `source` and `id` about one subject are one outcome, at the earlier of their times. A `time` written in whole seconds, such as `05:00:00Z`, covers that second, one in whole milliseconds that millisecond. */
+/** An event in the world: a CloudEvent 1.0 whose `subject` is the correlation key. `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be absent: `id` then is made from the record's topic, partition and offset, and which topic of that name it is, `time` from its timestamp. In binary mode the attributes are record headers (`ce_type`, `ce_subject`, …) and the value is the data. Two events with the same `source` and `id` about one subject are one outcome, at the earlier of their times. A `time` written in whole seconds, such as `05:00:00Z`, covers that second, one in whole milliseconds that millisecond. */
 export interface OutcomeEvent {
   /** CloudEvents version. */
   specversion?: "1.0";
