@@ -7,9 +7,11 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 BENCH := .venv-bench
 BENCH_READY := $(BENCH)/.bench
+FRAMEWORKS := .venv-frameworks
+FRAMEWORKS_READY := $(FRAMEWORKS)/.frameworks
 ARGS ?=
 
-.PHONY: help demo up test check format docs bench lock clean
+.PHONY: help demo up test check format docs bench frameworks screenshots lock clean
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -42,20 +44,20 @@ check: $(DEV) ## Format, lint, types, docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m upshot.reference --check docs/reference
-	@$(BIN)/python -m upshot.reference.json_schema --check schemas/json_schema
-	@$(BIN)/python -m upshot.cli.reference --check docs/commands.md
-	@$(BIN)/python -m upshot.reference.typescript --check clients/typescript/events.d.ts
+	@$(BIN)/python -m tools.reference --check docs/reference
+	@$(BIN)/python -m tools.reference.json_schema --check schemas/json_schema
+	@$(BIN)/python -m tools.reference.commands --check docs/commands.md
+	@$(BIN)/python -m tools.reference.typescript --check clients/typescript/events.d.ts
 
 format: $(DEV) ## Format and sort imports
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 docs: $(DEV) ## Write the generated reference pages and JSON Schemas
-	@$(BIN)/python -m upshot.reference docs/reference
-	@$(BIN)/python -m upshot.reference.json_schema schemas/json_schema
-	@$(BIN)/python -m upshot.cli.reference docs/commands.md
-	@$(BIN)/python -m upshot.reference.typescript clients/typescript/events.d.ts
+	@$(BIN)/python -m tools.reference docs/reference
+	@$(BIN)/python -m tools.reference.json_schema schemas/json_schema
+	@$(BIN)/python -m tools.reference.commands docs/commands.md
+	@$(BIN)/python -m tools.reference.typescript clients/typescript/events.d.ts
 
 # An environment of its own: the peers need older versions of what we use.
 $(BENCH_READY): requirements-bench.lock pyproject.toml
@@ -68,10 +70,24 @@ $(BENCH_READY): requirements-bench.lock pyproject.toml
 bench: $(BENCH_READY) ## Measure the join against its peers (ARGS="--rounds 1 --only upshot,confluent")
 	@$(BENCH)/bin/python benchmarks/join $(ARGS)
 
+$(FRAMEWORKS_READY): requirements-frameworks.lock pyproject.toml
+	@echo "Installing the pinned frameworks ..."
+	@$(PYTHON) -m venv $(FRAMEWORKS)
+	@$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-frameworks.lock
+	@$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+frameworks: $(FRAMEWORKS_READY) ## Run agents' frameworks against a model server and compare the tokens (ARGS="--page docs/frameworks.md")
+	@$(FRAMEWORKS)/bin/python -m tools.frameworks $(ARGS)
+
+screenshots: $(RUNTIME) ## Take the pictures of the docs from a running stack (needs Chromium)
+	@$(BIN)/python -m tools.screenshots
+
 lock: ## Resolve the lock files anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --group build pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev --group build --extra local pyproject.toml --output-file requirements-dev.lock
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group bench --group build --extra local pyproject.toml --output-file requirements-bench.lock
+	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group frameworks --group build --extra prices pyproject.toml --output-file requirements-frameworks.lock
 
 clean: ## Remove the environment and the local data
-	rm -rf $(VENV) $(BENCH) .upshot build dist *.egg-info
+	rm -rf $(VENV) $(BENCH) $(FRAMEWORKS) .upshot build dist *.egg-info

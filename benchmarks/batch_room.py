@@ -31,12 +31,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.partitioner import murmur2
 
 from upshot.local.kafka import KafkaServer
+from upshot.ops.telemetry.export import export_metrics
 from upshot.settings import Settings
-from upshot.streams.batch import TP, BatchContext, Change, Effects, Output, batch_app
-from upshot.streams.batch.runner import run
-from upshot.streams.codec import Record
-from upshot.streams.instruments import Instruments
-from upshot.telemetry.export import export_metrics
+from upshot.streams.events.records import Record
+from upshot.streams.metrics.instruments import Instruments
+from upshot.streams.runtime import TP, BatchContext, Change, Effects, Output, batch_app
+from upshot.streams.runtime.runner import run
 
 PARTITIONS = 4
 KEYS = 20_000

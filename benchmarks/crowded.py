@@ -15,11 +15,20 @@ from time import process_time
 
 from msgspec import Raw
 
-from upshot.processors.correlate import Asked, Observed, step
-from upshot.processors.crowded import Crowds, Limits
-from upshot.processors.deadlines import Horizons, next_look
-from upshot.processors.state import Known, Match, Question, Rule, Subject, decode_subject, encode_subject
-from upshot.streams.batch import Change
+from upshot.processors.correlate.crowded import Crowds, Limits
+from upshot.processors.correlate.deadlines import Horizons, next_look
+from upshot.processors.correlate.decide import step
+from upshot.processors.correlate.facts import OutcomeReceived, WaitReceived
+from upshot.processors.correlate.state import (
+    StoredMatch,
+    StoredOutcome,
+    StoredRule,
+    StoredWait,
+    Subject,
+    decode_subject,
+    encode_subject,
+)
+from upshot.streams.runtime import Change
 
 BEGIN = 1_783_000_000_000_000
 MONTH = timedelta(days=30)
@@ -45,28 +54,29 @@ class Table:
             self.values[key] = value
 
 
-def outcome(number: int) -> Observed:
+def outcome(number: int) -> OutcomeReceived:
     time = BEGIN + number * 1000
     data = Raw(b'{"v":1.5}')
-    return Observed(
-        NAME, Known(f"id-{number}", "t", time, time, 0, number, "source", data, 999, None, time // 1000)
+    return OutcomeReceived(
+        NAME,
+        StoredOutcome(f"id-{number}", "t", time, time, 0, number, "source", data, 999, None, time // 1000),
     )
 
 
 def asked(mode: str, waits: int) -> Subject:
-    rule = Rule({"t": Match("data.v")}, None, mode).json  # type: ignore[arg-type]
+    rule = StoredRule({"t": StoredMatch("data.v")}, None, mode).json  # type: ignore[arg-type]
     window = BEGIN, BEGIN, BEGIN + 10**12
-    questions = [Question(f"w{n}", "run", "name", *window, rule, tolerance=0) for n in range(waits)]
-    return step({}, [Asked(NAME, question) for question in questions], BEGIN).subjects[NAME]
+    questions = [StoredWait(f"w{n}", "run", "name", *window, rule, tolerance=0) for n in range(waits)]
+    return step({}, [WaitReceived(NAME, question) for question in questions], BEGIN).subjects[NAME]
 
 
-def plain(table: Table, batch: Sequence[Observed], now: int) -> None:
+def plain(table: Table, batch: Sequence[OutcomeReceived], now: int) -> None:
     before = decode_subject(table.values[NAME.encode()])
     after = step({NAME: before}, batch, now).subjects[NAME]
     table.apply({NAME.encode(): Change(encode_subject(after) or b"")})
 
 
-def crowded(crowds: Crowds, table: Table, batch: Sequence[Observed], now: int) -> None:
+def crowded(crowds: Crowds, table: Table, batch: Sequence[OutcomeReceived], now: int) -> None:
     table.apply(crowds.append(0, NAME, batch, now, LIMITS) or {})
     while crowds.is_busy:
         for changes in crowds.turn(BEGIN, now).changes.values():

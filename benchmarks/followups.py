@@ -26,10 +26,10 @@ from confluent_kafka import Consumer, TopicPartition
 from benchmarks.join.usage import cpu_seconds
 from upshot.local.kafka import KafkaServer
 from upshot.local.process import ProcessPart
-from upshot.local.roles import FOLLOWUPS, role_command, role_environment
+from upshot.local.roles import role_command, role_environment
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.producer import event_producer
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.kafka.producer import event_producer
 
 APP = "benchmarks.followups_app:app"
 POLL = 0.1
@@ -67,7 +67,7 @@ def workers(settings: Settings, folder: Path) -> Iterator[dict[str, int]]:
     """The join and the follow-ups; their process ids."""
     with ExitStack() as cleanup:
         pids = {}
-        for role, app in (("correlate", None), (FOLLOWUPS, APP)):
+        for role, app in (("correlate", None), ("followups", APP)):
             part = ProcessPart(role, role_command(role, app), folder, role_environment(settings))
             part.start()
             cleanup.callback(part.stop)

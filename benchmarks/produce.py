@@ -24,8 +24,8 @@ from aiokafka import AIOKafkaProducer
 from upshot.local.kafka import KafkaServer
 from upshot.schemas.ids import fact_id
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.producer import delivered, event_producer
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.kafka.producer import delivered, event_producer
 
 TOPIC = "outcomes"
 WINDOW = 5_000

@@ -27,12 +27,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 
 from upshot import App
 from upshot.local.kafka import KafkaServer
-from upshot.sdk.transport import ACKNOWLEDGED, Fate, Message
+from upshot.sdk.transport import ACKNOWLEDGED, Fate, OutgoingMessage
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
+from upshot.streams.kafka.admin import ensure_topics
 
 
-class Nowhere(SpanExporter):
+class NullScope(SpanExporter):
     """Exports nothing."""
 
     def export(self, spans: object) -> SpanExportResult:
@@ -46,7 +46,7 @@ class TakesAll:
 
     async def stop(self) -> None: ...
 
-    async def send(self, messages: Sequence[Message]) -> list[Fate]:
+    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Fate]:
         return [ACKNOWLEDGED] * len(messages)
 
 
@@ -120,7 +120,7 @@ def flushed(app: App) -> None:
 
 
 _provider = TracerProvider(shutdown_on_exit=False)
-_provider.add_span_processor(SimpleSpanProcessor(Nowhere()))
+_provider.add_span_processor(SimpleSpanProcessor(NullScope()))
 _tracer = _provider.get_tracer("bench")
 
 

@@ -32,7 +32,7 @@ from upshot.processors.store.migrate import migrate
 from upshot.processors.store.sink import ClickHouseSink
 from upshot.schemas.ids import fact_id
 from upshot.settings import Settings
-from upshot.streams.batch import TP
+from upshot.streams.runtime import TP
 
 NOON = 1_767_268_800_000
 BATCH = 5_000

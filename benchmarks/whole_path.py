@@ -35,8 +35,8 @@ from upshot.local.roles import role_command, role_environment
 from upshot.processors.store.connection import connect
 from upshot.processors.store.migrate import migrate
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.producer import event_producer
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.kafka.producer import event_producer
 
 TOPICS = ("runs", "waits", "outcomes")
 RULE = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}

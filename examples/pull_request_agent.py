@@ -4,7 +4,7 @@
     upshot up --app pull_request_agent:app   # in another terminal: it runs the scorers, too
     python pull_request_agent.py
 
-Who tells what becomes of a pull request is usually a webhook (docs/door.md); here it's this program itself.
+Who tells what becomes of a pull request is usually a webhook (docs/http-api.md); here it's this program itself.
 """
 
 from __future__ import annotations

@@ -9,9 +9,12 @@ from upshot.errors import UpshotError
 
 #: What a spreadsheet takes for the beginning of a formula; tab and line breaks, since some skip them; and wide forms.
 _FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-_NUMBER = re.compile(r"[+-]?(\d[\d,_']*(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*%?")
+#: Between the digits of a number.
+_SEPARATORS = str.maketrans("", "", ",_'")
+_OF_A_NUMBER = frozenset("0123456789.+-eE")
+_LONGEST_NUMBER = 400
 #: Text is in quotes in ClickHouse's CSV, and quotes inside of it are double; numbers and NULL are bare.
-_TEXT = re.compile(rb'"((?:[^"]|"")*)"')
+_TEXT = re.compile(rb'"(?:[^"]++|"")*+"?+')
 
 
 def without_formulas(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -37,11 +40,26 @@ def without_formulas(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet would calculate this cell."""
-    return len(text) > 1 and text[0] in _FORMULA and not _NUMBER.fullmatch(text)
+    return len(text) > 1 and text[0] in _FORMULA and not _is_number(text)
+
+
+def _is_number(text: str) -> bool:
+    """Whether the text is a number as people write it: signed, with separators of thousands, in percent."""
+    if len(text) > _LONGEST_NUMBER:
+        return False
+    bare = text.removesuffix("%").rstrip()
+    digits = bare.translate(_SEPARATORS)
+    if bare.lstrip("+-")[:1] in ("", ",", "_", "'") or not _OF_A_NUMBER.issuperset(digits):
+        return False
+    try:
+        float(digits)
+    except ValueError:
+        return False
+    return True
 
 
 def _harmless(found: re.Match[bytes]) -> bytes:
-    text = found[1].decode("utf-8", "replace")
+    text = found[0][1:-1].decode("utf-8", "replace")
     return b"\"'" + found[0][1:] if is_formula(text) else found[0]
 
 

@@ -54,7 +54,7 @@ FROM pending_followups"""
 
 
 @dataclass(frozen=True)
-class Question:
+class NamedQuery:
     """A query with a name: `about` says in a line what it answers.
 
     `parameters` are its ClickHouse query parameters (`{limit:UInt32}`) with their defaults.
@@ -67,18 +67,18 @@ class Question:
 
 
 _ASKED = (
-    Question(
+    NamedQuery(
         "scores-by-agent",
         "How many scores each agent has, their rate or mean, and how many are pending",
         _rates("agent"),
     ),
-    Question(
+    NamedQuery(
         "scores-by-attribute",
         "The same by the values of one attribute of the runs, such as the language",
         _rates("attributes[{attribute:String}] AS attribute"),
         {"attribute": "language"},
     ),
-    Question(
+    NamedQuery(
         "latest-scores",
         "The scores that were decided last",
         """\
@@ -88,7 +88,7 @@ ORDER BY decided_at DESC, score_id
 LIMIT {limit:UInt32}""",
         {"limit": "20"},
     ),
-    Question(
+    NamedQuery(
         "pending-by-deadline",
         "Waits without a final answer and follow-ups that are not done, the next deadline first",
         f"""\
@@ -101,7 +101,7 @@ ORDER BY deadline NULLS LAST, subject, wait_id
 LIMIT {{limit:UInt32}}""",
         {"limit": "100"},
     ),
-    Question(
+    NamedQuery(
         "dead-letters-by-reason",
         "Input that could not be used: how much, since when, and what to do about the last one",
         """\
@@ -111,7 +111,7 @@ FROM dead_letters
 GROUP BY reason, topic
 ORDER BY letters DESC, reason, topic""",
     ),
-    Question(
+    NamedQuery(
         "unmatched-scores",
         "Scores whose run is unknown so far",
         """\
@@ -122,7 +122,7 @@ ORDER BY decided_at DESC, score_id
 LIMIT {limit:UInt32}""",
         {"limit": "100"},
     ),
-    Question(
+    NamedQuery(
         "unmatched-outcomes",
         "Outcomes that nobody ever waited for, by type",
         """\
@@ -131,7 +131,7 @@ FROM unmatched_outcomes
 GROUP BY type
 ORDER BY outcomes DESC, type""",
     ),
-    Question(
+    NamedQuery(
         "latency",
         "Seconds from when both wait and outcome were in Kafka until the score was decided",
         """\
@@ -151,7 +151,7 @@ FROM
 GROUP BY name
 ORDER BY name""",
     ),
-    Question(
+    NamedQuery(
         "time-to-outcome",
         "Hours from the start of a run until the outcome that decided, by agent",
         """\
@@ -169,7 +169,7 @@ FROM
 GROUP BY name, agent
 ORDER BY name, agent""",
     ),
-    Question(
+    NamedQuery(
         "late-revisions",
         "How many scores changed after they were decided, and why",
         """\
@@ -179,7 +179,7 @@ WHERE revision > 1
 GROUP BY name, reason, late
 ORDER BY name, revisions DESC, reason, late""",
     ),
-    Question(
+    NamedQuery(
         "history-of-run",
         "Every revision of every score of one run",
         """\
@@ -189,7 +189,7 @@ WHERE run_id = {run_id:String}
 ORDER BY name, score_id, revision""",
         {"run_id": ""},
     ),
-    Question(
+    NamedQuery(
         "scores-as-of",
         "The current scores as they stood at one instant",
         """\
@@ -209,6 +209,6 @@ ORDER BY run_id, name, score_id""",
 )
 
 #: All named questions by their names.
-QUESTIONS: Mapping[str, Question] = MappingProxyType({question.name: question for question in _ASKED})
+QUESTIONS: Mapping[str, NamedQuery] = MappingProxyType({question.name: question for question in _ASKED})
 
-__all__ = ["ALL_PENDING", "QUESTIONS", "Question"]
+__all__ = ["ALL_PENDING", "QUESTIONS", "NamedQuery"]

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from upshot.errors import ClickHouseUnavailable, QueryFailed
 from upshot.insights.cells import without_formulas
-from upshot.insights.questions import Question
+from upshot.insights.questions import NamedQuery
 from upshot.insights.refusals import parted, refusal
 from upshot.settings import Settings
 
@@ -52,7 +52,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryResult:
     """The rows of a query. Instants are text in UTC, as ClickHouse writes them in JSON."""
 
     columns: tuple[Column, ...]
@@ -78,20 +78,20 @@ class Reader:
         self._timeout = timeout
         self._answer_bytes = answer_bytes
 
-    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> Answer:
+    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> QueryResult:
         """All rows of the answer, in memory. Raises QueryFailed where it's longer than `answer_bytes`."""
         with self._asked(sql, _FOR_ROWS, parameters) as response:
             body = b"".join(self._bounded(_blocks(response)))
             own_format = response.getheader("X-ClickHouse-Format", _FOR_ROWS) != _FOR_ROWS
         if not body:
-            return Answer((), [])
+            return QueryResult((), [])
         if own_format:
             raise QueryFailed("the query has a FORMAT clause and gives bytes instead of rows: leave it out")
         answer = json.loads(body.decode("utf-8", "replace"))
         columns = tuple(Column(column["name"], column["type"]) for column in answer["meta"])
-        return Answer(columns, answer["data"])
+        return QueryResult(columns, answer["data"])
 
-    def ask(self, question: Question, parameters: Mapping[str, object] | None = None) -> Answer:
+    def ask(self, question: NamedQuery, parameters: Mapping[str, object] | None = None) -> QueryResult:
         """The answer to a named question; what `parameters` leave out has its default."""
         return self.query(question.sql, {**question.parameters, **(parameters or {})})
 
@@ -211,4 +211,4 @@ def _text(value: object) -> str:
     return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
 
-__all__ = ["ANSWER_BYTES", "FORMATS", "WORK_BYTES", "Answer", "Column", "Format", "Reader"]
+__all__ = ["ANSWER_BYTES", "FORMATS", "WORK_BYTES", "Column", "Format", "QueryResult", "Reader"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from upshot.streams.instants import Micros, micros
+from upshot.streams.events.instants import Micros, micros
 
 
 def wall_clock() -> Micros:

@@ -14,7 +14,7 @@ from upshot.schemas.fields import Count, Event, Id, Instant, Name
 Kind = Literal["answer", "reopened", "retry"]
 
 
-class Heard(BaseModel):
+class AnsweringEvent(BaseModel):
     """The event that answered a wait."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,7 +44,7 @@ class Resumption(Event):
     )
     wait_id: Id | None = Field(None, description="The wait that it answers; none for `retry`.")
     revision: Count = Field(1, description="From 1, one more for each other answer to that wait.")
-    event: Heard | None = Field(None, description="What came; null where the time ran out.")
+    event: AnsweringEvent | None = Field(None, description="What came; null where the time ran out.")
     at: Instant | None = Field(
         None,
         description="When what decided it happened: the event's time or the deadline; needed for `answer`.",
@@ -60,4 +60,4 @@ class Resumption(Event):
         return self
 
 
-__all__ = ["Heard", "Kind", "Resumption"]
+__all__ = ["AnsweringEvent", "Kind", "Resumption"]

@@ -10,10 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 #: Parts of a place that name a check, or one of several types that were tried: no field of the event's.
-_CHECK = re.compile(
-    r"\[key\]|(function-\w+|constrained-\w+|is-instance|lax-or-strict|nullable|json-or-python|union)(\[.*\])?"
-    r"|bool|float|int|str"
-)
+_CHECKS = ("is-instance", "lax-or-strict", "nullable", "json-or-python", "union")
+_PLAIN_CHECKS = ("[key]", "bool", "float", "int", "str")
+_CHECK_PREFIXES = ("function-", "constrained-")
 _KINDS = {
     "string": "a text",
     "int": "a whole number",
@@ -42,9 +41,21 @@ def place_in(error: ErrorDetails) -> str:
     if parts and parts[-1] == "[key]":
         return f"a name in {'.'.join(parts[:-2])}"
     named = len(parts)
-    while named > 1 and _CHECK.fullmatch(parts[named - 1]):
+    while named > 1 and _is_check(parts[named - 1]):
         named -= 1
     return ".".join(parts[:named])
+
+
+def _is_check(part: str) -> bool:
+    if part in _PLAIN_CHECKS:
+        return True
+    name, bracket, rest = part.partition("[")
+    if bracket and not rest.endswith("]"):
+        return False
+    return name in _CHECKS or any(
+        name.startswith(prefix) and name.removeprefix(prefix).replace("_", "a").isalnum()
+        for prefix in _CHECK_PREFIXES
+    )
 
 
 def sentence_of(error: ErrorDetails) -> str:

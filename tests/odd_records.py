@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.codec import FORWARDED_FROM
-from upshot.streams.partitions import partition_for
+from upshot.streams.events.records import FORWARDED_FROM
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.kafka.partitioner import partition_for
 
 NOON = 1_767_268_800_000
 #: Where subject `pr:1` belongs, of two partitions.

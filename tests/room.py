@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from upshot.streams.batch import TP, BatchHandler, Change, Effects, Output
-from upshot.streams.batch.fetch import Fetched
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.runtime import TP, BatchHandler, Change, Effects, Output
 
 
 class MemoryTable:
-    """What `upshot.streams.batch.handler.TableView` promises."""
+    """What `upshot.streams.events.handler.TableView` promises."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[int, bytes], Change] = {}
@@ -48,7 +48,7 @@ class MemoryTable:
 
 
 class MemoryRoom:
-    """What `upshot.streams.batch.handler.BatchContext` promises, for topics of `partitions` each."""
+    """What `upshot.streams.events.handler.BatchContext` promises, for topics of `partitions` each."""
 
     def __init__(self, partitions: int = 2) -> None:
         self.table = MemoryTable()

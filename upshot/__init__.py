@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from upshot.version import __version__
+
 if TYPE_CHECKING:
     from upshot.replays import replay
     from upshot.sdk import (
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
         expect,
         in_thread,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "App",

@@ -14,8 +14,8 @@ from benchmarks.chaos.journal import INPUTS, Entry, read_back
 from benchmarks.chaos.sending import Load
 from upshot.errors import KafkaUnavailable
 from upshot.settings import Settings
-from upshot.streams.admin import admin_client, ensure_topics
-from upshot.streams.groups import group_states
+from upshot.streams.kafka.admin import admin_client, ensure_topics
+from upshot.streams.kafka.groups import group_states
 
 #: Which topics it happens to, and who has to have read them.
 TOPICS = ("outcomes", "waits", "runs")

@@ -20,13 +20,13 @@ from benchmarks.chaos.disk import limit_files, refuse_rows
 from benchmarks.chaos.links import Link
 from upshot.errors import PartFailed
 from upshot.local.clickhouse import ClickHouseServer
-from upshot.local.part import Part
+from upshot.local.component import Component
 from upshot.local.ports import choose_ports
 from upshot.local.process import ProcessPart
 from upshot.local.roles import role_command, role_environment
 from upshot.processors.store.migrate import migrate
 from upshot.settings import LOCAL_USER, Settings, local_url
-from upshot.streams.admin import ensure_topics
+from upshot.streams.kafka.admin import ensure_topics
 
 _LOOK = 0.1
 #: The roles of workers, and their app where they run code.
@@ -40,7 +40,7 @@ _STOP_WITHIN = 30.0
 class Member:
     """One part. `wanted` says whether it's started again when it has died."""
 
-    part: Part
+    part: Component
     role: str
     state: Path | None = None
     links: Sequence[Link] = ()

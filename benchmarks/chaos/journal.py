@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from upshot.settings import Settings
-from upshot.streams.connection import client_options
+from upshot.streams.kafka.connection import client_options
 
 #: What the world writes.
 INPUTS = ("runs", "waits", "outcomes", "scores", "deferrals")

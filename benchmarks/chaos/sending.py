@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError
 
 from benchmarks.chaos.cases import Case, Message
 from upshot.settings import Settings
-from upshot.streams.connection import client_options
-from upshot.streams.partitions import partition_for
+from upshot.streams.kafka.connection import client_options
+from upshot.streams.kafka.partitioner import partition_for
 
 _RETRY_AFTER = 0.5
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024

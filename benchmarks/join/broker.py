@@ -11,11 +11,11 @@ from aiokafka.structs import ConsumerRecord
 from events import Events, Message
 
 from upshot.settings import Settings
-from upshot.streams.admin import admin_client, ensure_topics
-from upshot.streams.batch import Output
-from upshot.streams.batch.sender import BATCH_BYTES, Sender
-from upshot.streams.connection import client_options
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.topics import TOPICS
+from upshot.streams.kafka.admin import admin_client, ensure_topics
+from upshot.streams.kafka.connection import client_options
+from upshot.streams.kafka.sender import BATCH_BYTES, BatchSender
+from upshot.streams.runtime import Output
 
 INPUTS = ("waits", "outcomes")
 PARTITIONS = 4
@@ -39,7 +39,7 @@ async def prepare(settings: Settings, events: Events, changelog: str | None) -> 
             await admin.create_topics([NewTopic(changelog, PARTITIONS, 1, topic_configs=compact)])
     producer = AIOKafkaProducer(**client_options(settings), acks="all", max_batch_size=BATCH_BYTES)
     await producer.start()
-    sender = Sender(lambda: producer, AWAY)
+    sender = BatchSender(lambda: producer, AWAY)
     for begin in range(0, max(len(events.waits), len(events.outcomes)), CHUNK):
         for name, messages in zip(INPUTS, (events.waits, events.outcomes), strict=True):
             await _fill(sender, settings.topic(name), messages[begin : begin + CHUNK])
@@ -47,7 +47,7 @@ async def prepare(settings: Settings, events: Events, changelog: str | None) -> 
     return await _ends(settings, [settings.topic(name) for name in INPUTS])
 
 
-async def _fill(sender: Sender, topic: str, messages: Sequence[Message]) -> None:
+async def _fill(sender: BatchSender, topic: str, messages: Sequence[Message]) -> None:
     await sender.outputs([Output(topic, None, key, value, (), at) for key, value, at in messages])
     await sender.flush()
 

@@ -19,7 +19,7 @@ from verdict import Verdict, compare
 from upshot.local.kafka import KafkaServer
 from upshot.local.process import ProcessPart
 from upshot.settings import Settings
-from upshot.streams.admin import admin_client
+from upshot.streams.kafka.admin import admin_client
 
 LOOK = 0.02
 #: Seconds for a system to commit everything; then it has failed.

@@ -29,11 +29,11 @@ from waits import OpenWaits, outcome_event, subject, wait_event
 from worker import Worker, bytes_of
 
 from upshot.local.kafka import KafkaServer
-from upshot.processors.join import ROLE, TABLE
+from upshot.processors.correlate.handler import ROLE, TABLE
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.batch.table import changelog_name
-from upshot.streams.batch.topics import check_topics
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.runtime.table import changelog_name
+from upshot.streams.runtime.topics import check_topics
 
 PHASES = ("fill", "recover", "probe", "expire", "standby")
 DAYS = 14

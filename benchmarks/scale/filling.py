@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from confluent_kafka import Producer
 
-from upshot.streams.partitions import partitions_for
+from upshot.streams.kafka.partitioner import partitions_for
 
 _CHUNK = 20_000
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from upshot.streams.partitions import partition_for
+from upshot.streams.kafka.partitioner import partition_for
 
 
 class Tail:

@@ -29,11 +29,11 @@ from waits import outcome_event, subject, wait_event
 from worker import Worker, bytes_of
 
 from upshot.local.kafka import KafkaServer
-from upshot.processors.join import ROLE, TABLE
+from upshot.processors.correlate.handler import ROLE, TABLE
 from upshot.settings import Settings
-from upshot.streams.admin import admin_client, ensure_topics
-from upshot.streams.batch.table import changelog_name
-from upshot.streams.batch.topics import CHANGELOG_CONFIG
+from upshot.streams.kafka.admin import admin_client, ensure_topics
+from upshot.streams.runtime.table import changelog_name
+from upshot.streams.runtime.topics import CHANGELOG_CONFIG
 
 #: The changelog is compacted every few seconds, as it would be over days.
 QUICK_LOG = {

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from upshot.processors.correlate import Asked, step
-from upshot.processors.deadlines import Horizons, next_look, open_waits
-from upshot.processors.state import encode_subject, question_of
+from upshot.processors.correlate.deadlines import Horizons, next_look, open_waits
+from upshot.processors.correlate.decide import step
+from upshot.processors.correlate.facts import WaitReceived
+from upshot.processors.correlate.state import encode_subject, question_of
 from upshot.settings import Settings
-from upshot.streams.arrivals import read_wait
-from upshot.streams.tables import frame
+from upshot.streams.events.decode import read_wait
+from upshot.streams.state import frame
 
 _NUMBER = 888_888_888
 _DIGITS = b"888888888"
@@ -64,7 +65,9 @@ class OpenWaits:
             headers=(),
         )
         key = subject(_NUMBER)
-        known = step({}, [Asked(key, question_of(read_wait(record)))], record.timestamp * 1000).subjects[key]
+        known = step(
+            {}, [WaitReceived(key, question_of(read_wait(record)))], record.timestamp * 1000
+        ).subjects[key]
         horizons = Horizons(settings.look_back, settings.settled_retention, settings.deadline_grace)
         encoded = encode_subject(known)
         assert encoded is not None

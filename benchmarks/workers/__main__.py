@@ -26,7 +26,7 @@ from pauses import CHANGES, measure_pauses
 
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
+from upshot.streams.kafka.admin import ensure_topics
 
 PARTITIONS = 8
 

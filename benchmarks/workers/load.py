@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaConsumer
 
 from upshot.settings import Settings
-from upshot.streams.partitions import partition_for
-from upshot.streams.producer import EventProducer, event_producer
+from upshot.streams.kafka.partitioner import partition_for
+from upshot.streams.kafka.producer import EventProducer, event_producer
 
 _RULE = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}
 

@@ -15,7 +15,7 @@ from group import Group
 from load import send_pair, subjects
 
 from upshot.settings import Settings
-from upshot.streams.producer import event_producer
+from upshot.streams.kafka.producer import event_producer
 
 
 class Change(NamedTuple):

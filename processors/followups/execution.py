@@ -15,13 +15,13 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import Raw
 
-from upshot.streams.arrivals import Preceding
-from upshot.streams.instants import Micros
+from upshot.streams.events.decoded import Preceding
+from upshot.streams.events.instants import Micros
 
 _NULL, _NO_EXPOSURES, _NO_ATTRIBUTES = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
 
 
-class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class FollowupSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What was deferred: which code about which run, with which data. See `upshot.schemas.deferrals.Deferral`."""
 
     followup_id: str
@@ -38,7 +38,7 @@ class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attributes: Raw = _NO_ATTRIBUTES
 
 
-class Heard(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class AnsweredBy(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The event that a wait was answered with."""
 
     id: str
@@ -52,7 +52,7 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, gc=False):
     recorded: int = 0
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class WaitAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a wait or a timer was told last. `event` is None where the time ran out, at `at`.
 
     A later `revision` replaces an earlier one: an event inside the window that came after its end, or one that
@@ -61,11 +61,11 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     revision: int
     at: Micros
-    event: Heard | None = None
+    event: AnsweredBy | None = None
     late: bool = False
 
 
-class Noted(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class HistoryEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One thing that the code did, in order: `key` is its place in the code, `shape` what exactly it asked.
 
     `revision` is that of the answer it got, 0 where it has none (a step, a score, or a wait still open).
@@ -76,17 +76,17 @@ class Noted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     revision: int = 0
 
 
-class Memory(msgspec.Struct, frozen=True, array_like=True):
+class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """All that is known of a follow-up when its code is run.
 
     `answers` are by the id of the wait or timer, `results` (JSON) by that of the step. `path` is what the code
     did when it was last run.
     """
 
-    origin: Origin
-    answers: dict[str, Answer] = {}
+    origin: FollowupSpec
+    answers: dict[str, WaitAnswer] = {}
     results: dict[str, Raw] = {}
-    path: tuple[Noted, ...] = ()
+    path: tuple[HistoryEntry, ...] = ()
 
 
 class OpenWait(msgspec.Struct, frozen=True, tag="wait", gc=False):
@@ -120,7 +120,7 @@ class KeepResult(msgspec.Struct, frozen=True, tag="result", gc=False):
     result: Raw
 
 
-class Give(msgspec.Struct, frozen=True, tag="score", gc=False):
+class EmitScore(msgspec.Struct, frozen=True, tag="score", gc=False):
     """A score as the code gives it now. `at` is the follow-up's clock; `answer` what it heard last before that."""
 
     score_id: str
@@ -130,16 +130,16 @@ class Give(msgspec.Struct, frozen=True, tag="score", gc=False):
     step_id: str | None = None
     comment: str | None = None
     key: str | None = None
-    answer: Answer | None = None
+    answer: WaitAnswer | None = None
 
 
 class DeferMore(msgspec.Struct, frozen=True, tag="defer", gc=False):
     """More deferred work, about the same run."""
 
-    origin: Origin
+    origin: FollowupSpec
 
 
-Command = OpenWait | SetTimer | KeepResult | Give | DeferMore
+Command = OpenWait | SetTimer | KeepResult | EmitScore | DeferMore
 
 
 class Execution(msgspec.Struct, frozen=True):
@@ -153,7 +153,7 @@ class Execution(msgspec.Struct, frozen=True):
 
     ending: Literal["waiting", "done", "failed", "unfit"]
     commands: tuple[Command, ...] = ()
-    path: tuple[Noted, ...] = ()
+    path: tuple[HistoryEntry, ...] = ()
     error: str | None = None
     attempts: int | None = None
 
@@ -164,7 +164,7 @@ class Executor(Protocol):
     def knows(self, scorer: str, version: str) -> bool:
         """Whether that code is deployed here."""
 
-    def start(self, memory: Memory) -> None:
+    def start(self, memory: Snapshot) -> None:
         """Run a follow-up's code; at most one execution of a follow-up is under way at a time."""
 
     def finished(self) -> Sequence[tuple[str, Execution]]:
@@ -184,17 +184,17 @@ class Executor(Protocol):
 
 
 __all__ = [
-    "Answer",
+    "AnsweredBy",
     "Command",
     "DeferMore",
+    "EmitScore",
     "Execution",
     "Executor",
-    "Give",
-    "Heard",
+    "FollowupSpec",
+    "HistoryEntry",
     "KeepResult",
-    "Memory",
-    "Noted",
     "OpenWait",
-    "Origin",
     "SetTimer",
+    "Snapshot",
+    "WaitAnswer",
 ]

@@ -6,29 +6,29 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from upshot.processors.followups.execution import Answer, OpenWait, Origin
-from upshot.processors.followups.state import Followup, Place, Said
-from upshot.streams.instants import Micros
+from upshot.processors.followups.execution import FollowupSpec, OpenWait, WaitAnswer
+from upshot.processors.followups.state import DeferralPlace, EmittedScore, FollowupState
+from upshot.streams.events.instants import Micros
 
 
 class Deferred(msgspec.Struct, frozen=True, gc=False):
     """A deferral arrived; or, `cancelled`, that `deferred_by` (empty for a program) takes its deferrals back."""
 
     followup_id: str
-    origin: Origin
-    place: Place
+    origin: FollowupSpec
+    place: DeferralPlace
     deferred_by: str = ""
     revision: int = 0
     cancelled: bool = False
 
 
-class Answered(msgspec.Struct, frozen=True, gc=False):
+class AnswersReceived(msgspec.Struct, frozen=True, gc=False):
     """A wait was answered; without an answer, what had answered it doesn't count any more."""
 
     followup_id: str
     wait_id: str
     revision: int
-    answer: Answer | None
+    answer: WaitAnswer | None
 
 
 class Retried(msgspec.Struct, frozen=True, gc=False):
@@ -37,19 +37,19 @@ class Retried(msgspec.Struct, frozen=True, gc=False):
     followup_id: str
 
 
-class Erased(msgspec.Struct, frozen=True, gc=False):
+class FollowupErased(msgspec.Struct, frozen=True, gc=False):
     """All that is known of it is to be forgotten, and what comes later too."""
 
     followup_id: str
 
 
-Arrival = Deferred | Answered | Retried | Erased
+Arrival = Deferred | AnswersReceived | Retried | FollowupErased
 
 
 class Opened(msgspec.Struct, frozen=True, gc=False):
     """A wait, for the join."""
 
-    origin: Origin
+    origin: FollowupSpec
     wait: OpenWait
     revision: int = 0
 
@@ -57,26 +57,26 @@ class Opened(msgspec.Struct, frozen=True, gc=False):
 class WaitCancelled(msgspec.Struct, frozen=True, gc=False):
     """A wait that its code doesn't ask for any more."""
 
-    origin: Origin
+    origin: FollowupSpec
     wait_id: str
     subject: str
     revision: int
     at: Micros
 
 
-class Scored(msgspec.Struct, frozen=True, gc=False):
+class ScoreEmitted(msgspec.Struct, frozen=True, gc=False):
     """A revision of a score."""
 
-    origin: Origin
+    origin: FollowupSpec
     score_id: str
-    said: Said
+    emitted: EmittedScore
     decided_at: Micros
 
 
 class DeferredMore(msgspec.Struct, frozen=True, gc=False):
     """Another follow-up, deferred by the code of this one."""
 
-    origin: Origin
+    origin: FollowupSpec
     deferred_by: str
     revision: int = 0
 
@@ -84,7 +84,7 @@ class DeferredMore(msgspec.Struct, frozen=True, gc=False):
 class DeferralCancelled(msgspec.Struct, frozen=True, gc=False):
     """A follow-up that the code of this one deferred, and doesn't any more. Its `origin` has no data."""
 
-    origin: Origin
+    origin: FollowupSpec
     deferred_by: str
     revision: int
     at: Micros
@@ -93,18 +93,18 @@ class DeferralCancelled(msgspec.Struct, frozen=True, gc=False):
 class Stands(msgspec.Struct, frozen=True, gc=False):
     """How the follow-up stands now."""
 
-    origin: Origin
-    state: Followup
+    origin: FollowupSpec
+    state: FollowupState
 
 
 class GaveUp(msgspec.Struct, frozen=True, gc=False):
     """It failed, and isn't tried again by itself: to be dead-lettered."""
 
-    origin: Origin
-    state: Followup
+    origin: FollowupSpec
+    state: FollowupState
 
 
-Fact = Opened | WaitCancelled | Scored | DeferredMore | DeferralCancelled | Stands | GaveUp
+Fact = Opened | WaitCancelled | ScoreEmitted | DeferredMore | DeferralCancelled | Stands | GaveUp
 
 #: Of arrivals: `deferred`; `answered`, by an event or the end of its time; `corrected`: answered otherwise than
 #: before; `reopened`; `early`: an answer before its deferral; `retried`; `cancelled`: nobody defers it any more;
@@ -113,7 +113,7 @@ Fact = Opened | WaitCancelled | Scored | DeferredMore | DeferralCancelled | Stan
 #: Of the clock: `woken` by a timer, `undeployed`, `retired`. Of executions: `started`; `kept`: what steps gave;
 #: `waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; `overtaken`: something
 #: new came meanwhile, run again. `withdrawn`: all that a cancelled one had said was taken back.
-Happening = Literal[
+EventKind = Literal[
     "deferred",
     "answered",
     "corrected",
@@ -137,28 +137,28 @@ Happening = Literal[
 ]
 
 
-class Moved(NamedTuple):
+class Transition(NamedTuple):
     """What something changes: the follow-up afterwards (the same object where nothing changed), facts, and what happened."""
 
-    state: Followup
+    state: FollowupState
     facts: tuple[Fact, ...]
-    happened: Happening
+    happened: EventKind
 
 
 __all__ = [
-    "Answered",
+    "AnswersReceived",
     "Arrival",
     "DeferralCancelled",
     "Deferred",
     "DeferredMore",
-    "Erased",
+    "EventKind",
     "Fact",
+    "FollowupErased",
     "GaveUp",
-    "Happening",
-    "Moved",
     "Opened",
     "Retried",
-    "Scored",
+    "ScoreEmitted",
     "Stands",
+    "Transition",
     "WaitCancelled",
 ]

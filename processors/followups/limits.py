@@ -6,12 +6,12 @@ from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from upshot.errors import InvalidEvent
-from upshot.processors.followups.announce import encode_wait
-from upshot.processors.followups.execution import Command, OpenWait, Origin, SetTimer
+from upshot.processors.followups.encode import encode_wait
+from upshot.processors.followups.execution import Command, FollowupSpec, OpenWait, SetTimer
 from upshot.processors.followups.facts import Opened
 from upshot.schemas.fields import LATEST, LONGEST_WINDOW
-from upshot.streams.arrivals import read_wait
-from upshot.streams.instants import MICROSECOND, Micros, micros
+from upshot.streams.events.decode import read_wait
+from upshot.streams.events.instants import MICROSECOND, Micros, micros
 
 _END: Micros = micros(LATEST)
 _LONGEST: Micros = LONGEST_WINDOW // MICROSECOND
@@ -30,7 +30,7 @@ class _Unsent(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-def impossible(origin: Origin, commands: Iterable[Command], asked: Container[str]) -> str | None:
+def impossible(origin: FollowupSpec, commands: Iterable[Command], asked: Container[str]) -> str | None:
     """Why one of the commands can't be done, and what to write instead; None where all can.
 
     Waits are held against what the join takes, but for those that were `asked` before.
@@ -45,7 +45,7 @@ def impossible(origin: Origin, commands: Iterable[Command], asked: Container[str
     return None
 
 
-def _refused(origin: Origin, wait: OpenWait) -> str | None:
+def _refused(origin: FollowupSpec, wait: OpenWait) -> str | None:
     try:
         read_wait(_Unsent(encode_wait(Opened(origin, wait)), wait.opened_at // 1000))
     except InvalidEvent as error:

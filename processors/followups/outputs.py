@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from upshot.errors import InvalidEvent
-from upshot.processors.followups.announce import (
+from upshot.processors.followups.encode import (
     encode_deferral,
     encode_more,
     encode_score,
@@ -21,14 +21,14 @@ from upshot.processors.followups.facts import (
     Fact,
     GaveUp,
     Opened,
-    Scored,
+    ScoreEmitted,
     Stands,
     WaitCancelled,
 )
 from upshot.settings import Settings
-from upshot.streams.batch import Output
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.dead_letters import dead_letter
+from upshot.streams.events.dead_letters import dead_letter
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.runtime import Output
 
 
 class Outputs:
@@ -52,7 +52,7 @@ class Outputs:
                 return Output(self._waits, None, wait.subject.encode(), encode_wait(fact))
             case WaitCancelled(subject=subject):
                 return Output(self._waits, None, subject.encode(), encode_wait_cancellation(fact))
-            case Scored(origin=origin):
+            case ScoreEmitted(origin=origin):
                 return Output(self._scores, None, origin.run_id.encode(), encode_score(fact))
             case DeferredMore(origin=origin) | DeferralCancelled(origin=origin):
                 return Output(self._deferrals, None, origin.followup_id.encode(), encode_more(fact))

@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from upshot.processors.followups.execution import Origin
+from upshot.processors.followups.execution import FollowupSpec
 from upshot.processors.followups.facts import Deferred
-from upshot.processors.followups.state import Followup, Request
-from upshot.streams.instants import Micros
+from upshot.processors.followups.state import FollowupState, Request
+from upshot.streams.events.instants import Micros
 
 _decode = msgspec.json.Decoder().decode
 
 
-def requested(state: Followup, arrival: Deferred) -> Followup:
+def requested(state: FollowupState, arrival: Deferred) -> FollowupState:
     """The follow-up with what the arrival says of who defers it; the same object where that's known, or outdated."""
     requests = _requests_of(state)
     before = requests.get(arrival.deferred_by)
@@ -38,7 +38,7 @@ def requested(state: Followup, arrival: Deferred) -> Followup:
     return replace(state, origin=counts.origin, place=counts.place, requests=_least(kept))
 
 
-def _requests_of(state: Followup) -> dict[str, Request]:
+def _requests_of(state: FollowupState) -> dict[str, Request]:
     """All requests, those that stand with their origin."""
     if not state.requests:
         return {} if state.origin is None else {"": Request(0, False, state.origin, state.place)}
@@ -54,14 +54,14 @@ def _least(requests: Mapping[str, Request]) -> dict[str, Request]:
     return {} if usual else dict(requests)
 
 
-def _outranks(arrival: Deferred, before: Request, origin: Origin | None) -> bool:
-    said, known = (arrival.revision, arrival.cancelled), (before.revision, before.cancelled)
-    if said != known or before.cancelled:
-        return said > known
+def _outranks(arrival: Deferred, before: Request, origin: FollowupSpec | None) -> bool:
+    emitted, known = (arrival.revision, arrival.cancelled), (before.revision, before.cancelled)
+    if emitted != known or before.cancelled:
+        return emitted > known
     return _rank(arrival.origin) < _rank(before.origin or origin)
 
 
-def _rank(origin: Origin | None) -> tuple[Micros, bytes]:
+def _rank(origin: FollowupSpec | None) -> tuple[Micros, bytes]:
     """Of two deferrals with one id the lesser counts."""
     assert origin is not None
     plain: Any = _decode(msgspec.json.encode(origin))

@@ -11,16 +11,23 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec.structs import replace
 
-from upshot.processors.followups.execution import DeferMore, Execution, Give, OpenWait, Origin, SetTimer
+from upshot.processors.followups.execution import (
+    DeferMore,
+    EmitScore,
+    Execution,
+    FollowupSpec,
+    OpenWait,
+    SetTimer,
+)
 from upshot.processors.followups.facts import DeferralCancelled, DeferredMore, Fact, Opened, WaitCancelled
-from upshot.processors.followups.state import Followup, More, Turn
+from upshot.processors.followups.state import FollowupState, More, RequestTurn
 from upshot.schemas.ids import fact_id
-from upshot.streams.instants import Micros
+from upshot.streams.events.instants import Micros
 
 _encode = msgspec.json.Encoder().encode
 
 
-def is_settled(state: Followup, execution: Execution) -> bool:
+def is_settled(state: FollowupState, execution: Execution) -> bool:
     """Whether what the code doesn't ask for now is to be withdrawn.
 
     Not while it has just asked something new: an answer that is known already comes at once, and with it perhaps all that
@@ -32,7 +39,7 @@ def is_settled(state: Followup, execution: Execution) -> bool:
     return all(ident in state.asked or ident in state.answers for ident in asked)
 
 
-def asked_anew(state: Followup, execution: Execution) -> Followup:
+def asked_anew(state: FollowupState, execution: Execution) -> FollowupState:
     """The follow-up with the next revision of all that is asked for otherwise than before; the same object where none is.
 
     To be remembered before anybody hears of it. A wait that is opened for the first time has no revision: whoever dies
@@ -50,16 +57,16 @@ def asked_anew(state: Followup, execution: Execution) -> Followup:
     )
 
 
-def is_left(state: Followup, execution: Execution) -> bool:
+def is_left(state: FollowupState, execution: Execution) -> bool:
     """Whether the code doesn't ask any more for what is still there, a score or another follow-up."""
-    given = {command.score_id for command in execution.commands if isinstance(command, Give)}
+    given = {command.score_id for command in execution.commands if isinstance(command, EmitScore)}
     more = _more_of(execution)
-    return any(said.value is not None and key not in given for key, said in state.said.items()) or any(
-        known.revision % 2 == 0 and key not in more for key, known in state.more.items()
-    )
+    return any(
+        emitted.value is not None and key not in given for key, emitted in state.emitted.items()
+    ) or any(known.revision % 2 == 0 and key not in more for key, known in state.more.items())
 
 
-def asks(state: Followup, origin: Origin, execution: Execution, now: Micros) -> Iterator[Fact]:
+def asks(state: FollowupState, origin: FollowupSpec, execution: Execution, now: Micros) -> Iterator[Fact]:
     """What is to be announced of that, and the waits that are opened for the first time."""
     for wait_id, wait in _waits_of(execution).items():
         turn = state.turns.get(wait_id)
@@ -79,24 +86,26 @@ def _waits_of(execution: Execution) -> dict[str, OpenWait]:
     return {command.wait_id: command for command in execution.commands if isinstance(command, OpenWait)}
 
 
-def _more_of(execution: Execution) -> dict[str, Origin]:
+def _more_of(execution: Execution) -> dict[str, FollowupSpec]:
     return {c.origin.followup_id: c.origin for c in execution.commands if isinstance(c, DeferMore)}
 
 
-def _waits_anew(state: Followup, waits: Mapping[str, OpenWait]) -> Iterator[tuple[str, Turn]]:
+def _waits_anew(state: FollowupState, waits: Mapping[str, OpenWait]) -> Iterator[tuple[str, RequestTurn]]:
     for wait_id, wait in waits.items():
         turn = state.turns.get(wait_id)
         if turn is not None and turn.revision % 2:
-            yield wait_id, Turn(turn.revision + 1, wait.subject)
+            yield wait_id, RequestTurn(turn.revision + 1, wait.subject)
     open_ones = {
-        key: Turn(0, asked.subject) for key, asked in state.asked.items() if asked.subject is not None
+        key: RequestTurn(0, asked.subject) for key, asked in state.asked.items() if asked.subject is not None
     }
     for wait_id, turn in (open_ones | state.turns).items():
         if wait_id not in waits and not turn.revision % 2:
-            yield wait_id, Turn(turn.revision + 1, turn.subject)
+            yield wait_id, RequestTurn(turn.revision + 1, turn.subject)
 
 
-def _more_anew(state: Followup, more: Mapping[str, Origin], *, settled: bool) -> Iterator[tuple[str, More]]:
+def _more_anew(
+    state: FollowupState, more: Mapping[str, FollowupSpec], *, settled: bool
+) -> Iterator[tuple[str, More]]:
     for ident, origin in more.items():
         known = state.more.get(ident)
         digest = fact_id("deferral", _encode(origin).decode())
@@ -109,12 +118,12 @@ def _more_anew(state: Followup, more: Mapping[str, Origin], *, settled: bool) ->
             yield ident, replace(known, revision=known.revision + 1)
 
 
-def _known_as(origin: Origin, digest: str, revision: int) -> More:
+def _known_as(origin: FollowupSpec, digest: str, revision: int) -> More:
     return More(revision, digest, origin.scorer, origin.version, origin.deferred_at, origin.since)
 
 
-def _origin_of(ident: str, known: More, by: Origin) -> Origin:
-    return Origin(
+def _origin_of(ident: str, known: More, by: FollowupSpec) -> FollowupSpec:
+    return FollowupSpec(
         ident, by.run_id, known.scorer, known.version, known.deferred_at, known.since, agent=by.agent
     )
 

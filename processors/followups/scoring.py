@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from upshot.processors.followups.execution import Give
-from upshot.processors.followups.state import Said
+from upshot.processors.followups.execution import EmitScore
+from upshot.processors.followups.state import EmittedScore
 from upshot.schemas.scores import Reason
 
 
 def revised(
-    announced: Mapping[str, Said], gives: Iterable[Give], withdrawn: Reason | None
-) -> dict[str, Said]:
+    announced: Mapping[str, EmittedScore], gives: Iterable[EmitScore], withdrawn: Reason | None
+) -> dict[str, EmittedScore]:
     """The scores that differ from what was announced, each with its next revision.
 
     Of several gives of one score the last counts. What isn't given any more is withdrawn for this reason, or left as it
@@ -23,7 +23,7 @@ def revised(
     changed = {}
     for score_id, give in given.items():
         before = announced.get(score_id)
-        now = _said(give, before.revision + 1 if before else 1)
+        now = _revision(give, before.revision + 1 if before else 1)
         if before is None or _content(now) != _content(before):
             changed[score_id] = now
     if withdrawn is not None:
@@ -33,9 +33,9 @@ def revised(
     return changed
 
 
-def _said(give: Give, revision: int) -> Said:
+def _revision(give: EmitScore, revision: int) -> EmittedScore:
     heard = give.answer and give.answer.event
-    return Said(
+    return EmittedScore(
         revision,
         give.name,
         give.value,
@@ -50,19 +50,19 @@ def _said(give: Give, revision: int) -> Said:
     )
 
 
-def _reason(give: Give) -> Reason:
+def _reason(give: EmitScore) -> Reason:
     if give.answer is None:
         return "followup"
     return "deadline" if give.answer.event is None else "outcome"
 
 
-def _withdrawn(before: Said, reason: Reason) -> Said:
-    return Said(before.revision + 1, before.name, None, reason, before.at, before.step_id, before.key)
+def _withdrawn(before: EmittedScore, reason: Reason) -> EmittedScore:
+    return EmittedScore(before.revision + 1, before.name, None, reason, before.at, before.step_id, before.key)
 
 
-def _content(said: Said) -> tuple[object, ...]:
+def _content(emitted: EmittedScore) -> tuple[object, ...]:
     """What makes two of them say the same: true is not 1, and how late it was known doesn't count."""
-    return type(said.value), msgspec.structs.replace(said, revision=0, late=False)
+    return type(emitted.value), msgspec.structs.replace(emitted, revision=0, late=False)
 
 
 __all__ = ["revised"]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from upshot.processors.followups.execution import Answer, Memory, Noted, Origin
+from upshot.processors.followups.execution import FollowupSpec, HistoryEntry, Snapshot, WaitAnswer
 from upshot.schemas.followups import Standing
 from upshot.schemas.scores import Reason
-from upshot.streams.instants import Micros
+from upshot.streams.events.instants import Micros
 
 #: A follow-up that would be larger fails: its changelog takes no more in one record.
 MAX_STATE_BYTES = 8 * 1024 * 1024
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class DeferralPlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where the deferral lies in its topic."""
 
     partition: int
@@ -23,7 +23,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     made: str = ""
 
 
-class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class PendingRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A wait, or without a subject a timer, that the code asked for when it was last run."""
 
     deadline: Micros
@@ -31,7 +31,7 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     types: tuple[str, ...] = ()
 
 
-class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class EmittedScore(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A score as it was announced last. Its value is None where it was withdrawn."""
 
     revision: int
@@ -55,11 +55,11 @@ class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     revision: int = 0
     cancelled: bool = False
-    origin: Origin | None = None
-    place: Place | None = None
+    origin: FollowupSpec | None = None
+    place: DeferralPlace | None = None
 
 
-class Turn(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class RequestTurn(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A wait that the code took back at least once, as somebody may have heard of it last: open while `revision` is even."""
 
     revision: int
@@ -80,21 +80,21 @@ class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
     since: Micros
 
 
-class Followup(msgspec.Struct, frozen=True, array_like=True):
+class FollowupState(msgspec.Struct, frozen=True, array_like=True):
     """All that is remembered of one follow-up. New fields go to the end, with a default.
 
     Without an origin its deferral hasn't come yet: only what was answered is kept.
     """
 
-    origin: Origin | None = None
-    place: Place | None = None
-    answers: dict[str, Answer] = {}
+    origin: FollowupSpec | None = None
+    place: DeferralPlace | None = None
+    answers: dict[str, WaitAnswer] = {}
     #: By wait, the revision with which its answer was taken back.
     reopened: dict[str, int] = {}
     results: dict[str, Raw] = {}
-    path: tuple[Noted, ...] = ()
-    asked: dict[str, Asked] = {}
-    scores: dict[str, Said] = {}
+    path: tuple[HistoryEntry, ...] = ()
+    asked: dict[str, PendingRequest] = {}
+    scores: dict[str, EmittedScore] = {}
     #: Follow-ups that its code deferred before revisions of deferrals were counted: these aren't taken back.
     deferred: tuple[str, ...] = ()
     status: Standing = "running"
@@ -111,13 +111,13 @@ class Followup(msgspec.Struct, frozen=True, array_like=True):
     changed_at: Micros = 0
     revision: int = 0
     #: Revisions of scores that are about to be announced, or were: remembered before anybody hears of them.
-    saying: dict[str, tuple[Said, ...]] = {}
+    saying: dict[str, tuple[EmittedScore, ...]] = {}
     #: By who defers it (empty for programs); nothing where a program alone does, as first said.
     requests: dict[str, Request] = {}
     #: The follow-ups that its code has ever deferred.
     more: dict[str, More] = {}
     #: The waits that its code has ever taken back.
-    turns: dict[str, Turn] = {}
+    turns: dict[str, RequestTurn] = {}
     #: Waits and follow-ups with a revision in the two above that may not have been announced yet.
     unsaid: tuple[str, ...] = ()
     #: Forgotten on purpose: nothing that comes for it is kept.
@@ -129,12 +129,12 @@ class Followup(msgspec.Struct, frozen=True, array_like=True):
         return bool(self.requests) and all(request.cancelled for request in self.requests.values())
 
     @property
-    def said(self) -> dict[str, Said]:
+    def emitted(self) -> dict[str, EmittedScore]:
         """Each score as somebody may have heard of it last."""
         return {**self.scores, **{score_id: revisions[-1] for score_id, revisions in self.saying.items()}}
 
     @property
-    def waiting_for(self) -> list[Asked]:
+    def waiting_for(self) -> list[PendingRequest]:
         """What it asked for that isn't answered yet, the earliest deadline first."""
         left = [asked for key, asked in self.asked.items() if key not in self.answers]
         return sorted(left, key=lambda asked: asked.deadline)
@@ -147,35 +147,35 @@ class Followup(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Followup).decode
+_decode = msgspec.json.Decoder(FollowupState).decode
 
 
-def encode_followup(state: Followup) -> bytes:
+def encode_followup(state: FollowupState) -> bytes:
     """The table's value."""
     return _encode(state)
 
 
-def decode_followup(value: bytes) -> Followup:
+def decode_followup(value: bytes) -> FollowupState:
     """The follow-up behind a table's value."""
     return _decode(value)
 
 
-def memory_of(state: Followup) -> Memory | None:
+def memory_of(state: FollowupState) -> Snapshot | None:
     """What its code is given; None where the deferral hasn't come yet, or was taken back."""
     if state.origin is None or state.cancelled:
         return None
-    return Memory(state.origin, state.answers, state.results, state.path)
+    return Snapshot(state.origin, state.answers, state.results, state.path)
 
 
 __all__ = [
     "MAX_STATE_BYTES",
-    "Asked",
-    "Followup",
+    "DeferralPlace",
+    "EmittedScore",
+    "FollowupState",
     "More",
-    "Place",
+    "PendingRequest",
     "Request",
-    "Said",
-    "Turn",
+    "RequestTurn",
     "decode_followup",
     "encode_followup",
     "memory_of",

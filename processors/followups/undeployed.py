@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-from upshot.processors.followups.execution import Origin
-from upshot.streams.instants import Micros
+from upshot.processors.followups.execution import FollowupSpec
+from upshot.streams.events.instants import Micros
 
 #: Microseconds between two looks whether the code is there, and between two lines in the log.
 LOOK_AGAIN: Micros = 60_000_000
@@ -21,7 +21,7 @@ class Undeployed:
         self._code: dict[str, tuple[str, str]] = {}
         self._tell_at: Micros = 0
 
-    def add(self, origin: Origin) -> None:
+    def add(self, origin: FollowupSpec) -> None:
         """One more, or still the same."""
         self._code[origin.followup_id] = (origin.scorer, origin.version)
 

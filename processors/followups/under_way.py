@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from upshot.processors.followups.execution import Execution, Executor, Memory
-from upshot.streams.instants import Micros
+from upshot.processors.followups.execution import Execution, Executor, Snapshot
+from upshot.streams.events.instants import Micros
 
 #: Seconds between two looks for ends: a tenth of what the youngest execution has taken, within these bounds.
 _SOONEST, _LATEST = 0.005, 0.25
@@ -44,7 +44,7 @@ class UnderWay:
         """How many are of this partition."""
         return self._by_partition[partition]
 
-    def start(self, partition: int, known: int, memory: Memory, now: Micros) -> None:
+    def start(self, partition: int, known: int, memory: Snapshot, now: Micros) -> None:
         """Run a follow-up's code."""
         self._started[memory.origin.followup_id] = Started(partition, known)
         self._by_partition[partition] += 1

@@ -10,15 +10,15 @@ from time import monotonic
 from typing import assert_never
 
 from upshot.errors import InvalidEvent
+from upshot.otel.prices import Prices, unpriced
 from upshot.processors.store.columns import COLUMNS
 from upshot.processors.store.kinds import clashes
-from upshot.processors.store.rows import STORED, Erased, Refused, Row, Skipped, letter_row, row_of
+from upshot.processors.store.rows import STORED, NothingToStore, RefusedRow, Row, Skipped, letter_row, row_of
 from upshot.processors.store.sink import SCORES, Sink
 from upshot.settings import Settings
-from upshot.streams.batch import TP, Effects
-from upshot.streams.codec import Record
-from upshot.streams.dead_letters import dead_letter
-from upshot.traces.prices import Prices, unpriced
+from upshot.streams.events.dead_letters import dead_letter
+from upshot.streams.events.records import Record
+from upshot.streams.runtime import TP, Effects
 
 log = logging.getLogger(__name__)
 
@@ -148,13 +148,13 @@ class StoreHandler:
                 if not self._gathered.rows:
                     self._since = self._now()
                 self._gathered.add(row, record)
-            case Refused(error):
+            case RefusedRow(error):
                 self.counts["dead_lettered"] += 1
                 self.dead_letters[error.reason] += 1
                 effects.outputs.append(dead_letter(self._settings, record, error))
             case Skipped():
                 self.counts["skipped"] += 1
-            case Erased():
+            case NothingToStore():
                 self.counts["erased"] += 1
             case other:
                 assert_never(other)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from upshot.errors import InvalidEvent
 from upshot.processors.store.values import kind_of
-from upshot.streams.codec import Record, parse
-from upshot.streams.instants import Micros, instant
-from upshot.streams.topics import MAX_SCORE_BYTES
+from upshot.streams.events.instants import Micros, instant
+from upshot.streams.events.records import Record, parse
+from upshot.streams.events.topics import MAX_SCORE_BYTES
 
 #: Names that scores of both kinds came for; hardly ever any.
 MIXED = (

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from upshot.processors.store.columns import COLUMNS, WIDE
-from upshot.streams.instants import Micros
+from upshot.streams.events.instants import Micros
 
 Values = tuple[Any, ...]
 

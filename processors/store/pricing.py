@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from upshot.otel.names import model_of, provider_of
+from upshot.otel.prices import Prices, Usage, price_of
 from upshot.schemas.steps import Step
-from upshot.streams.instants import Micros, instant
-from upshot.streams.wire import QuickStep
-from upshot.traces.names import model_of, provider_of
-from upshot.traces.prices import Prices, Usage, price_of
+from upshot.streams.events.fast import FastStep
+from upshot.streams.events.instants import Micros, instant
 
 
-def cost_of(step: Step | QuickStep, at: Micros, prices: Prices) -> tuple[float | None, str]:
+def cost_of(step: Step | FastStep, at: Micros, prices: Prices) -> tuple[float | None, str]:
     """By the price table, with the prices of the time at which it was used: the same whenever the step is read."""
     assert step.model is not None
     usage = Usage(

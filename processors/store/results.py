@@ -8,7 +8,7 @@ from upshot.errors import InvalidEvent
 from upshot.processors.store.packed import Row
 
 
-class Refused(NamedTuple):
+class RefusedRow(NamedTuple):
     """The record is no valid event: to be dead-lettered by the store."""
 
     error: InvalidEvent
@@ -20,10 +20,10 @@ class Skipped(NamedTuple):
     error: InvalidEvent
 
 
-class Erased(NamedTuple):
+class NothingToStore(NamedTuple):
     """The record says what is to be forgotten: there is nothing to store. Rows are deleted by whoever sent it."""
 
 
-Result = Row | Refused | Skipped | Erased
+Result = Row | RefusedRow | Skipped | NothingToStore
 
-__all__ = ["Erased", "Refused", "Result", "Skipped"]
+__all__ = ["NothingToStore", "RefusedRow", "Result", "Skipped"]

@@ -16,6 +16,8 @@ import msgspec
 from pydantic import BaseModel
 
 from upshot.errors import InvalidEvent
+from upshot.otel.prices import Prices, unpriced
+from upshot.otel.steps import INSTRUMENTATION
 from upshot.processors.store.deferred_rows import cancellation_row, deferral_row, followup_row
 from upshot.processors.store.packed import (
     Row,
@@ -28,7 +30,7 @@ from upshot.processors.store.packed import (
     pack_version,
 )
 from upshot.processors.store.pricing import cost_of
-from upshot.processors.store.results import Erased, Refused, Result, Skipped
+from upshot.processors.store.results import NothingToStore, RefusedRow, Result, Skipped
 from upshot.processors.store.values import assignments, kind_of, number_of, text_of, texts
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
@@ -39,36 +41,34 @@ from upshot.schemas.ids import fact_id
 from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
-from upshot.streams.arrivals import read_outcome, read_wait
-from upshot.streams.codec import Record, parse, place_of, validate
-from upshot.streams.instants import Micros
-from upshot.streams.topics import MAX_DEAD_LETTER_BYTES, MAX_EVENT_BYTES, MAX_SCORE_BYTES
-from upshot.streams.wire import (
-    QuickAlert,
-    QuickAssignment,
-    QuickDeadLetter,
-    QuickDeferral,
-    QuickEvent,
-    QuickExposure,
-    QuickFollowup,
-    QuickRun,
-    QuickScore,
-    QuickStep,
-    Unsure,
+from upshot.streams.events.decode import read_outcome, read_wait
+from upshot.streams.events.fast import (
+    FastAlert,
+    FastAssignment,
+    FastDeadLetter,
+    FastDeferral,
+    FastEvent,
+    FastExposure,
+    FastFollowup,
+    FastRun,
+    FastScore,
+    FastStep,
+    NeedsSchema,
+    fast,
     moment,
     moment_or_none,
-    quick,
     recorded_moment,
 )
-from upshot.streams.withdrawals import (
+from upshot.streams.events.instants import Micros
+from upshot.streams.events.records import Record, parse, place_of, validate
+from upshot.streams.events.topics import MAX_DEAD_LETTER_BYTES, MAX_EVENT_BYTES, MAX_SCORE_BYTES
+from upshot.streams.events.withdrawals import (
     Cancelling,
     is_tombstone,
     is_withdrawal,
     key_of,
     read_withdrawal,
 )
-from upshot.traces.prices import Prices, unpriced
-from upshot.traces.steps import INSTRUMENTATION
 
 #: Given scores outrank decided ones: somebody corrects what a rule said.
 _GIVEN = 1 << 255
@@ -77,9 +77,9 @@ _RESCORED = 1 << 254
 _UNSAID = (0, "")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_assignments = msgspec.json.Decoder(list[QuickAssignment]).decode
+_assignments = msgspec.json.Decoder(list[FastAssignment]).decode
 
-Q = TypeVar("Q", bound=QuickEvent)
+Q = TypeVar("Q", bound=FastEvent)
 E = TypeVar("E", bound=BaseModel)
 
 
@@ -91,7 +91,7 @@ def row_of(topic: str, record: Record, prices: Prices = unpriced) -> Result:
     try:
         if is_tombstone(record):
             key_of(record)
-            return Erased()
+            return NothingToStore()
         return _priced_step(record, prices) if topic == "steps" else _READERS[topic](record)
     except InvalidEvent as error:
         refusal = error
@@ -99,7 +99,7 @@ def row_of(topic: str, record: Record, prices: Prices = unpriced) -> Result:
         return Skipped(refusal)
     if topic == "dead-letters":
         return letter_row(record, refusal)
-    return Refused(refusal)
+    return RefusedRow(refusal)
 
 
 def letter_row(record: Record, error: InvalidEvent) -> Row:
@@ -121,27 +121,27 @@ def letter_row(record: Record, error: InvalidEvent) -> Row:
     )
 
 
-def _run(run: Run | QuickRun, record: Record) -> Row:
+def _run(run: Run | FastRun, record: Record) -> Row:
     recorded = recorded_moment(record)
     started, ended = moment_or_none(run.started_at), moment_or_none(run.ended_at)
     at = moment_or_none(run.occurred_at) or ended or started or recorded
 
-    def said(value: str | None) -> tuple[Micros, str]:
+    def stated(value: str | None) -> tuple[Micros, str]:
         return _UNSAID if value is None else (at, value)
 
     values = (
         run.run_id,
-        said(run.agent),
-        said(run.version),
+        stated(run.agent),
+        stated(run.version),
         (0, 0, "") if run.status is None else (int(run.status != "running"), at, run.status),
         (0, 0) if started is None else (at, started),
         (0, 0) if ended is None else (at, ended),
-        said(run.session_id),
-        said(run.parent_run_id),
-        said(run.stated_origin),
-        said(run.error),
-        said(run.input),
-        said(run.output),
+        stated(run.session_id),
+        stated(run.parent_run_id),
+        stated(run.stated_origin),
+        stated(run.error),
+        stated(run.input),
+        stated(run.output),
         {name: (at, text_of(value)) for name, value in run.attributes.items()},
         recorded,
     )
@@ -149,10 +149,10 @@ def _run(run: Run | QuickRun, record: Record) -> Row:
 
 
 def _priced_step(record: Record, prices: Prices) -> Row:
-    return _either(QuickStep, Step, lambda step, record: _step(step, record, prices))(record)
+    return _either(FastStep, Step, lambda step, record: _step(step, record, prices))(record)
 
 
-def _step(step: Step | QuickStep, record: Record, prices: Prices = unpriced) -> Row:
+def _step(step: Step | FastStep, record: Record, prices: Prices = unpriced) -> Row:
     recorded = recorded_moment(record)
     started, ended = moment_or_none(step.started_at), moment_or_none(step.ended_at)
     cost: tuple[float | None, str] = step.cost_usd, step.cost_source or ""
@@ -219,7 +219,7 @@ def _outcome(record: Record) -> Row:
     return pack_version("raw_outcomes", values, earlier_wins(outcome.time))
 
 
-def _exposure(exposure: Exposure | QuickExposure, record: Record) -> Row:
+def _exposure(exposure: Exposure | FastExposure, record: Record) -> Row:
     recorded = recorded_moment(record)
     exposed = moment_or_none(exposure.exposed_at) or recorded
     values = (
@@ -237,9 +237,9 @@ def _exposure(exposure: Exposure | QuickExposure, record: Record) -> Row:
     return pack_version("raw_exposures", values, earlier_wins(exposed))
 
 
-def _wait(record: Record) -> Row | Erased:
+def _wait(record: Record) -> Row | NothingToStore:
     if is_withdrawal(record) and (withdrawn := read_withdrawal(record, 0)) is not None:
-        return cancellation_row(withdrawn, record) if isinstance(withdrawn, Cancelling) else Erased()
+        return cancellation_row(withdrawn, record) if isinstance(withdrawn, Cancelling) else NothingToStore()
     wait = read_wait(record)
     rule = wait.rule.rule
     values = (
@@ -264,13 +264,13 @@ def _wait(record: Record) -> Row | Erased:
     return pack_version("raw_waits", values, higher_wins(wait.revision, wait.opened_at))
 
 
-def _score(score: Score | QuickScore, record: Record) -> Row:
+def _score(score: Score | FastScore, record: Record) -> Row:
     recorded = recorded_moment(record)
     decided = moment_or_none(score.decided_at) or recorded
     value, kind, identity = number_of(score.value), kind_of(score.value), score.identity
     if score.reason in ("given", "rescored"):
         if value is None and score.reason == "given":
-            raise Unsure
+            raise NeedsSchema
         # What was given is when and what; the later counts.
         fact = fact_id(score.reason, identity, str(decided), f"{kind} {value!r}")
         rank = _GIVEN if score.reason == "given" else _RESCORED
@@ -307,7 +307,7 @@ def _score(score: Score | QuickScore, record: Record) -> Row:
     return pack_precedence("raw_scores", values, later_wins(decided), precedence)
 
 
-def _alert(alert: Alert | QuickAlert, record: Record) -> Row:
+def _alert(alert: Alert | FastAlert, record: Record) -> Row:
     raised = moment(alert.raised_at)
     values = (
         alert.alert_id,
@@ -324,7 +324,7 @@ def _alert(alert: Alert | QuickAlert, record: Record) -> Row:
     return pack_version("raw_alerts", values, earlier_wins(raised))
 
 
-def _dead_letter(letter: DeadLetter | QuickDeadLetter, record: Record) -> Row:
+def _dead_letter(letter: DeadLetter | FastDeadLetter, record: Record) -> Row:
     try:
         key, payload = b64decode(letter.key or ""), b64decode(letter.value or "")
         headers = [(name.encode(), b64decode(value)) for name, value in letter.headers]
@@ -358,29 +358,29 @@ def _either(
     def read(record: Record) -> Row:
         event = parse(record.value, largest)
         try:
-            return make(quick(kind, event), record)
-        except (Unsure, OverflowError):
+            return make(fast(kind, event), record)
+        except (NeedsSchema, OverflowError):
             return make(validate(model, event), record)
 
     return read
 
 
-_READERS: Mapping[str, Callable[[Record], Row | Erased]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[Record], Row | NothingToStore]] = MappingProxyType(
     {
-        "runs": _either(QuickRun, Run, _run),
-        "steps": _either(QuickStep, Step, _step),
+        "runs": _either(FastRun, Run, _run),
+        "steps": _either(FastStep, Step, _step),
         "outcomes": _outcome,
-        "exposures": _either(QuickExposure, Exposure, _exposure),
+        "exposures": _either(FastExposure, Exposure, _exposure),
         "waits": _wait,
-        "scores": _either(QuickScore, Score, _score, MAX_SCORE_BYTES),
-        "deferrals": _either(QuickDeferral, Deferral, deferral_row),
-        "followups": _either(QuickFollowup, FollowupStatus, followup_row),
-        "alerts": _either(QuickAlert, Alert, _alert),
-        "dead-letters": _either(QuickDeadLetter, DeadLetter, _dead_letter, MAX_DEAD_LETTER_BYTES),
+        "scores": _either(FastScore, Score, _score, MAX_SCORE_BYTES),
+        "deferrals": _either(FastDeferral, Deferral, deferral_row),
+        "followups": _either(FastFollowup, FollowupStatus, followup_row),
+        "alerts": _either(FastAlert, Alert, _alert),
+        "dead-letters": _either(FastDeadLetter, DeadLetter, _dead_letter, MAX_DEAD_LETTER_BYTES),
     }
 )
 
 #: The topics that become tables.
 STORED: tuple[str, ...] = tuple(_READERS)
 
-__all__ = ["STORED", "Erased", "Refused", "Result", "Row", "Skipped", "letter_row", "row_of"]
+__all__ = ["STORED", "NothingToStore", "RefusedRow", "Result", "Row", "Skipped", "letter_row", "row_of"]

@@ -17,8 +17,8 @@ from upshot.processors.store.connection import connect, first_line
 from upshot.processors.store.kinds import MIXED, Pinned
 from upshot.processors.store.packed import unpack
 from upshot.settings import Settings
-from upshot.streams.instants import Micros
-from upshot.streams.instruments import Instruments
+from upshot.streams.events.instants import Micros
+from upshot.streams.metrics.instruments import Instruments
 
 log = logging.getLogger(__name__)
 

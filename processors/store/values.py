@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from upshot.schemas.exposures import Assignment
-from upshot.streams.wire import QuickAssignment
+from upshot.streams.events.fast import FastAssignment
 
 
 def text_of(value: Any) -> str:
@@ -22,7 +22,7 @@ def texts(attributes: Mapping[str, Any]) -> dict[str, str]:
     return {name: text_of(value) for name, value in attributes.items()}
 
 
-def assignments(exposures: Iterable[Assignment | QuickAssignment]) -> list[tuple[str, str, str, float]]:
+def assignments(exposures: Iterable[Assignment | FastAssignment]) -> list[tuple[str, str, str, float]]:
     """The experiments that a wait or a score carries, in an order of their own."""
     return sorted((e.experiment, e.variant, e.phase, float(e.probability)) for e in exposures)
 

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from upshot.processors.correlate import Asked, Observed, Scored, step
-from upshot.processors.state import known_of, question_of
+from upshot.processors.correlate.decide import step
+from upshot.processors.correlate.facts import OutcomeReceived, ScoreRevised, WaitReceived
+from upshot.processors.correlate.state import known_of, question_of
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.waits import Wait
-from upshot.streams.arrivals import read_outcome, read_wait
-from upshot.streams.instants import micros
+from upshot.streams.events.decode import read_outcome, read_wait
+from upshot.streams.events.instants import micros
 
 JOIN = Path(__file__).parents[2] / "benchmarks" / "join"
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -80,14 +81,16 @@ def test_the_events_keep_the_contract(made: Any) -> None:
 
 @pytest.mark.parametrize("turn", [lambda told: told, lambda told: told[::-1]], ids=["in order", "backwards"])
 def test_the_truth_is_what_the_core_decides(made: Any, turn: Callable[[list[Any]], list[Any]]) -> None:
-    told: list[Asked | Observed] = []
+    told: list[WaitReceived | OutcomeReceived] = []
     for place, (asked, observed) in enumerate(zip(made.waits, made.outcomes, strict=True)):
         wait = read_wait(Record("waits", place, *asked))
-        told.append(Asked(wait.subject, question_of(wait)))
+        told.append(WaitReceived(wait.subject, question_of(wait)))
         outcome = read_outcome(Record("outcomes", place, *observed))
-        told.append(Observed(outcome.subject, known_of(outcome, micros(NOW), 0, place)))
+        told.append(OutcomeReceived(outcome.subject, known_of(outcome, micros(NOW), 0, place)))
     facts = step({}, turn(told), micros(NOW)).facts
-    scores = {fact.question.run_id: fact.revision.verdict.value for fact in facts if isinstance(fact, Scored)}
+    scores = {
+        fact.question.run_id: fact.revision.verdict.value for fact in facts if isinstance(fact, ScoreRevised)
+    }
     assert scores == made.truth
 
 

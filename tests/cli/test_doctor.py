@@ -13,18 +13,18 @@ import pytest
 from aiokafka import TopicPartition
 
 from tests.upshot_process import ANSWER, LOOK, WholeStack, upshot
-from upshot.doctor.clickhouse import clocks, tables
-from upshot.doctor.kafka import topics_finding, worker
-from upshot.doctor.readers import read_by_roles, trouble_of
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
+from upshot.ops.doctor.clickhouse import clocks, tables
+from upshot.ops.doctor.kafka import topics_finding, worker
+from upshot.ops.doctor.readers import read_by_roles, trouble_of
 from upshot.processors.store.migrate import migrate, migrations
 from upshot.schemas.dead_letters import MEANINGS
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.groups import Group
-from upshot.streams.topic_states import TopicState
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.topics import TOPICS
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.kafka.groups import Group
+from upshot.streams.kafka.topic_states import TopicState
 
 METRICS = {
     *("metrics", "pace correlate", "pace store", "pace traces", "topics read"),

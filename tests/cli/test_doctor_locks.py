@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from upshot.credentials import FILE_NAME, make_credentials
-from upshot.doctor.locks import FOLDER, USERS, examine_locks, users
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.clickhouse_locks import Open
+from upshot.ops.doctor.locks import FOLDER, USERS, examine_locks, users
 
 
 def place(folder: Path, port: int | None) -> Path:

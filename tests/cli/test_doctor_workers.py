@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from upshot.doctor.pages import Worker
-from upshot.doctor.words import per_second, size, span
-from upshot.doctor.workers import deadlines, examine_workers, inserts, memory, pace, recovery
-from upshot.streams.metrics import METRICS
-from upshot.telemetry.scrape import parse_page
+from upshot.ops.doctor.pages import Worker
+from upshot.ops.doctor.words import per_second, size, span
+from upshot.ops.doctor.workers import deadlines, examine_workers, inserts, keeps_up, memory, recovery
+from upshot.ops.telemetry.scrape import parse_page
+from upshot.streams.metrics.declared import METRICS
 
 #: Seconds between the two looks.
 APART = 2.0
@@ -49,13 +49,13 @@ def reading(lag_before: float, lag_after: float, read: float) -> Worker:
 
 
 def test_one_that_keeps_up() -> None:
-    found = pace("store", [reading(0, 900, 100)])
+    found = keeps_up("store", [reading(0, 900, 100)])
     assert (found.check, found.state) == ("pace store", "fine")
     assert found.found == "keeps up: reads 50/s, 500/s are written, 900 records are left; 2 partitions"
 
 
 def test_one_that_catches_up_says_when() -> None:
-    found = pace("store", [reading(100_000, 90_000, 12_000)])
+    found = keeps_up("store", [reading(100_000, 90_000, 12_000)])
     assert found.state == "fine"
     assert found.found == (
         "90,000 records behind, most in in/0 (90,000); reads 6,000/s, 1,000/s are written: caught up in about 18 s"
@@ -63,11 +63,11 @@ def test_one_that_catches_up_says_when() -> None:
 
 
 def test_one_that_falls_behind_is_noticed() -> None:
-    found = pace("store", [reading(90_000, 100_000, 12_000)])
+    found = keeps_up("store", [reading(90_000, 100_000, 12_000)])
     assert found.state == "notice"
     assert "it falls behind by 5,000/s" in found.found
     assert found.to_do == "start more workers: 1 share 2 partitions"
-    shared = pace(
+    shared = keeps_up(
         "store", [reading(90_000, 100_000, 12_000), reading(0, 0, 0), reading(0, 0, 0), reading(0, 0, 0)]
     )
     assert "start more" in shared.to_do
@@ -80,15 +80,15 @@ def test_one_that_falls_behind_is_noticed() -> None:
             "upshot.consumer.records in": 10,
         },
     )
-    assert "a worker of its own" in pace("store", [lone]).to_do
+    assert "a worker of its own" in keeps_up("store", [lone]).to_do
 
 
 def test_one_that_stands_still_is_noticed() -> None:
-    assert pace("store", [reading(5_000, 5_000, 0)]).state == "notice"
+    assert keeps_up("store", [reading(5_000, 5_000, 0)]).state == "notice"
 
 
 def test_one_without_a_broker() -> None:
-    found = pace("correlate", [worker("correlate", {}, {"upshot.kafka.away": 300})])
+    found = keeps_up("correlate", [worker("correlate", {}, {"upshot.kafka.away": 300})])
     assert (found.state, "5 min" in found.found) == ("wrong", True)
 
 

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from upshot.cli.app import app
-from upshot.door.checking import check_all
-from upshot.door.reading import key_of, read_events
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.checking import check_all
+from upshot.streams.events.reading import key_of, read_events
+from upshot.streams.events.topics import TOPICS
 
 OUTCOME = {"type": "pr.closed", "subject": "pr:1", "data": {"merged": True}}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from upshot.insights.refusals import first_line, refusal
 from upshot.plain_text import plain, plain_json
 from upshot.processors.store.connection import first_line as first_line_of_error
-from upshot.streams.batch.logs import OneLine
+from upshot.streams.kafka.logs import OneLine
 
 HOSTILE = [
     "\x1b[31mRED\x1b[0m\x1b]0;TITLE\x07\x1b[2J",

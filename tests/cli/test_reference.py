@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tools.reference.commands import commands_page
 from upshot.cli.app import EXAMPLES, app
 from upshot.cli.exits import MEANINGS, Exit
-from upshot.cli.reference import commands_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 

@@ -27,7 +27,7 @@ from tests.upshot_process import (
     whole_stack,
 )
 from upshot.insights.reader import Reader
-from upshot.local.roles import ROLES
+from upshot.processors.roles import ALWAYS as ROLES
 
 pytestmark = pytest.mark.stack
 

@@ -11,15 +11,15 @@ from uuid import uuid4
 
 import pytest
 
-from tests.door.conftest import open_door, read
+from tests.ingest.conftest import open_api, read
+from tools.reference.typescript import types
 from upshot.local.kafka import KafkaServer
-from upshot.reference.typescript import types
 from upshot.schemas.ids import fact_id
 from upshot.schemas.runs import Run
 from upshot.schemas.steps import Step
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.codec import decode, decode_outcome, decode_score, decode_wait
+from upshot.streams.events.records import decode, decode_outcome, decode_score, decode_wait
+from upshot.streams.kafka.admin import ensure_topics
 
 CLIENT = Path(__file__).parents[2] / "clients" / "typescript"
 NODE = shutil.which("node")
@@ -61,7 +61,7 @@ def test_its_own_tests() -> None:
 async def test_what_it_sends_is_taken(kafka: KafkaServer) -> None:
     settings = Settings(kafka_url=kafka.bootstrap, topic_prefix=f"ts{uuid4().hex[:12]}.")
     await ensure_topics(settings)
-    async with open_door(settings) as door:
+    async with open_api(settings) as door:
         code = ["--input-type=module", "-e", AGENT.replace("CLIENT", str(CLIENT)), door.url]
         process = await asyncio.create_subprocess_exec(str(NODE), *code, stdout=asyncio.subprocess.PIPE)
         said, _ = await asyncio.wait_for(process.communicate(), 60)

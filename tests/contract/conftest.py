@@ -15,7 +15,7 @@ from upshot.local.process import ProcessPart
 from upshot.local.roles import role_command, role_environment
 from upshot.processors.store.migrate import migrate
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
+from upshot.streams.kafka.admin import ensure_topics
 
 ROLES = ("correlate", "store")
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.upshot_process import START, begin, descendants, gone, start, upshot
+from upshot.demo.expected import expected_of
 from upshot.demo.pulls import COLUMNS, SHIPPED, read_pulls
-from upshot.demo.result import Line, Result, differences
-from upshot.demo.truth import truth_of
+from upshot.demo.result import Result, ResultLine, differences
 
 ROWS = (
     "1,Devin,Go,fix,closed,true,,1,2,3,4,5,6,7,8,9",
@@ -114,15 +114,15 @@ def test_a_file_that_cannot_be_used_starts_nothing(tmp_path: Path, rows: Sequenc
 
 
 def test_any_difference_from_the_file_is_found() -> None:
-    truth = truth_of(read_pulls(SHIPPED))
-    agents = [Line(name, *count[:2], None, count.pending) for name, count in truth.agents.items()]
-    languages = [Line(name, *count[:2], None, count.pending) for name, count in truth.languages.items()]
-    total = Line("total", 2391, 1806, 75.5, 380)
+    truth = expected_of(read_pulls(SHIPPED))
+    agents = [ResultLine(name, *count[:2], None, count.pending) for name, count in truth.agents.items()]
+    languages = [ResultLine(name, *count[:2], None, count.pending) for name, count in truth.languages.items()]
+    total = ResultLine("total", 2391, 1806, 75.5, 380)
     assert differences(Result(agents, languages, total), truth) == []
-    one_more = Line("Devin", 682, 481, 70.5, 33)
+    one_more = ResultLine("Devin", 682, 481, 70.5, 33)
     others = [line for line in agents if line.group != "Devin"]
     assert differences(Result([*others, one_more], languages, total), truth) == [
         "agent 'Devin': 682 scored, 481 merged, 33 pending, the file says 681 scored, 481 merged, 33 pending"
     ]
     assert len(differences(Result(others, languages[1:], total), truth)) == 2
-    assert len(differences(Result([*agents, Line("New", 1, 0, 0.0, 0)], languages, total), truth)) == 1
+    assert len(differences(Result([*agents, ResultLine("New", 1, 0, 0.0, 0)], languages, total), truth)) == 1

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from upshot.demo.events import WITHIN
+from upshot.demo.expected import Count, expected_of
 from upshot.demo.plan import plan
 from upshot.demo.pulls import COLUMNS, SHIPPED, read_pulls
-from upshot.demo.truth import Count, truth_of
 from upshot.errors import ConfigurationError
-from upshot.streams.codec import decode, decode_outcome, decode_wait
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.records import decode, decode_outcome, decode_wait
+from upshot.streams.events.topics import TOPICS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROW = "7,Devin,Go,fix,closed,true,,1,2,3,4,5,6,7,8,9"
@@ -29,7 +29,7 @@ def write(tmp_path: Path, *lines: str, encoding: str = "utf-8") -> Path:
 
 
 def test_the_shipped_file_is_what_it_says_it_is() -> None:
-    truth = truth_of(read_pulls(SHIPPED))
+    truth = expected_of(read_pulls(SHIPPED))
     for counts in (truth.agents, truth.languages):
         scored, merged, pending = map(sum, zip(*counts.values(), strict=True))
         assert (scored, merged, pending) == (2391, 1806, 380)

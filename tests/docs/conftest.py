@@ -12,16 +12,17 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from upshot.local.clickhouse import ClickHouseServer
-from upshot.processors.announce import encode_score
-from upshot.processors.correlate import Arrival, Asked, Observed, Scored, judge, step
-from upshot.processors.state import Subject, known_of, question_of
+from upshot.processors.correlate.decide import expire, step
+from upshot.processors.correlate.encode import encode_score
+from upshot.processors.correlate.facts import Arrival, OutcomeReceived, ScoreRevised, WaitReceived
+from upshot.processors.correlate.state import Subject, known_of, question_of
 from upshot.processors.store.connection import connect
 from upshot.processors.store.migrate import migrate
 from upshot.processors.store.rows import Row, row_of
 from upshot.processors.store.sink import ClickHouseSink
 from upshot.settings import Settings
-from upshot.streams.arrivals import read_outcome, read_wait
-from upshot.streams.instants import Micros, micros
+from upshot.streams.events.decode import read_outcome, read_wait
+from upshot.streams.events.instants import Micros, micros
 
 BEGIN = datetime(2026, 6, 1, 8, tzinfo=UTC)
 RUNS = 24
@@ -123,34 +124,34 @@ def _tell_run(tell: Callable[[str, datetime, Event], None], number: int, at: dat
             {"type": "pr.closed", "subject": subject, "id": f"closed-{number}", "data": data},
         )
     if number % 4 == 0:
-        tell("scores", ended, {"run_id": run, "name": "helpful", "value": number / RUNS, "source": "judge"})
+        tell("scores", ended, {"run_id": run, "name": "helpful", "value": number / RUNS, "source": "expire"})
 
 
 def decided(records: list[Record]) -> list[Record]:
     """The scores that the join makes of it."""
     subjects: dict[str, Subject] = {}
-    facts: list[Scored] = []
+    facts: list[ScoreRevised] = []
 
     def take(arrivals: list[Arrival], now: Micros) -> None:
         changes = step(subjects, arrivals, now)
         subjects.update(changes.subjects)
-        facts.extend(fact for fact in changes.facts if isinstance(fact, Scored))
+        facts.extend(fact for fact in changes.facts if isinstance(fact, ScoreRevised))
 
     for record in records:
         now = micros(record.at)
         if record.topic == "waits":
             wait = read_wait(record)
-            take([Asked(wait.subject, question_of(wait))], now)
+            take([WaitReceived(wait.subject, question_of(wait))], now)
         elif record.topic == "outcomes" and (outcome := read_outcome(record)).subject not in LATE:
-            take([Observed(outcome.subject, known_of(outcome, now, 0, record.offset))], now)
+            take([OutcomeReceived(outcome.subject, known_of(outcome, now, 0, record.offset))], now)
     later = BEGIN + timedelta(days=15)
     for key, subject in list(subjects.items()):
-        judged = judge(key, subject, micros(later), micros(later))
+        judged = expire(key, subject, micros(later), micros(later))
         subjects[key] = judged.subject
-        facts.extend(fact for fact in judged.facts if isinstance(fact, Scored))
+        facts.extend(fact for fact in judged.facts if isinstance(fact, ScoreRevised))
     for record in records:
         if record.topic == "outcomes":
             outcome = read_outcome(record)
             now = micros(later + timedelta(days=1))
-            take([Observed(outcome.subject, known_of(outcome, now, 0, record.offset))], now)
+            take([OutcomeReceived(outcome.subject, known_of(outcome, now, 0, record.offset))], now)
     return [Record("scores", 1000 + n, encode_score(fact), later) for n, fact in enumerate(facts)]

@@ -22,8 +22,9 @@ from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.clickhouse_users import VIEWER_LONGEST
 from upshot.local.jars import KAFKA_VERSION
 from upshot.local.process import Launch
-from upshot.local.roles import ROLES, metrics_port
+from upshot.local.roles import metrics_port
 from upshot.private_files import create_private
+from upshot.processors.roles import ALWAYS as ROLES
 from upshot.settings import Settings, load_settings
 
 APP_PASSWORD, VIEWER_PASSWORD = "write", "look"

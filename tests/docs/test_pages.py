@@ -15,12 +15,12 @@ from msgspec import Raw
 from typer.core import TyperGroup
 
 from upshot.cli.app import app
-from upshot.processors.rules import decide
-from upshot.processors.state import Known, Match, Question, Rule, Verdict
+from upshot.processors.correlate.rules import decide
+from upshot.processors.correlate.state import StoredMatch, StoredOutcome, StoredRule, StoredWait, Verdict
 from upshot.schemas.waits import Mode
 from upshot.settings import Settings
-from upshot.streams.codec import decode, decode_outcome, decode_score, decode_wait
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.records import decode, decode_outcome, decode_score, decode_wait
+from upshot.streams.events.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "schemas", "streams", "processors", "insights", "upshot")
@@ -149,10 +149,10 @@ def test_the_table_of_modes_is_what_the_rules_do() -> None:
     assert {mode for mode, *_ in rows} == {"first", "last", "all", "count", "sum"}
     for mode, outcomes, gives in rows:
         types = ("a", "b") if mode == "all" else ("a",)
-        rule = Rule({kind: Match("data") for kind in types}, mode=mode)
-        question = Question("w", "r", "n", opened_at=0, since=0, deadline=100, rule_json=rule.json)
+        rule = StoredRule({kind: StoredMatch("data") for kind in types}, mode=mode)
+        question = StoredWait("w", "r", "n", opened_at=0, since=0, deadline=100, rule_json=rule.json)
         known = [
-            Known(str(n), kind, n, n, 0, n, data_json=Raw(msgspec.json.encode(value)))
+            StoredOutcome(str(n), kind, n, n, 0, n, data_json=Raw(msgspec.json.encode(value)))
             for n, (kind, value) in enumerate(outcomes)
         ]
         found = decide(question, reversed(known), judged=False)

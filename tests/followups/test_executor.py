@@ -14,11 +14,11 @@ from msgspec import Raw
 
 import upshot
 from upshot import App
+from upshot.followups.branches import Branch
 from upshot.followups.engine import execute
 from upshot.followups.executor import LoopExecutor, make_executor
-from upshot.followups.lanes import Lane
-from upshot.followups.walk import Walk
-from upshot.processors.followups.execution import Execution, Executor, Give, Memory, Origin
+from upshot.followups.replay import Replay
+from upshot.processors.followups.execution import EmitScore, Execution, Executor, FollowupSpec, Snapshot
 
 _PATIENCE = 60.0
 
@@ -30,8 +30,8 @@ def executor(app: App) -> Iterator[LoopExecutor]:
     executor.close()
 
 
-def memory(followup_id: str, scorer: str, data: bytes = b"null") -> Memory:
-    return Memory(Origin(followup_id, "r1", scorer, "1", 1_767_225_600_000_000, 0, Raw(data)))
+def memory(followup_id: str, scorer: str, data: bytes = b"null") -> Snapshot:
+    return Snapshot(FollowupSpec(followup_id, "r1", scorer, "1", 1_767_225_600_000_000, 0, Raw(data)))
 
 
 def until(done: Callable[[], bool]) -> None:
@@ -66,7 +66,7 @@ def test_it_runs_what_it_knows(app: App, executor: LoopExecutor) -> None:
     found = results(executor, 3)
     assert executor.running() == []
     [score] = found["f1"].commands
-    assert isinstance(score, Give)
+    assert isinstance(score, EmitScore)
     assert score.value == 42
     assert found["f2"].ending == "unfit"
     assert "is no int" in (found["f2"].error or "")
@@ -118,16 +118,16 @@ def test_code_that_blocks_its_loop_holds_up_no_other(
         return False
 
     @app.scorer
-    async def quick(ctx: upshot.Followup[None]) -> bool:
+    async def fast(ctx: upshot.Followup[None]) -> bool:
         return True
 
     executor.start(memory("f1", "blocks"))
     assert begun.wait(_PATIENCE)
-    executor.start(memory("f2", "quick"))
+    executor.start(memory("f2", "fast"))
     assert results(executor, 1).keys() == {"f2"}
     assert "blocks its event loop at" in caplog.text
     assert "in blocks" in caplog.text
-    executor.start(memory("f3", "quick"))
+    executor.start(memory("f3", "fast"))
     assert results(executor, 1).keys() == {"f3"}
     assert [name for name, _ in executor.running()] == ["f1"]
     free.set()
@@ -169,10 +169,10 @@ def test_a_closed_executor_gives_nothing(app: App, executor: LoopExecutor) -> No
             ended.set()
 
     @app.scorer
-    async def quick(ctx: upshot.Followup[None]) -> None: ...
+    async def fast(ctx: upshot.Followup[None]) -> None: ...
 
     executor.start(memory("f1", "hangs"))
-    executor.start(memory("f2", "quick"))
+    executor.start(memory("f2", "fast"))
     assert results(executor, 1).keys() == {"f2"}
     executor.close()
     assert ended.wait(_PATIENCE)
@@ -186,7 +186,7 @@ async def test_nothing_is_left_of_an_execution(app: App) -> None:
 
     def left() -> int:
         gc.collect()
-        return sum(isinstance(found, Walk | Lane) for found in gc.get_objects())
+        return sum(isinstance(found, Replay | Branch) for found in gc.get_objects())
 
     known = memory("f1", "branches")
     assert (await execute(branches, known)).ending == "waiting"

@@ -15,6 +15,27 @@ ROOT = Path(__file__).parents[2]
 LINKED = ("schemas", "streams", "processors", "insights")
 
 
+#: Packages whose subpackages are rooms of their own.
+WINGS = ("streams", "processors", "ops")
+
+
+def room_of(name: str) -> str:
+    """`streams.kafka` for `upshot.streams.kafka.admin`, `cli` for `upshot.cli.commands.up`, `upshot` for `upshot`.
+
+    A wing's own modules are a room beside those of its subpackages: `processors` for `upshot.processors.clock`.
+    """
+    _, *parts = name.split(".")
+    if not parts:
+        return "upshot"
+    if parts[0] in WINGS and len(parts) > 1 and (_folder(parts[:2]) / "__init__.py").exists():
+        return ".".join(parts[:2])
+    return parts[0]
+
+
+def _folder(parts: list[str]) -> Path:
+    return ROOT.joinpath(*parts) if parts[0] in LINKED else ROOT.joinpath("upshot", *parts)
+
+
 @dataclass(frozen=True)
 class Module:
     """A module of the product: where it lies, how it's imported, and its syntax tree."""
@@ -25,8 +46,8 @@ class Module:
 
     @property
     def room(self) -> str:
-        """Where it belongs: `streams` for `upshot.streams.batch`, `settings` for `upshot.settings`."""
-        return self.name.split(".")[1] if "." in self.name else "upshot"
+        """The room that the module belongs to."""
+        return room_of(self.name)
 
     def imports(self) -> Iterator[tuple[int, str]]:
         """Line and full name of all that it imports, wherever in the module: `from a import b` is `a.b`."""

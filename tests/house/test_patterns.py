@@ -57,6 +57,13 @@ def _unbounded(items: Sequence[Any]) -> Iterator[Any]:
             yield from _unbounded(inner)
 
 
+def _is_one_character(item: Any) -> bool:
+    op, argument = item
+    if op is ops.BRANCH:
+        return all(map(_is_one_character, (part for branch in argument[1] for part in branch)))
+    return op in (ops.ANY, ops.LITERAL, ops.NOT_LITERAL, ops.IN, ops.AT)
+
+
 def _inside(op: Any, argument: Any) -> list[list[Any]]:
     if op in _REPEATS:
         return [list(argument[2])]
@@ -66,6 +73,8 @@ def _inside(op: Any, argument: Any) -> list[list[Any]]:
         return [list(argument)]
     if op is ops.BRANCH:
         return [list(branch) for branch in argument[1]]
+    if op in (ops.ASSERT, ops.ASSERT_NOT) and all(map(_is_one_character, argument[1])):
+        return []
     assert op not in (ops.ASSERT, ops.ASSERT_NOT, ops.GROUPREF), f"{op} may take any time"
     return []
 

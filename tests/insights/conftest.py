@@ -15,7 +15,7 @@ from upshot.processors.store.handler import StoreHandler
 from upshot.processors.store.migrate import migrate
 from upshot.processors.store.sink import ClickHouseSink
 from upshot.settings import Settings
-from upshot.streams.batch import TP
+from upshot.streams.runtime import TP
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MERGED = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P3650D", "else": False}

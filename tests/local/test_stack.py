@@ -17,8 +17,8 @@ import pytest
 
 from upshot.errors import PartFailed
 from upshot.local.clickhouse import ClickHouseServer
+from upshot.local.component import Component
 from upshot.local.kafka import KafkaServer
-from upshot.local.part import Part
 from upshot.local.process import ProcessPart
 from upshot.local.stack import Stack
 
@@ -101,7 +101,7 @@ def test_ports_are_written_once_all_is_ready_and_go_with_the_stack(tmp_path: Pat
     (tmp_path / "ports.json").write_text("left by a stack that was killed")
     before: list[bool] = []
 
-    def parts() -> Iterator[Part]:
+    def parts() -> Iterator[Component]:
         yield witness("a", tmp_path)
         before.append((tmp_path / "ports.json").exists())
         yield witness("web", tmp_path, port=8080)

@@ -11,15 +11,15 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from upshot.processors.join import ROLE, join_app
+from upshot.processors.correlate.handler import ROLE, join_app
 from upshot.settings import Settings
-from upshot.streams.batch import BatchApp, Pace
-from upshot.streams.batch.runner import run
-from upshot.streams.groups import group_states
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.topics import TOPICS
+from upshot.streams.kafka.groups import group_states
+from upshot.streams.runtime import BatchApp, Timing
+from upshot.streams.runtime.runner import run
 
 MERGED = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}
-PACE = Pace(tick_interval=0.05, poll_timeout=0.05)
+TIMING = Timing(tick_interval=0.05, poll_timeout=0.05)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -92,9 +92,9 @@ class Bench:
                 pass
 
     @asynccontextmanager
-    async def worker(self, make: Callable[[Settings, Pace], BatchApp] = join_app) -> AsyncIterator[None]:
+    async def worker(self, make: Callable[[Settings, Timing], BatchApp] = join_app) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        task = asyncio.create_task(run(make(self.settings, PACE), stop))
+        task = asyncio.create_task(run(make(self.settings, TIMING), stop))
         try:
             yield
         finally:

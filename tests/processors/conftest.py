@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from tests.processors.bench import Bench
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
+from upshot.streams.kafka.admin import ensure_topics
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.processors.scripted import SECOND, PlainExecutor, Script
-from upshot.processors.followups.execution import Execution, Memory
-from upshot.processors.followups.role import followups_app
+from upshot.processors.followups.execution import Execution, Snapshot
+from upshot.processors.followups.handler import followups_app
 from upshot.settings import Settings
-from upshot.streams.batch.runner import main
+from upshot.streams.runtime.runner import main
 
 WEEK = 7 * 86_400 * SECOND
 
@@ -31,7 +31,7 @@ class HeldExecutor(PlainExecutor):
         super().__init__({("judged", "1"): judged})
         self._hold = hold
 
-    def start(self, memory: Memory) -> None:
+    def start(self, memory: Snapshot) -> None:
         with self._hold.with_suffix(".started").open("a") as started:
             started.write(f"{memory.origin.followup_id} {len(memory.answers)}\n")
         super().start(memory)

@@ -9,20 +9,20 @@ import msgspec
 from msgspec import Raw
 
 from upshot.processors.followups.execution import (
-    Answer,
     Command,
     DeferMore,
+    EmitScore,
     Execution,
-    Give,
+    FollowupSpec,
+    HistoryEntry,
     KeepResult,
-    Memory,
-    Noted,
     OpenWait,
-    Origin,
     SetTimer,
+    Snapshot,
+    WaitAnswer,
 )
 from upshot.schemas.ids import fact_id
-from upshot.streams.instants import Micros
+from upshot.streams.events.instants import Micros
 
 SECOND = 1_000_000
 
@@ -34,17 +34,17 @@ class Suspended(BaseException):
 class Script:
     """What a scripted scorer can do. `ran` notes the steps that really ran."""
 
-    def __init__(self, memory: Memory, ran: list[str]) -> None:
+    def __init__(self, memory: Snapshot, ran: list[str]) -> None:
         self.memory = memory
         self.origin = memory.origin
         self.ran = ran
         self.commands: list[Command] = []
-        self.path: list[Noted] = []
+        self.path: list[HistoryEntry] = []
         self.now = memory.origin.deferred_at
-        self.heard: Answer | None = None
+        self.heard: WaitAnswer | None = None
         self._counts: dict[str, int] = {}
 
-    def wait(self, kind: str, subject: str, within: Micros, when: str | None = None) -> Answer:
+    def wait(self, kind: str, subject: str, within: Micros, when: str | None = None) -> WaitAnswer:
         shape = f"{kind} {subject} {self.now} {within}"
         key, wait_id = self._named("wait", shape)
         wait = OpenWait(wait_id, subject, {kind: when}, self.now, self.origin.since, self.now + within)
@@ -68,7 +68,7 @@ class Script:
 
     def score(self, name: str, value: bool | float) -> None:
         score_id = fact_id("score", self.origin.followup_id, name)
-        self.commands.append(Give(score_id, name, value, self.now, answer=self.heard))
+        self.commands.append(EmitScore(score_id, name, value, self.now, answer=self.heard))
 
     def defer(self, scorer: str, data: Any) -> None:
         by = "" if scorer == "shared" else self.origin.followup_id
@@ -89,9 +89,9 @@ class Script:
         key = f"{kind}:{number}"
         return key, fact_id(self.origin.followup_id, key, shape)
 
-    def _answer(self, key: str, shape: str, asked: str) -> Answer:
+    def _answer(self, key: str, shape: str, asked: str) -> WaitAnswer:
         answer = self.memory.answers.get(asked)
-        self.path.append(Noted(key, shape, answer.revision if answer else 0))
+        self.path.append(HistoryEntry(key, shape, answer.revision if answer else 0))
         if answer is None:
             raise Suspended
         self.heard = answer
@@ -102,7 +102,7 @@ class Script:
 Scorer = Callable[[Script], None]
 
 
-def execute(scorer: Scorer, memory: Memory, ran: list[str] | None = None) -> Execution:
+def execute(scorer: Scorer, memory: Snapshot, ran: list[str] | None = None) -> Execution:
     """Run the code once."""
     script = Script(memory, [] if ran is None else ran)
     try:
@@ -129,7 +129,7 @@ class PlainExecutor:
     def knows(self, scorer: str, version: str) -> bool:
         return (scorer, version) in self.scorers
 
-    def start(self, memory: Memory) -> None:
+    def start(self, memory: Snapshot) -> None:
         origin = memory.origin
         assert origin.followup_id not in self._ended, "one execution at a time"
         self.started.append(origin.followup_id)
@@ -210,10 +210,10 @@ SCORERS: dict[tuple[str, str], Scorer] = {
 }
 
 
-def origin(scorer: str, followup_id: str = "f", data: Any = 1, at: Micros = 10, **more: Any) -> Origin:
+def origin(scorer: str, followup_id: str = "f", data: Any = 1, at: Micros = 10, **more: Any) -> FollowupSpec:
     """What was deferred."""
     raw = Raw(msgspec.json.encode(data))
-    return Origin(followup_id, "r1", scorer, "1", at, at, raw, **more)
+    return FollowupSpec(followup_id, "r1", scorer, "1", at, at, raw, **more)
 
 
 __all__ = [

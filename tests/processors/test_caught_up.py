@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tests.room import MemoryRoom
-from upshot.processors.caught_up import CaughtUp
-from upshot.streams.batch import TP, Unsettled
+from upshot.processors.watermark import Watermark
+from upshot.streams.runtime import TP, Unsettled
 
 A = TP("outcomes", 0)
 
@@ -33,7 +33,7 @@ class Room(MemoryRoom):
 
 async def test_no_instant_holds_while_a_topic_is_gone_or_another_one() -> None:
     room, now = Room(), [100]
-    caught_up = CaughtUp(room, lambda: now[0])
+    caught_up = Watermark(room, lambda: now[0])
     assert await caught_up.as_of() == 100
     room.unsettled = True
     now[0] = 200
@@ -48,7 +48,7 @@ async def test_no_instant_holds_while_a_topic_is_gone_or_another_one() -> None:
 
 async def test_a_topic_that_changes_half_way_has_everything_asked_again() -> None:
     room, now = Room(), [100]
-    caught_up = CaughtUp(room, lambda: now[0])
+    caught_up = Watermark(room, lambda: now[0])
     room.ends = 9
     assert await caught_up.as_of() is None
     assert caught_up.unread() == {A: 4}

@@ -8,36 +8,45 @@ import pytest
 from msgspec.json import encode
 
 from tests.odd_records import a_record
-from upshot.processors.correlate import Asked, Observed, judge, step
-from upshot.processors.state import Known, Question, Subject, Verdict, decode_subject, known_of, question_of
-from upshot.streams.arrivals import read_outcome, read_wait
+from upshot.processors.correlate.decide import expire, step
+from upshot.processors.correlate.facts import OutcomeReceived, WaitReceived
+from upshot.processors.correlate.state import (
+    StoredOutcome,
+    StoredWait,
+    Subject,
+    Verdict,
+    decode_subject,
+    known_of,
+    question_of,
+)
+from upshot.streams.events.decode import read_outcome, read_wait
 
 SECOND = 1_000_000
 NOW = 1_767_300_000_000_000
 RULE = {"on": {"pr.closed": {"score": "data.v"}}, "within": "PT6S", "else": False}
 
 
-def asked(opened_at: str = "05:00:00.961000Z", tolerance: int | str = 0, **said: Any) -> Asked:
+def asked(opened_at: str = "05:00:00.961000Z", tolerance: int | str = 0, **emitted: Any) -> WaitReceived:
     """A wait; a tolerance in microseconds is the setting, one in text is its own."""
-    rule = RULE | {name: said.pop(name) for name in ("mode", "within") if name in said}
-    event = {"run_id": "r", "name": "n", "subject": "pr:1", "rule": rule} | said
+    rule = RULE | {name: emitted.pop(name) for name in ("mode", "within") if name in emitted}
+    event = {"run_id": "r", "name": "n", "subject": "pr:1", "rule": rule} | emitted
     event["opened_at"] = f"2026-01-01T{opened_at}"
     if isinstance(tolerance, str):
         event, tolerance = event | {"tolerance": tolerance}, 0
-    return Asked("pr:1", question_of(read_wait(a_record("waits", event)), tolerance))
+    return WaitReceived("pr:1", question_of(read_wait(a_record("waits", event)), tolerance))
 
 
-def told(time: str, value: Any = True, timestamp: int = 1_767_268_800_000, **said: Any) -> Observed:
-    event = {"type": "pr.closed", "subject": "pr:1", "id": "o", "data": {"v": value}} | said
+def told(time: str, value: Any = True, timestamp: int = 1_767_268_800_000, **emitted: Any) -> OutcomeReceived:
+    event = {"type": "pr.closed", "subject": "pr:1", "id": "o", "data": {"v": value}} | emitted
     record = a_record("outcomes", event | {"time": f"2026-01-01T{time}"}, timestamp=timestamp)
-    return Observed("pr:1", known_of(read_outcome(record), NOW, 0, 0))
+    return OutcomeReceived("pr:1", known_of(read_outcome(record), NOW, 0, 0))
 
 
-def answer(*arrivals: Asked | Observed) -> Verdict | None:
+def answer(*arrivals: WaitReceived | OutcomeReceived) -> Verdict | None:
     """What they end in, once the deadline was judged; the same backwards."""
     found = []
     for turn in (arrivals, arrivals[::-1]):
-        subject = judge("pr:1", step({}, turn, NOW).subjects["pr:1"], NOW, NOW).subject
+        subject = expire("pr:1", step({}, turn, NOW).subjects["pr:1"], NOW, NOW).subject
         (waiting,) = subject.waits.values()
         found.append(waiting.verdict)
     assert found[0] == found[1]
@@ -97,8 +106,8 @@ def test_since_is_what_the_tolerance_goes_before() -> None:
 def test_the_first_tolerance_of_a_setting_stays_and_one_that_is_said_counts_in_any_order() -> None:
     subject = step({}, [asked(tolerance=5), asked(tolerance=9)], NOW).subjects["pr:1"]
     assert [waiting.question.tolerance for waiting in subject.waits.values()] == [5]
-    said, other = asked(tolerance="PT1S"), asked(tolerance="PT2S")
-    for turn in ([said, other], [other, said], [said, other, said]):
+    emitted, other = asked(tolerance="PT1S"), asked(tolerance="PT2S")
+    for turn in ([emitted, other], [other, emitted], [emitted, other, emitted]):
         subject = step({}, turn, NOW).subjects["pr:1"]
         assert [waiting.question.tolerance for waiting in subject.waits.values()] == [SECOND]
 
@@ -181,7 +190,7 @@ def test_what_the_version_before_kept_is_the_same_when_it_comes_again() -> None:
 def test_what_is_kept_now_can_be_read_again() -> None:
     known = told("05:00:02Z", id="o", sequence="7", sequencetype="Integer").outcome
     question = asked(tolerance="PT1S").question
-    assert isinstance(known, Known)
-    assert isinstance(question, Question)
-    subject = step({}, [Observed("s", known), Asked("s", question)], NOW).subjects["s"]
+    assert isinstance(known, StoredOutcome)
+    assert isinstance(question, StoredWait)
+    subject = step({}, [OutcomeReceived("s", known), WaitReceived("s", question)], NOW).subjects["s"]
     assert decode_subject(encode(subject)) == subject != Subject()

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from msgspec import Raw, json
 from msgspec.structs import replace
 
-from upshot.processors.correlate import Arrival, Asked, Fact, Observed, Scored, judge, step
-from upshot.processors.rules import decide
-from upshot.processors.state import (
-    Known,
-    Match,
-    Question,
-    Rule,
+from upshot.processors.correlate.decide import expire, step
+from upshot.processors.correlate.facts import Arrival, Fact, OutcomeReceived, ScoreRevised, WaitReceived
+from upshot.processors.correlate.rules import decide
+from upshot.processors.correlate.state import (
+    StoredMatch,
+    StoredOutcome,
+    StoredRule,
+    StoredWait,
     Subject,
     Verdict,
     decode_subject,
@@ -37,23 +38,25 @@ INSTANTS = st.integers(0, 30)
 
 
 @st.composite
-def questions(draw: st.DrawFn) -> Question:
+def questions(draw: st.DrawFn) -> StoredWait:
     mode = draw(st.sampled_from(["first", "last", "all", "count", "sum"]))
     types = draw(st.lists(TYPES, min_size=1, unique=True))
     opened_at = draw(INSTANTS)
     paths = st.sampled_from(["data.v", "data.flag"])
     constants = st.integers(0, 3).map(float) if mode in ("count", "sum") else st.booleans()
     stated = draw(st.sampled_from([None, None, 0, 2, SETTING]))
-    return Question(
+    return StoredWait(
         wait_id=draw(st.sampled_from(["w1", "w2", "w3"])),
         run_id="r",
         name="n",
         opened_at=opened_at,
         since=opened_at - draw(st.integers(0, 10)),
         deadline=opened_at + draw(st.integers(1, 20)),
-        rule_json=Rule(
+        rule_json=StoredRule(
             on={
-                kind: Match(draw(st.one_of(paths, constants)), draw(st.sampled_from([None, "data.flag"])))
+                kind: StoredMatch(
+                    draw(st.one_of(paths, constants)), draw(st.sampled_from([None, "data.flag"]))
+                )
                 for kind in types
             },
             nothing_came=draw(st.one_of(st.none(), constants)),
@@ -66,7 +69,7 @@ def questions(draw: st.DrawFn) -> Question:
 
 
 outcomes = st.builds(
-    Known,
+    StoredOutcome,
     id=st.sampled_from(["o1", "o2", "o3", "o4", "o5"]),
     type=TYPES,
     time=INSTANTS,
@@ -82,7 +85,9 @@ outcomes = st.builds(
     sequence=st.sampled_from([None, None, 2, 10, "2", "10", "b"]),
     recorded=st.integers(1, 4),
 )
-arrivals = st.one_of(st.builds(Observed, SUBJECTS, outcomes), st.builds(Asked, SUBJECTS, questions()))
+arrivals = st.one_of(
+    st.builds(OutcomeReceived, SUBJECTS, outcomes), st.builds(WaitReceived, SUBJECTS, questions())
+)
 histories: st.SearchStrategy[list[Arrival]] = st.lists(arrivals, max_size=14)
 
 
@@ -97,8 +102,8 @@ def play(batches: Sequence[Sequence[Arrival]], judged_between: bool) -> dict[str
             for key, after in step(states, batch, now).subjects.items()
         }
         if judged_between:
-            states = {key: judge(key, state, FOR_EVER, now).subject for key, state in states.items()}
-    return {key: judge(key, state, FOR_EVER, now + 1).subject for key, state in states.items()}
+            states = {key: expire(key, state, FOR_EVER, now).subject for key, state in states.items()}
+    return {key: expire(key, state, FOR_EVER, now + 1).subject for key, state in states.items()}
 
 
 def current(states: dict[str, Subject]) -> dict[tuple[str, str], Verdict | None]:
@@ -120,9 +125,9 @@ def without_conflicts(*batches: list[Arrival]) -> list[list[Arrival]]:
 
 def _name(arrival: Arrival) -> tuple[str, ...]:
     match arrival:
-        case Observed(subject, outcome):
+        case OutcomeReceived(subject, outcome):
             return ("outcome", subject, outcome.key)
-        case Asked(subject, question):
+        case WaitReceived(subject, question):
             return ("wait", subject, question.wait_id)
 
 
@@ -138,16 +143,16 @@ def rearranged(draw: st.DrawFn) -> tuple[list[Arrival], list[list[Arrival]]]:
 
 def by_the_book(history: Sequence[Arrival]) -> dict[tuple[str, str], Verdict | None]:
     """What follows from the set of what was told, decided at once."""
-    outcomes: dict[str, dict[str, Known]] = {}
-    questions: dict[tuple[str, str], Question] = {}
+    outcomes: dict[str, dict[str, StoredOutcome]] = {}
+    questions: dict[tuple[str, str], StoredWait] = {}
     for arrival in history:
         match arrival:
-            case Observed(subject, told):
+            case OutcomeReceived(subject, told):
                 others = [known for known in [outcomes.get(subject, {}).get(told.key)] if known]
                 least = min([told, *others], key=lambda known: known.rank)
                 recorded = min(known.recorded for known in [told, *others])
                 outcomes.setdefault(subject, {})[told.key] = replace(least, recorded=recorded)
-            case Asked(subject, asked):
+            case WaitReceived(subject, asked):
                 place = subject, asked.wait_id
                 questions[place] = min(asked, questions.get(place, asked), key=lambda question: question.rank)
     return {
@@ -207,4 +212,6 @@ def test_batching_leaves_every_revision_as_it_was(history: list[Arrival]) -> Non
 
 
 def _announced(facts: Sequence[Fact]) -> set[object]:
-    return {(fact.identity, fact.revision if isinstance(fact, Scored) else fact.detail) for fact in facts}
+    return {
+        (fact.identity, fact.revision if isinstance(fact, ScoreRevised) else fact.detail) for fact in facts
+    }

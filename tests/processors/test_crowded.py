@@ -10,17 +10,24 @@ from typing import Any
 import pytest
 
 from tests.odd_records import HOME, NOON, a_record
-from tests.processors.test_join_records import said
+from tests.processors.test_join_records import emitted
 from tests.room import MemoryRoom
-from upshot.processors import join
-from upshot.processors.correlate import Asked, Observed, step
-from upshot.processors.crowded import is_head
-from upshot.processors.join import Join
-from upshot.processors.state import Known, Match, Question, Rule, encode_subject
+from upshot.processors.correlate import handler as join
+from upshot.processors.correlate.crowded import is_head
+from upshot.processors.correlate.decide import step
+from upshot.processors.correlate.facts import OutcomeReceived, WaitReceived
+from upshot.processors.correlate.handler import Join
+from upshot.processors.correlate.state import (
+    StoredMatch,
+    StoredOutcome,
+    StoredRule,
+    StoredWait,
+    encode_subject,
+)
 from upshot.settings import Settings
-from upshot.streams.batch import TP, Change
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.partitions import partition_for
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.kafka.partitioner import partition_for
+from upshot.streams.runtime import TP, Change
 
 SETTINGS = Settings(
     look_back=timedelta(hours=1), settled_retention=timedelta(hours=1), deadline_grace=timedelta(0)
@@ -66,7 +73,7 @@ class Worker:
             if turns:
                 for _ in range(50):
                     await self.room.process(self.join)
-            found.extend(said(self.room.outputs[before:], "scores"))
+            found.extend(emitted(self.room.outputs[before:], "scores"))
 
         found: list[dict[str, Any]] = []
         asyncio.run(work())
@@ -122,10 +129,12 @@ def test_deadlines_are_judged_and_nothing_is_left_in_the_end() -> None:
 
 def test_a_large_subject_of_the_version_before_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     worker, now = Worker(), NOON * 1000
-    rule = Rule({"pr.closed": Match()}, 0.0, "count").json
-    old = Question("w", "r", "n", now, now, now + 60_000_000, rule)
-    told = [Observed("pr:1", Known(f"o{n}", "pr.closed", now + n, now, 0, n)) for n in range(500)]
-    subject = step({}, [Asked("pr:1", old), *told], now).subjects["pr:1"]
+    rule = StoredRule({"pr.closed": StoredMatch()}, 0.0, "count").json
+    old = StoredWait("w", "r", "n", now, now, now + 60_000_000, rule)
+    told = [
+        OutcomeReceived("pr:1", StoredOutcome(f"o{n}", "pr.closed", now + n, now, 0, n)) for n in range(500)
+    ]
+    subject = step({}, [WaitReceived("pr:1", old), *told], now).subjects["pr:1"]
     worker.room.table.apply({HOME: {b"pr:1": Change(encode_subject(subject) or b"", now + 60_000_000, 1)}})
     assert worker.values(worker.process(worker.outcome("new"))) == [(501.0, 501)]
     assert is_head(worker.room.table.get(HOME, b"pr:1") or b"")
@@ -147,12 +156,12 @@ def test_what_is_too_much_is_a_dead_letter_and_the_answers_go_on(monkeypatch: py
     worker.process(worker.wait())
     worker.process(worker.outcome("o1"), worker.outcome("o2"))
     assert worker.process(worker.outcome("o3")) == []
-    [letter] = said(worker.room.outputs, "dead-letters")
+    [letter] = emitted(worker.room.outputs, "dead-letters")
     assert (letter["reason"], letter["offset"]) == ("too_large", 4)
     assert "outcomes and waits" in letter["detail"]
     worker.now += 120_000_000
     assert worker.process() == []
-    assert [score["value"] for score in said(worker.room.outputs, "scores")] == [1.0, 2.0]
+    assert [score["value"] for score in emitted(worker.room.outputs, "scores")] == [1.0, 2.0]
 
 
 def test_others_go_on_while_a_crowd_is_weighed() -> None:
@@ -164,7 +173,7 @@ def test_others_go_on_while_a_crowd_is_weighed() -> None:
     worker.process(*(worker.outcome(f"o{n}") for n in range(1_000)), turns=False)
     scores = worker.process(worker.wait(subject=other), worker.outcome("x", subject=other), turns=False)
     assert [score["value"] for score in scores if score["subject"] == other] == [1.0]
-    assert len(said(worker.room.outputs, "scores")) < 100_000
+    assert len(emitted(worker.room.outputs, "scores")) < 100_000
 
 
 def test_so_much_at_once_is_written_down_before_it_is_weighed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,12 @@ from tests.processors.test_correlate_properties import (
     rearranged,
     without_conflicts,
 )
-from upshot.processors.correlate import Arrival, Fact, Refused, Scored, step
-from upshot.processors.crowded import Crowds, Limits, decode_head, is_head, weighing
-from upshot.processors.deadlines import Horizons, next_look
-from upshot.processors.state import Subject, Verdict, decode_subject, encode_subject
-from upshot.streams.batch import Change
+from upshot.processors.correlate.crowded import Crowds, Limits, decode_head, is_head, weighing
+from upshot.processors.correlate.deadlines import Horizons, next_look
+from upshot.processors.correlate.decide import step
+from upshot.processors.correlate.facts import Arrival, Fact, ScoreRevised, UnusableOutcome
+from upshot.processors.correlate.state import Subject, Verdict, decode_subject, encode_subject
+from upshot.streams.runtime import Change
 
 _FOR_EVER = timedelta(days=1_000_000)
 HORIZONS = Horizons(_FOR_EVER, _FOR_EVER, timedelta(0))
@@ -137,7 +138,7 @@ class Crowded:
         """The last revision of each score that was announced."""
         last: dict[Place, tuple[int, Verdict]] = {}
         for fact in self.facts:
-            if isinstance(fact, Scored):
+            if isinstance(fact, ScoreRevised):
                 place = fact.subject, fact.question.wait_id
                 number = fact.revision.number
                 if place in last and last[place][0] == number:
@@ -224,10 +225,11 @@ def test_without_batches_every_revision_is_the_same(
         plain += changes.facts
         crowded.process([arrival])
         crowded.settle()
-    assert said(crowded.facts) == said(plain)
+    assert emitted(crowded.facts) == emitted(plain)
 
 
-def said(facts: Sequence[Fact]) -> set[object]:
+def emitted(facts: Sequence[Fact]) -> set[object]:
     return {
-        (fact.identity, fact.detail if isinstance(fact, Refused) else fact.revision.verdict) for fact in facts
+        (fact.identity, fact.detail if isinstance(fact, UnusableOutcome) else fact.revision.verdict)
+        for fact in facts
     }

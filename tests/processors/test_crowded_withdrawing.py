@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.processors.test_correlate_properties import FOR_EVER, HISTORIES, INSTANTS
 from tests.processors.test_crowded_properties import Crowded
 from tests.processors.test_withdrawing_properties import by_the_book, histories, rearranged
-from upshot.processors.correlate import Arrival, Erased
-from upshot.processors.crowded import is_head, weighing
-from upshot.processors.crowded.layout import Kept, Put, Told, decode_segment
-from upshot.processors.state import Verdict
+from upshot.processors.correlate.crowded import is_head, weighing
+from upshot.processors.correlate.crowded.layout import Kept, OutcomeRecalled, Put, decode_segment
+from upshot.processors.correlate.facts import Arrival, SubjectErased
+from upshot.processors.correlate.state import Verdict
 
 History = tuple[list[Arrival], list[list[Arrival]]]
 
@@ -74,7 +74,7 @@ def test_what_is_erased_is_left_in_no_part(
     crowded.process(before)
     crowded.settle()
     crowded.facts.clear()
-    crowded.process([Erased("pr:1", at, run_id)])
+    crowded.process([SubjectErased("pr:1", at, run_id)])
     crowded.settle()
     if crash:
         crowded.begin()
@@ -90,7 +90,7 @@ def test_what_is_erased_is_left_in_no_part(
         if key.startswith(b"\xffpr:1\xffs") and int.from_bytes(key[-8:], "big") == 0:
             for entry in decode_segment(value):
                 match entry:
-                    case Told(outcome):
+                    case OutcomeRecalled(outcome):
                         assert run_id is not None or outcome.time > at
                     case Put(question):
                         assert question.opened_at > at

@@ -28,11 +28,11 @@ class Killable:
 
     def start(self) -> None:
         arguments = [self._settings.kafka_url, self._settings.topic_prefix, str(self._folder), str(self.hold)]
-        with (self._folder / "said").open("ab") as said:
+        with (self._folder / "emitted").open("ab") as emitted:
             self._process = subprocess.Popen(
                 [sys.executable, str(SCRIPT), *arguments],
-                stdout=said,
-                stderr=said,
+                stdout=emitted,
+                stderr=emitted,
                 env={"PYTHONPATH": str(ROOT)},
             )
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.processors.bench import Bench, until
 from tests.processors.scripted import SECOND, PlainExecutor, Scorer, Script
-from upshot.processors.followups.role import followups_app
+from upshot.processors.followups.handler import followups_app
 
 pytestmark = pytest.mark.stack
 

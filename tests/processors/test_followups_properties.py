@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from msgspec import Raw, json
 
 from tests.processors.scripted import SCORERS, execute, origin
-from upshot.processors.announce import encode_resumption
-from upshot.processors.correlate import Asked, Cancelled, Observed, Replied, judge, step
-from upshot.processors.followups.advance import (
+from upshot.processors.correlate.decide import expire, step
+from upshot.processors.correlate.encode import encode_resumption
+from upshot.processors.correlate.facts import Cancelled, OutcomeReceived, Replied, WaitReceived
+from upshot.processors.correlate.state import Cancellation, StoredOutcome, Subject, question_of
+from upshot.processors.followups.decide import (
     WITHDRAWN,
     Patience,
     arrive,
@@ -21,7 +23,8 @@ from upshot.processors.followups.advance import (
     keep_results,
     wake_timers,
 )
-from upshot.processors.followups.announce import (
+from upshot.processors.followups.decode import read_deferred, read_resumed
+from upshot.processors.followups.encode import (
     encode_deferral,
     encode_more,
     encode_score,
@@ -37,17 +40,15 @@ from upshot.processors.followups.facts import (
     Fact,
     Opened,
     Retried,
-    Scored,
+    ScoreEmitted,
     Stands,
     WaitCancelled,
 )
-from upshot.processors.followups.reading import read_deferred, read_resumed
-from upshot.processors.followups.state import Followup, decode_followup, encode_followup, memory_of
-from upshot.processors.state import Cancellation, Known, Subject, question_of
+from upshot.processors.followups.state import FollowupState, decode_followup, encode_followup, memory_of
 from upshot.schemas.followups import FollowupStatus
 from upshot.schemas.scores import Score
-from upshot.streams.arrivals import read_wait
-from upshot.streams.withdrawals import Cancelling, read_withdrawal
+from upshot.streams.events.decode import read_wait
+from upshot.streams.events.withdrawals import Cancelling, read_withdrawal
 
 FOR_EVER = 4_000_000_000_000_000
 #: The story's instants are microseconds after this one: schemas refuse the seventies.
@@ -83,7 +84,7 @@ class Runs(NamedTuple):
     followup_id: str
 
 
-Message = Arrival | Asked | Cancelled | Observed | Ends | Runs
+Message = Arrival | WaitReceived | Cancelled | OutcomeReceived | Ends | Runs
 
 
 def withdrawal(value: bytes) -> Cancelled:
@@ -99,7 +100,7 @@ class World:
         self.choose = choose
         self.messages: list[Message] = []
         self.subjects: dict[str, Subject] = {}
-        self.followups: dict[str, Followup] = {}
+        self.followups: dict[str, FollowupState] = {}
         self.under_way: set[str] = set()
         self.scores: dict[str, dict[int, Score]] = {}
         self.now = START + 1000
@@ -127,7 +128,7 @@ class World:
         """Judge all deadlines and wake all timers; whether anything came of it."""
         self.now += 1
         for key, subject in self.subjects.items():
-            judged = judge(key, subject, FOR_EVER, self.now)
+            judged = expire(key, subject, FOR_EVER, self.now)
             self.subjects[key] = judged.subject
             self.told(judged.facts)
         for key, state in self.followups.items():
@@ -137,7 +138,7 @@ class World:
 
     def handle(self, message: Message) -> None:
         match message:
-            case Asked() | Observed() | Cancelled():
+            case WaitReceived() | OutcomeReceived() | Cancelled():
                 changes = step(self.subjects, [message], self.now)
                 self.subjects |= changes.subjects
                 self.told(changes.facts)
@@ -146,7 +147,7 @@ class World:
             case Ends(key, known, execution):
                 self.ended(key, known, execution)
             case _:
-                state = self.followups.get(message.followup_id, Followup())
+                state = self.followups.get(message.followup_id, FollowupState())
                 moved = arrive(state, message, self.now)
                 assert arrive(moved.state, message, self.now + 1).state is moved.state or isinstance(
                     message, Retried
@@ -188,13 +189,13 @@ class World:
             return
         if moved.happened != "overtaken" and moved.state.run_at is None:
             assert end(moved.state, known, execution, self.now + 1, PATIENCE).state is moved.state
-        self.took(key, state, moved, said=True)
+        self.took(key, state, moved, emitted=True)
 
-    def took(self, key: str, before: Followup, moved: Any, *, said: bool = False) -> None:
+    def took(self, key: str, before: FollowupState, moved: Any, *, emitted: bool = False) -> None:
         state = decode_followup(encode_followup(moved.state))
         assert state == moved.state
         self.followups[key] = state
-        for fact in () if said else moved.facts:
+        for fact in () if emitted else moved.facts:
             self.say(fact)
         if state.run_at is not None:
             self.messages.append(Runs(key))
@@ -204,8 +205,8 @@ class World:
             case Opened():
                 wait = read_wait(Record(encode_wait(fact)))
                 assert (wait.deadline, wait.since) == (fact.wait.deadline, fact.wait.since)
-                self.messages.append(Asked(wait.subject, question_of(wait)))
-            case Scored():
+                self.messages.append(WaitReceived(wait.subject, question_of(wait)))
+            case ScoreEmitted():
                 score = Score.model_validate_json(encode_score(fact))
                 self.scores.setdefault(fact.score_id, {})[score.revision] = score
             case WaitCancelled():
@@ -234,7 +235,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Message], list[Message]]:
         for number, name in enumerate(deferred)
     ]
     known = st.builds(
-        Known,
+        StoredOutcome,
         id=st.sampled_from(["e1", "e2", "e3"]),
         type=st.sampled_from(["reopened", "closed"]),
         time=st.integers(0, 200).map(lambda at: START + at),
@@ -244,7 +245,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Message], list[Message]]:
         source=st.sampled_from(["", "desk"]),
         data_json=st.integers(0, 2).map(lambda n: Raw(json.encode({"n": n}))),
     )
-    outcomes = st.builds(Observed, st.sampled_from(["ticket:1", "ticket:2"]), known)
+    outcomes = st.builds(OutcomeReceived, st.sampled_from(["ticket:1", "ticket:2"]), known)
     return messages + draw(st.lists(outcomes, max_size=5)), list(draw(st.lists(outcomes, max_size=3)))
 
 
@@ -279,7 +280,11 @@ def changes_of_mind(draw: st.DrawFn) -> list[Message]:
     times = st.lists(st.integers(0, 150), min_size=1, max_size=4)
     for number, ((kind, subject), told) in enumerate(draw(st.lists(st.tuples(about, times), max_size=4))):
         for at in told:
-            messages.append(Observed(subject, Known(f"e{number}", kind, START + at, 0, 0, 0, "", Raw(b"{}"))))
+            messages.append(
+                OutcomeReceived(
+                    subject, StoredOutcome(f"e{number}", kind, START + at, 0, 0, 0, "", Raw(b"{}"))
+                )
+            )
     return messages
 
 
@@ -299,15 +304,15 @@ def test_what_is_no_longer_asked_for_is_withdrawn_whatever_the_order(
 class Interrupted(World):
     """Ends once between announcing a second revision and remembering it; `meanwhile` comes before it runs again."""
 
-    def __init__(self, meanwhile: Observed) -> None:
+    def __init__(self, meanwhile: OutcomeReceived) -> None:
         super().__init__(lambda count: 0)
-        self._meanwhile: Observed | None = meanwhile
+        self._meanwhile: OutcomeReceived | None = meanwhile
 
     def ended(self, key: str, known: int, execution: Execution) -> None:
         facts = end(
             keep_results(self.followups[key], known, execution), known, execution, self.now, PATIENCE
         ).facts
-        second = any(isinstance(fact, Scored) and fact.said.revision == 2 for fact in facts)
+        second = any(isinstance(fact, ScoreEmitted) and fact.emitted.revision == 2 for fact in facts)
         if self._meanwhile is None or not second:
             super().ended(key, known, execution)
             return
@@ -323,7 +328,8 @@ class Interrupted(World):
 def test_a_revision_that_was_announced_and_not_remembered_is_taken_back() -> None:
     deferred = read_deferred(Record(encode_deferral(origin("stayed_closed", "f0", at=START + 10))), 0)
     in_time, corrected = (
-        Observed("ticket:1", Known("e1", "reopened", START + at, 0, 0, 0, "", Raw(b"{}"))) for at in (10, 0)
+        OutcomeReceived("ticket:1", StoredOutcome("e1", "reopened", START + at, 0, 0, 0, "", Raw(b"{}")))
+        for at in (10, 0)
     )
     straight = World(lambda count: 0)
     straight.play([deferred, in_time, corrected], [])

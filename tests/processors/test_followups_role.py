@@ -10,12 +10,12 @@ import pytest
 
 from tests.processors.scripted import SECOND, PlainExecutor, Scorer, Script
 from tests.room import MemoryRoom
-from upshot.processors.followups.role import Followups
-from upshot.processors.followups.state import MAX_STATE_BYTES, Followup, decode_followup
+from upshot.processors.followups.handler import Followups
+from upshot.processors.followups.state import MAX_STATE_BYTES, FollowupState, decode_followup
 from upshot.settings import Settings
-from upshot.streams.batch import Effects, Output
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.partitions import partition_for
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.kafka.partitioner import partition_for
+from upshot.streams.runtime import Effects, Output
 
 SETTINGS = Settings(settled_retention="P1D", followup_attempts=3)  # type: ignore[arg-type]
 DAY = 86_400 * SECOND
@@ -24,7 +24,7 @@ HOME = partition_for(b"f", 2)
 
 
 class Bench:
-    """A role with a clock of its own and this code; `said` is what it has sent, by topic."""
+    """A role with a clock of its own and this code; `emitted` is what it has sent, by topic."""
 
     def __init__(self, room: MemoryRoom | None = None, **scorers: Scorer) -> None:
         self.now = NOON
@@ -54,7 +54,7 @@ class Bench:
         return self.record("deferrals", run_id="r1", scorer=scorer, data=data)
 
     @property
-    def state(self) -> Followup | None:
+    def state(self) -> FollowupState | None:
         value = self.room.table.get(HOME, b"f")
         return None if value is None else decode_followup(value)
 

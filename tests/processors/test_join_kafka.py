@@ -13,8 +13,8 @@ from aiokafka.admin import NewPartitions
 from aiokafka.errors import KafkaError
 
 from tests.processors.bench import MERGED, Bench
-from upshot.streams.admin import admin_client, ensure_topics
-from upshot.streams.partitions import partition_for
+from upshot.streams.kafka.admin import admin_client, ensure_topics
+from upshot.streams.kafka.partitioner import partition_for
 
 pytestmark = pytest.mark.stack
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.room import MemoryRoom, processed
-from upshot.processors import join
-from upshot.processors.join import Join
+from upshot.processors.correlate import handler as join
+from upshot.processors.correlate.handler import Join
 from upshot.settings import Settings
-from upshot.streams.batch import Output
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.codec import FORWARDED_FROM
-from upshot.streams.partitions import partition_for
+from upshot.streams.events.records import FORWARDED_FROM
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.kafka.partitioner import partition_for
+from upshot.streams.runtime import Output
 
 SETTINGS = Settings()
 NOON = 1_767_268_800_000
@@ -27,8 +27,8 @@ HOME = partition_for(b"pr:1", 2)
 
 def a_record(topic: str, event: dict[str, Any] | bytes | None, offset: int = 0, **changed: Any) -> Fetched:
     value = json.dumps(event).encode() if isinstance(event, dict) else event
-    said = {"partition": HOME, "timestamp": NOON, "key": None, "headers": ()} | changed
-    return Fetched(topic=f"upshot.{topic}", offset=offset, value=value, **said)
+    emitted = {"partition": HOME, "timestamp": NOON, "key": None, "headers": ()} | changed
+    return Fetched(topic=f"upshot.{topic}", offset=offset, value=value, **emitted)
 
 
 def joined(*records: Fetched) -> list[Output]:
@@ -36,14 +36,14 @@ def joined(*records: Fetched) -> list[Output]:
     return processed(room, Join(room, SETTINGS, lambda: NOON * 1000), *records)
 
 
-def said(outputs: list[Output], topic: str) -> list[dict[str, Any]]:
+def emitted(outputs: list[Output], topic: str) -> list[dict[str, Any]]:
     return [json.loads(o.value or b"") for o in outputs if o.topic == f"upshot.{topic}"]
 
 
 @pytest.mark.parametrize("header", [b"rubbish", b"\xff", b"", b"upshot.outcomes/1/" + b"9" * 5_000])
 def test_an_outcome_with_a_malformed_place_is_joined_as_its_own(header: bytes) -> None:
     odd = a_record("outcomes", OUTCOME, 7, headers=((FORWARDED_FROM, header),))
-    [score] = said(joined(a_record("waits", WAIT), odd), "scores")
+    [score] = emitted(joined(a_record("waits", WAIT), odd), "scores")
     assert (score["value"], score["outcome_id"]) == (True, f"upshot.outcomes-{HOME}-7")
 
 
@@ -61,7 +61,7 @@ def test_a_misplaced_record_with_a_malformed_place_is_forwarded_with_a_good_one(
 def test_a_refused_record_with_a_malformed_place_is_a_dead_letter_about_its_own() -> None:
     odd = a_record("outcomes", b"{", 7, headers=((FORWARDED_FROM, b"rubbish"),))
     outputs = joined(a_record("waits", WAIT), odd, a_record("outcomes", OUTCOME, 8))
-    [letter], [score] = said(outputs, "dead-letters"), said(outputs, "scores")
+    [letter], [score] = emitted(outputs, "dead-letters"), emitted(outputs, "scores")
     assert (letter["topic"], letter["partition"], letter["offset"]) == ("upshot.outcomes", HOME, 7)
     assert score["value"] is True
 
@@ -81,17 +81,17 @@ def test_what_would_make_a_subject_too_large_is_a_dead_letter_and_the_rest_is_jo
         await room.process(
             handler, a_record("outcomes", noise, 0), a_record("outcomes", {**noise, "id": "2"}, 1)
         )
-        assert not said(room.outputs, "scores")
+        assert not emitted(room.outputs, "scores")
         await room.process(
             handler, a_record("outcomes", OUTCOME, 2), a_record("outcomes", noise | {"subject": other}, 3)
         )
 
     asyncio.run(work())
-    letters = said(room.outputs, "dead-letters")
+    letters = emitted(room.outputs, "dead-letters")
     assert [(letter["reason"], letter["offset"]) for letter in letters] == [
         ("too_large", 0),
         ("too_large", 1),
     ]
     assert "of its subject" in letters[0]["detail"]
-    assert [score["value"] for score in said(room.outputs, "scores")] == [True]
+    assert [score["value"] for score in emitted(room.outputs, "scores")] == [True]
     assert handler.counts["dead_lettered"] == 2

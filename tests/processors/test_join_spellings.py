@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.processors.test_join_records import MERGED, NOON, SETTINGS, a_record, said
+from tests.processors.test_join_records import MERGED, NOON, SETTINGS, a_record, emitted
 from tests.room import MemoryRoom
-from upshot.processors.correlate import Asked, step
-from upshot.processors.join import Join
-from upshot.processors.state import encode_subject, question_of
+from upshot.processors.correlate.decide import step
+from upshot.processors.correlate.facts import WaitReceived
+from upshot.processors.correlate.handler import Join
+from upshot.processors.correlate.state import encode_subject, question_of
 from upshot.schemas.subjects import folded
-from upshot.streams.arrivals import read_wait
-from upshot.streams.batch import Change
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.partitions import partition_for
+from upshot.streams.events.decode import read_wait
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.kafka.partitioner import partition_for
+from upshot.streams.runtime import Change
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ async def played(room: MemoryRoom, *records: Fetched) -> list[dict[str, Any]]:
     todo = list(records)
     while todo:
         outputs = await room.process(handler, *todo)
-        scores += said(outputs, "scores")
+        scores += emitted(outputs, "scores")
         todo = [
             Fetched(o.topic, o.partition, 100, NOON, o.key, o.value, tuple(o.headers))
             for o in outputs
@@ -80,7 +81,7 @@ def test_a_wait_from_before_is_answered_where_it_was_opened() -> None:
     """Its subject is in the table under the spelling that it was asked with."""
     old = "pr:Acme/Web#78"
     record = sent("waits", wait(old))
-    states = step({}, [Asked(old, question_of(read_wait(record)))], NOON * 1000).subjects
+    states = step({}, [WaitReceived(old, question_of(read_wait(record)))], NOON * 1000).subjects
     room = MemoryRoom()
     room.table.apply({record.partition: {old.encode(): Change(encode_subject(states[old]) or b"", None, 1)}})
     [score] = asyncio.run(played(room, sent("outcomes", closed(old), 1)))

@@ -7,14 +7,14 @@ from typing import Any
 
 from tests.room import MemoryRoom, processed
 from upshot.errors import InvalidEvent
-from upshot.processors.join import Join
-from upshot.processors.state import Known, decode_subject
+from upshot.processors.correlate.handler import Join
+from upshot.processors.correlate.state import StoredOutcome, decode_subject
 from upshot.processors.store.packed import unpack
 from upshot.processors.store.rows import Row, letter_row, row_of
 from upshot.schemas.ids import fact_id
 from upshot.settings import Settings
-from upshot.streams.batch import Output
-from upshot.streams.batch.fetch import Fetched
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.runtime import Output
 
 AT = 1_795_500_000_000
 VIEWED = {"type": "viewed", "subject": "cnt:1"}
@@ -83,7 +83,7 @@ def test_rows_of_the_store_have_the_same_names() -> None:
 def test_the_state_of_earlier_versions_is_read() -> None:
     subject = decode_subject(b'[{"s\\n1":["1","viewed",5,6,2,7,"s",{"n":1}]},{}]')
     [outcome] = subject.outcomes.values()
-    assert isinstance(outcome, Known)
+    assert isinstance(outcome, StoredOutcome)
     assert (outcome.partition, outcome.offset, outcome.made) == (2, 7, "")
 
 

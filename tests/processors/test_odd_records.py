@@ -11,23 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.odd_records import HOME, MERGED, NOON, VALUES, a_record, an_object, deep, records
-from tests.otlp.otlp_requests import agent_run, as_json, as_protobuf
+from tests.otel_requests.otlp_requests import agent_run, as_json, as_protobuf
 from tests.processors.scripted import SCORERS, PlainExecutor, stayed_closed
 from tests.room import MemoryRoom, processed
-from upshot.door.topics import Sources
-from upshot.otlp.evaluations import request_of
-from upshot.otlp.telling import Evaluations
-from upshot.otlp.worker import Traces
-from upshot.processors.followups.role import Followups
-from upshot.processors.join import Join
+from upshot.otel.evaluations import request_of
+from upshot.processors.correlate.handler import Join
+from upshot.processors.evaluations.handler import Evaluations
+from upshot.processors.followups.handler import Followups
+from upshot.processors.sources.handler import Sources
 from upshot.processors.store.handler import StoreHandler
 from upshot.processors.store.rows import STORED, Row, Skipped, row_of
 from upshot.processors.store.sink import MemorySink
+from upshot.processors.traces.handler import Traces
 from upshot.settings import Settings
 from upshot.sources import Source
-from upshot.streams.batch import Output
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.codec import MAX_DEPTH
+from upshot.streams.events.records import MAX_DEPTH
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.runtime import Output
 
 SETTINGS = Settings()
 #: The same each time: what is found is found where it's looked for, not in somebody else's change.
@@ -39,7 +39,7 @@ def joined(*given: Fetched) -> list[Output]:
     return processed(room, Join(room, SETTINGS, lambda: NOON * 1000), *given)
 
 
-def said(outputs: Sequence[Output], topic: str) -> list[dict[str, object]]:
+def emitted(outputs: Sequence[Output], topic: str) -> list[dict[str, object]]:
     return [json.loads(output.value or b"") for output in outputs if output.topic == f"upshot.{topic}"]
 
 
@@ -70,7 +70,7 @@ def test_follow_ups_run_what_comes_with_it(given: list[Fetched]) -> None:
 
     outputs = asyncio.run(work())
     are_events(outputs)
-    assert any(score["run_id"] == "good" for score in said(outputs, "scores"))
+    assert any(score["run_id"] == "good" for score in emitted(outputs, "scores"))
 
 
 @odd
@@ -80,7 +80,7 @@ def test_the_join_joins_what_comes_with_it(given: list[Fetched]) -> None:
     wait = {"run_id": "good", "name": "merged", "subject": "pr:1", "wait_id": "good", "rule": rule}
     good = {"type": "good", "subject": "pr:1", "source": "good"}
     outputs = joined(a_record("waits", wait), *given, a_record("outcomes", good))
-    assert [score["value"] for score in said(outputs, "scores") if score["run_id"] == "good"] == [True]
+    assert [score["value"] for score in emitted(outputs, "scores") if score["run_id"] == "good"] == [True]
     are_events(outputs)
 
 
@@ -88,7 +88,7 @@ def test_the_join_joins_what_comes_with_it(given: list[Fetched]) -> None:
 @given(records("waits") | records("outcomes"))
 def test_the_store_leaves_to_the_join_what_the_join_refuses(given: Fetched) -> None:
     left = isinstance(row_of(given.topic.removeprefix("upshot."), given), Skipped)
-    assert left == bool(said(joined(given), "dead-letters"))
+    assert left == bool(emitted(joined(given), "dead-letters"))
 
 
 @pytest.mark.parametrize("topic", STORED)
@@ -159,7 +159,8 @@ def test_what_is_nested_deeply_is_stored_or_refused_by_all_alike(topic: str, lev
     assert (detail in str(row)) == refused
     if topic in ("outcomes", "waits"):
         assert (
-            any(detail in str(letter["detail"]) for letter in said(joined(record), "dead-letters")) == refused
+            any(detail in str(letter["detail"]) for letter in emitted(joined(record), "dead-letters"))
+            == refused
         )
 
 
@@ -170,7 +171,7 @@ def test_a_path_that_is_nested_deeply_is_refused_or_gives_no_score(path: str) ->
     rule = MERGED | {"on": {"pr.closed": {"score": path}}}
     wait = {"run_id": "r1", "name": "merged", "subject": "pr:1", "rule": rule}
     outcome = {"type": "pr.closed", "subject": "pr:1", "data": {"merged": True}}
-    letters = said(joined(a_record("waits", wait), a_record("outcomes", outcome)), "dead-letters")
+    letters = emitted(joined(a_record("waits", wait), a_record("outcomes", outcome)), "dead-letters")
     assert {letter["reason"] for letter in letters} <= {"invalid_rule", "unusable_outcome"}
     assert letters
 
@@ -192,6 +193,6 @@ def test_a_path_that_takes_too_many_steps_is_a_dead_letter(
     rule = MERGED | {"on": {"pr.closed": {"score": True} | {part: path}}}
     wait = {"run_id": "r1", "name": "merged", "subject": "pr:1", "wait_id": "w1", "rule": rule}
     outcome = {"type": "pr.closed", "subject": "pr:1", "data": {"merged": True}}
-    letters = said(joined(a_record("waits", wait), a_record("outcomes", outcome)), "dead-letters")
+    letters = emitted(joined(a_record("waits", wait), a_record("outcomes", outcome)), "dead-letters")
     assert [letter["reason"] for letter in letters] == [reason]
     assert "steps" in str(letters[0]["detail"]) and named in str(letters[0]["detail"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from upshot.processors.slices import AIM, LARGEST, LEAST, Slice
+from upshot.processors.batch_size import AIM, LARGEST, LEAST, AdaptiveBatchSize
 
 
 class Clock:
@@ -17,9 +17,9 @@ class Clock:
         return self.now
 
 
-def work(per_key: float, slices: int = 20) -> Slice:
+def work(per_key: float, slices: int = 20) -> AdaptiveBatchSize:
     clock = Clock()
-    found = Slice(clock)
+    found = AdaptiveBatchSize(clock)
     for _ in range(slices):
         with found.timed() as done:
             done.keys = found.keys
@@ -38,12 +38,12 @@ def test_it_is_never_nothing_and_never_endless() -> None:
 
 
 def test_it_grows_step_by_step() -> None:
-    assert work(1e-9, slices=1).keys == 2 * Slice().keys
+    assert work(1e-9, slices=1).keys == 2 * AdaptiveBatchSize().keys
 
 
 def test_a_slice_of_a_few_keys_teaches_nothing() -> None:
     clock = Clock()
-    found = Slice(clock)
+    found = AdaptiveBatchSize(clock)
     before = found.keys
     with found.timed() as done:
         done.keys = LEAST - 1

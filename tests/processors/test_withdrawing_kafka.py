@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaConsumer
 from tests.processors.bench import Bench
 from tests.processors.scripted import Script
 from tests.processors.test_followups_kafka import WEEK, are, stands, working
-from upshot.processors.followups.role import ROLE as FOLLOWUPS
-from upshot.processors.join import ROLE
+from upshot.processors.correlate.handler import ROLE
+from upshot.processors.followups.handler import ROLE as FOLLOWUPS
 
 pytestmark = pytest.mark.stack
 

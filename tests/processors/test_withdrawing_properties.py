@@ -21,13 +21,21 @@ from tests.processors.test_correlate_properties import (
     play,
     questions,
 )
-from upshot.processors.correlate import Arrival, Asked, Cancelled, Erased, Fact, Observed, correlate, step
-from upshot.processors.deadlines import Horizons, next_look, retire
-from upshot.processors.rules import decide
-from upshot.processors.state import (
+from upshot.processors.correlate.deadlines import Horizons, next_look, retire
+from upshot.processors.correlate.decide import correlate, step
+from upshot.processors.correlate.facts import (
+    Arrival,
+    Cancelled,
+    Fact,
+    OutcomeReceived,
+    SubjectErased,
+    WaitReceived,
+)
+from upshot.processors.correlate.rules import decide
+from upshot.processors.correlate.state import (
     Cancellation,
-    Known,
-    Question,
+    StoredOutcome,
+    StoredWait,
     Subject,
     Verdict,
     decode_subject,
@@ -37,11 +45,11 @@ from upshot.processors.state import (
 REVISIONS = st.integers(0, 2)
 
 
-def again(question: Question, revision: int) -> Question:
+def again(question: StoredWait, revision: int) -> StoredWait:
     return replace(question, revision=revision)
 
 
-asked = st.builds(Asked, SUBJECTS, st.builds(again, questions(), REVISIONS))
+asked = st.builds(WaitReceived, SUBJECTS, st.builds(again, questions(), REVISIONS))
 cancelled = st.builds(
     Cancelled,
     SUBJECTS,
@@ -66,17 +74,17 @@ def rearranged(draw: st.DrawFn) -> tuple[list[Arrival], list[list[Arrival]]]:
 
 def by_the_book(history: Sequence[Arrival]) -> dict[tuple[str, str], Verdict | None]:
     """What follows from the set of what was told, decided at once."""
-    told: dict[str, dict[str, Known]] = {}
-    waits: dict[tuple[str, str], Question] = {}
+    told: dict[str, dict[str, StoredOutcome]] = {}
+    waits: dict[tuple[str, str], StoredWait] = {}
     cancellations: dict[tuple[str, str], list[Cancellation]] = {}
     for arrival in history:
         match arrival:
-            case Observed(subject, outcome):
+            case OutcomeReceived(subject, outcome):
                 known = told.setdefault(subject, {})
                 both = [outcome, *([known[outcome.key]] if outcome.key in known else [])]
                 recorded = min(one.recorded for one in both)
                 known[outcome.key] = replace(min(both, key=lambda one: one.rank), recorded=recorded)
-            case Asked(subject, wait):
+            case WaitReceived(subject, wait):
                 place = subject, wait.wait_id
                 waits[place] = min(wait, waits.get(place, wait), key=lambda w: (-w.revision, w.rank))
             case Cancelled(subject, wait_id, _, cancellation):
@@ -87,7 +95,7 @@ def by_the_book(history: Sequence[Arrival]) -> dict[tuple[str, str], Verdict | N
     }
 
 
-def _ends(wait: Question, known: list[Known], cancellations: list[Cancellation]) -> Verdict | None:
+def _ends(wait: StoredWait, known: list[StoredOutcome], cancellations: list[Cancellation]) -> Verdict | None:
     highest = max([one.revision for one in cancellations], default=-1)
     at = min([one.at for one in cancellations if one.revision == highest], default=0)
     if highest < wait.revision or at > wait.ends:
@@ -113,7 +121,7 @@ def test_every_order_and_batching_of_cancellations_ends_the_same(
 def test_what_is_erased_is_neither_kept_nor_told_whatever_comes_again(
     history: list[Arrival], run_id: str | None, at: int, data: st.DataObject
 ) -> None:
-    erased = Erased("pr:1", at, run_id)
+    erased = SubjectErased("pr:1", at, run_id)
     repeated = data.draw(st.permutations(history))
     states = dict(step({}, history, 1).subjects)
     subject = correlate(states.get("pr:1", Subject()), erased, 2).subject
@@ -133,15 +141,15 @@ def test_what_is_erased_is_neither_kept_nor_told_whatever_comes_again(
         assert all(o.time > at or o.key in subject.outcomes for o in _outcomes(history))
 
 
-def _outcomes(history: Sequence[Arrival]) -> list[Known]:
-    return [a.outcome for a in history if isinstance(a, Observed) and a.subject == "pr:1"]
+def _outcomes(history: Sequence[Arrival]) -> list[StoredOutcome]:
+    return [a.outcome for a in history if isinstance(a, OutcomeReceived) and a.subject == "pr:1"]
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.one_of(cancelled, st.builds(Observed, SUBJECTS, outcomes)), min_size=1, max_size=5))
+@given(st.lists(st.one_of(cancelled, st.builds(OutcomeReceived, SUBJECTS, outcomes)), min_size=1, max_size=5))
 def test_marks_are_forgotten_in_their_time(history: list[Arrival]) -> None:
     horizons = Horizons(timedelta(seconds=1), timedelta(seconds=1), timedelta(0))
-    for subject in step({}, [*history, Erased("pr:1", 5)], 10).subjects.values():
+    for subject in step({}, [*history, SubjectErased("pr:1", 5)], 10).subjects.values():
         due = next_look(subject, horizons)
         assert due is not None
         left = retire(subject, 10**9, horizons)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from upshot.reference.pages import all_pages, stale, write
+from tools.reference.pages import all_pages, stale, write
 from upshot.schemas.dead_letters import MEANINGS, REASONS
 from upshot.settings import Settings
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.topics import TOPICS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -75,7 +75,7 @@ def test_stale_pages_are_found(tmp_path: Path) -> None:
 
 
 def test_the_check_fails_where_pages_are_missing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "upshot.reference", "--check", str(tmp_path)]
+    command = [sys.executable, "-m", "tools.reference", "--check", str(tmp_path)]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert checked.returncode == 1
     assert "events.md" in checked.stderr and "make docs" in checked.stderr

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from upshot.reference.markdown import table
-from upshot.reference.words import default_of, in_words
+from tools.reference.markdown import table
+from tools.reference.words import default_of, in_words
 
 
 @pytest.mark.parametrize(

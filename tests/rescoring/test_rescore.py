@@ -20,12 +20,12 @@ from upshot.errors import StepFailed
 from upshot.followups.engine import execute
 from upshot.followups.giving import score_id_of
 from upshot.followups.scorers import Scorer
-from upshot.processors.followups.execution import Answer, KeepResult, Memory, OpenWait, Origin
-from upshot.processors.state import Known
+from upshot.processors.correlate.state import StoredOutcome
+from upshot.processors.followups.execution import FollowupSpec, KeepResult, OpenWait, Snapshot, WaitAnswer
 from upshot.rescoring import Current, difference, rescore
 from upshot.rescoring.promoting import revisions
 from upshot.settings import Settings
-from upshot.streams.instants import micros
+from upshot.streams.events.instants import micros
 from upshot.testing import followup
 
 DAY = timedelta(days=1)
@@ -41,16 +41,16 @@ class Ticket(BaseModel):
 class MemoryPast:
     """A past that a test writes down."""
 
-    tickets: dict[str, Origin] = field(default_factory=dict)
-    happened: dict[str, list[Known]] = field(default_factory=dict)
+    tickets: dict[str, FollowupSpec] = field(default_factory=dict)
+    happened: dict[str, list[StoredOutcome]] = field(default_factory=dict)
     current: list[Current] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
 
-    def defer(self, number: int, at: datetime = BEGIN, run_id: str = "") -> Origin:
+    def defer(self, number: int, at: datetime = BEGIN, run_id: str = "") -> FollowupSpec:
         """A ticket's follow-up, by the first version of the code."""
         data = Raw(msgspec.json.encode({"number": number}))
         when = micros(at)
-        origin = Origin(
+        origin = FollowupSpec(
             f"f{number}", run_id or f"r{number}", "closed", "1", when, when, data, agent="support"
         )
         self.tickets[origin.followup_id] = origin
@@ -60,7 +60,7 @@ class MemoryPast:
         """Something happened to a ticket."""
         known = self.happened.setdefault(f"ticket:{number}", [])
         known.append(
-            Known(
+            StoredOutcome(
                 f"e{len(known)}",
                 kind,
                 micros(at),
@@ -77,10 +77,10 @@ class MemoryPast:
         ident = score_id_of(f"f{number}", None, name, None)
         self.current.append(Current(ident, f"r{number}", None, name, None, value, 1, reason))
 
-    def origins(self, scorer: str, ids: Sequence[str]) -> Sequence[Origin]:
+    def origins(self, scorer: str, ids: Sequence[str]) -> Sequence[FollowupSpec]:
         return [self.tickets[ident] for ident in ids]
 
-    def outcomes(self, subjects: Iterable[str]) -> Mapping[str, Sequence[Known]]:
+    def outcomes(self, subjects: Iterable[str]) -> Mapping[str, Sequence[StoredOutcome]]:
         subjects = list(subjects)
         self.asked.append(len(subjects))
         return {subject: self.happened[subject] for subject in subjects if subject in self.happened}
@@ -225,12 +225,12 @@ async def recorded(past: MemoryPast, scorer: Scorer[Any, Any], ident: str) -> di
     """What the steps of a follow-up give, as its state keeps it."""
     kept: dict[str, Raw] = {}
     origin = past.tickets[ident]
-    memory = Memory(origin)
+    memory = Snapshot(origin)
     for _ in range(2):
         done = await execute(scorer, memory)
         kept |= {c.step_id: c.result for c in done.commands if isinstance(c, KeepResult)}
         waits = [c.wait_id for c in done.commands if isinstance(c, OpenWait)]
-        memory = Memory(origin, {wait: Answer(1, micros(NOW)) for wait in waits}, kept)
+        memory = Snapshot(origin, {wait: WaitAnswer(1, micros(NOW)) for wait in waits}, kept)
     return kept
 
 

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from upshot.errors import InvalidEvent
 from upshot.schemas.dead_letters import REASONS
-from upshot.streams.codec import decode, decode_deferral, decode_outcome, decode_score, decode_wait
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.records import decode, decode_deferral, decode_outcome, decode_score, decode_wait
+from upshot.streams.events.topics import TOPICS
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 WRITTEN = datetime(2026, 7, 1, tzinfo=UTC)

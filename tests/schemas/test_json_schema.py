@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.schemas.json_schema import fits
-from upshot.reference.json_schema import place, schema_files, schema_of
-from upshot.reference.pages import stale
-from upshot.streams.topics import TOPICS
+from tools.reference.json_schema import place, schema_files, schema_of
+from tools.reference.pages import stale
+from upshot.streams.events.topics import TOPICS
 
 FOLDER = Path(__file__).parents[2] / "schemas"
 NAMES = [name for name in TOPICS if name != "otlp"]

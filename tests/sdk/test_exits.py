@@ -81,10 +81,13 @@ def test_a_child_does_not_end_the_runs_of_its_parent(tmp_path: Path) -> None:
     code = """
 import signal, time
 with app.run('parent'):
+    ready, begun = os.pipe()
     child = os.fork()
     if child == 0:
+        os.write(begun, b"x")  # Python drops signals that come before a child has begun
         time.sleep(60)
         os._exit(1)
+    os.read(ready, 1)
     os.kill(child, signal.SIGTERM)
     os.waitpid(child, 0)
 """

@@ -11,8 +11,8 @@ from upshot import App
 from upshot.errors import Misuse
 from upshot.schemas.runs import Run
 from upshot.schemas.steps import Step
-from upshot.sdk.transport import Message
-from upshot.streams.codec import decode, decode_outcome, decode_score, decode_wait
+from upshot.sdk.transport import OutgoingMessage
+from upshot.streams.events.records import decode, decode_outcome, decode_score, decode_wait
 from upshot.testing import Captured, FakeClock, capture
 
 NOON = "2026-01-01T12:00:00Z"
@@ -30,7 +30,7 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def read(message: Message, clock: FakeClock) -> Any:
+def read(message: OutgoingMessage, clock: FakeClock) -> Any:
     record = Record(message.topic, message.value, clock() // 1_000_000, message.key.encode())
     special: Any = {"waits": decode_wait, "scores": decode_score, "outcomes": decode_outcome}
     if message.topic in special:

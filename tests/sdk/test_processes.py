@@ -18,7 +18,7 @@ from tests.parts import running
 from upshot import App
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
+from upshot.streams.kafka.admin import ensure_topics
 from upshot.testing import capture
 
 PATIENCE = 60.0

@@ -15,8 +15,8 @@ import pytest
 import upshot
 from upshot import App
 from upshot.errors import Misuse
+from upshot.otel import trace_of
 from upshot.testing import Captured, FakeClock, capture
-from upshot.traces import trace_of
 
 
 def test_a_run_and_its_steps(app: App, sent: Captured, clock: FakeClock) -> None:

@@ -15,9 +15,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
 
 from upshot import App
+from upshot.otel import asked_for
 from upshot.sdk import tracing
 from upshot.testing import Captured
-from upshot.traces import asked_for
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.response.model": "gpt-4o-mini"}
 USED = CHAT | {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 50}

@@ -11,10 +11,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
-from tests.door.conftest import Client
+from tests.ingest.conftest import Client
 from tests.upshot_process import start, whole_stack
 from tests.webhooks.signing import GITHUB, by_github
-from upshot.streams.admin import admin_client
+from upshot.streams.kafka.admin import admin_client
 
 pytestmark = pytest.mark.stack
 

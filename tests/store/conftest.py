@@ -23,7 +23,7 @@ from upshot.processors.store.migrate import migrate
 from upshot.processors.store.packed import Row, pack_version
 from upshot.processors.store.sink import ClickHouseSink
 from upshot.settings import Settings
-from upshot.streams.batch import TP, Effects
+from upshot.streams.runtime import TP, Effects
 
 VIEWS = (
     "runs",

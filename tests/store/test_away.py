@@ -15,7 +15,7 @@ from upshot.processors.store.connection import connect
 from upshot.processors.store.handler import StoreHandler
 from upshot.processors.store.migrate import migrate
 from upshot.processors.store.sink import ClickHouseSink
-from upshot.streams.batch import TP
+from upshot.streams.runtime import TP
 
 
 @pytest.fixture

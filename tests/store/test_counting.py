@@ -1,4 +1,4 @@
-"""Whose usage counts, in the real engine: by the rule of `upshot.traces.calls`, in any order and any batches."""
+"""Whose usage counts, in the real engine: by the rule of `upshot.otel.calls`, in any order and any batches."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 
 from tests.store.conftest import Store, record
 from tests.traces.test_dialects import SECOND, START, span
-from upshot.doctor.clickhouse import examine_clickhouse
-from upshot.doctor.finding import Finding
-from upshot.otlp.events import KNOWN_AS, events_of
-from upshot.otlp.spans import Spans
-from upshot.traces import SpanRecord, price_table
-from upshot.traces.calls import Call, repeats_of
+from upshot.ops.doctor.clickhouse import examine_clickhouse
+from upshot.ops.doctor.finding import Finding
+from upshot.otel import SpanRecord, price_table
+from upshot.otel.calls import Call, repeats_of
+from upshot.otel.events import KNOWN_AS, events_of
+from upshot.otel.otlp import Spans
 
 pytestmark = pytest.mark.stack
 

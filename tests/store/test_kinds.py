@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from tests.store.conftest import NOON, VIEWS, Store, Written, record
 from tests.store.story import INSTANT, decided
-from upshot.doctor.clickhouse import examine_clickhouse
-from upshot.doctor.finding import Finding
+from upshot.ops.doctor.clickhouse import examine_clickhouse
+from upshot.ops.doctor.finding import Finding
 from upshot.processors.store.connection import connect
 from upshot.processors.store.handler import StoreHandler
 from upshot.processors.store.migrate import migrate, migrations
 from upshot.processors.store.sink import MemorySink
 from upshot.settings import Settings
-from upshot.streams.batch import TP
+from upshot.streams.runtime import TP
 
 pytestmark = pytest.mark.stack
 

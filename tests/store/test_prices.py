@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.store.conftest import record, unpack
+from upshot.otel import price_table, unpriced
 from upshot.processors.store.packed import Row
 from upshot.processors.store.rows import row_of
-from upshot.traces import price_table, unpriced
 
 STEP = {"run_id": "r1", "step_id": "s1", "name": "draft", "started_at": "2026-01-01T12:00:00Z"}
 USED = {"model": "gpt-4o-mini", "input_tokens": 1000, "output_tokens": 100}

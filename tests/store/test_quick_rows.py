@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from tests.store.conftest import NOON, record
 from upshot.processors.store import rows
 from upshot.processors.store.rows import Row, row_of
-from upshot.streams import wire
-from upshot.streams.topics import TOPICS
+from upshot.streams.events import fast as wire
+from upshot.streams.events.topics import TOPICS
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
-QUICK: dict[str, type[wire.QuickEvent]] = {
-    "runs": wire.QuickRun,
-    "steps": wire.QuickStep,
-    "scores": wire.QuickScore,
-    "exposures": wire.QuickExposure,
-    "deferrals": wire.QuickDeferral,
-    "followups": wire.QuickFollowup,
-    "alerts": wire.QuickAlert,
-    "dead-letters": wire.QuickDeadLetter,
+QUICK: dict[str, type[wire.FastEvent]] = {
+    "runs": wire.FastRun,
+    "steps": wire.FastStep,
+    "scores": wire.FastScore,
+    "exposures": wire.FastExposure,
+    "deferrals": wire.FastDeferral,
+    "followups": wire.FastFollowup,
+    "alerts": wire.FastAlert,
+    "dead-letters": wire.FastDeadLetter,
 }
 ANYTHING = st.recursive(
     st.one_of(
@@ -148,11 +148,11 @@ def events(topic: str) -> st.SearchStrategy[bytes]:
 def by_schema(topic: str, value: bytes, timestamp: int, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the schemas alone make of it."""
 
-    def unsure(kind: Any, event: Any) -> Any:
-        raise wire.Unsure
+    def needs_schema(kind: Any, event: Any) -> Any:
+        raise wire.NeedsSchema
 
     with monkeypatch.context() as patch:
-        patch.setattr(rows, "quick", unsure)
+        patch.setattr(rows, "fast", needs_schema)
         return said(topic, value, timestamp)
 
 
@@ -184,7 +184,7 @@ def test_what_is_no_json_is_refused_in_fields_that_nobody_knows_too(topic: str, 
 @pytest.mark.parametrize("topic", QUICK)
 def test_what_is_usual_is_read_fast(topic: str) -> None:
     for path in sorted(EXAMPLES.glob(f"{topic}/*.json")):
-        wire.quick(QUICK[topic], json.loads(path.read_bytes()))
+        wire.fast(QUICK[topic], json.loads(path.read_bytes()))
 
 
 @pytest.mark.parametrize("topic", QUICK)
@@ -193,7 +193,7 @@ def test_the_fields_are_those_of_the_schema(topic: str) -> None:
     assert set(QUICK[topic].__struct_fields__) == set(fields)
     least = json.loads(min(EXAMPLES.glob(f"{topic}/*.json"), key=lambda p: len(p.read_bytes())).read_bytes())
     required = {name: least.get(name) for name, field in fields.items() if field.is_required()}
-    quick = wire.quick(QUICK[topic], required)
+    fast = wire.fast(QUICK[topic], required)
     for name, field in fields.items():
         if not field.is_required() and name != "origin":
-            assert getattr(quick, name) == field.get_default(call_default_factory=True), name
+            assert getattr(fast, name) == field.get_default(call_default_factory=True), name

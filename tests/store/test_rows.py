@@ -10,11 +10,11 @@ import pytest
 
 from tests.store.conftest import NOON, record, unpack
 from upshot.errors import InvalidEvent
-from upshot.processors.store.rows import STORED, Refused, Row, Skipped, row_of
+from upshot.processors.store.rows import STORED, RefusedRow, Row, Skipped, row_of
 from upshot.settings import Settings
-from upshot.streams.codec import FORWARDED_FROM
-from upshot.streams.dead_letters import dead_letter
-from upshot.streams.topics import MAX_EVENT_BYTES, TOPICS
+from upshot.streams.events.dead_letters import dead_letter
+from upshot.streams.events.records import FORWARDED_FROM
+from upshot.streams.events.topics import MAX_EVENT_BYTES, TOPICS
 
 RULE = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D", "else": False}
 LEAST: dict[str, dict[str, Any]] = {
@@ -60,7 +60,7 @@ def values_of(topic: str, event: dict[str, Any] | bytes, **changed: Any) -> dict
 
 
 def test_all_that_the_store_reads_becomes_a_row() -> None:
-    stored = {name for name, topic in TOPICS.items() if "store" in topic.consumers.split(", ")}
+    stored = {name for name, topic in TOPICS.items() if "store" in topic.consumers}
     assert set(STORED) == stored == set(LEAST)
 
 
@@ -88,7 +88,7 @@ def test_what_is_no_event_is_refused_or_skipped_or_kept_as_itself(topic: str, va
         letter = unpack(result)
         assert (letter["payload"], letter["topic"]) == (value or b"", "upshot.dead-letters")
     else:
-        assert isinstance(result, Refused)
+        assert isinstance(result, RefusedRow)
 
 
 def test_a_run_that_says_nothing_of_a_field_leaves_it_alone() -> None:
@@ -132,13 +132,13 @@ def test_free_facts_that_are_no_strings_are_json() -> None:
 def test_deep_nesting_is_stored_or_refused_but_never_fatal(depth: int) -> None:
     deep = b"[" * depth + b"]" * depth
     event = json.dumps(LEAST["scores"])[:-1].encode() + b',"attributes":{"deep":' + deep + b"}}"
-    assert isinstance(row_of("scores", record("scores", event)), Row | Refused)
+    assert isinstance(row_of("scores", record("scores", event)), Row | RefusedRow)
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400)])
 def test_a_number_beyond_all_bounds_is_refused(value: int) -> None:
     result = row_of("scores", record("scores", LEAST["scores"] | {"value": value}))
-    assert isinstance(result, Refused)
+    assert isinstance(result, RefusedRow)
     assert result.error.reason == "not_finite"
 
 
@@ -168,7 +168,7 @@ def test_a_score_has_room_for_all_facts_of_its_wait() -> None:
     score = LEAST["scores"] | {"attributes": wait["attributes"], "outcome_id": "o" * 500}
     assert isinstance(row_of("scores", record("scores", score)), Row)
     score |= {"comment": "c" * 70_000}
-    assert isinstance(row_of("scores", record("scores", score)), Refused)
+    assert isinstance(row_of("scores", record("scores", score)), RefusedRow)
 
 
 @pytest.mark.parametrize("field", ["key", "value"])

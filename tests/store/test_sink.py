@@ -15,7 +15,7 @@ from upshot.processors.store.packed import Row, pack_version
 from upshot.processors.store.rows import row_of
 from upshot.processors.store.sink import ClickHouseSink, MemorySink, Rejection, Sink
 from upshot.settings import Settings
-from upshot.streams.batch import TP
+from upshot.streams.runtime import TP
 
 
 def scored(name: str, value: bool | float | None, number: int, **changed: Any) -> bytes:

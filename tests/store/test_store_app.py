@@ -22,9 +22,9 @@ from upshot.processors.store.app import store_app
 from upshot.processors.store.connection import connect
 from upshot.processors.store.migrate import migrate
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.batch import Pace
-from upshot.streams.batch.runner import run
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.runtime import Timing
+from upshot.streams.runtime.runner import run
 
 pytestmark = pytest.mark.stack
 
@@ -87,7 +87,7 @@ class Bench:
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        task = asyncio.create_task(run(store_app(self.settings, Pace(poll_timeout=0.05)), stop))
+        task = asyncio.create_task(run(store_app(self.settings, Timing(poll_timeout=0.05)), stop))
         try:
             yield
         finally:

@@ -18,14 +18,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
-from upshot.streams.batch import TP, BatchApp, BatchContext, BatchHandler, Effects, Pace, batch_app
-from upshot.streams.batch.runner import run
-from upshot.streams.codec import Record
+from upshot.streams.events.records import Record
+from upshot.streams.runtime import TP, BatchApp, BatchContext, BatchHandler, Effects, Timing, batch_app
+from upshot.streams.runtime.runner import run
 
 PATIENCE = 60.0
 """Seconds until a condition counts as never met: far above what it takes."""
 
-QUICK = Pace(
+QUICK = Timing(
     tick_interval=0.05, poll_timeout=0.02, session_timeout=2.0, rebalance_within=5.0, stop_within=2.0
 )
 """For tests: what is waited for comes soon."""
@@ -189,7 +189,7 @@ class Bench:
         topics: Sequence[str],
         *,
         table: str | None = "state",
-        pace: Pace = QUICK,
+        timing: Timing = QUICK,
         name: str = "",
         prepare: Callable[[Recorder], None] = lambda handler: None,
         settings: Settings | None = None,
@@ -202,7 +202,7 @@ class Bench:
             prepare(made[0])
             return made[0]
 
-        app = batch_app(app_id, settings or self.settings, make, table_name=table, pace=pace)
+        app = batch_app(app_id, settings or self.settings, make, table_name=table, timing=timing)
         worker = Worker(app, made[0])
         try:
             yield worker
@@ -244,5 +244,5 @@ def until_fixture() -> Callable[..., Awaitable[None]]:
 
 
 @pytest.fixture
-def quick() -> Pace:
+def fast() -> Timing:
     return QUICK

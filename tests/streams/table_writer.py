@@ -6,7 +6,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from upshot.streams.tables import Memory, PartitionTable, frame
+from upshot.streams.state import Memory, PartitionTable, frame
 
 KEYS = 50
 

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from upshot.settings import Settings
-from upshot.streams.batch import TP, BatchApp, BatchContext, Change, Effects, Output, Pace, batch_app
-from upshot.streams.batch.logs import log_one_line
-from upshot.streams.batch.runner import main
-from upshot.streams.codec import Record
+from upshot.streams.events.records import Record
+from upshot.streams.kafka.logs import log_one_line
+from upshot.streams.runtime import TP, BatchApp, BatchContext, Change, Effects, Output, Timing, batch_app
+from upshot.streams.runtime.runner import main
 
 
 class Tally:
@@ -68,7 +68,7 @@ def make() -> BatchApp:
     url, folder, app_id, source, out, records, *name = sys.argv[1:]
     # One that has a name must be back before its session ends, however slow the machine.
     session = 60.0 if any(name) else 2.0
-    pace = Pace(poll_records=int(records), session_timeout=session, rebalance_within=5.0, stop_within=3.0)
+    timing = Timing(poll_records=int(records), session_timeout=session, rebalance_within=5.0, stop_within=3.0)
     made: list[Tally] = []
 
     def handler(context: BatchContext) -> Tally:
@@ -76,7 +76,7 @@ def make() -> BatchApp:
         return made[0]
 
     settings = Settings(kafka_url=url, commit_interval=0.2, data_dir=Path(folder), worker_id="".join(name))
-    app = batch_app(app_id, settings, handler, table_name="tally", pace=pace)
+    app = batch_app(app_id, settings, handler, table_name="tally", timing=timing)
     made[0].app = app
     return app
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upshot.errors import InvalidEvent
-from upshot.streams import arrivals
-from upshot.streams.arrivals import Asking, Observation
-from upshot.streams.withdrawals import is_withdrawal
+from upshot.streams.events import decode as arrivals
+from upshot.streams.events.decoded import DecodedOutcome, DecodedWait
+from upshot.streams.events.withdrawals import is_withdrawal
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 
@@ -205,9 +205,9 @@ def test_what_is_skipped_is_json_too(topic: str, before: bytes, after: bytes, no
 
 @pytest.mark.parametrize("topic", ["waits", "outcomes"])
 def test_what_is_usual_is_read_fast(topic: str) -> None:
-    quick = {"waits": arrivals._quick_wait, "outcomes": arrivals._quick_outcome}[topic]
-    expected = {"waits": Asking, "outcomes": Observation}[topic]
+    fast = {"waits": arrivals._fast_wait, "outcomes": arrivals._fast_outcome}[topic]
+    expected = {"waits": DecodedWait, "outcomes": DecodedOutcome}[topic]
     for path in sorted(EXAMPLES.glob(f"{topic}/*.json")):
         record = Record(topic, path.read_bytes())
         if topic == "outcomes" or not is_withdrawal(record):
-            assert isinstance(quick(record), expected)
+            assert isinstance(fast(record), expected)

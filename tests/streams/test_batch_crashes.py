@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from upshot.local.kafka import KafkaServer
-from upshot.streams.groups import group_states
-from upshot.streams.tables import unframe
+from upshot.streams.kafka.groups import group_states
+from upshot.streams.state import unframe
 
 pytestmark = pytest.mark.stack
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from upshot.errors import ConfigurationError
-from upshot.streams.batch import TP, Change, Effects, Output
-from upshot.streams.batch.logs import OneLine
-from upshot.streams.codec import Record
+from upshot.streams.events.records import Record
+from upshot.streams.kafka.logs import OneLine
+from upshot.streams.runtime import TP, Change, Effects, Output
 
 pytestmark = pytest.mark.stack
 
@@ -68,12 +68,12 @@ async def test_a_refused_output_commits_nothing(bench: Any, until: Any) -> None:
     assert await bench.committed(group, source) == {0: 1}
 
 
-async def test_an_output_for_a_topic_that_is_missing_commits_nothing(bench: Any, quick: Any) -> None:
+async def test_an_output_for_a_topic_that_is_missing_commits_nothing(bench: Any, fast: Any) -> None:
     source, group = await bench.topic(partitions=1), bench.name("app")
     await bench.fill(source, [(0, b"k", b"")])
     nowhere = answering(lambda records: Effects(outputs=[Output("nowhere-at-all", 3, b"k", b"v")]))
-    pace = replace(quick, request_timeout=2.0)
-    async with bench.worker(group, [source], prepare=nowhere, pace=pace) as worker:
+    timing = replace(fast, request_timeout=2.0)
+    async with bench.worker(group, [source], prepare=nowhere, timing=timing) as worker:
         assert await worker.ends() == 75
     assert await bench.committed(group, source) == {0: None}
 
@@ -135,7 +135,7 @@ async def test_a_flush_that_waits_does_not_hold_up_a_stop(
 
 
 async def test_a_flush_that_waits_is_dropped_at_a_rebalance_and_done_again(
-    bench: Any, until: Any, quick: Any
+    bench: Any, until: Any, fast: Any
 ) -> None:
     source, group = await bench.topic(), bench.name("app")
     entered = asyncio.Event()
@@ -146,11 +146,11 @@ async def test_a_flush_that_waits_is_dropped_at_a_rebalance_and_done_again(
             await asyncio.Event().wait()
 
     await bench.fill(source, [(n % 2, b"k", b"") for n in range(10)])
-    pace = replace(quick, rebalance_within=0.5)
-    stuck = bench.worker(group, [source], pace=pace, prepare=lambda h: setattr(h, "on_flush", wait_first))
+    timing = replace(fast, rebalance_within=0.5)
+    stuck = bench.worker(group, [source], timing=timing, prepare=lambda h: setattr(h, "on_flush", wait_first))
     async with stuck as first:
         await asyncio.wait_for(entered.wait(), 30)
-        async with bench.worker(group, [source], pace=pace) as second:
+        async with bench.worker(group, [source], timing=timing) as second:
             await until(lambda: second.handler.count("assigned"))
             await until(lambda: first.handler.count("assigned") == 2)
             await until(lambda: done(bench, group, source))
@@ -214,10 +214,10 @@ async def test_a_flush_that_fails_at_a_stop_commits_nothing(bench: Any, until: A
 
 
 async def test_a_group_that_the_broker_refuses(
-    bench: Any, quick: Any, caplog: pytest.LogCaptureFixture
+    bench: Any, fast: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = await bench.topic()
-    async with bench.worker(bench.name("app"), [source], pace=replace(quick, session_timeout=0.2)) as worker:
+    async with bench.worker(bench.name("app"), [source], timing=replace(fast, session_timeout=0.2)) as worker:
         assert await worker.ends() == 75
     assert "the broker refuses the group" in caplog.text
 
@@ -291,7 +291,7 @@ async def test_a_late_poll_takes_nothing(bench: Any, until: Any, committed: int)
         await bench.fill(source, [(n % 2, b"k", b"") for n in range(10)])
         async with bench.worker(group, [source]) as second:
             await until(lambda: second.processed == 5 + committed)
-            await until(lambda: consumer.generation > before and not first.app.cycle.is_open)
+            await until(lambda: consumer.generation > before and not first.app.processing_loop.is_open)
             consumer.poll = poll
             release.set()
             await until(lambda: len(first.handler.records) == 5 + 2 * committed)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from upshot.streams.batch import app, consumer, recovery, store, table
+from upshot.streams.runtime import app, consumer, recovery, store, table
 
-README = Path(__file__).parents[2] / "streams" / "batch" / "README.md"
+README = Path(__file__).parents[2] / "streams" / "runtime" / "README.md"
 FOREIGN = ("faust", "mode")
 
 

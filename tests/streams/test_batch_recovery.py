@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from upshot.streams.batch import TP, Change, Effects
-from upshot.streams.codec import Record
-from upshot.streams.tables import frame, payload
+from upshot.streams.events.records import Record
+from upshot.streams.runtime import TP, Change, Effects
+from upshot.streams.state import frame, payload
 
 pytestmark = pytest.mark.stack
 
@@ -34,7 +34,7 @@ def following(handler: Any) -> None:
 
 
 async def test_a_hundred_thousand_keys(bench: Any, until: Any, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "upshot.streams.batch.recovery")
+    caplog.set_level(logging.INFO, "upshot.streams.runtime.recovery")
     source, group = await bench.topic(), bench.name("app")
     changelog = f"{group}-state-changelog"
     await bench.topic_named(changelog, 2, COMPACTED)
@@ -72,8 +72,8 @@ async def test_a_hundred_thousand_keys(bench: Any, until: Any, caplog: pytest.Lo
 async def test_a_partition_that_stays_is_not_read_again(
     bench: Any, until: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upshot.streams.batch.store.HANDED_OVER_WITHIN", 60.0)
-    caplog.set_level(logging.INFO, "upshot.streams.batch.recovery")
+    monkeypatch.setattr("upshot.streams.runtime.store.HANDED_OVER_WITHIN", 60.0)
+    caplog.set_level(logging.INFO, "upshot.streams.runtime.recovery")
     source, group = await bench.topic(), bench.name("app")
     await bench.fill(source, [(n % 2, b"%d" % n, b"v") for n in range(1000)])
     async with bench.worker(group, [source], prepare=following) as first:
@@ -175,11 +175,15 @@ async def test_our_next_write_finds_a_late_write_too(
 
 
 def owned(worker: Any) -> set[int]:
-    return {tp.partition for tp in worker.handler.context.assignment()} if worker.app.cycle.is_open else set()
+    return (
+        {tp.partition for tp in worker.handler.context.assignment()}
+        if worker.app.processing_loop.is_open
+        else set()
+    )
 
 
 async def test_a_write_that_was_cut_off_is_found_at_the_next_recovery(
-    bench: Any, until: Any, quick: Any
+    bench: Any, until: Any, fast: Any
 ) -> None:
     """Dropped between the changelog's acknowledgement and the commit: the state is the changelog's."""
     source, group = await bench.topic(partitions=1), bench.name("app")
@@ -196,8 +200,8 @@ async def test_a_write_that_was_cut_off_is_found_at_the_next_recovery(
         handler.on_flush = flush
 
     await bench.fill(source, [(0, b"a", b"1"), (0, b"b", b"2")])
-    pace = replace(quick, stop_within=0.5)
-    async with bench.worker(group, [source], prepare=hold, pace=pace) as worker:
+    timing = replace(fast, stop_within=0.5)
+    async with bench.worker(group, [source], prepare=hold, timing=timing) as worker:
         await asyncio.wait_for(held.wait(), 30)
         assert await worker.stops() == 0
     assert await bench.committed(group, source) == {0: None}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from upshot.errors import ConfigurationError
-from upshot.streams.batch import TP, Change, Effects, Output
-from upshot.streams.codec import Record
+from upshot.streams.events.records import Record
+from upshot.streams.runtime import TP, Change, Effects, Output
 
 pytestmark = pytest.mark.stack
 
@@ -227,11 +227,11 @@ async def test_position_passes_the_gaps_of_transactions(bench: Any, until: Any) 
     assert await bench.committed(group, source) == {0: end}
 
 
-async def test_no_more_records_than_asked_for(bench: Any, until: Any, quick: Any) -> None:
+async def test_no_more_records_than_asked_for(bench: Any, until: Any, fast: Any) -> None:
     source, group = await bench.topic(), bench.name("app")
     await bench.fill(source, [(n % 2, None, b"%d" % n) for n in range(100)])
-    pace = replace(quick, poll_records=7)
-    async with bench.worker(group, [source], pace=pace) as worker:
+    timing = replace(fast, poll_records=7)
+    async with bench.worker(group, [source], timing=timing) as worker:
         await until(lambda: len(worker.handler.records) == 100)
     sizes = [sum(map(len, what.values())) for name, what in worker.handler.events if name == "process"]
     assert max(sizes) == 7

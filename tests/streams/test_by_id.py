@@ -6,8 +6,8 @@ from typing import Any
 
 from aiokafka.protocol.fetch import FetchRequest
 
-from upshot.streams.batch import TP
-from upshot.streams.batch.by_id import VERSION, Answered, Fetching, _Answer
+from upshot.streams.kafka.fetch_by_id import VERSION, Answered, Fetching, _Answer
+from upshot.streams.runtime import TP
 
 A, B = b"a" * 16, b"b" * 16
 REQUEST = FetchRequest(20, 1, 100, 1, [("a", [(0, 7, 10)]), ("b", [(1, 8, 10)])])

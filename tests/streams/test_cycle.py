@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from upshot.errors import UnitFailed
-from upshot.streams.batch import TP, Change, Effects, Pace
-from upshot.streams.batch.cycle import Cycle
-from upshot.streams.batch.sender import Sender
-from upshot.streams.batch.source import Polled
-from upshot.streams.batch.vitals import Vitals
-from upshot.streams.instruments import Instruments
+from upshot.streams.kafka.sender import BatchSender
+from upshot.streams.metrics.engine import EngineMetrics
+from upshot.streams.metrics.instruments import Instruments
+from upshot.streams.runtime import TP, Change, Effects, Timing
+from upshot.streams.runtime.loop import ProcessingLoop
+from upshot.streams.runtime.source import Polled
 
 T0, T1 = TP("in", 0), TP("in", 1)
 
@@ -69,11 +69,11 @@ class Table:
         self.hold: asyncio.Event | None = None
         self.refuses: Exception | None = None
 
-    async def begin(self, changes: Any, sender: Sender) -> Any:
+    async def begin(self, changes: Any, sender: BatchSender) -> Any:
         self.writes.append(changes)
         return changes
 
-    async def finish(self, writing: Any, sender: Sender) -> dict[int, range]:
+    async def finish(self, writing: Any, sender: BatchSender) -> dict[int, range]:
         if self.hold is not None:
             await self.hold.wait()
         if self.refuses is not None:
@@ -90,11 +90,11 @@ class Table:
     def foreign(self, ends: Mapping[int, int]) -> dict[int, range]:
         return {partition: range(end) for partition, end in ends.items() if end}
 
-    async def restore(self, foreign: Mapping[int, range], sender: Sender) -> None:
+    async def restore(self, foreign: Mapping[int, range], sender: BatchSender) -> None:
         self.restored.append(foreign)
 
 
-PACE = Pace(tick_interval=10_000.0)
+TIMING = Timing(tick_interval=10_000.0)
 
 
 class Handler:
@@ -136,15 +136,17 @@ class Setting:
 
     def __init__(self) -> None:
         self.source, self.handler, self.table = Script(), Handler(), Table()
-        sender = Sender(lambda: None, 1.0)
-        vitals = Vitals(Instruments())
-        self.cycle = Cycle(self.handler, lambda: self.source, sender, self.table, PACE, 0.0, vitals, None)  # type: ignore[arg-type]
-        self.running = asyncio.create_task(self.cycle.run())
+        sender = BatchSender(lambda: None, 1.0)
+        engine_metrics = EngineMetrics(Instruments())
+        self.processing_loop = ProcessingLoop(
+            self.handler, lambda: self.source, sender, self.table, TIMING, 0.0, engine_metrics, None
+        )  # type: ignore[arg-type]
+        self.running = asyncio.create_task(self.processing_loop.run())
 
     async def open(self, **positions: int) -> None:
         at = {T0: positions.get("t0", 0), T1: positions.get("t1", 0)}
         self.source.at = dict(at)
-        await self.cycle.open(self.cycle.epoch, 1, at, {})
+        await self.processing_loop.open(self.processing_loop.epoch, 1, at, {})
 
 
 @pytest.fixture
@@ -158,7 +160,7 @@ async def setting() -> Any:
 async def test_records_of_a_former_assignment_are_not_processed(setting: Any, until: Any) -> None:
     await setting.open()
     await until(lambda: setting.source.polls == 1)
-    await setting.cycle.close(1.0)
+    await setting.processing_loop.close(1.0)
     await setting.open()
     setting.source.give(T0, 0, 4)  # what the poll from before brings
     await until(lambda: setting.source.polls == 2)
@@ -184,7 +186,7 @@ async def test_a_commit_does_not_wait_for_a_handler_that_tells_what_is_durable(
     await until(lambda: setting.source.commits)
     assert setting.source.commits == [{T0: 2}]
     assert "flush" not in setting.handler.calls
-    assert await setting.cycle.close(5.0) == "committed"
+    assert await setting.processing_loop.close(5.0) == "committed"
     assert setting.source.commits == [{T0: 2}, {T0: 6}]
     assert setting.handler.calls[-2:] == ["flush", "revoked"]
 
@@ -202,7 +204,7 @@ async def test_gaps_alone_move_the_position_and_are_committed(setting: Any, unti
     setting.source.answers.put_nowait(Polled({}, {T0: 7, T1: 0}))
     await until(lambda: setting.source.commits)
     assert setting.source.commits == [{T0: 7}]
-    assert setting.cycle.position(T0) == 7
+    assert setting.processing_loop.position(T0) == 7
     assert "process" not in setting.handler.calls
 
 
@@ -211,9 +213,9 @@ async def test_without_membership_no_state_is_written(setting: Any, until: Any) 
     setting.source.member = False
     setting.handler.effects = Effects({0: {b"k": Change(b"v")}})
     setting.source.give(T0, 0, 0)
-    await until(lambda: setting.handler.offsets and not setting.cycle.is_open)
+    await until(lambda: setting.handler.offsets and not setting.processing_loop.is_open)
     assert setting.table.writes == []
-    assert await setting.cycle.close(1.0) == "dropped"
+    assert await setting.processing_loop.close(1.0) == "dropped"
     assert setting.source.commits == []
     assert setting.handler.calls == ["assigned", "process", "revoked"]
     # The next generation works again.
@@ -238,8 +240,8 @@ async def test_a_late_write_of_our_own_is_left_to_the_owner(setting: Any, until:
     setting.source.member = False
     await setting.open()
     setting.source.give(T0, 0, 0)
-    await until(lambda: setting.handler.offsets and not setting.cycle.is_open)
-    assert await setting.cycle.close(1.0) == "dropped"
+    await until(lambda: setting.handler.offsets and not setting.processing_loop.is_open)
+    assert await setting.processing_loop.close(1.0) == "dropped"
     assert (setting.table.restored, setting.source.commits) == ([], [])
 
 
@@ -249,9 +251,9 @@ async def test_a_commit_that_comes_too_late_stops_work_until_the_next_assignment
     await setting.open()
     setting.source.current = False
     setting.source.give(T0, 0, 0)
-    await until(lambda: "flush" in setting.handler.calls and not setting.cycle.is_open)
+    await until(lambda: "flush" in setting.handler.calls and not setting.processing_loop.is_open)
     assert not setting.running.done()
-    assert await setting.cycle.close(1.0) == "dropped"
+    assert await setting.processing_loop.close(1.0) == "dropped"
     assert setting.handler.calls == ["assigned", "process", "flush", "revoked"]
 
 
@@ -260,8 +262,8 @@ async def test_close_waits_for_the_running_unit_and_commits_it(setting: Any, unt
     await setting.open()
     setting.source.give(T0, 0, 0)
     await until(lambda: "process" in setting.handler.calls)
-    closing = asyncio.create_task(setting.cycle.close(30.0))
-    await until(lambda: not setting.cycle.is_open)
+    closing = asyncio.create_task(setting.processing_loop.close(30.0))
+    await until(lambda: not setting.processing_loop.is_open)
     setting.handler.hold.set()
     assert await closing == "committed"
     assert setting.source.commits == [{T0: 1}]
@@ -273,7 +275,7 @@ async def test_close_drops_what_takes_too_long(setting: Any, until: Any) -> None
     await setting.open()
     setting.source.give(T0, 0, 0)
     await until(lambda: "process" in setting.handler.calls)
-    assert await setting.cycle.close(0.05) == "dropped"
+    assert await setting.processing_loop.close(0.05) == "dropped"
     assert setting.source.commits == []
     assert setting.handler.calls == ["assigned", "process", "revoked"]
     assert not setting.running.done()
@@ -291,7 +293,7 @@ async def test_a_failure_is_the_last_unit(setting: Any, until: Any) -> None:
     setting.source.give(T0, 1, 1)
     with pytest.raises(ValueError, match="no"):
         await setting.running
-    assert await setting.cycle.close(1.0) == "failed"
+    assert await setting.processing_loop.close(1.0) == "failed"
     assert setting.source.commits == [{T0: 1}]
 
 
@@ -299,14 +301,14 @@ async def test_the_next_unit_is_processed_while_the_changelog_acknowledges(setti
     setting.handler.effects = Effects({0: {b"k": Change(b"v")}})
     setting.table.hold = asyncio.Event()
     await setting.open()
-    setting.cycle._next_tick = setting.cycle._next_commit = float("inf")
+    setting.processing_loop._next_tick = setting.processing_loop._next_commit = float("inf")
     setting.source.give(T0, 0, 0)
     setting.source.give(T0, 1, 1)
     await until(lambda: setting.handler.offsets == [0, 1])
     assert (len(setting.table.writes), setting.table.finished) == (1, 0)
     setting.table.hold.set()
     await until(lambda: len(setting.table.writes) == 2)
-    assert await setting.cycle.close(30.0) == "committed"
+    assert await setting.processing_loop.close(30.0) == "committed"
     assert (setting.table.finished, setting.source.commits) == (2, [{T0: 2}])
 
 
@@ -316,7 +318,7 @@ async def test_nothing_is_committed_before_the_changelog_has_acknowledged(settin
     await setting.open()
     setting.source.give(T0, 0, 0)
     await until(lambda: setting.table.writes)
-    assert await setting.cycle.close(0.05) == "dropped"
+    assert await setting.processing_loop.close(0.05) == "dropped"
     assert (setting.table.finished, setting.table.writes, setting.source.commits) == (0, [], [])
 
 
@@ -327,7 +329,7 @@ async def test_a_changelog_that_refuses_stops_the_work(setting: Any, until: Any)
     setting.source.give(T0, 0, 0)
     with pytest.raises(UnitFailed, match="refused"):
         await setting.running
-    assert await setting.cycle.close(1.0) == "failed"
+    assert await setting.processing_loop.close(1.0) == "failed"
     assert setting.source.commits == []
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from upshot.errors import InvalidEvent
 from upshot.settings import Settings
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.dead_letters import dead_letter
-from upshot.streams.topics import MAX_DEAD_LETTER_BYTES
+from upshot.streams.events.dead_letters import dead_letter
+from upshot.streams.events.topics import MAX_DEAD_LETTER_BYTES
+from upshot.streams.kafka.fetch import Fetched
 
 NO = InvalidEvent("not_json", "no")
 

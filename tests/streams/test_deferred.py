@@ -22,7 +22,7 @@ from tests.streams.test_arrivals import (
     Record,
 )
 from upshot.errors import InvalidEvent
-from upshot.streams import deferred
+from upshot.streams.events import decode_followups as deferred
 
 DEFERRALS = st.fixed_dictionaries(
     {"run_id": NAMES | TEXTS, "scorer": NAMES | TEXTS},
@@ -112,6 +112,6 @@ def test_what_is_skipped_is_json_too(before: bytes, after: bytes, none: bytes) -
 
 @pytest.mark.parametrize("topic", ["deferrals", "resumptions"])
 def test_what_is_usual_is_read_fast(topic: str) -> None:
-    quick = {"deferrals": deferred._quick_deferral, "resumptions": deferred._quick_resumption}[topic]
+    fast = {"deferrals": deferred._fast_deferral, "resumptions": deferred._fast_resumption}[topic]
     for path in sorted(EXAMPLES.glob(f"{topic}/*.json")):
-        quick(Record(topic, path.read_bytes()))
+        fast(Record(topic, path.read_bytes()))

@@ -1,6 +1,6 @@
 """Causes of loss in stock Faust, one by one: each shown to be there, and shown to be closed in our path.
 
-A stock half that fails after an upgrade is good news: streams/batch/README.md says what may then go.
+A stock half that fails after an upgrade is good news: streams/runtime/README.md says what may then go.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP as FaustTP
 
-from upshot.streams.batch import TP, Change, Effects, Output
-from upshot.streams.batch.recovery import BatchRecovery
-from upshot.streams.codec import Record
+from upshot.streams.events.records import Record
+from upshot.streams.runtime import TP, Change, Effects, Output
+from upshot.streams.runtime.recovery import BatchRecovery
 
 pytestmark = pytest.mark.stack
 
@@ -122,7 +122,7 @@ class Steps:
         self.on_rebalance_complete = SimpleNamespace(send=self._nothing)
         self.conf = SimpleNamespace(stream_recovery_delay=0.0, broker_request_timeout=5.0)
         self.assignor = SimpleNamespace(assigned_standbys=set, share=None)
-        self.follower = SimpleNamespace(start=lambda share: None)
+        self.standby_replicas = SimpleNamespace(start=lambda share: None)
         self.changelog_topics: set[str] = set()
         self.in_recovery = False
 

@@ -11,7 +11,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
-from upshot.streams.batch.fetch import Fetched, QuickRecords, hasten
+from upshot.streams.kafka.fetch import FastRecords, Fetched, install_fast_records
 
 ODD, ODD_READ = b"n\xff\xe9!", "n\ufffd\ufffd!"
 
@@ -26,7 +26,7 @@ def batch_of(*headers: list[tuple[str, bytes | None]], first: int = 0, codec: in
 
 def fetched(batches: bytes) -> list[Fetched]:
     tp = TopicPartition("in", 0)
-    records = QuickRecords(tp, MemoryRecords(batches), [], 0, None, None, True, READ_COMMITTED)
+    records = FastRecords(tp, MemoryRecords(batches), [], 0, None, None, True, READ_COMMITTED)
     records.read_again(batches)
     return list(records)
 
@@ -67,7 +67,7 @@ async def read(bench: Any, topic: str, count: int, *, hastened: bool, at_once: i
     await consumer.start()
     try:
         if hastened:
-            hasten(consumer._fetcher)
+            install_fast_records(consumer._fetcher)
         tp = TopicPartition(topic, 0)
         consumer.assign([tp])
         consumer.seek(tp, 1)

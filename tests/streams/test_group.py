@@ -11,14 +11,14 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 
-from upshot.streams.batch import TP
+from upshot.streams.runtime import TP
 
 pytestmark = pytest.mark.stack
 
 
 def owned(worker: Any) -> frozenset[TP]:
     mine: frozenset[TP] = worker.handler.context.assignment()
-    return mine if worker.app.cycle.is_open else frozenset()
+    return mine if worker.app.processing_loop.is_open else frozenset()
 
 
 def complete(workers: list[Any], count: int) -> bool:

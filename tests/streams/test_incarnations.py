@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
-from upshot.streams.admin import admin_client, ensure_topics
-from upshot.streams.incarnations import NAME, Incarnations, read
-from upshot.streams.topic_ids import Described, describe, text_of
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.topics import TOPICS
+from upshot.streams.kafka.admin import admin_client, ensure_topics
+from upshot.streams.kafka.incarnations import NAME, Incarnations, read
+from upshot.streams.kafka.topic_ids import Described, describe, text_of
 
 IDENT = bytes(range(16))
 
@@ -50,7 +50,7 @@ async def worked(settings: Settings) -> None:
 
 async def made_by_hand(settings: Settings) -> None:
     """The topics as an earlier version, or somebody else, makes them: without a word of which they are."""
-    from upshot.streams.admin import _new_topic
+    from upshot.streams.kafka.admin import _new_topic
 
     async with admin_client(settings) as admin:
         topics = [_new_topic(settings.topic(name), topic, settings, {}) for name, topic in TOPICS.items()]

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from tests.odd_records import a_record
 from upshot.errors import InvalidEvent
-from upshot.processors import state
-from upshot.processors.state import question_of
+from upshot.processors.correlate import state
+from upshot.processors.correlate.state import question_of
 from upshot.schemas.waits import Rule
-from upshot.streams import arrivals, codec
-from upshot.streams.arrivals import read_wait
-from upshot.streams.codec import MAX_DEPTH, is_deep, parse
-from upshot.streams.topics import TOPICS
+from upshot.streams.events import decode as arrivals
+from upshot.streams.events import records as codec
+from upshot.streams.events.decode import read_wait
+from upshot.streams.events.records import MAX_DEPTH, is_deep, parse
+from upshot.streams.events.topics import TOPICS
 
 DEEP = b"[]" * (MAX_DEPTH + 1)
 #: Errors that may be made to tell the first of them.

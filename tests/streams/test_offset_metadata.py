@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from upshot.streams.batch.poison import BEGUN, Note, read_note, write_note
-from upshot.streams.offset_metadata import OffsetMetadata, read_metadata
+from upshot.streams.kafka.offset_metadata import OffsetMetadata, read_metadata
+from upshot.streams.runtime.poison import BEGUN, Note, read_note, write_note
 
 ID = "AAECAwQFBgcICQoLDA0ODw"
 SIGN = "recovering 7"

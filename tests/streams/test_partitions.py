@@ -7,7 +7,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upshot.streams.partitions import murmur2, partition_for, partitions_for
+from upshot.streams.kafka.partitioner import murmur2, partition_for, partitions_for
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.codec import FORWARDED_FROM, Place, place_of
+from upshot.streams.events.records import FORWARDED_FROM, Place, place_of
+from upshot.streams.kafka.fetch import Fetched
 
 OWN = Place("upshot.outcomes", 3, 9)
 #: What no worker writes: anyone may.

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from upshot.errors import KafkaUnavailable
-from upshot.streams.batch import TP, Effects, Output, Pace, Unsettled
-from upshot.streams.batch.cycle import Cycle
-from upshot.streams.batch.fetch import Fetched
-from upshot.streams.batch.poison import ALONE, CAUTIOUS_POLLS, Note, PoisonGuard, read_note, write_note
-from upshot.streams.batch.source import Polled
-from upshot.streams.batch.vitals import Vitals
-from upshot.streams.instruments import Instruments
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.metrics.engine import EngineMetrics
+from upshot.streams.metrics.instruments import Instruments
+from upshot.streams.runtime import TP, Effects, Output, Timing, Unsettled
+from upshot.streams.runtime.loop import ProcessingLoop
+from upshot.streams.runtime.poison import ALONE, CAUTIOUS_POLLS, Note, PoisonGuard, read_note, write_note
+from upshot.streams.runtime.source import Polled
 
 T0, T1 = TP("in", 0), TP("in", 1)
 
@@ -61,41 +61,45 @@ class Worker:
         #: A topic changes while the slow record is handled: the next commit isn't done.
         self.is_unsettled = False
         self._poll = poll
-        self.cycle = Cycle(
+        self.processing_loop = ProcessingLoop(
             self,  # type: ignore[arg-type]
             lambda: self,  # type: ignore[arg-type,return-value]
             self,  # type: ignore[arg-type]
             None,
-            Pace(tick_interval=10_000.0),
+            Timing(tick_interval=10_000.0),
             10_000.0,
-            Vitals(Instruments()),
+            EngineMetrics(Instruments()),
             self._letter,
         )
 
     async def live(self) -> BaseException | None:
         """Until all is committed (None), or it ends by what is returned."""
-        await self.cycle.open(self.cycle.epoch, 1, self.broker.committed, dict(self.broker.notes))
-        running = asyncio.create_task(self.cycle.run())
-        while not running.done() and self.cycle.is_open:  # noqa: ASYNC110 - nobody tells when a cycle closes
+        await self.processing_loop.open(
+            self.processing_loop.epoch, 1, self.broker.committed, dict(self.broker.notes)
+        )
+        running = asyncio.create_task(self.processing_loop.run())
+        while not running.done() and self.processing_loop.is_open:  # noqa: ASYNC110 - nobody tells when a cycle closes
             await asyncio.sleep(0)
         if not running.done():
             running.cancel()
-            assert await self.cycle.close(5.0) == "dropped"
+            assert await self.processing_loop.close(5.0) == "dropped"
             return Killed()
         error = running.exception()
         if not isinstance(error, asyncio.QueueEmpty):
             return error
-        assert await self.cycle.close(5.0) == "committed"
+        assert await self.processing_loop.close(5.0) == "committed"
         return None
 
     async def shared_out_anew(self) -> None:
         """Live until the slow record is handled, and have the partitions taken away then."""
-        await self.cycle.open(self.cycle.epoch, 1, self.broker.committed, dict(self.broker.notes))
-        running = asyncio.create_task(self.cycle.run())
+        await self.processing_loop.open(
+            self.processing_loop.epoch, 1, self.broker.committed, dict(self.broker.notes)
+        )
+        running = asyncio.create_task(self.processing_loop.run())
         await self.is_waiting.wait()
-        while self.is_unsettled and self.cycle.is_open:  # noqa: ASYNC110 - nobody tells when a cycle closes
+        while self.is_unsettled and self.processing_loop.is_open:  # noqa: ASYNC110 - nobody tells when a cycle closes
             await asyncio.sleep(0)
-        assert await self.cycle.close(0.01) == "dropped"
+        assert await self.processing_loop.close(0.01) == "dropped"
         running.cancel()
 
     def _letter(self, record: Any, why: str) -> Output:
@@ -275,7 +279,7 @@ async def test_a_handler_that_meets_a_topic_that_changes_blames_no_record() -> N
     for _ in range(2 * ALONE):
         worker = Worker(broker, 5_000, dies_of({500}, Unsettled()))
         assert isinstance(await worker.live(), Unsettled)
-        assert await worker.cycle.close(5.0) == "failed"
+        assert await worker.processing_loop.close(5.0) == "failed"
         assert broker.committed[T0] == 500 and broker.notes[T0] == ""
     assert broker.letters == []
 
@@ -284,8 +288,8 @@ async def test_who_gives_a_partition_away_untouched_leaves_what_was_found() -> N
     broker = await one_record_short_of_blame()
     found = broker.notes[T0]
     worker = Worker(broker, 5_000, lambda what, offsets: None)
-    await worker.cycle.open(worker.cycle.epoch, 1, broker.committed, dict(broker.notes))
-    assert await worker.cycle.close(5.0) == "committed"
+    await worker.processing_loop.open(worker.processing_loop.epoch, 1, broker.committed, dict(broker.notes))
+    assert await worker.processing_loop.close(5.0) == "committed"
     assert broker.notes[T0] == found
 
 

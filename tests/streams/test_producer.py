@@ -15,10 +15,10 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
-from upshot.streams import producer as producing
-from upshot.streams.admin import ensure_topics
-from upshot.streams.partitions import partition_for
-from upshot.streams.producer import delivered, event_producer, settled
+from upshot.streams.kafka import producer as producing
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.kafka.partitioner import partition_for
+from upshot.streams.kafka.producer import delivered, event_producer, settled
 
 pytestmark = pytest.mark.stack
 PATIENCE = 60.0

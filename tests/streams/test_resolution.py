@@ -10,9 +10,9 @@ import pytest
 
 from tests.odd_records import NOON, a_record
 from upshot.errors import InvalidEvent
-from upshot.streams.arrivals import read_outcome, read_wait
-from upshot.streams.instants import micros
-from upshot.streams.resolution import width_of, written
+from upshot.streams.events.decode import read_outcome, read_wait
+from upshot.streams.events.instants import micros
+from upshot.streams.events.resolution import width_of, written
 
 OUTCOME = {"type": "pr.closed", "subject": "pr:1"}
 WAIT = {

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from upshot.streams.batch.runner import COLLECT_AFTER, collect_seldom
+from upshot.streams.runtime.runner import COLLECT_AFTER, collect_seldom
 
 
-class Cycle:
+class ProcessingLoop:
     """Garbage that only the collector finds."""
 
     def __init__(self) -> None:
@@ -30,8 +30,8 @@ def seldom() -> Iterator[None]:
 @pytest.mark.usefixtures("seldom")
 def test_what_exists_is_left_alone_and_cycles_still_go() -> None:
     assert gc.get_freeze_count() > 10_000, "modules and models"
-    first = weakref.ref(Cycle())
+    first = weakref.ref(ProcessingLoop())
     assert first() is not None
     for _ in range(COLLECT_AFTER[0]):
-        Cycle()
+        ProcessingLoop()
     assert first() is None

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upshot.streams.batch.handler import TP
-from upshot.streams.batch.shares import TOLERABLE, Member, Share, shares
+from upshot.streams.events.handler import TP
+from upshot.streams.state.assignment import TOLERABLE, Member, MemberAssignment, shares
 
 TABLE = "changelog"
 
@@ -89,7 +89,7 @@ def test_the_order_in_which_members_are_told_is_nothing(
     assert shares(dict(reversed(members.items())), dict(reversed(sizes.items())), replicas) == first
 
 
-def moved(members: Mapping[str, Member], result: Mapping[str, Share]) -> int:
+def moved(members: Mapping[str, Member], result: Mapping[str, MemberAssignment]) -> int:
     """Units that went away from a member that is still there."""
     return sum(len(members[name].owned - share.active) for name, share in result.items())
 
@@ -152,7 +152,7 @@ def test_a_new_worker_follows_what_it_has_not_read_and_its_owner_goes_on() -> No
     caught_up = {unit: 9_000_000 - TOLERABLE for unit in before["new"].standby}
     members["new"] = member({TABLE}, generation=4, stored=caught_up)
     after = shares(members, table(4))
-    assert after["new"] == Share(active=before["new"].warming)
+    assert after["new"] == MemberAssignment(active=before["new"].warming)
 
 
 def test_who_comes_back_gets_what_it_has_on_disk() -> None:
@@ -193,4 +193,4 @@ def test_members_get_only_what_they_read() -> None:
 @pytest.mark.parametrize("replicas", [0, 1])
 def test_nobody_there_and_nothing_to_read(replicas: int) -> None:
     assert shares({}, table(4), replicas) == {}
-    assert shares({"one": member(set())}, table(4), replicas) == {"one": Share()}
+    assert shares({"one": member(set())}, table(4), replicas) == {"one": MemberAssignment()}

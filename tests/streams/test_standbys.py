@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from upshot.streams.batch import TP, Change, Effects, follower, shares
-from upshot.streams.codec import Record
+from upshot.streams.events.records import Record
+from upshot.streams.runtime import TP, Change, Effects
+from upshot.streams.runtime import standby as standby_replicas
+from upshot.streams.state import assignment as shares
 
 pytestmark = pytest.mark.stack
 
@@ -28,7 +30,11 @@ def keeping(handler: Any) -> None:
 
 
 def numbers(worker: Any) -> set[int]:
-    return {tp.partition for tp in worker.handler.context.assignment()} if worker.app.cycle.is_open else set()
+    return (
+        {tp.partition for tp in worker.handler.context.assignment()}
+        if worker.app.processing_loop.is_open
+        else set()
+    )
 
 
 async def is_up_to_date(bench: Any, worker: Any, partitions: set[int]) -> bool:
@@ -53,10 +59,10 @@ async def test_a_standby_takes_over_without_reading_the_changelog_again(bench: A
             await until(lambda: first.processed + second.processed == 4100)
             await until(lambda: is_up_to_date(bench, second, others))
             await until(lambda: is_up_to_date(bench, first, mine))
-            read = second.app.vitals.recovered
+            read = second.app.engine_metrics.recovered
             await first.stops()
             await until(lambda: len(numbers(second)) == 4)
-            assert second.app.vitals.recovered == read
+            assert second.app.engine_metrics.recovered == read
             kept = [second.app.table.size(partition) for partition in range(4)]
             assert kept == [900, 1000, 1000, 1000]
             await bench.fill(source, [(min(others), b"new", b"v")])
@@ -68,7 +74,7 @@ async def test_a_new_worker_is_given_nothing_before_it_has_read_it(
 ) -> None:
     """Its owner goes on so long; then the new worker asks, and gets its half."""
     monkeypatch.setattr(shares, "TOLERABLE", 100)
-    monkeypatch.setattr(follower, "TOLERABLE", 100)
+    monkeypatch.setattr(standby_replicas, "TOLERABLE", 100)
     source, group = await bench.topic(partitions=2), bench.name("app")
     async with bench.worker(group, [source], prepare=keeping) as first:
         await bench.fill(source, [(n % 2, b"%d" % n, b"v") for n in range(4000)])
@@ -77,7 +83,7 @@ async def test_a_new_worker_is_given_nothing_before_it_has_read_it(
             await until(lambda: len(numbers(first)) == 1 and len(numbers(second)) == 1)
             given = [tps for event, tps in second.handler.events if event == "assigned"]
             assert [len(tps) for tps in given] == [0, 1]
-            assert second.app.vitals.recovered <= 100
+            assert second.app.engine_metrics.recovered <= 100
             (mine,) = numbers(second)
             assert second.app.table.size(mine) == 2000
             assert second.app.table.store.followed == {}

@@ -6,8 +6,8 @@ from typing import Any
 
 from aiokafka.structs import TopicPartition
 
-from upshot.streams.groups import Group, Standing
-from upshot.streams.standstill import Standstill, held_back
+from upshot.streams.kafka.groups import Group, Standing
+from upshot.streams.kafka.standstill import Standstill, held_back
 
 TP = TopicPartition("t", 1)
 AT_FIVE = Standing(0, 9, 9, 5, "id", "id", "worker")

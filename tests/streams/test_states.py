@@ -10,11 +10,11 @@ from aiokafka import AIOKafkaConsumer
 from upshot.errors import KafkaUnavailable
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings, load_settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.groups import group_states
-from upshot.streams.producer import event_producer
-from upshot.streams.topic_states import topic_states
-from upshot.streams.topics import TOPICS
+from upshot.streams.events.topics import TOPICS
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.kafka.groups import group_states
+from upshot.streams.kafka.producer import event_producer
+from upshot.streams.kafka.topic_states import topic_states
 
 pytestmark = pytest.mark.stack
 

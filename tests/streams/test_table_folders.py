@@ -8,8 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
-from upshot.streams.tables import Folders
-from upshot.streams.tables.folders import KEPT_FOR
+from upshot.streams.state import Folders
+from upshot.streams.state.folders import KEPT_FOR
 
 
 def test_each_claim_has_a_folder_of_its_own_and_finds_it_again(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_of_several_the_one_used_last_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
-    script = "import sys; from pathlib import Path; from upshot.streams.tables import Folders\n"
+    script = "import sys; from pathlib import Path; from upshot.streams.state import Folders\n"
     script += "claim = Folders(Path(sys.argv[1])).claim(0); print(claim.folder, flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True

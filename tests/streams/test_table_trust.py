@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from upshot.streams.batch.recovery import TRUSTED_FOR, unfit
-from upshot.streams.tables import Memory, PartitionTable, frame
+from upshot.streams.runtime.recovery import TRUSTED_FOR, why_untrusted
+from upshot.streams.state import Memory, PartitionTable, frame
 
 COMPACTED = {"cleanup.policy": "compact"}
 TRUE = {b"%d" % n: b"true" for n in range(50)}
@@ -103,7 +103,7 @@ async def test_what_does_not_fit_is_set_aside(
     place: Place, damage: Callable[[Place], Awaitable[None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     await damage(place)
-    caplog.set_level(logging.WARNING, "upshot.streams.batch.store")
+    caplog.set_level(logging.WARNING, "upshot.streams.runtime.store")
     assert await place.recovered() == TRUE
     assert "set aside as" in caplog.text
     assert place.database.with_name("0.aside").exists()
@@ -130,8 +130,10 @@ def test_a_database_that_was_left_for_long_may_have_missed_a_deletion(tmp_path: 
     table = PartitionTable(tmp_path / "0", Memory())
     table.apply({}, 5)
     left = table.written_at
-    assert unfit(table, None, range(0, 9), left + TRUSTED_FOR - 1) is None
-    assert "13 h ago" in str(unfit(table, None, range(0, 9), left + 13 * 3600))
-    assert unfit(table, None, range(0, 6), left + 1000 * TRUSTED_FOR) is None, "nothing was written since"
-    assert "stands at 5" in str(unfit(table, None, range(6, 9), left))
+    assert why_untrusted(table, None, range(0, 9), left + TRUSTED_FOR - 1) is None
+    assert "13 h ago" in str(why_untrusted(table, None, range(0, 9), left + 13 * 3600))
+    assert why_untrusted(table, None, range(0, 6), left + 1000 * TRUSTED_FOR) is None, (
+        "nothing was written since"
+    )
+    assert "stands at 5" in str(why_untrusted(table, None, range(6, 9), left))
     table.close()

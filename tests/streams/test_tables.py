@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.streams.table_writer import at, changes_of
-from upshot.streams.tables import Memory, PartitionTable, Stalled, UnknownFormat, Unusable, frame, unframe
-from upshot.streams.tables.bulk import BulkLoad
-from upshot.streams.tables.framing import payload
+from upshot.streams.state import Memory, PartitionTable, Stalled, UnknownFormat, UnusableState, frame, unframe
+from upshot.streams.state.bulk import BulkLoad
+from upshot.streams.state.framing import payload
 
 MEMORY = Memory()
 DUES = st.none() | st.integers(0, 5) | st.integers(0, 2**63)
@@ -154,7 +154,7 @@ def broken(folder: Path) -> None:
 def of_another_layout(folder: Path) -> None:
     from rocksdict import Rdict
 
-    from upshot.streams.tables import partition
+    from upshot.streams.state import partition
 
     database = Rdict(str(folder), partition.values_options(MEMORY), partition._columns(MEMORY))
     meta = database.get_column_family("meta")
@@ -174,7 +174,7 @@ def test_what_is_no_database_is_unusable_and_stays_as_it_is(tmp_path: Path, dama
     assert callable(damage)
     damage(tmp_path / "0")
     for _ in range(2):  # the first failure has let go of the files
-        with pytest.raises(Unusable, match=str(tmp_path)):
+        with pytest.raises(UnusableState, match=str(tmp_path)):
             PartitionTable(tmp_path / "0", MEMORY)
 
 

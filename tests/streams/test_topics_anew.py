@@ -13,11 +13,11 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from upshot.streams.batch import TP, Unsettled
-from upshot.streams.batch.poison import ALONE, Note, read_note, write_note
-from upshot.streams.batch.watch import TopicWatch, change_of
-from upshot.streams.offset_metadata import OffsetMetadata, read_metadata
-from upshot.streams.topic_ids import Described
+from upshot.streams.kafka.offset_metadata import OffsetMetadata, read_metadata
+from upshot.streams.kafka.topic_ids import Described
+from upshot.streams.kafka.topic_watch import TopicWatch, change_of
+from upshot.streams.runtime import TP, Unsettled
+from upshot.streams.runtime.poison import ALONE, Note, read_note, write_note
 
 OLD, NEW = b"o" * 16, b"n" * 16
 
@@ -152,7 +152,7 @@ async def test_what_was_committed_in_the_topic_before_says_nothing_of_this_one(
     async with bench.worker(group, [source]) as worker:
         await until(lambda: len(worker.handler.records) == 5)
         assert [r.offset for r in worker.handler.records] == list(range(5))
-        assert worker.app.cycle._guard.is_calm(TP(source, 0))
+        assert worker.app.processing_loop._guard.is_calm(TP(source, 0))
 
 
 @pytest.mark.stack
@@ -169,7 +169,7 @@ async def test_a_sign_of_life_keeps_the_note_and_the_topic(bench: Any, until: Ca
         await until(lambda: bench.committed(group, source))
         await until(lambda: len(worker.handler.records) == 3)
         token = worker.app.watch.token(source)
-        await worker.app.cycle.mark({TP(source, 0): Note(1, 3, 3)})
+        await worker.app.processing_loop.mark({TP(source, 0): Note(1, 3, 3)})
         await worker.app.consumer.sign("recovering 7")
         found = await metadata()
         assert token and found[:2] == (token, "recovering 7")
@@ -223,14 +223,14 @@ async def test_what_was_removed_before_it_was_read_is_told(
     with caplog.at_level(logging.ERROR):
         async with bench.worker(group, [source]) as worker:
             await until(lambda: [r.offset for r in worker.handler.records] == list(range(14, 20)))
-            await until(lambda: worker.app.vitals.lost[source] == 4)
+            await until(lambda: worker.app.engine_metrics.lost[source] == 4)
     assert f"4 records of {source}/0 were removed before they were read" in caplog.text
     await asyncio.sleep(0)
 
 
 def test_places_of_topics_made_anew_differ() -> None:
-    from upshot.streams.batch.fetch import Fetched
-    from upshot.streams.codec import FORWARDED_FROM, Place, place_of
+    from upshot.streams.events.records import FORWARDED_FROM, Place, place_of
+    from upshot.streams.kafka.fetch import Fetched
 
     first = Fetched("t", 1, 2, 0, None, None, (), "AAAA-_1z")
     assert place_of(first) == Place("t", 1, 2, "AAAA-_1z")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from upshot.streams.batch import TP
-from upshot.streams.batch.open_transactions import OpenTransactions, Reach
+from upshot.streams.kafka.open_transactions import OpenTransactions, Reach
+from upshot.streams.runtime import TP
 
 A = TP("a", 0)
 HELD = Reach(position=5, stable=5, written=9)
@@ -34,13 +34,13 @@ async def test_an_aborted_transaction_is_passed_over(bench: Any, until: Any) -> 
 
 @pytest.mark.stack
 async def test_an_open_transaction_holds_back_all_behind_it(
-    bench: Any, until: Any, quick: Any, caplog: pytest.LogCaptureFixture
+    bench: Any, until: Any, fast: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     source, group = await bench.topic(partitions=1), bench.name("app")
-    tp, pace = TP(source, 0), replace(quick, held_back=0.5)
+    tp, timing = TP(source, 0), replace(fast, held_back=0.5)
     async with (
         bench.producer(transactional_id=bench.name("tx")) as producer,
-        bench.worker(group, [source], pace=pace) as worker,
+        bench.worker(group, [source], timing=timing) as worker,
     ):
         await bench.fill(source, [(0, None, b"before")])
         await producer.begin_transaction()

@@ -9,7 +9,7 @@ import pytest
 
 STUCK = """
 import asyncio, re, sys, time
-from upshot.streams.batch.watchdog import watched
+from upshot.streams.runtime.watchdog import watched
 
 async def work():
     async with watched(1.0):

@@ -13,8 +13,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.upshot_process import ANSWER, LOOK, WholeStack
-from upshot.local.roles import ROLES
-from upshot.telemetry.scrape import Page, read_page
+from upshot.ops.telemetry.scrape import Page, read_page
+from upshot.processors.roles import ALWAYS as ROLES
 
 Eventually = Callable[[int, Callable[[Page], object]], Page]
 
@@ -24,7 +24,7 @@ IN_TROUBLE = {
     "upshot.consumer.lost",
     "upshot.topic.changes",
     "upshot.standby.lag",
-    "upshot.telemetry.failures",
+    "upshot.ops.telemetry.failures",
     "upshot.followups.events",
     "upshot.followups.running",
     "upshot.followups.running.oldest",

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client import Metric as Family
 
 from tests.telemetry.conftest import IN_TROUBLE
-from upshot.streams.metrics import METRICS
+from upshot.streams.metrics.declared import METRICS
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "dashboards" / "grafana" / "upshot-workers.json").read_text())
@@ -72,7 +72,7 @@ def test_every_metric_is_shown() -> None:
         for name in series(expression)
     }
     assert {metric.prometheus for metric in METRICS.values()} - shown == {
-        METRICS["upshot.telemetry.failures"].prometheus
+        METRICS["upshot.ops.telemetry.failures"].prometheus
     }
 
 

@@ -15,11 +15,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from tests.telemetry.conftest import Eventually
 from upshot.errors import Unavailable
+from upshot.ops.telemetry.export import export_metrics
+from upshot.ops.telemetry.scrape import read_page
 from upshot.settings import Settings
-from upshot.streams.instruments import Instruments
-from upshot.streams.metrics import METRICS
-from upshot.telemetry.export import export_metrics
-from upshot.telemetry.scrape import read_page
+from upshot.streams.metrics.declared import METRICS
+from upshot.streams.metrics.instruments import Instruments
 
 ANY_PORT = Settings(metrics_port=0)
 
@@ -143,7 +143,7 @@ def test_what_is_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
     [scope] = resource.scope_metrics
     told = {metric.name: metric.unit for metric in scope.metrics}
     assert told.items() <= {name: metric.unit for name, metric in METRICS.items()}.items()
-    assert {"process.cpu.time", "upshot.telemetry.failures"} <= told.keys()
+    assert {"process.cpu.time", "upshot.ops.telemetry.failures"} <= told.keys()
 
 
 def test_a_collector_that_is_away_is_counted_and_said_once(
@@ -157,7 +157,7 @@ def test_a_collector_that_is_away_is_counted_and_said_once(
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "50")
     telemetry = export_metrics(ANY_PORT, "store", nowhere)
     assert telemetry.port is not None
-    eventually(telemetry.port, lambda page: (page.value("upshot.telemetry.failures") or 0) >= 2)
+    eventually(telemetry.port, lambda page: (page.value("upshot.ops.telemetry.failures") or 0) >= 2)
     telemetry.close()
     assert [m for m in caplog.messages if "don't reach" in m] == [
         f"metrics don't reach {nowhere['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/metrics: dropped and counted until they do"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from upshot.telemetry.page import serve_page
+from upshot.ops.telemetry.page import serve_page
 
 PATIENCE = 30.0
 

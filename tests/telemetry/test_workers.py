@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import Metric as Family
 
 from tests.telemetry.conftest import IN_TROUBLE
+from upshot.ops.telemetry.scrape import Page
 from upshot.schemas.dead_letters import REASONS
-from upshot.streams.metrics import METRICS
-from upshot.telemetry.scrape import Page
+from upshot.streams.metrics.declared import METRICS
 
 pytestmark = pytest.mark.stack
 

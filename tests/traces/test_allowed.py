@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.traces.test_dialects import START, span
-from upshot.traces import SpanEvent, asked_for, run_of, step_of
+from upshot.otel import SpanEvent, asked_for, run_of, step_of
 
 SECRET = "SECRET"
 DIALECTS: dict[str, tuple[str, ...]] = {

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.traces.test_dialects import SECOND, START, span
-from upshot.traces import SpanRecord, steps_of
-from upshot.traces.calls import Counting, response_id_of
-from upshot.traces.steps import call_of, says_usage
+from upshot.otel import SpanRecord, steps_of
+from upshot.otel.calls import Counting, response_id_of
+from upshot.otel.steps import call_of, says_usage
 
 USED = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 50}
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.response.model": "claude-sonnet-4-5-20250929"} | USED

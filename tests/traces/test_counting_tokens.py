@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.test_dialects import span
-from upshot.traces import Usage, price_table, step_of
-from upshot.traces.usage import inclusive
+from upshot.otel import Usage, price_table, step_of
+from upshot.otel.usage import inclusive
 
 BEDROCK = {
     "gen_ai.system": "aws.bedrock",

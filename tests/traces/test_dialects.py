@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from upshot.otel import SpanEvent, SpanRecord, Usage, step_of
 from upshot.schemas.steps import Step
-from upshot.traces import SpanEvent, SpanRecord, Usage, step_of
 
 START = 1_767_268_800_000_000_000
 SECOND = 1_000_000_000

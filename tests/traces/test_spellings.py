@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.traces.test_dialects import span
-from upshot.traces import step_of
-from upshot.traces.names import family_of, model_of, provider_of, stop_of
+from upshot.otel import step_of
+from upshot.otel.names import family_of, model_of, provider_of, stop_of
 
 LLM = {"openinference.span.kind": "LLM"}
 

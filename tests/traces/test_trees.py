@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.test_dialects import span
-from upshot.traces import SpanRecord, repeated_usage, step_of, steps_of
-from upshot.traces.calls import Counting
-from upshot.traces.steps import call_of, says_usage
+from upshot.otel import SpanRecord, repeated_usage, step_of, steps_of
+from upshot.otel.calls import Counting
+from upshot.otel.steps import call_of, says_usage
 
 
 class Node(NamedTuple):

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.test_dialects import START, span
-from upshot.schemas.steps import Step
-from upshot.traces import (
+from upshot.otel import (
     SpanRecord,
     Usage,
     price_table,
@@ -22,8 +21,9 @@ from upshot.traces import (
     steps_of,
     trace_of,
 )
-from upshot.traces.content_names import CONTENT
-from upshot.traces.vocabulary import AMOUNTS, COUNTS, KINDS, LISTS, TEXTS
+from upshot.otel.content_names import CONTENT
+from upshot.otel.vocabulary import AMOUNTS, COUNTS, KINDS, LISTS, TEXTS
+from upshot.schemas.steps import Step
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.response.model": "gpt-4o"}
 USED = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}

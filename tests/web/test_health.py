@@ -12,18 +12,18 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
-from upshot.doctor.kafka import examine_kafka
-from upshot.doctor.readers import trouble_of
 from upshot.insights.reader import Reader
 from upshot.local.kafka import TRANSACTION_MS, KafkaServer
-from upshot.otlp.worker import traces_app
+from upshot.ops.doctor.kafka import examine_kafka
+from upshot.ops.doctor.readers import trouble_of
+from upshot.ops.health import Looks, PartHealth
+from upshot.processors.traces.handler import traces_app
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.batch.runner import run
-from upshot.streams.groups import Group, Standing
-from upshot.streams.standstill import Stuck
-from upshot.streams.transactions import OpenTransaction, open_transactions
-from upshot.web.health import Looks, Part
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.kafka.groups import Group, Standing
+from upshot.streams.kafka.standstill import Stuck
+from upshot.streams.kafka.transactions import OpenTransaction, open_transactions
+from upshot.streams.runtime.runner import run
 
 TP = TopicPartition("upshot.outcomes", 2)
 STANDING = Standing(0, 9, 9, 5, "id", "id", "worker")
@@ -83,7 +83,7 @@ async def settings(kafka: KafkaServer, tmp_path: Path) -> Settings:
     return settings
 
 
-async def parts_until(looks: Looks, role: str, words: str) -> Part:
+async def parts_until(looks: Looks, role: str, words: str) -> PartHealth:
     async with asyncio.timeout(60):
         while words not in (part := (await looks.look()).of(role)).detail:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
@@ -99,7 +99,7 @@ async def test_a_worker_that_hangs_is_found_out_from_outside(settings: Settings)
         hangs.set()
         await asyncio.sleep(1000)
 
-    app.cycle._handler.process = process
+    app.processing_loop._handler.process = process
     working = asyncio.create_task(run(app, stop))
     looks = Looks(settings, Reader(settings))
     try:
@@ -110,8 +110,8 @@ async def test_a_worker_that_hangs_is_found_out_from_outside(settings: Settings)
         await hangs.wait()
         part = await parts_until(looks, "traces", "has stood for")
         assert not part.ok and f"{settings.topic('otlp')}/1/0" in part.detail
-        assert app.vitals._stalled(), "and the worker itself tells it, for as long as it can"
-        assert max(app.vitals._stalled())[1:] == (settings.topic("otlp"), "1")
+        assert app.engine_metrics._stalled(), "and the worker itself tells it, for as long as it can"
+        assert max(app.engine_metrics._stalled())[1:] == (settings.topic("otlp"), "1")
         findings = {finding.check: finding for finding in await examine_kafka(settings)}
         assert findings["worker traces"].state == "wrong"
         assert f"{settings.topic('otlp')}/1/0" in findings["worker traces"].found
@@ -169,7 +169,7 @@ async def test_a_topic_that_is_gone_is_named(settings: Settings) -> None:
         async with _producer(settings) as producer:
             await producer.send_and_wait(settings.topic("otlp"), b"no spans", partition=1)
         async with asyncio.timeout(30):
-            while not app.vitals.processed:  # noqa: ASYNC110 - nobody sets an event
+            while not app.engine_metrics.processed:  # noqa: ASYNC110 - nobody sets an event
                 await asyncio.sleep(0.1)
     finally:
         stop.set()

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.door.raw import Wire, wire
-from upshot.door.routes import OPEN_TOPICS
+from tests.ingest.raw import Wire, wire
+from upshot.ingest.routes import OPEN_TOPICS
 from upshot.web.schemas import FOLDER
 
 

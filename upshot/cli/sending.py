@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from aiokafka.errors import KafkaError
 
-from upshot.door.reading import Entry, key_of
 from upshot.errors import ConfigurationError, KafkaUnavailable
 from upshot.settings import Settings
-from upshot.streams.admin import admin_client
-from upshot.streams.producer import delivered, event_producer
-from upshot.streams.topics import Topic
+from upshot.streams.events.reading import Entry, key_of
+from upshot.streams.events.topics import Topic
+from upshot.streams.kafka.admin import admin_client
+from upshot.streams.kafka.producer import delivered, event_producer
 
 #: Unacknowledged events at a time.
 _WINDOW = 5_000
@@ -28,11 +28,11 @@ async def send_events(settings: Settings, topic: Topic, events: Sequence[Entry],
         for start in range(0, len(events), _WINDOW):
             part = events[start : start + _WINDOW]
             try:
-                receipts = [
+                deliveries = [
                     await producer.send(topic.name, event.value, key=key_of(event, key_field))
                     for event in part
                 ]
-                await delivered(receipts)
+                await delivered(deliveries)
             except KafkaError as error:
                 raise KafkaUnavailable(
                     f"Kafka did not take all: {acknowledged} of {len(events)} events are certainly stored, the "

@@ -23,7 +23,7 @@ _LONGEST_REVIEW = timedelta(days=7)
 _SIZES = ((10, "XS"), (50, "S"), (250, "M"), (1000, "L"))
 
 
-class Message(NamedTuple):
+class DemoMessage(NamedTuple):
     """A record to produce; `topic` without its prefix."""
 
     topic: str
@@ -66,7 +66,7 @@ def run_id_of(pull: PullRequest) -> str:
     return f"pr-{pull.pr_id}"
 
 
-def run_of(pull: PullRequest, times: Times) -> Message:
+def run_of(pull: PullRequest, times: Times) -> DemoMessage:
     """The run that wrote it."""
     run_id = run_id_of(pull)
     return _message(
@@ -83,7 +83,7 @@ def run_of(pull: PullRequest, times: Times) -> Message:
     )
 
 
-def wait_of(pull: PullRequest, times: Times) -> Message:
+def wait_of(pull: PullRequest, times: Times) -> DemoMessage:
     """Its question: was the pull request merged?"""
     return _message(
         "waits",
@@ -100,7 +100,7 @@ def wait_of(pull: PullRequest, times: Times) -> Message:
     )
 
 
-def outcome_of(pull: PullRequest, times: Times) -> Message:
+def outcome_of(pull: PullRequest, times: Times) -> DemoMessage:
     """The answer, as a CloudEvent."""
     return _message(
         "outcomes",
@@ -143,15 +143,15 @@ def _text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _message(topic: str, key: str, event: dict[str, Any]) -> Message:
-    return Message(topic, key, msgspec.json.encode(event))
+def _message(topic: str, key: str, event: dict[str, Any]) -> DemoMessage:
+    return DemoMessage(topic, key, msgspec.json.encode(event))
 
 
 __all__ = [
     "NAME",
     "OUTCOME",
     "WITHIN",
-    "Message",
+    "DemoMessage",
     "Times",
     "outcome_of",
     "run_id_of",

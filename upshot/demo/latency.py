@@ -12,7 +12,7 @@ from upshot.demo.plan import Paced
 from upshot.errors import PartFailed
 from upshot.insights.reader import Reader
 from upshot.settings import Settings
-from upshot.streams.producer import EventProducer, event_producer
+from upshot.streams.kafka.producer import EventProducer, event_producer
 
 #: Outcomes per second: a pace, not a load.
 RATE = 40.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from upshot.demo.events import WITHIN, Message, outcome_of, run_id_of, run_of, times_of, wait_of
+from upshot.demo.events import WITHIN, DemoMessage, outcome_of, run_id_of, run_of, times_of, wait_of
 from upshot.demo.pulls import PullRequest
 
 #: Of the outcomes in the bulk: so many are sent before their wait, and so many are sent twice.
@@ -22,14 +22,14 @@ class Paced:
     """An outcome that is sent by the clock, and the run whose score it decides."""
 
     run_id: str
-    message: Message
+    message: DemoMessage
 
 
 @dataclass(frozen=True)
 class Plan:
     """All that the demo sends: the bulk at once, then the paced ones."""
 
-    bulk: Sequence[Message]
+    bulk: Sequence[DemoMessage]
     paced: Sequence[Paced]
     early: int
     twice: int
@@ -44,10 +44,10 @@ def plan(pulls: Sequence[PullRequest], now: datetime, seed: int) -> Plan:
     random = Random(seed)
     chosen = _held_back(pulls, random)
     held_back = {pull.pr_id for pull in chosen}
-    at: list[tuple[float, int, Message]] = []
+    at: list[tuple[float, int, DemoMessage]] = []
     early = twice = 0
 
-    def put(moment: float, message: Message) -> None:
+    def put(moment: float, message: DemoMessage) -> None:
         at.append((moment, len(at), message))
 
     for pull in pulls:

@@ -13,7 +13,7 @@ from upshot.demo.plan import Plan
 from upshot.errors import ConfigurationError, PartFailed
 from upshot.insights.reader import Reader
 from upshot.settings import Settings
-from upshot.streams.producer import delivered, event_producer
+from upshot.streams.kafka.producer import delivered, event_producer
 
 #: Of a stage that goes on: what it is called, how much is done, of how much.
 Progress = Callable[[str, int, int], None]

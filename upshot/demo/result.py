@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from upshot.demo.truth import Count, Truth
+from upshot.demo.expected import Count, ExpectedScores
 from upshot.insights.reader import Reader
 
 _BY = {"agent": "agent", "language": "attributes['language']", "total": "'total'"}
@@ -25,7 +25,7 @@ ORDER BY scored DESC, group"""
 
 
 @dataclass(frozen=True)
-class Line:
+class ResultLine:
     """A group: how many were scored, how many of them merged, the rate in percent, how many wait."""
 
     group: str
@@ -44,9 +44,9 @@ class Line:
 class Result:
     """All lines."""
 
-    agents: Sequence[Line]
-    languages: Sequence[Line]
-    total: Line
+    agents: Sequence[ResultLine]
+    languages: Sequence[ResultLine]
+    total: ResultLine
 
 
 def read_result(reader: Reader) -> Result:
@@ -55,15 +55,15 @@ def read_result(reader: Reader) -> Result:
     return Result(_lines(reader, "agent"), _lines(reader, "language"), total)
 
 
-def _lines(reader: Reader, by: str) -> list[Line]:
+def _lines(reader: Reader, by: str) -> list[ResultLine]:
     answer = reader.query(_COUNTED.format(by=_BY[by]))
     return [
-        Line(group, int(scored), int(merged), None if rate is None else float(rate), int(pending))
+        ResultLine(group, int(scored), int(merged), None if rate is None else float(rate), int(pending))
         for group, scored, merged, rate, pending in answer.rows
     ]
 
 
-def differences(result: Result, truth: Truth) -> list[str]:
+def differences(result: Result, truth: ExpectedScores) -> list[str]:
     """Where ClickHouse and the file disagree: a line for people each."""
     found = []
     for what, lines, counts in (
@@ -74,15 +74,15 @@ def differences(result: Result, truth: Truth) -> list[str]:
         for group in sorted(shown.keys() | counts.keys()):
             if shown.get(group) != counts.get(group):
                 found.append(
-                    f"{what} {group!r}: {_said(shown.get(group))}, the file says {_said(counts.get(group))}"
+                    f"{what} {group!r}: {_shown(shown.get(group))}, the file says {_shown(counts.get(group))}"
                 )
     return found
 
 
-def _said(count: Count | None) -> str:
+def _shown(count: Count | None) -> str:
     if count is None:
         return "nothing"
     return f"{count.scored} scored, {count.merged} merged, {count.pending} pending"
 
 
-__all__ = ["Line", "Result", "differences", "read_result"]
+__all__ = ["Result", "ResultLine", "differences", "read_result"]

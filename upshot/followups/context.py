@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 from msgspec import Raw
 
 from upshot.errors import Misuse
+from upshot.followups.branches import Branch, time_of
 from upshot.followups.events import (
     Event,
     Expected,
@@ -21,14 +22,13 @@ from upshot.followups.events import (
     length_of,
 )
 from upshot.followups.giving import LONGEST_ID, check_text, made
-from upshot.followups.lanes import Lane, time_of
-from upshot.followups.steps import Kept, arguments_shape, call, run_step
-from upshot.followups.walk import Question, Walk, short
-from upshot.processors.followups.execution import Answer, KeepResult, Origin
-from upshot.processors.state import in_sequence
+from upshot.followups.replay import Question, Replay, short
+from upshot.followups.steps import StepResult, arguments_shape, call, run_step
+from upshot.processors.correlate.state import in_sequence
+from upshot.processors.followups.execution import FollowupSpec, KeepResult, WaitAnswer
 from upshot.schemas.deferrals import deferral_id
 from upshot.schemas.ids import fact_id
-from upshot.streams.instants import Micros, instant
+from upshot.streams.events.instants import Micros, instant
 
 if TYPE_CHECKING:
     from upshot.followups.scorers import Scorer
@@ -49,8 +49,8 @@ class Followup(Generic[T]):
     (the time, a random number, the world outside) belongs into a step.
     """
 
-    def __init__(self, walk: Walk, data: T) -> None:
-        self._walk = walk
+    def __init__(self, replay: Replay, data: T) -> None:
+        self._replay = replay
         self._data = data
 
     @property
@@ -61,27 +61,27 @@ class Followup(Generic[T]):
     @property
     def id(self) -> str:
         """The follow-up's id."""
-        return self._walk.origin.followup_id
+        return self._replay.origin.followup_id
 
     @property
     def run_id(self) -> str:
         """The run that it's about."""
-        return self._walk.origin.run_id
+        return self._replay.origin.run_id
 
     @property
     def step_id(self) -> str | None:
         """The step that it's about, if not the whole run; its scores belong to that step."""
-        return self._walk.origin.step_id
+        return self._replay.origin.step_id
 
     @property
     def agent(self) -> str | None:
         """The run's agent."""
-        return self._walk.origin.agent
+        return self._replay.origin.agent
 
     @property
     def attributes(self) -> dict[str, Any]:
         """Facts that its scores inherit."""
-        found: dict[str, Any] = json.loads(bytes(self._walk.origin.attributes))
+        found: dict[str, Any] = json.loads(bytes(self._replay.origin.attributes))
         return found
 
     def now(self) -> datetime:
@@ -89,7 +89,7 @@ class Followup(Generic[T]):
 
         It doesn't depend on when the code is run, or how often.
         """
-        return instant(self._walk.here(asks=False).now())
+        return instant(self._replay.here(asks=False).now())
 
     async def wait_for_event(
         self,
@@ -119,15 +119,15 @@ class Followup(Generic[T]):
         since: datetime | Event | None = None,
     ) -> Event | None:
         """Wait for whichever comes first, by the events' own time; None where none came in time."""
-        lane, answers = self._ask(expected, timeout, since)
-        heard = [answer for answer in answers if answer is not None and answer.event is not None]
-        if heard:
-            first = min(heard, key=_in_time)
-            lane.hear(first)
+        branch, answers = self._ask(expected, timeout, since)
+        last_answer = [answer for answer in answers if answer is not None and answer.event is not None]
+        if last_answer:
+            first = min(last_answer, key=_in_time)
+            branch.hear(first)
             return _event(first, since, expected)
         if any(answer is None for answer in answers):
-            raise self._walk.suspend(lane, _words(expected))
-        lane.hear(_last(answers))
+            raise self._replay.suspend(branch, _words(expected))
+        branch.hear(_last(answers))
         return None
 
     async def wait_for_all(
@@ -138,26 +138,26 @@ class Followup(Generic[T]):
         since: datetime | Event | None = None,
     ) -> list[Event] | None:
         """Wait for the first event of each, in the order of `expected`; None where one of them didn't come in time."""
-        lane, answers = self._ask(expected, timeout, since)
+        branch, answers = self._ask(expected, timeout, since)
         ran_out = [answer for answer in answers if answer is not None and answer.event is None]
         if ran_out:
-            lane.hear(ran_out[0])
+            branch.hear(ran_out[0])
             return None
         if any(answer is None for answer in answers):
-            raise self._walk.suspend(lane, _words(expected))
-        lane.hear(_last(answers))
+            raise self._replay.suspend(branch, _words(expected))
+        branch.hear(_last(answers))
         return [_event(answer, since, expected) for answer in answers if answer is not None]
 
     async def sleep(self, length: timedelta) -> None:
         """Go on after that much time, counted from `now()`."""
-        lane = self._walk.here()
+        branch = self._replay.here()
         if length == timedelta(0):
             return
-        due = lane.now() + length_of(length, "ctx.sleep(timedelta(days=1))")
-        answer = self._walk.set_timer(lane, due)
+        due = branch.now() + length_of(length, "ctx.sleep(timedelta(days=1))")
+        answer = self._replay.set_timer(branch, due)
         if answer is None:
-            raise self._walk.suspend(lane, f"whether it is {instant(due).isoformat()} yet")
-        lane.hear(answer)
+            raise self._replay.suspend(branch, f"whether it is {instant(due).isoformat()} yet")
+        branch.hear(answer)
 
     @overload
     async def step(
@@ -173,23 +173,23 @@ class Followup(Generic[T]):
         plain data. Raises StepFailed where the function raises: caught, it has failed for good; else the whole is
         tried again later, without the steps that worked.
         """
-        lane = self._walk.here()
+        branch = self._replay.here()
         if not name or not isinstance(name, str) or not callable(function):
             raise Misuse(
                 "a step needs a name, the function and its arguments apart: write "
                 'await ctx.step("fetch", fetch, url), not ctx.step(fetch(url))'
             )
-        kept = Kept(name, function)
+        kept = StepResult(name, function)
         shape = short(arguments_shape(name, args, kwargs))
-        key = self._walk.note(lane, f"step {short(name)}", shape)
+        key = self._replay.note(branch, f"step {short(name)}", shape)
         step_id = fact_id(self.id, key, shape)
-        result = self._walk.results.get(step_id)
-        if result is None and self._walk.not_run is not None:
-            self._walk.not_run[step_id] = name
-            raise self._walk.suspend(lane, f"what step {name!r} gives")
+        result = self._replay.results.get(step_id)
+        if result is None and self._replay.not_run is not None:
+            self._replay.not_run[step_id] = name
+            raise self._replay.suspend(branch, f"what step {name!r} gives")
         if result is None:
-            return await run_step(self._walk, lane, step_id, kept, lambda: call(function, args, kwargs))
-        self._walk.keep(KeepResult(step_id, result))
+            return await run_step(self._replay, branch, step_id, kept, lambda: call(function, args, kwargs))
+        self._replay.keep(KeepResult(step_id, result))
         return kept.read(result)
 
     def score(
@@ -202,32 +202,32 @@ class Followup(Generic[T]):
         key: str | None = None,
     ) -> None:
         """Score the run, or a step of it. Scores of one step, name and `key` are one score, the last counts."""
-        lane = self._walk.here()
+        branch = self._replay.here()
         step_id = step_id or self.step_id
-        give = made(self.id, name, value, lane, step_id, comment, key)
-        self._walk.note(lane, " ".join(part for part in ("score", short(name), key, step_id) if part), "")
-        self._walk.give(give)
+        give = made(self.id, name, value, branch, step_id, comment, key)
+        self._replay.note(branch, " ".join(part for part in ("score", short(name), key, step_id) if part), "")
+        self._replay.give(give)
 
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
         """Defer more work on the same run; gives its id. Each call is a follow-up of its own unless they share a key."""
-        lane = self._walk.here()
+        branch = self._replay.here()
         check_text("key", key, LONGEST_ID)
         written = scorer.write(data)
         shape = short(f"key {key}" if key else written.decode())
-        place = self._walk.note(lane, f"defer {scorer.name} {scorer.version}", shape)
-        origin = self._walk.origin
+        place = self._replay.note(branch, f"defer {scorer.name} {scorer.version}", shape)
+        origin = self._replay.origin
         ident = (
             deferral_id(self.run_id, self.step_id, scorer.name, scorer.version, key)
             if key
             else fact_id(self.id, place, shape)
         )
-        self._walk.defer(
-            Origin(
+        self._replay.defer(
+            FollowupSpec(
                 ident,
                 origin.run_id,
                 scorer.name,
                 scorer.version,
-                lane.now(),
+                branch.now(),
                 origin.since,
                 Raw(written),
                 origin.step_id,
@@ -240,14 +240,14 @@ class Followup(Generic[T]):
 
     def _ask(
         self, expected: Sequence[Expected], timeout: timedelta, since: datetime | Event | None
-    ) -> tuple[Lane, list[Answer | None]]:
-        lane = self._walk.here()
+    ) -> tuple[Branch, list[WaitAnswer | None]]:
+        branch = self._replay.here()
         if not expected or not all(isinstance(one, Expected) for one in expected):
             raise Misuse(
                 "there is nothing to wait for: write [upshot.expect('pr.closed', subject=subject), …]"
             )
-        begin = beginning_of(since, self._walk.origin.since)
-        deadline = lane.now() + length_of(timeout, _EXAMPLE)
+        begin = beginning_of(since, self._replay.origin.since)
+        deadline = branch.now() + length_of(timeout, _EXAMPLE)
         if begin > deadline:
             raise Misuse(
                 f"this wait ends at {instant(deadline).isoformat()}, before it begins at {instant(begin).isoformat()}: nothing "
@@ -257,7 +257,7 @@ class Followup(Generic[T]):
         for one in expected:
             name = short(f"{'|'.join(one.types)} about {one.subject}")
             questions.append((name, _question(one, since, begin, deadline)))
-        return lane, self._walk.ask(lane, questions)
+        return branch, self._replay.ask(branch, questions)
 
 
 def _question(
@@ -272,18 +272,18 @@ def _question(
     return Question(expected.subject, on, begin, deadline, after, tolerance=0, before=before)
 
 
-def _event(answer: Answer, since: datetime | Event | None, expected: Sequence[Expected]) -> Event:
+def _event(answer: WaitAnswer, since: datetime | Event | None, expected: Sequence[Expected]) -> Event:
     assert answer.event is not None
     return event_of(answer.event, since, expected)
 
 
-def _in_time(answer: Answer) -> tuple[Any, ...]:
+def _in_time(answer: WaitAnswer) -> tuple[Any, ...]:
     assert answer.event is not None
     event = answer.event
     return event.time, in_sequence(event.sequence), event.recorded, event.id, event.source
 
 
-def _last(answers: Sequence[Answer | None]) -> Answer:
+def _last(answers: Sequence[WaitAnswer | None]) -> WaitAnswer:
     return max((answer for answer in answers if answer is not None), key=time_of)
 
 

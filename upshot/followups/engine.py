@@ -6,12 +6,12 @@ import asyncio
 from typing import Any, Literal
 
 from upshot.errors import Misuse
+from upshot.followups.branches import watch_tasks
 from upshot.followups.context import Followup
-from upshot.followups.failing import is_users, places, told
-from upshot.followups.lanes import watch_tasks
+from upshot.followups.failing import error_text, is_users, places
+from upshot.followups.replay import NonDeterminismError, Replay, Suspended, swallowed
 from upshot.followups.scorers import Scorer
-from upshot.followups.walk import Suspended, Unfit, Walk, swallowed
-from upshot.processors.followups.execution import Execution, KeepResult, Memory
+from upshot.processors.followups.execution import Execution, KeepResult, Snapshot
 
 #: Turns of the loop that branches get after one of them has left the code, to reach what they wait for.
 _TURNS = 20
@@ -21,7 +21,7 @@ _Ending = Literal["waiting", "done", "failed"]
 
 
 async def execute(
-    scorer: Scorer[Any, Any], memory: Memory, *, not_run: dict[str, str] | None = None
+    scorer: Scorer[Any, Any], memory: Snapshot, *, not_run: dict[str, str] | None = None
 ) -> Execution:
     """What comes of running a scorer's code with what is known; see `Execution`.
 
@@ -38,49 +38,51 @@ async def execute(
         return Execution("unfit", error=str(misfit), attempts=scorer.attempts)
     results = dict(memory.results)
     while True:
-        walk = Walk(memory, results, not_run)
-        ending, error = await _walk(scorer, walk, data, ends)
-        results |= walk.gained
-        if walk.unfit is not None:
-            kept = tuple(command for command in walk.commands if isinstance(command, KeepResult))
-            return Execution("unfit", kept, error=walk.unfit, attempts=scorer.attempts)
-        if ending != "waiting" or walk.gained.keys() <= walk.seen:
-            return Execution(ending, walk.commands, tuple(walk.path), error, scorer.attempts)
+        replay = Replay(memory, results, not_run)
+        ending, error = await _replay(scorer, replay, data, ends)
+        results |= replay.gained
+        if replay.unfit is not None:
+            kept = tuple(command for command in replay.commands if isinstance(command, KeepResult))
+            return Execution("unfit", kept, error=replay.unfit, attempts=scorer.attempts)
+        if ending != "waiting" or replay.gained.keys() <= replay.seen:
+            return Execution(ending, replay.commands, tuple(replay.path), error, scorer.attempts)
 
 
-async def _walk(scorer: Scorer[Any, Any], walk: Walk, data: Any, ends: float) -> tuple[_Ending, str | None]:
+async def _replay(
+    scorer: Scorer[Any, Any], replay: Replay, data: Any, ends: float
+) -> tuple[_Ending, str | None]:
     """Walk through the code once; how it ended, and by which error."""
     # Not by the loop's factory: the code's first branch begins here.
-    main = asyncio.Task(_code(scorer, walk, data), loop=asyncio.get_running_loop())
-    walk.begin(main)
+    main = asyncio.Task(_code(scorer, replay, data), loop=asyncio.get_running_loop())
+    replay.begin(main)
     ending: _Ending = "failed"
     error: str | None = None
     try:
         if not await _over({main}, ends):
             error = _too_long(scorer, _where(main))
             return ending, error
-        ending, error = _judge(scorer, walk, main)
+        ending, error = _judge(scorer, replay, main)
         if ending == "waiting":
-            await _turns(walk)
-        while under_way := {step for step in walk.steps if not step.done()}:
+            await _turns(replay)
+        while under_way := {step for step in replay.steps if not step.done()}:
             if not await _over(under_way, ends):
                 ending, error = "failed", _too_long(scorer, next(iter(under_way)).get_name())
                 break
-            await _turns(walk)
-        if ending == "done" and walk.missing:
-            ending, error = "failed", swallowed(walk.missing)
-        if ending == "waiting" and (raised := _raised_in_a_branch(walk)) is not None:
-            ending, error = "failed", told(raised)
+            await _turns(replay)
+        if ending == "done" and replay.missing:
+            ending, error = "failed", swallowed(replay.missing)
+        if ending == "waiting" and (raised := _raised_in_a_branch(replay)) is not None:
+            ending, error = "failed", error_text(raised)
         return ending, error
     finally:
-        walk.end(ending)
-        await _clear(walk)
-        while walk.lanes:
-            walk.lanes.pop().leave()
+        replay.end(ending)
+        await _clear(replay)
+        while replay.branches:
+            replay.branches.pop().leave()
 
 
-async def _code(scorer: Scorer[Any, Any], walk: Walk, data: Any) -> None:
-    ctx = Followup(walk, data)
+async def _code(scorer: Scorer[Any, Any], replay: Replay, data: Any) -> None:
+    ctx = Followup(replay, data)
     try:
         value = await scorer.function(ctx)
     except (SystemExit, KeyboardInterrupt) as error:
@@ -96,28 +98,28 @@ async def _over(tasks: set[asyncio.Task[Any]], ends: float) -> bool:
     return not left
 
 
-async def _turns(walk: Walk) -> None:
+async def _turns(replay: Replay) -> None:
     """Let branches that are still there go on, and be told of those that end."""
-    if len(walk.lanes) == 1:
+    if len(replay.branches) == 1:
         return
     for _ in range(_TURNS):
-        over = all(lane.task is None or lane.task.done() for lane in walk.lanes)
+        over = all(branch.task is None or branch.task.done() for branch in replay.branches)
         await asyncio.sleep(0)
         if over:
             return
 
 
-async def _clear(walk: Walk) -> None:
+async def _clear(replay: Replay) -> None:
     """Leave nothing behind. A task that never used the ctx may belong to a library, and be meant to stay."""
-    ours = [lane.task for lane in walk.lanes if lane.task is not None and lane.used]
-    left = [task for task in (*ours, *walk.steps) if not task.done()]
+    ours = [branch.task for branch in replay.branches if branch.task is not None and branch.used]
+    left = [task for task in (*ours, *replay.steps) if not task.done()]
     for task in left:
         task.cancel()
     if left:
         await asyncio.wait(left, timeout=_CLEAN_UP)
 
 
-def _judge(scorer: Scorer[Any, Any], walk: Walk, main: asyncio.Task[None]) -> tuple[_Ending, str | None]:
+def _judge(scorer: Scorer[Any, Any], replay: Replay, main: asyncio.Task[None]) -> tuple[_Ending, str | None]:
     if main.cancelled():
         return "failed", f"the code of {scorer.name} cancelled itself"
     error = main.exception()
@@ -125,33 +127,33 @@ def _judge(scorer: Scorer[Any, Any], walk: Walk, main: asyncio.Task[None]) -> tu
         return "done", None
     if _is_leaving(error):
         return "waiting", None
-    if walk.misuse is not None:
-        return "failed", walk.misuse
+    if replay.misuse is not None:
+        return "failed", replay.misuse
     if isinstance(error, BaseExceptionGroup):
-        error = error.split((Suspended, Unfit))[1] or error
-    lines = [told(error)]
+        error = error.split((Suspended, NonDeterminismError))[1] or error
+    lines = [error_text(error)]
     if not places(error, 1):
         code = scorer.function.__code__ if hasattr(scorer.function, "__code__") else None
         lines += [f"  {code.co_filename}:{code.co_firstlineno} in {code.co_name}"] if code else []
     if _was_leaving(error):
         lines.append(
-            f"(raised on the way out of the code, which doesn't know {walk.missing[0]} yet: `finally` and "
+            f"(raised on the way out of the code, which doesn't know {replay.missing[0]} yet: `finally` and "
             "`except BaseException` run then, too)"
         )
     return "failed", "\n".join(lines)
 
 
-def _raised_in_a_branch(walk: Walk) -> BaseException | None:
+def _raised_in_a_branch(replay: Replay) -> BaseException | None:
     """What another branch raised while one left the code: what awaits both would have got that, had it been first.
 
     Not where the code above went on after that: then it knows of it.
     """
-    for lane in walk.lanes:
-        task, above = lane.task, lane.parent
+    for branch in replay.branches:
+        task, above = branch.task, branch.parent
         if task is None or above is None or not task.done() or task.cancelled() or above.suspended:
             continue
         error = task.exception()
-        if error is not None and not _is_leaving(error) and above.moved_at < lane.ended_at:
+        if error is not None and not _is_leaving(error) and above.moved_at < branch.ended_at:
             return error
     return None
 
@@ -160,7 +162,7 @@ def _is_leaving(error: BaseException) -> bool:
     """Whether the code was left by what leaves it, also where that came out of a TaskGroup."""
     if isinstance(error, BaseExceptionGroup):
         return all(_is_leaving(inner) for inner in error.exceptions)
-    return isinstance(error, Suspended | Unfit)
+    return isinstance(error, Suspended | NonDeterminismError)
 
 
 def _was_leaving(error: BaseException | None) -> bool:

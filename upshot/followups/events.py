@@ -12,11 +12,11 @@ from typing import Any
 from jmespath.exceptions import JMESPathError
 
 from upshot.errors import Misuse
-from upshot.processors.followups.execution import Heard
+from upshot.processors.followups.execution import AnsweredBy
 from upshot.schemas.expressions import ANY_OUTCOME, LEAST_STEPS, OverBudget, compiled
 from upshot.schemas.fields import LONGEST_WINDOW
-from upshot.streams.arrivals import Preceding
-from upshot.streams.instants import MICROSECOND, Micros, instant, micros
+from upshot.streams.events.decoded import Preceding
+from upshot.streams.events.instants import MICROSECOND, Micros, instant, micros
 
 _LONGEST_SUBJECT, _LONGEST_TYPE, LONGEST_CONDITION = 512, 200, 500
 
@@ -106,8 +106,8 @@ def after_of(expected: Expected, since: datetime | Event | None) -> tuple[Preced
     """What was heard before of the expected subject: it isn't heard again, nor what came before it."""
     if not isinstance(since, Event):
         return ()
-    heard = [one for subject, one in since._after if subject == expected.subject]
-    return tuple(one for one in heard if not set(expected.types).isdisjoint(one.types))
+    last_answer = [one for subject, one in since._after if subject == expected.subject]
+    return tuple(one for one in last_answer if not set(expected.types).isdisjoint(one.types))
 
 
 def conditions(expected: Expected, since: datetime | Event | None) -> tuple[dict[str, str | None], Micros]:
@@ -130,26 +130,39 @@ def conditions(expected: Expected, since: datetime | Event | None) -> tuple[dict
     return on, 0
 
 
-def event_of(heard: Heard, since: datetime | Event | None, expected: Sequence[Expected]) -> Event:
+def event_of(last_answer: AnsweredBy, since: datetime | Event | None, expected: Sequence[Expected]) -> Event:
     """An answer to one of the `expected`, as code sees it."""
     before: tuple[tuple[str, str, str], ...] = ()
-    if isinstance(since, Event) and micros(since.time) == heard.time:
+    if isinstance(since, Event) and micros(since.time) == last_answer.time:
         before = (*since._heard_before, _name_of(since))
-    data = json.loads(bytes(heard.data))
-    about = heard.id, heard.type, heard.subject, instant(heard.time), heard.source
-    return Event(*about, data, before, _heard(heard, since, expected))
+    data = json.loads(bytes(last_answer.data))
+    about = (
+        last_answer.id,
+        last_answer.type,
+        last_answer.subject,
+        instant(last_answer.time),
+        last_answer.source,
+    )
+    return Event(*about, data, before, _answering_event(last_answer, since, expected))
 
 
-def _heard(
-    heard: Heard, since: datetime | Event | None, expected: Sequence[Expected]
+def _answering_event(
+    last_answer: AnsweredBy, since: datetime | Event | None, expected: Sequence[Expected]
 ) -> tuple[tuple[str, Preceding], ...]:
     """With what was heard before; of those that listened to the same the last is enough."""
-    about = [one for one in expected if one.subject == heard.subject and heard.type in one.types]
-    types = tuple(sorted({kind for one in about for kind in one.types} or {heard.type}))
-    this = Preceding(types, heard.time, heard.id, heard.source, heard.sequence, heard.recorded)
+    about = [one for one in expected if one.subject == last_answer.subject and last_answer.type in one.types]
+    types = tuple(sorted({kind for one in about for kind in one.types} or {last_answer.type}))
+    this = Preceding(
+        types,
+        last_answer.time,
+        last_answer.id,
+        last_answer.source,
+        last_answer.sequence,
+        last_answer.recorded,
+    )
     before = since._after if isinstance(since, Event) else ()
-    kept = [(subject, one) for subject, one in before if (subject, one.types) != (heard.subject, types)]
-    return (*kept, (heard.subject, this))
+    kept = [(subject, one) for subject, one in before if (subject, one.types) != (last_answer.subject, types)]
+    return (*kept, (last_answer.subject, this))
 
 
 def _name_of(event: Event) -> tuple[str, str, str]:

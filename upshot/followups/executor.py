@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from threading import Lock
 
 from upshot.followups.engine import execute
-from upshot.followups.failing import told
+from upshot.followups.failing import error_text
 from upshot.followups.loops import LoopThread
 from upshot.followups.scorers import HasScorers, Scorer, Scorers
-from upshot.processors.followups.execution import Execution, Memory
-from upshot.streams.instants import Micros
+from upshot.processors.followups.execution import Execution, Snapshot
+from upshot.streams.events.instants import Micros
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _GRACE = 5.0
 
 
 class _UnderWay:
-    def __init__(self, memory: Memory, scorer: Scorer[object, None] | None, thread: LoopThread) -> None:
+    def __init__(self, memory: Snapshot, scorer: Scorer[object, None] | None, thread: LoopThread) -> None:
         self.memory = memory
         self.scorer = scorer
         self.thread = thread
@@ -57,7 +57,7 @@ class LoopExecutor:
         """Whether that code is deployed here."""
         return (scorer, version) in self._scorers
 
-    def start(self, memory: Memory) -> None:
+    def start(self, memory: Snapshot) -> None:
         """Run a follow-up's code; at most one execution of a follow-up is under way at a time."""
         origin = memory.origin
         with self._mutex:
@@ -174,7 +174,7 @@ def _result(task: asyncio.Task[Execution]) -> Execution:
     if task.cancelled():
         return Execution("failed", error="it was cancelled")
     error = task.exception()
-    return task.result() if error is None else Execution("failed", error=told(error))
+    return task.result() if error is None else Execution("failed", error=error_text(error))
 
 
 def make_executor(app: HasScorers, *, concurrency: int = CONCURRENCY) -> LoopExecutor:

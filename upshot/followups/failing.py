@@ -11,14 +11,14 @@ _LIBRARY = sysconfig.get_paths()["stdlib"]
 _LONGEST = 4_000
 
 
-def told(error: BaseException, *, frames: int = 5) -> str:
+def error_text(error: BaseException, *, frames: int = 5) -> str:
     """An error with its kind, the last `frames` places in the user's code, and the error behind it."""
     if isinstance(error, BaseExceptionGroup) and error.exceptions:
-        return told(error.exceptions[0], frames=frames)
-    lines = [_said(error), *places(error, frames)]
+        return error_text(error.exceptions[0], frames=frames)
+    lines = [_shown(error), *places(error, frames)]
     behind = error.__cause__
     if behind is not None:
-        lines += [f"because of {_said(behind)}", *places(behind, frames)]
+        lines += [f"because of {_shown(behind)}", *places(behind, frames)]
     return "\n".join(lines)[:_LONGEST]
 
 
@@ -40,10 +40,10 @@ def is_users(file: str) -> bool:
     return not file.startswith(_OURS) and (not file.startswith(_LIBRARY) or "site-packages" in file)
 
 
-def _said(error: BaseException) -> str:
+def _shown(error: BaseException) -> str:
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return f"{name}: {error}".removesuffix(": ")
 
 
-__all__ = ["is_users", "place", "places", "told"]
+__all__ = ["error_text", "is_users", "place", "places"]

@@ -6,8 +6,8 @@ from math import isfinite
 from typing import Any
 
 from upshot.errors import Misuse
-from upshot.followups.lanes import Lane
-from upshot.processors.followups.execution import Give
+from upshot.followups.branches import Branch
+from upshot.processors.followups.execution import EmitScore
 from upshot.schemas.ids import fact_id
 from upshot.schemas.numbers import plain_number
 
@@ -19,18 +19,20 @@ def made(
     followup_id: str,
     name: str,
     value: Any,
-    lane: Lane,
+    branch: Branch,
     step_id: str | None,
     comment: str | None,
     key: str | None,
-) -> Give:
+) -> EmitScore:
     """A score given in a branch of the code. Raises Misuse for what is none."""
     check_text("a score's name", name, _LONGEST_NAME)
     check_text("key", key, LONGEST_ID)
     check_text("step_id", step_id, LONGEST_ID)
     check_text("comment", comment, _LONGEST_COMMENT)
     ident = score_id_of(followup_id, step_id, name, key)
-    return Give(ident, name, _plain(name, value), lane.now(), step_id, comment, key, lane.heard())
+    return EmitScore(
+        ident, name, _plain(name, value), branch.now(), step_id, comment, key, branch.last_answer()
+    )
 
 
 def score_id_of(followup_id: str, step_id: str | None, name: str, key: str | None) -> str:

@@ -17,9 +17,9 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from upshot.errors import Misuse, StepFailed
-from upshot.followups.failing import told
-from upshot.followups.lanes import Lane
-from upshot.followups.walk import Walk
+from upshot.followups.branches import Branch
+from upshot.followups.failing import error_text
+from upshot.followups.replay import Replay
 from upshot.processors.followups.execution import KeepResult
 from upshot.schemas.wording import in_words
 
@@ -48,7 +48,7 @@ def _ordered(value: Any) -> Any:
     return value
 
 
-class Kept:
+class StepResult:
     """How a function's results are kept: by the type that it says it returns."""
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
@@ -96,7 +96,7 @@ class Kept:
 
 
 async def run_step(
-    walk: Walk, lane: Lane, step_id: str, kept: Kept, calling: Callable[[], Awaitable[Any]]
+    replay: Replay, branch: Branch, step_id: str, kept: StepResult, calling: Callable[[], Awaitable[Any]]
 ) -> Any:
     """Run a step that has no result yet; gives what it gave, as it will be given the next time.
 
@@ -112,24 +112,24 @@ async def run_step(
         except (SystemExit, KeyboardInterrupt) as error:
             return RuntimeError(f"raised {error!r}")
         result = kept.write(given)
-        walk.gained[step_id] = result
-        walk.keep(KeepResult(step_id, result))
+        replay.gained[step_id] = result
+        replay.keep(KeepResult(step_id, result))
         return None
 
     # Not by the loop's factory: a step is no branch of the code.
     task = asyncio.Task(run(), loop=asyncio.get_running_loop(), name=f"step {kept.name!r}")
-    walk.steps.add(task)
+    replay.steps.add(task)
     try:
         error = await asyncio.shield(task)
     except asyncio.CancelledError:
-        lane.cut = kept.name
+        branch.cut = kept.name
         raise
-    walk.seen.add(step_id)
+    replay.seen.add(step_id)
     if error is None:
-        return kept.read(walk.gained[step_id])
-    lane.failure = KeepResult(step_id, _failure(kept.name, error))
+        return kept.read(replay.gained[step_id])
+    branch.failure = KeepResult(step_id, _failure(kept.name, error))
     try:
-        kept.read(lane.failure.result)
+        kept.read(branch.failure.result)
     except StepFailed as failed:
         raise failed from error
 
@@ -174,7 +174,7 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
 
 
 def _failure(name: str, error: BaseException) -> Raw:
-    return Raw(msgspec.json.encode({"raised": f"step {name!r} raised {told(error, frames=0)}"}))
+    return Raw(msgspec.json.encode({"raised": f"step {name!r} raised {error_text(error, frames=0)}"}))
 
 
 def _returned(function: Callable[..., Any]) -> Any:
@@ -215,4 +215,4 @@ def _type_name(kind: Any) -> str:
     return "JSON" if kind is _UNKNOWN else getattr(kind, "__name__", str(kind))
 
 
-__all__ = ["Kept", "arguments_shape", "call", "run_step"]
+__all__ = ["StepResult", "arguments_shape", "call", "run_step"]

@@ -5,24 +5,8 @@ from __future__ import annotations
 import sys
 from uuid import uuid4
 
+from upshot.processors.roles import ROLES
 from upshot.settings import Settings
-
-CORRELATE = "correlate"
-#: What every system runs.
-ROLES = (CORRELATE, "store", "traces")
-#: What only runs with an app that has sources.
-SOURCES = "sources"
-#: What only runs with an app that has scorers.
-FOLLOWUPS = "followups"
-#: The roles that need an app.
-OF_AN_APP = (SOURCES, FOLLOWUPS)
-#: What only runs where a collector wants to hear of scores.
-EVALUATIONS = "evaluations"
-
-
-def roles_of(settings: Settings) -> tuple[str, ...]:
-    """The roles that a system with these settings runs, without an app's."""
-    return (*ROLES, EVALUATIONS) if settings.otlp_url else ROLES
 
 
 def role_command(role: str, app: str | None = None) -> list[str]:
@@ -33,7 +17,7 @@ def role_command(role: str, app: str | None = None) -> list[str]:
 
 def metrics_port(settings: Settings, role: str, number: int = 0) -> int | None:
     """Where a role's metrics are when all run on one machine: one port after the other, then the further processes'."""
-    port, roles = settings.metrics_port, (*ROLES, SOURCES, EVALUATIONS, FOLLOWUPS)
+    port, roles = settings.metrics_port, list(ROLES)
     return port + number * len(roles) + roles.index(role) if port else port
 
 
@@ -53,15 +37,4 @@ def role_environment(settings: Settings, metrics: int | None = None, number: int
     }
 
 
-__all__ = [
-    "CORRELATE",
-    "EVALUATIONS",
-    "FOLLOWUPS",
-    "OF_AN_APP",
-    "ROLES",
-    "SOURCES",
-    "metrics_port",
-    "role_command",
-    "role_environment",
-    "roles_of",
-]
+__all__ = ["metrics_port", "role_command", "role_environment"]

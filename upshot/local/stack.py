@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from upshot.errors import PartFailed
+from upshot.local.component import Component
 from upshot.local.lock import lock
-from upshot.local.part import Part
 from upshot.local.process import close_data_dir
 from upshot.private_files import write_private
 
@@ -34,7 +34,7 @@ STOP_WITHIN = 20.0
 class Watched:
     """A part, and what the supervisor remembers of it."""
 
-    part: Part
+    part: Component
     since: float
     delay: float = FIRST_DELAY
     again_at: float | None = None
@@ -54,7 +54,7 @@ class Stack:
     def __init__(
         self,
         data_dir: Path,
-        parts: Iterable[Part],
+        parts: Iterable[Component],
         *,
         report: Callable[[str], None] = lambda line: None,
         when_ready: Callable[[Ports], None] = lambda ports: None,
@@ -69,7 +69,7 @@ class Stack:
         self._held = ExitStack()
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[Component]:
         """Those that were started."""
         return [watched.part for watched in self._watched]
 

@@ -1,6 +1,6 @@
 """Making a run again: the recorded results up to a step, today's code from there on, both runs side by side."""
 
-from upshot.replays.comparison import Figures, Line
+from upshot.replays.comparison import ComparedStep, ReplayTotals
 from upshot.replays.history import ClickHouseHistory, History, Story
 from upshot.replays.player import Choice, SideEffect
 from upshot.replays.replay import Replayed, replay
@@ -8,9 +8,9 @@ from upshot.replays.replay import Replayed, replay
 __all__ = [
     "Choice",
     "ClickHouseHistory",
-    "Figures",
+    "ComparedStep",
     "History",
-    "Line",
+    "ReplayTotals",
     "Replayed",
     "SideEffect",
     "Story",

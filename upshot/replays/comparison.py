@@ -18,7 +18,7 @@ What = Literal["recorded", "same", "changed", "unknown", "new", "gone"]
 
 
 @dataclass(frozen=True)
-class Figures:
+class ReplayTotals:
     """What a step did and used: of one that isn't looked into, all that is inside of it, too."""
 
     status: str
@@ -31,18 +31,18 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparedStep:
     """One step of both runs, or of one of them. `depth` is 0 right below the run."""
 
     name: str
     depth: int
     what: What
-    before: Figures | None
-    after: Figures | None
+    before: ReplayTotals | None
+    after: ReplayTotals | None
 
 
 @dataclass(frozen=True)
-class Scored:
+class ComparedScore:
     """A score that the code gave in one of the runs, or in both. `step` is empty where it's the run's."""
 
     name: str
@@ -51,34 +51,36 @@ class Scored:
     after: bool | float | None
 
 
-def compared(before: Recorded, after: Recorded, depth: int = 0) -> Iterator[Line]:
+def compared(before: Recorded, after: Recorded, depth: int = 0) -> Iterator[ComparedStep]:
     """The steps inside of two steps (or runs), in the order of the second; what is gone stands where it was."""
     partners = _partners(before, after)
     told: set[Recorded] = set()
     for child in after.children:
         partner = partners.get(child)
         if partner is None:
-            yield Line(child.label, depth, "new", None, figures(child))
+            yield ComparedStep(child.label, depth, "new", None, figures(child))
             continue
         yield from _gone(before, partners, told, depth, until=partner)
         told.add(partner)
         if _marked(child, "recorded"):
-            yield Line(partner.label, depth, "recorded", figures(partner), figures(child))
+            yield ComparedStep(partner.label, depth, "recorded", figures(partner), figures(child))
             continue
         was, now = figures(partner, alone=True), figures(child, alone=True)
-        yield Line(partner.label, depth, _what(was, now), was, now)
+        yield ComparedStep(partner.label, depth, _what(was, now), was, now)
         yield from compared(partner, child, depth + 1)
     yield from _gone(before, partners, told, depth)
 
 
-def scored(before: Recorded, given: Sequence[Score], after: Recorded, again: Sequence[Score]) -> list[Scored]:
+def scored(
+    before: Recorded, given: Sequence[Score], after: Recorded, again: Sequence[Score]
+) -> list[ComparedScore]:
     """The scores that the code gave in both runs."""
     was = {(score.name, _place(before, score)): score.value for score in given}
     now = {(score.name, _place(after, score)): score.value for score in again}
-    return [Scored(*key, was.get(key), now.get(key)) for key in sorted({*was, *now})]
+    return [ComparedScore(*key, was.get(key), now.get(key)) for key in sorted({*was, *now})]
 
 
-def figures(node: Recorded, *, alone: bool = False) -> Figures:
+def figures(node: Recorded, *, alone: bool = False) -> ReplayTotals:
     """What it did; with what is inside of it, or `alone`."""
     steps = [
         step for inside in ([node] if alone else node.all()) for step in inside.attempts.values() if step
@@ -86,7 +88,7 @@ def figures(node: Recorded, *, alone: bool = False) -> Figures:
     last, run = node.last, node.run
     ended = [step.ended_at for step in node.attempts.values() if step.ended_at]
     end = max(ended) if ended else run.ended_at if run else None
-    return Figures(
+    return ReplayTotals(
         status=last.status if last else str(run.status or "") if run else "",
         output=run.output if run else last.output if last else None,
         error=last.error if last else run.error if run else None,
@@ -122,17 +124,17 @@ def _gone(
     told: set[Recorded],
     depth: int,
     until: Recorded | None = None,
-) -> Iterator[Line]:
+) -> Iterator[ComparedStep]:
     still = set(partners.values())
     for child in before.children:
         if child is until:
             return
         if child not in told and child not in still:
             told.add(child)
-            yield Line(child.label, depth, "gone", figures(child), None)
+            yield ComparedStep(child.label, depth, "gone", figures(child), None)
 
 
-def _what(was: Figures, now: Figures) -> What:
+def _what(was: ReplayTotals, now: ReplayTotals) -> What:
     if was.status != now.status or was.error != now.error:
         return "changed"
     if was.output is None and now.output is None:
@@ -156,4 +158,4 @@ def _sum(values: Iterable[N | None]) -> N | None:
     return sum(known[1:], known[0]) if known else None
 
 
-__all__ = ["Figures", "Line", "Scored", "What", "compared", "figures", "scored"]
+__all__ = ["ComparedScore", "ComparedStep", "ReplayTotals", "What", "compared", "figures", "scored"]

@@ -9,7 +9,7 @@ from threading import RLock
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, cast
 
 from upshot.errors import ReplayRefused
-from upshot.replays.outlet import ReplayOutlet
+from upshot.replays.event_sink import ReplayEventSink
 from upshot.replays.recorded import Recorded
 from upshot.replays.values import annotated, error_of, read_back, result_of, was_awaited
 from upshot.schemas.steps import Step as StepFact
@@ -53,10 +53,10 @@ class Player:
         self,
         top: Recorded,
         point: Recorded,
-        outlet: ReplayOutlet,
+        event_sink: ReplayEventSink,
         side_effects: Choice | Callable[[SideEffect], Choice],
     ) -> None:
-        self.outlet = outlet
+        self.event_sink = event_sink
         self.marks: Mapping[str, Any] = {"replayed_from": top.id, "replayed_step": point.label}
         self.reached = False
         #: The run that was made again.
@@ -77,7 +77,7 @@ class Player:
         """See Replaying: find it in the record."""
         with self._lock:
             if isinstance(scope, Run):
-                self.outlet.runs.add(scope.id)
+                self.event_sink.runs.add(scope.id)
                 self.run = self.run or scope
             node = self._found(scope)
             self._scopes.append(scope)
@@ -94,7 +94,7 @@ class Player:
                 if not effect or self._chosen(cast("Step", scope), node) == "run":
                     return function
             assert node is not None
-            return self._told(scope, node, function)
+            return self._reported(scope, node, function)
 
     def admit(self, scope: Scope) -> None:
         """See Replaying. The code of a `with` always runs: there is no result to give instead."""
@@ -159,7 +159,7 @@ class Player:
             )
         return chosen
 
-    def _told(self, scope: Scope, node: Recorded, function: Callable[P, R]) -> Callable[P, R]:
+    def _reported(self, scope: Scope, node: Recorded, function: Callable[P, R]) -> Callable[P, R]:
         """A function that gives, or raises, what the recorded one did."""
         attempt = node.attempts.get(scope.attempt if isinstance(scope, Step) else 1) or node.last
         if isinstance(scope, Step):

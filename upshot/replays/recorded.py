@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from upshot.errors import ReplayRefused
+from upshot.otel.runs import trace_of
 from upshot.replays.history import Story
 from upshot.schemas.runs import Run
 from upshot.schemas.steps import Step
 from upshot.sdk.tracing import INSTRUMENTATION
-from upshot.traces.runs import trace_of
 
 _NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 

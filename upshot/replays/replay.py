@@ -15,9 +15,9 @@ from opentelemetry import context as otel
 
 from upshot.errors import ReplayRefused
 from upshot.insights.reader import Reader
-from upshot.replays.comparison import Figures, Line, Scored, compared, figures, scored
+from upshot.replays.comparison import ComparedScore, ComparedStep, ReplayTotals, compared, figures, scored
+from upshot.replays.event_sink import ReplayEventSink
 from upshot.replays.history import ClickHouseHistory, History, Story, story_of
-from upshot.replays.outlet import ReplayOutlet
 from upshot.replays.player import Choice, Player, SideEffect
 from upshot.replays.recorded import Recorded, find, recorded_of
 from upshot.replays.values import call_of
@@ -38,10 +38,10 @@ class Replayed:
     replayed_from: str
     replayed_step: str
     agent: str
-    before: Figures
-    after: Figures
-    lines: Sequence[Line]
-    scores: Sequence[Scored]
+    before: ReplayTotals
+    after: ReplayTotals
+    lines: Sequence[ComparedStep]
+    scores: Sequence[ComparedScore]
     withheld: Sequence[tuple[str, dict[str, Any]]]
     notes: Sequence[str]
     result: Any = field(default=None, compare=False)
@@ -73,9 +73,9 @@ def replay(
     point = find(top, from_step)
     function = _agent_of(app, story.run)
     args, kwargs = call_of(function, story.run.input, f"run {run_id}")
-    player = Player(top, point, ReplayOutlet(app.delivery if record else None), side_effects)
+    player = Player(top, point, ReplayEventSink(app.delivery if record else None), side_effects)
     result, error = _made(player, partial(function, *args, **kwargs))
-    told = _told(player, story, top, result, error)
+    told = _reported(player, story, top, result, error)
     if player.stopped is not None:
         raise ReplayRefused(str(player.stopped), told)
     if not player.reached:
@@ -137,10 +137,10 @@ async def _awaited(given: Any) -> Any:
     return [item async for item in given] if inspect.isasyncgen(given) else await given
 
 
-def _told(player: Player, story: Story, top: Recorded, result: Any, error: Exception | None) -> Replayed:
-    outlet, run = player.outlet, player.run
+def _reported(player: Player, story: Story, top: Recorded, result: Any, error: Exception | None) -> Replayed:
+    event_sink, run = player.event_sink, player.run
     assert run is not None
-    events = outlet.events
+    events = event_sink.events
     again = story_of(run.id, events("runs"), events("steps"), events("scores"))
     after = recorded_of(again)
     return Replayed(
@@ -152,7 +152,7 @@ def _told(player: Player, story: Story, top: Recorded, result: Any, error: Excep
         after=figures(after),
         lines=list(compared(top, after)),
         scores=scored(top, story.scores, after, again.scores),
-        withheld=outlet.withheld(),
+        withheld=event_sink.withheld(),
         notes=player.notes,
         result=result,
         error=error,

@@ -14,10 +14,10 @@ from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapt
 from pydantic_core import from_json, to_json
 
 from upshot.errors import ReplayRefused
+from upshot.otel.reading import LONGEST_CONTENT
 from upshot.schemas.steps import Step
 from upshot.schemas.wording import in_words
 from upshot.sdk.steps import AWAITED, RESULT
-from upshot.traces.reading import LONGEST_CONTENT
 
 _NOT_KEPT = (
     "content wasn't kept when it ran: upshot.App(…, capture_content=True) keeps what agents and steps are "

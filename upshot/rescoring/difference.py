@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from upshot.followups.giving import score_id_of
-from upshot.processors.followups.execution import Give, Origin
+from upshot.processors.followups.execution import EmitScore, FollowupSpec
 from upshot.rescoring.past import Current
 from upshot.rescoring.rescore import Ending, Rescored
 
@@ -21,14 +21,14 @@ class Moved:
     """One score before and after. `give` is None where the code doesn't give it any more."""
 
     what: What
-    origin: Origin
+    origin: FollowupSpec
     score_id: str
     name: str
     step_id: str | None
     key: str | None
     before: bool | float | None
     after: bool | float | None
-    give: Give | None
+    give: EmitScore | None
     #: The revision that is current now; 0 where there is none.
     revision: int
 
@@ -102,7 +102,7 @@ def _of_one(one: Rescored, of_run: Sequence[Current]) -> list[Moved]:
     return moved
 
 
-def _moved(origin: Origin, give: Give, score: Current | None) -> Moved:
+def _moved(origin: FollowupSpec, give: EmitScore, score: Current | None) -> Moved:
     after = give.value
     if score is None or (score.value is None and score.reason != "given"):
         return _line("new", origin, give, None, after, give, score.revision if score else 0)
@@ -114,11 +114,11 @@ def _moved(origin: Origin, give: Give, score: Current | None) -> Moved:
 
 def _line(
     what: What,
-    origin: Origin,
-    about: Current | Give,
+    origin: FollowupSpec,
+    about: Current | EmitScore,
     before: bool | float | None,
     after: bool | float | None,
-    give: Give | None,
+    give: EmitScore | None,
     revision: int = 0,
 ) -> Moved:
     revision = about.revision if isinstance(about, Current) else revision

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Raw
 
 from upshot.insights.reader import Reader
-from upshot.processors.followups.execution import Origin
-from upshot.processors.state import Known
-from upshot.streams.instants import Micros
+from upshot.processors.correlate.state import StoredOutcome
+from upshot.processors.followups.execution import FollowupSpec
+from upshot.streams.events.instants import Micros
 
 _DEFERRED = """\
 SELECT followup_id FROM deferrals
@@ -61,10 +61,10 @@ class Past(Protocol):
     def deferred(self, scorer: str, since: datetime, version: str | None) -> Sequence[str]:
         """The ids of the follow-ups of a scorer that were deferred since then, the oldest first."""
 
-    def origins(self, scorer: str, ids: Sequence[str]) -> Sequence[Origin]:
+    def origins(self, scorer: str, ids: Sequence[str]) -> Sequence[FollowupSpec]:
         """What was deferred, of these ids."""
 
-    def outcomes(self, subjects: Iterable[str]) -> Mapping[str, Sequence[Known]]:
+    def outcomes(self, subjects: Iterable[str]) -> Mapping[str, Sequence[StoredOutcome]]:
         """All that happened to these subjects."""
 
     def scores(self, run_ids: Iterable[str]) -> Sequence[Current]:
@@ -82,14 +82,14 @@ class ClickHousePast:
         asked = {"scorer": scorer, "since": since, "version": version or ""}
         return [row[0] for row in self._reader.query(_DEFERRED, asked).rows]
 
-    def origins(self, scorer: str, ids: Sequence[str]) -> Sequence[Origin]:
+    def origins(self, scorer: str, ids: Sequence[str]) -> Sequence[FollowupSpec]:
         """See Past."""
         found = {row["followup_id"]: row for row in self._rows(_ORIGINS, ids, scorer=scorer)}
         return [_origin(found[ident], scorer) for ident in ids if ident in found]
 
-    def outcomes(self, subjects: Iterable[str]) -> Mapping[str, Sequence[Known]]:
+    def outcomes(self, subjects: Iterable[str]) -> Mapping[str, Sequence[StoredOutcome]]:
         """See Past."""
-        found: dict[str, list[Known]] = {}
+        found: dict[str, list[StoredOutcome]] = {}
         for row in self._rows(_OUTCOMES, subjects):
             found.setdefault(row["subject"], []).append(_known(row))
         return found
@@ -106,10 +106,10 @@ class ClickHousePast:
         return rows
 
 
-def _origin(row: Mapping[str, Any], scorer: str) -> Origin:
+def _origin(row: Mapping[str, Any], scorer: str) -> FollowupSpec:
     names = "experiment", "variant", "phase", "probability"
-    exposures = [dict(zip(names, said, strict=True)) for said in row["exposures"]]
-    return Origin(
+    exposures = [dict(zip(names, emitted, strict=True)) for emitted in row["exposures"]]
+    return FollowupSpec(
         row["followup_id"],
         row["run_id"],
         scorer,
@@ -124,8 +124,8 @@ def _origin(row: Mapping[str, Any], scorer: str) -> Origin:
     )
 
 
-def _known(row: Mapping[str, Any]) -> Known:
-    return Known(
+def _known(row: Mapping[str, Any]) -> StoredOutcome:
+    return StoredOutcome(
         row["id"],
         row["type"],
         _micros(row["time"]),

@@ -9,7 +9,7 @@ import msgspec
 
 from upshot.rescoring.difference import Moved
 from upshot.schemas.scores import Score
-from upshot.streams.instants import instant
+from upshot.streams.events.instants import instant
 
 #: The attribute that says which version of the code a rescored score is of.
 VERSION = "scorer_version"
@@ -22,7 +22,7 @@ def revisions(moved: Iterable[Moved], decided_at: datetime) -> list[bytes]:
 
 def _revision(one: Moved, decided_at: datetime) -> Score:
     origin, give = one.origin, one.give
-    said = {
+    emitted = {
         "score_id": one.score_id,
         "run_id": origin.run_id,
         "step_id": one.step_id,
@@ -41,7 +41,7 @@ def _revision(one: Moved, decided_at: datetime) -> Score:
         "attributes": {**msgspec.json.decode(origin.attributes), VERSION: origin.version},
     }
     # A score without a value says so; what else is unknown is left out.
-    kept = {name: value for name, value in said.items() if value is not None or name == "value"}
+    kept = {name: value for name, value in emitted.items() if value is not None or name == "value"}
     return Score.model_validate(kept)
 
 

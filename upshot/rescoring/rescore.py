@@ -12,23 +12,24 @@ from msgspec.structs import replace
 
 from upshot.followups.engine import execute
 from upshot.followups.scorers import Scorer
-from upshot.processors.correlate import Asked, Scored, correlate, judge
-from upshot.processors.followups.answering import answer_of, question_of
+from upshot.processors.correlate.decide import correlate, expire
+from upshot.processors.correlate.facts import ScoreRevised, WaitReceived
+from upshot.processors.correlate.state import TOLERANCE, StoredOutcome, Subject
+from upshot.processors.followups.answers import answer_of, question_of
 from upshot.processors.followups.execution import (
-    Answer,
     DeferMore,
+    EmitScore,
     Execution,
-    Give,
+    FollowupSpec,
     KeepResult,
-    Memory,
     OpenWait,
-    Origin,
     SetTimer,
+    Snapshot,
+    WaitAnswer,
 )
-from upshot.processors.state import TOLERANCE, Known, Subject
 from upshot.rescoring.past import Past
 from upshot.schemas.subjects import folded
-from upshot.streams.instants import Micros
+from upshot.streams.events.instants import Micros
 
 #: Follow-ups that are read, run and answered together, and how many of them run at a time.
 AT_ONCE = 1_000
@@ -45,9 +46,9 @@ Results = Mapping[str, Mapping[str, Raw]]
 class Rescored:
     """What the code says of one follow-up now. `steps` are the names of those whose results are missing."""
 
-    origin: Origin
+    origin: FollowupSpec
     ending: Ending
-    given: Mapping[str, Give] = field(default_factory=dict)
+    given: Mapping[str, EmitScore] = field(default_factory=dict)
     deferred: int = 0
     steps: Sequence[str] = ()
     error: str | None = None
@@ -74,7 +75,7 @@ async def rescore(
     for first in range(0, len(ids), AT_ONCE):
         part = ids[first : first + AT_ONCE]
         origins = await asyncio.to_thread(past.origins, scorer.name, part)
-        memories = [Memory(replace(origin, version=scorer.version)) for origin in origins]
+        memories = [Snapshot(replace(origin, version=scorer.version)) for origin in origins]
         played = [_Played(scorer, memory, now, run_steps, tolerance) for memory in memories]
         await _settle(played, past)
         if results is not None and (needy := [one for one in played if one.steps]):
@@ -96,7 +97,7 @@ async def _settle(played: Iterable[_Played], past: Past) -> None:
             await one.run()
 
     going = list(played)
-    known: dict[str, Sequence[Known]] = {}
+    known: dict[str, Sequence[StoredOutcome]] = {}
     while going:
         await asyncio.gather(*(run(one) for one in going))
         wanted = {subject for one in going for subject in one.subjects} - known.keys()
@@ -110,7 +111,7 @@ class _Played:
     """One follow-up while it's played."""
 
     def __init__(
-        self, scorer: Scorer[Any, Any], memory: Memory, now: Micros, run_steps: bool, tolerance: Micros
+        self, scorer: Scorer[Any, Any], memory: Snapshot, now: Micros, run_steps: bool, tolerance: Micros
     ) -> None:
         self.memory = memory
         self.steps: dict[str, str] = {}
@@ -134,9 +135,9 @@ class _Played:
         """What it waits for news about, as it's spelled and as it's joined."""
         return [spelling for wait in self._waits() for spelling in _spellings(wait.subject)]
 
-    def hear(self, known: Mapping[str, Sequence[Known]]) -> bool:
+    def hear(self, known: Mapping[str, Sequence[StoredOutcome]]) -> bool:
         """Take the answers that there are; whether there was any."""
-        answers: dict[str, Answer] = {}
+        answers: dict[str, WaitAnswer] = {}
         for wait in self._waits():
             outcomes = [o for spelling in _spellings(wait.subject) for o in known.get(spelling, ())]
             answer = self._answer(wait, outcomes)
@@ -144,7 +145,7 @@ class _Played:
                 answers[wait.wait_id] = answer
         for timer in self._asked(SetTimer):
             if timer.timer_id not in self.memory.answers and timer.due <= self._now:
-                answers[timer.timer_id] = Answer(1, timer.due)
+                answers[timer.timer_id] = WaitAnswer(1, timer.due)
         self.settled = not answers
         if answers:
             self.memory = replace(self.memory, answers={**self.memory.answers, **answers})
@@ -167,7 +168,7 @@ class _Played:
             return Rescored(origin, "steps", steps=sorted(set(self.steps.values())))
         if last.ending == "waiting":
             return Rescored(origin, "waiting")
-        given = {command.score_id: command for command in self._asked(Give)}
+        given = {command.score_id: command for command in self._asked(EmitScore)}
         return Rescored(origin, "done", given, len(self._asked(DeferMore)))
 
     def _asked(self, kind: type[Any]) -> list[Any]:
@@ -177,13 +178,13 @@ class _Played:
         waits: list[OpenWait] = self._asked(OpenWait)
         return [wait for wait in waits if wait.wait_id not in self.memory.answers]
 
-    def _answer(self, wait: OpenWait, known: Sequence[Known]) -> Answer | None:
+    def _answer(self, wait: OpenWait, known: Sequence[StoredOutcome]) -> WaitAnswer | None:
         """What the join says, once all outcomes are there and what has run out by now is judged."""
         subject = Subject({outcome.key: outcome for outcome in known})
         question = question_of(self.memory.origin, wait, self._tolerance)
-        asked = correlate(subject, Asked(wait.subject, question), self._now)
-        judged = judge(wait.subject, asked.subject, self._now, self._now)
-        found = [fact for fact in (*asked.facts, *judged.facts) if isinstance(fact, Scored)]
+        asked = correlate(subject, WaitReceived(wait.subject, question), self._now)
+        judged = expire(wait.subject, asked.subject, self._now, self._now)
+        found = [fact for fact in (*asked.facts, *judged.facts) if isinstance(fact, ScoreRevised)]
         return answer_of(found[-1], judged.subject) if found else None
 
 

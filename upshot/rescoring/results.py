@@ -9,13 +9,13 @@ from aiokafka.errors import KafkaError
 from msgspec import Raw
 
 from upshot.errors import KafkaUnavailable
-from upshot.processors.followups.role import ROLE, TABLE
+from upshot.processors.followups.handler import ROLE, TABLE
 from upshot.processors.followups.state import decode_followup
 from upshot.settings import Settings
-from upshot.streams.admin import admin_client
-from upshot.streams.batch.recovery import changelog_reader
-from upshot.streams.batch.table import changelog_name
-from upshot.streams.tables import payload
+from upshot.streams.kafka.admin import admin_client
+from upshot.streams.runtime.recovery import changelog_reader
+from upshot.streams.runtime.table import changelog_name
+from upshot.streams.state import payload
 
 _WAIT_MS = 500
 

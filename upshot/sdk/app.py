@@ -12,15 +12,19 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
 
 from upshot.errors import Misuse
+from upshot.otel.allowed import RequestedAttributes, asked_for
+from upshot.otel.prices import Prices, price_table
+from upshot.otel.span import instant_of
 from upshot.sdk.attached import AttachedRun
 from upshot.sdk.attempts import repeated
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import remember, replay_in, run_in
+from upshot.sdk.deferrals import Deferrals
 from upshot.sdk.delivery import Delivery, open_spool
 from upshot.sdk.facts import score_message, wait_cancellation_message
 from upshot.sdk.forgiving import never_ends_the_agent, raised_or_warned
-from upshot.sdk.later import Later
-from upshot.sdk.replaying import Outlet
+from upshot.sdk.outcomes import Outcomes
+from upshot.sdk.replaying import EventSink
 from upshot.sdk.run_ids import RunIds
 from upshot.sdk.runs import Run
 from upshot.sdk.scope import Scope
@@ -30,11 +34,7 @@ from upshot.sdk.tracing import SCOPE, install, provider
 from upshot.sdk.transport import KafkaTransport, Transport
 from upshot.sdk.values import plain_value
 from upshot.sdk.waits import subject_of
-from upshot.sdk.world import World
 from upshot.settings import Settings, load_settings
-from upshot.traces.allowed import Asked, asked_for
-from upshot.traces.prices import Prices, price_table
-from upshot.traces.span import instant_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,7 +62,7 @@ class NotThatApp(Misuse, AttributeError):
     """Another library takes our app for its own."""
 
 
-class App(Later, World):
+class App(Deferrals, Outcomes):
     """Records runs, steps, scores and outcomes, and asks questions about what happens next.
 
     `name` is the source of what the app says. `version` is the agents' version unless they have one of their own.
@@ -97,7 +97,7 @@ class App(Later, World):
         self.agents: dict[tuple[str, str | None], Callable[..., Any]] = {}
         self._prices = prices
         #: Attributes of other people's spans that are kept beside known facts.
-        self.asked: Asked = asked_for(self.settings.span_attributes.split(","))
+        self.asked: RequestedAttributes = asked_for(self.settings.span_attributes.split(","))
         self._kinds: dict[str, str] = {}
         self._provider: TracerProvider | None = None
         self._tracer: tuple[TracerProvider, Tracer] | None = None
@@ -234,7 +234,7 @@ class App(Later, World):
             decided_at=instant_of(self.clock()),
         )
         self.agree(name, value)
-        self.outlet.fact(message)
+        self.event_sink.fact(message)
 
     def cancel_wait(self, wait_id: str, *, subject: str | None = None) -> None:
         """End a wait from anywhere, by its id and its subject: it isn't needed any more.
@@ -247,7 +247,7 @@ class App(Later, World):
         message = wait_cancellation_message(
             subject=subject_of(wait_id, subject), wait_id=str(wait_id), cancelled_at=at
         )
-        self.outlet.fact(message)
+        self.event_sink.fact(message)
 
     def __getattr__(self, name: str) -> Any:
         if name in _CELERYS:
@@ -301,10 +301,10 @@ class App(Later, World):
         return self.delivery.delivered
 
     @property
-    def outlet(self) -> Outlet:
+    def event_sink(self) -> EventSink:
         """Where events of this place in the code go."""
         replaying = replay_in(None)
-        return self.delivery if replaying is None else replaying.outlet
+        return self.delivery if replaying is None else replaying.event_sink
 
     @property
     def tracer(self) -> Tracer:

@@ -13,13 +13,13 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, set_span_in_context
 
 from upshot.errors import Misuse
+from upshot.otel.runs import run_id_of, trace_of
+from upshot.otel.span import instant_of
 from upshot.schemas.ids import fact_id
 from upshot.sdk.context import with_run
 from upshot.sdk.facts import run_message
 from upshot.sdk.runs import STATUSES, Run, error_text
 from upshot.sdk.scope import Ending
-from upshot.traces.runs import run_id_of, trace_of
-from upshot.traces.span import instant_of
 
 if TYPE_CHECKING:
     from upshot.sdk.app import App

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ParamSpec, TypeVar, cast
 
-from upshot.sdk.scope import Nowhere, Scope
+from upshot.sdk.scope import NullScope, Scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,7 +80,7 @@ async def _awaited(scope: Scope, awaitable: Any, result: Result) -> Any:
 
 def _stream(function: Callable[..., Any], make: Making) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        scope = make(args, kwargs) or Nowhere()
+        scope = make(args, kwargs) or NullScope()
         scope.open()
         try:
             source: Generator[Any, Any, Any] = scope.inside(lambda: scope.stand_in(function)(*args, **kwargs))
@@ -107,7 +107,7 @@ def _stream(function: Callable[..., Any], make: Making) -> Callable[..., Any]:
 
 def _async_stream(function: Callable[..., Any], make: Making) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        scope = make(args, kwargs) or Nowhere()
+        scope = make(args, kwargs) or NullScope()
         scope.open()
         try:
             source: AsyncGenerator[Any, Any] = scope.inside(lambda: scope.stand_in(function)(*args, **kwargs))

@@ -16,7 +16,7 @@ from upshot.sdk.run_ids import RunIds
 from upshot.sdk.sender import Delivered, Making, Sender
 from upshot.sdk.spool import Spool
 from upshot.sdk.termination import at_termination
-from upshot.sdk.transport import Message, Transport
+from upshot.sdk.transport import OutgoingMessage, Transport
 
 logger = logging.getLogger("upshot")
 
@@ -48,7 +48,7 @@ class Delivery:
         """The counts so far, in this process."""
         return self._sender.delivered
 
-    def fact(self, message: Message) -> None:
+    def fact(self, message: OutgoingMessage) -> None:
         """Keep a fact: it survives the end of the process, and is sent as soon as Kafka takes it.
 
         Raises SpoolFull: it isn't recorded.

@@ -10,6 +10,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from upshot.errors import Misuse
 from upshot.followups.scorers import Scorer
+from upshot.otel.reading import LONGEST_NAME
 from upshot.schemas.deferrals import Deferral
 from upshot.schemas.ids import fact_id
 from upshot.schemas.numbers import plain
@@ -21,10 +22,9 @@ from upshot.schemas.waits import Wait
 from upshot.schemas.withdrawals import WaitCancellation
 from upshot.schemas.wording import place_in, sentence_of
 from upshot.sdk.rules import Says, matches_of, window_of
-from upshot.sdk.transport import Message
+from upshot.sdk.transport import OutgoingMessage
 from upshot.sdk.values import plain_value, shown
-from upshot.streams.topics import MAX_EVENT_BYTES
-from upshot.traces.reading import LONGEST_NAME
+from upshot.streams.events.topics import MAX_EVENT_BYTES
 
 D = TypeVar("D")
 E = TypeVar("E", bound=BaseModel)
@@ -38,31 +38,31 @@ _INSTEAD: Mapping[str, str] = {
 }
 
 
-def run_message(**fields: Any) -> Message:
+def run_message(**fields: Any) -> OutgoingMessage:
     """What is known of a run. One that is too long loses input, output and attributes. Raises Misuse."""
     run = _checked(Run, "this run", fields)
     return _fitting("runs", run.run_id, run)
 
 
-def step_message(step: Step) -> Message:
+def step_message(step: Step) -> OutgoingMessage:
     """A step that is over. One that is too long loses input, output and attributes."""
     return _fitting("steps", step.run_id, step)
 
 
-def score_message(**fields: Any) -> Message:
+def score_message(**fields: Any) -> OutgoingMessage:
     """A score that somebody gives. Raises Misuse."""
     value = plain_value(fields["value"], fields["name"])
     score = _checked(Score, "this score", {**fields, "value": value})
     return _message("scores", score.run_id, score)
 
 
-def outcome_message(**fields: Any) -> Message:
+def outcome_message(**fields: Any) -> OutgoingMessage:
     """Something that happened. Raises Misuse."""
     outcome = _checked(Outcome, "this outcome", {"specversion": "1.0", **fields})
     return _message("outcomes", outcome.subject, outcome)
 
 
-def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tuple[Message, str]:
+def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tuple[OutgoingMessage, str]:
     """A question and its id. `within` is a timedelta or ISO 8601. Raises Misuse."""
     rule: dict[str, Any] = {"on": matches_of(on), "within": window_of(fields.pop("within"))}
     rule |= {"mode": fields.pop("mode")}
@@ -73,13 +73,15 @@ def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tu
     return _message("waits", wait.subject, wait), wait.wait_id or ""
 
 
-def wait_cancellation_message(**fields: Any) -> Message:
+def wait_cancellation_message(**fields: Any) -> OutgoingMessage:
     """That a wait isn't needed any more. Raises Misuse."""
     cancellation = _checked(WaitCancellation, "this cancellation", fields)
     return _message("waits", cancellation.subject, cancellation)
 
 
-def deferral_message(scorer: Scorer[D, Any], data: D, *, call: str, **fields: Any) -> tuple[Message, str]:
+def deferral_message(
+    scorer: Scorer[D, Any], data: D, *, call: str, **fields: Any
+) -> tuple[OutgoingMessage, str]:
     """Deferred work and its id. Without a `key` it's one of its own, told from others of its run by `call`.
 
     Raises Misuse.
@@ -143,7 +145,7 @@ def _checked(model: type[E], what: str, fields: Mapping[str, Any]) -> E:
         raise Misuse(f"{what} can't be recorded: {where or what} {sentence_of(first)}{is_now}") from None
 
 
-def _fitting(topic: str, key: str, event: Run | Step) -> Message:
+def _fitting(topic: str, key: str, event: Run | Step) -> OutgoingMessage:
     try:
         return _message(topic, key, event)
     except Misuse:
@@ -151,7 +153,7 @@ def _fitting(topic: str, key: str, event: Run | Step) -> Message:
         return _message(topic, key, event.model_copy(update=shorter))
 
 
-def _message(topic: str, key: str, event: BaseModel) -> Message:
+def _message(topic: str, key: str, event: BaseModel) -> OutgoingMessage:
     """What was said of an event, or, of a step, what differs from the defaults."""
     step = isinstance(event, Step)
     try:
@@ -164,7 +166,7 @@ def _message(topic: str, key: str, event: BaseModel) -> Message:
             f"this event for {topic} has {len(value):,} bytes, {MAX_EVENT_BYTES:,} are allowed: it isn't recorded; "
             "keep long content elsewhere and send a link"
         )
-    return Message(topic, key.encode("utf-8", "replace").decode(), value)
+    return OutgoingMessage(topic, key.encode("utf-8", "replace").decode(), value)
 
 
 def _plain(value: Any) -> Any:

@@ -13,9 +13,8 @@ from upshot.errors import Misuse
 
 _PARTS = ("data", "type", "id", "source", "time")
 _PYTHON = {"true": "True", "false": "False", "null": "None", "none": "None", "True": "True", "False": "False"}
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DIGITS = frozenset("0123456789.+-eE")
 _NEGATED = re.compile(r"-\s*([A-Za-z_].*)")
-_TIMES = re.compile(r"(.+?)\s*\*\s*`?([+-]?\d+(?:\.\d+)?)`?")
 
 logger = logging.getLogger("upshot")
 
@@ -36,7 +35,7 @@ def check_path(where: str, path: str, *, gives: str = "score") -> None:
             f"{where}={path!r} is a path: the field {said!r} of an outcome, which none has; write {instead} "
             "where the constant is meant; nothing is asked"
         )
-    if _NUMBER.fullmatch(said):
+    if _is_number(said):
         raise Misuse(
             f"{where}={path!r} is a text; write {said} without quotes for the number; nothing is asked"
         )
@@ -61,12 +60,23 @@ def check_path(where: str, path: str, *, gives: str = "score") -> None:
         )
 
 
+def _is_number(text: str) -> bool:
+    if not text or len(text) > 400 or not _DIGITS.issuperset(text):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _arithmetic(path: str) -> str:
     """How to write what was meant, where that is arithmetic."""
     if found := _NEGATED.fullmatch(path):
         return f': a path has no arithmetic; write {{"score": "{found[1]}", "times": -1}}'
-    if found := _TIMES.fullmatch(path):
-        return f': a path has no arithmetic; write {{"score": "{found[1]}", "times": {found[2]}}}'
+    left, star, right = path.rpartition("*")
+    if star and left.strip() and _is_number(factor := right.strip().strip("`")):
+        return f': a path has no arithmetic; write {{"score": "{left.strip()}", "times": {factor}}}'
     return ', such as "data.merged"; see https://jmespath.org'
 
 

@@ -7,16 +7,16 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from upshot.sdk.scope import Scope
 from upshot.sdk.sender import Making
-from upshot.sdk.transport import Message
+from upshot.sdk.transport import OutgoingMessage
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Outlet(Protocol):
+class EventSink(Protocol):
     """Takes events: an app's delivery, or what stands before it while a run is made again."""
 
-    def fact(self, message: Message) -> None:
+    def fact(self, message: OutgoingMessage) -> None:
         """Keep a fact and send it. Raises SpoolFull."""
 
     def telemetry(self, making: Making, size: int = 0) -> None:
@@ -27,7 +27,7 @@ class Replaying(Protocol):
     """A run that is made again; see `upshot.replays`. All of it is called in the threads of the agent."""
 
     @property
-    def outlet(self) -> Outlet:
+    def event_sink(self) -> EventSink:
         """Where the events of the runs and of the code inside them go."""
 
     @property
@@ -44,4 +44,4 @@ class Replaying(Protocol):
         """The code of a `with` is about to run. Raises where it must not."""
 
 
-__all__ = ["Outlet", "Replaying"]
+__all__ = ["EventSink", "Replaying"]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from upshot.followups.scorers import Scorer
+from upshot.otel.span import instant_of
 from upshot.schemas.waits import Mode
 from upshot.sdk.facts import (
     Says,
@@ -17,11 +18,10 @@ from upshot.sdk.facts import (
     wait_message,
 )
 from upshot.sdk.forgiving import never_ends_the_agent
-from upshot.sdk.replaying import Outlet
+from upshot.sdk.replaying import EventSink
 from upshot.sdk.scope import Scope
 from upshot.sdk.values import plain_value
 from upshot.sdk.waits import WaitId, subject_of
-from upshot.traces.span import instant_of
 
 if TYPE_CHECKING:
     from upshot.sdk.app import App
@@ -48,7 +48,7 @@ class RunFacts(Scope):
         raise NotImplementedError
 
     @property
-    def outlet(self) -> Outlet:
+    def event_sink(self) -> EventSink:
         """Where its events go."""
         raise NotImplementedError
 
@@ -121,7 +121,7 @@ class RunFacts(Scope):
         )
         if otherwise is not None:
             self.app.agree(name, plain_value(otherwise, name))
-        self.outlet.fact(message)
+        self.event_sink.fact(message)
         return WaitId(identity, subject)
 
     @never_ends_the_agent()
@@ -135,7 +135,7 @@ class RunFacts(Scope):
         message = wait_cancellation_message(
             subject=subject_of(wait_id, subject), wait_id=str(wait_id), run_id=self.id, cancelled_at=at
         )
-        self.outlet.fact(message)
+        self.event_sink.fact(message)
 
     @never_ends_the_agent("")
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
@@ -161,7 +161,7 @@ class RunFacts(Scope):
             since=self.started_at,
             attributes=self._trace or None,
         )
-        self.outlet.fact(message)
+        self.event_sink.fact(message)
         return identity
 
     def give(self, name: str, value: bool | float, *, step_id: str | None = None, **said: str | None) -> None:
@@ -178,7 +178,7 @@ class RunFacts(Scope):
             **{"source": self.app.name, **{key: text for key, text in said.items() if text is not None}},
         )
         self.app.agree(name, value)
-        self.outlet.fact(message)
+        self.event_sink.fact(message)
 
 
 __all__ = ["RunFacts"]

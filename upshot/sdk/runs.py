@@ -15,22 +15,22 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, Tracer, set_span_in_context
 
 from upshot.errors import Misuse, SpoolFull
+from upshot.otel.calls import Counting
+from upshot.otel.reading import LONGEST_CONTENT
+from upshot.otel.runs import run_id_of
+from upshot.otel.span import instant_of
 from upshot.schemas.runs import RunStatus
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import replay_in, run_in, step_in, with_run
 from upshot.sdk.facts import as_text, checked_names, run_message
 from upshot.sdk.forgiving import never_ends_the_agent, raised_or_warned
-from upshot.sdk.replaying import Outlet
+from upshot.sdk.replaying import EventSink
 from upshot.sdk.run_facts import RunFacts
 from upshot.sdk.scope import Ending, set_on
 from upshot.sdk.steps import Step
 from upshot.sdk.termination import unwatch, watch
 from upshot.sdk.tracing import began_run, ended_run, span_id_of, trace_id_of
-from upshot.sdk.transport import Message
-from upshot.traces.calls import Counting
-from upshot.traces.reading import LONGEST_CONTENT
-from upshot.traces.runs import run_id_of
-from upshot.traces.span import instant_of
+from upshot.sdk.transport import OutgoingMessage
 
 if TYPE_CHECKING:
     from upshot.sdk.app import App
@@ -140,9 +140,9 @@ class Run(RunFacts):
         self._attributes |= checked_names(attributes)
 
     @property
-    def outlet(self) -> Outlet:
+    def event_sink(self) -> EventSink:
         """Where its events go."""
-        return self.app.delivery if self.replaying is None else self.replaying.outlet
+        return self.app.delivery if self.replaying is None else self.replaying.event_sink
 
     @property
     def arguments(self) -> str | None:
@@ -291,7 +291,7 @@ class Run(RunFacts):
             self.replaying.entered(self)
         watch(self)
         message = run_message(**self._known(), status="running")
-        self.outlet.telemetry(lambda: message)
+        self.event_sink.telemetry(lambda: message)
 
     def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
         unwatch(self)
@@ -312,9 +312,9 @@ class Run(RunFacts):
         )
         self._tell_end(message)
 
-    def _tell_end(self, message: Message) -> None:
+    def _tell_end(self, message: OutgoingMessage) -> None:
         try:
-            self.outlet.fact(message)
+            self.event_sink.fact(message)
         except SpoolFull as full:
             # The agent has done its work: it must not fail for that. Delivered.not_recorded counts it.
             logger.error("the end of run %s: %s", self._id, full)

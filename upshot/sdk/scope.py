@@ -128,7 +128,7 @@ class Scope:
         return self._span
 
 
-class Nowhere(Scope):
+class NullScope(Scope):
     """No run and no step: the place is left as it is."""
 
     def open(self) -> None:
@@ -162,4 +162,4 @@ def _name_of(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-__all__ = ["Ending", "Nowhere", "Scope", "set_on"]
+__all__ = ["Ending", "NullScope", "Scope", "set_on"]

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from upshot.errors import KafkaUnavailable, SpoolFull, Unavailable
-from upshot.sdk.spool import Kept, Spool
-from upshot.sdk.transport import THREAD, Fate, Message, Refused, Transport
+from upshot.sdk.spool import Spool, SpooledMessage
+from upshot.sdk.transport import THREAD, DeliveryRefused, Fate, OutgoingMessage, Transport
 
 logger = logging.getLogger("upshot")
 
 #: Makes a message when its turn comes, away from the agent's threads; None for nothing to send.
-Making = Callable[[], Message | None]
+Making = Callable[[], OutgoingMessage | None]
 
 #: Telemetry that waits for Kafka, at the most: how many, and of how many bytes, roughly.
 QUEUE = 10_000
@@ -71,7 +71,7 @@ class Sender:
         self._spool: Spool | None = None
         self._queue: deque[tuple[Making, int]] = deque()
         self._queued_bytes = 0
-        self._unsent: list[Message] = []
+        self._unsent: list[OutgoingMessage] = []
         self._warned: dict[str, float] = {}
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,7 +88,7 @@ class Sender:
         """The counts so far."""
         return replace(self._delivered, waiting=len(self._spool) if self._spool else 0)
 
-    def fact(self, message: Message) -> None:
+    def fact(self, message: OutgoingMessage) -> None:
         """Keep a fact, and send it as soon as Kafka takes it. Raises SpoolFull: it isn't recorded."""
         try:
             self._open().append(message)
@@ -245,7 +245,7 @@ class Sender:
         self._settle_telemetry(fates[: len(telemetry)])
         return self._settle_facts(facts, fates[len(telemetry) :])
 
-    def _facts(self) -> list[Kept]:
+    def _facts(self) -> list[SpooledMessage]:
         spool = self._spool
         if spool is None:
             return []
@@ -275,12 +275,12 @@ class Sender:
         self._warn("away", f"{why}; facts are kept, telemetry as long as there is room; trying again")
 
     def _settle_telemetry(self, fates: Sequence[Fate]) -> None:
-        refused = [fate.reason for fate in fates if isinstance(fate, Refused)]
+        refused = [fate.reason for fate in fates if isinstance(fate, DeliveryRefused)]
         self._count(telemetry=len(fates) - len(refused))
         if refused:
             self._drop(len(refused), refused[0])
 
-    def _settle_facts(self, facts: Sequence[Kept], fates: Sequence[Fate]) -> bool:
+    def _settle_facts(self, facts: Sequence[SpooledMessage], fates: Sequence[Fate]) -> bool:
         """Take from the spool what Kafka has; False where that fails: it's sent once more."""
         spool = self._spool
         if spool is None:
@@ -289,7 +289,7 @@ class Sender:
         taken = []
         try:
             for kept, fate in zip(facts, fates, strict=True):
-                if isinstance(fate, Refused):
+                if isinstance(fate, DeliveryRefused):
                     self._put_aside(spool, kept, fate)
                 else:
                     taken.append(kept)
@@ -302,7 +302,7 @@ class Sender:
         self._count(facts=len(taken))
         return True
 
-    def _put_aside(self, spool: Spool, kept: Kept, fate: Refused) -> None:
+    def _put_aside(self, spool: Spool, kept: SpooledMessage, fate: DeliveryRefused) -> None:
         spool.refuse(kept, fate.reason)
         self._count(refused=1)
         logger.error("a fact for %s was put aside in %s: %s", kept.message.topic, spool.path, fate.reason)

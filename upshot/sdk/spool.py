@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from upshot.errors import SpoolFull
 from upshot.private_files import private_folder
-from upshot.sdk.transport import Message
+from upshot.sdk.transport import OutgoingMessage
 
 logger = logging.getLogger("upshot")
 
@@ -36,11 +36,11 @@ CREATE TABLE IF NOT EXISTS refused (
 _OVERHEAD = 100
 
 
-class Kept(NamedTuple):
+class SpooledMessage(NamedTuple):
     """A message in the spool and its number there."""
 
     number: int
-    message: Message
+    message: OutgoingMessage
 
 
 class Spool:
@@ -71,7 +71,7 @@ class Spool:
         """How many facts wait."""
         return self._count
 
-    def append(self, message: Message) -> None:
+    def append(self, message: OutgoingMessage) -> None:
         """Keep a fact: once this returns it survives the end of the process, however that comes about.
 
         Raises SpoolFull: the fact isn't kept.
@@ -90,19 +90,19 @@ class Spool:
             self._count += 1
             self._bytes += size
 
-    def first(self, limit: int, limit_bytes: int = 4 * 1024 * 1024) -> list[Kept]:
+    def first(self, limit: int, limit_bytes: int = 4 * 1024 * 1024) -> list[SpooledMessage]:
         """The oldest facts: at most `limit`, and no more once they have `limit_bytes`; at least one if there is one."""
         sql = "SELECT number, topic, key, value FROM facts ORDER BY number LIMIT ?"
-        found: list[Kept] = []
+        found: list[SpooledMessage] = []
         with self._mutex:
             for number, *message in self._db.execute(sql, (limit,)):
-                found.append(Kept(number, Message(*message)))
+                found.append(SpooledMessage(number, OutgoingMessage(*message)))
                 limit_bytes -= len(found[-1].message.value)
                 if limit_bytes <= 0:
                     break
         return found
 
-    def remove(self, done: Iterable[Kept]) -> None:
+    def remove(self, done: Iterable[SpooledMessage]) -> None:
         """Forget facts that the broker has. Raises sqlite3.Error: they stay, and are sent once more."""
         done = list(done)
         with self._mutex, self._transaction():
@@ -137,18 +137,18 @@ class Spool:
             left.remove(facts)
         left.close()
 
-    def refuse(self, kept: Kept, reason: str) -> None:
+    def refuse(self, kept: SpooledMessage, reason: str) -> None:
         """Put a fact aside that no broker will ever take; it stays in the file for people."""
         with self._mutex:
             sql = "INSERT INTO refused (topic, key, value, reason) VALUES (?, ?, ?, ?)"
             self._db.execute(sql, (*kept.message, reason))
         self.remove([kept])
 
-    def refused(self) -> list[tuple[Message, str]]:
+    def refused(self) -> list[tuple[OutgoingMessage, str]]:
         """What was put aside, and why."""
         with self._mutex:
             rows = self._db.execute("SELECT topic, key, value, reason FROM refused").fetchall()
-        return [(Message(*row[:3]), row[3]) for row in rows]
+        return [(OutgoingMessage(*row[:3]), row[3]) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -209,4 +209,4 @@ def _take_lock(path: Path) -> int | None:
     return file
 
 
-__all__ = ["Kept", "Spool"]
+__all__ = ["Spool", "SpooledMessage"]

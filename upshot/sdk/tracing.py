@@ -18,15 +18,15 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from upshot.errors import Misuse
+from upshot.otel.calls import Call
+from upshot.otel.span import SpanEvent, SpanRecord, SpanStatus
+from upshot.otel.span import SpanKind as Kind
+from upshot.otel.steps import INSTRUMENTATION, REPEATS, call_of, kind_of, says_usage, step_of
 from upshot.schemas.steps import Step
 from upshot.sdk.context import run_in
 from upshot.sdk.facts import step_message
 from upshot.sdk.providers import follow, inside, takes_processors
-from upshot.sdk.transport import Message
-from upshot.traces.calls import Call
-from upshot.traces.span import SpanEvent, SpanRecord, SpanStatus
-from upshot.traces.span import SpanKind as Kind
-from upshot.traces.steps import INSTRUMENTATION, REPEATS, call_of, kind_of, says_usage, step_of
+from upshot.sdk.transport import OutgoingMessage
 
 if TYPE_CHECKING:
     from upshot.sdk.runs import Run
@@ -99,7 +99,7 @@ class RunSpans(SpanProcessor):
         assert span.context is not None
         self._remember(span.context.span_id, run)
         texts = [value for value in (span.attributes or {}).values() if isinstance(value, str)]
-        run.outlet.telemetry(lambda: step_of_run(run, span), _SPAN_BYTES + sum(map(len, texts)))
+        run.event_sink.telemetry(lambda: step_of_run(run, span), _SPAN_BYTES + sum(map(len, texts)))
 
     def _remember(self, span_id: int, run: Run) -> None:
         self._ended[span_id] = run
@@ -126,7 +126,7 @@ class RunSpans(SpanProcessor):
             )
 
 
-def step_of_run(run: Run, span: ReadableSpan) -> Message:
+def step_of_run(run: Run, span: ReadableSpan) -> OutgoingMessage:
     """An ended span as a step of its run. Children come before their parents, since they mostly end before them."""
     record = record_of(span)
     ours = record.scope == SCOPE
@@ -137,7 +137,7 @@ def step_of_run(run: Run, span: ReadableSpan) -> Message:
         with_content=run.app.capture_content or ours,
         asked=run.app.asked,
     )
-    said = _said_before(run, record, priced)
+    said = _stated_before(run, record, priced)
     step = priced
     if said is not None:
         step = step_of(
@@ -158,7 +158,7 @@ def step_of_run(run: Run, span: ReadableSpan) -> Message:
     return step_message(step.model_copy(update={**told, "attributes": attributes}))
 
 
-def _said_before(run: Run, record: SpanRecord, step: Step) -> Call | str | None:
+def _stated_before(run: Run, record: SpanRecord, step: Step) -> Call | str | None:
     """Who said this usage before; None where it counts, or where there is none."""
     if not says_usage(record):
         run.counting.passed(record.span_id, record.parent_span_id)

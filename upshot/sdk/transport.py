@@ -13,8 +13,8 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from upshot.errors import KafkaUnavailable
 from upshot.settings import Settings
-from upshot.streams.admin import admin_client
-from upshot.streams.producer import EventProducer, event_producer, settled
+from upshot.streams.kafka.admin import admin_client
+from upshot.streams.kafka.producer import EventProducer, event_producer, settled
 
 #: The topics that an agent writes to.
 WRITTEN = ("runs", "steps", "scores", "waits", "outcomes", "exposures", "deferrals")
@@ -28,7 +28,7 @@ def _not_ours(record: logging.LogRecord) -> bool:
     return record.threadName != THREAD or record.levelno < logging.INFO
 
 
-class Message(NamedTuple):
+class OutgoingMessage(NamedTuple):
     """One event: the short name of its topic, its key, and its JSON."""
 
     topic: str
@@ -40,13 +40,13 @@ class Acknowledged(NamedTuple):
     """All replicas have the message."""
 
 
-class Refused(NamedTuple):
+class DeliveryRefused(NamedTuple):
     """The broker will never take this message; `reason` says why."""
 
     reason: str
 
 
-Fate = Acknowledged | Refused
+Fate = Acknowledged | DeliveryRefused
 ACKNOWLEDGED = Acknowledged()
 
 
@@ -56,7 +56,7 @@ class Transport(Protocol):
     async def start(self) -> None:
         """Get ready. Raises Unavailable where that isn't possible now; it may be called again."""
 
-    async def send(self, messages: Sequence[Message]) -> list[Fate]:
+    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Fate]:
         """Send all, and return what became of each, in their order.
 
         Raises Unavailable where that isn't known for some: send all of them again, repeats do no harm.
@@ -89,7 +89,7 @@ class KafkaTransport:
             )
         self._producer = await self._stack.enter_async_context(event_producer(self._settings))
 
-    async def send(self, messages: Sequence[Message]) -> list[Fate]:
+    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Fate]:
         """See Transport."""
         fates: list[Fate] = [ACKNOWLEDGED] * len(messages)
         todo = list(range(len(messages)))
@@ -100,7 +100,7 @@ class KafkaTransport:
             }
             failed = [n for n, r in zip(todo, results, strict=True) if r is not None and n not in refused]
             for number, error in refused.items():
-                fates[number] = Refused(f"the broker takes no message of that size: {error}")
+                fates[number] = DeliveryRefused(f"the broker takes no message of that size: {error}")
             if failed and not refused:
                 raise self._unavailable(next(result for result in results if result is not None))
             if refused:
@@ -110,7 +110,7 @@ class KafkaTransport:
             todo = failed
         return fates
 
-    async def _attempt(self, messages: Sequence[Message]) -> list[KafkaError | None]:
+    async def _attempt(self, messages: Sequence[OutgoingMessage]) -> list[KafkaError | None]:
         """What went wrong with each, None where it's acknowledged. Raises KafkaUnavailable."""
         if self._producer is None:
             raise KafkaUnavailable("the transport isn't started")
@@ -136,9 +136,9 @@ __all__ = [
     "THREAD",
     "WRITTEN",
     "Acknowledged",
+    "DeliveryRefused",
     "Fate",
     "KafkaTransport",
-    "Message",
-    "Refused",
+    "OutgoingMessage",
     "Transport",
 ]

@@ -46,4 +46,9 @@ def load_app(named: str) -> SourceApp:
     return app
 
 
-__all__ = ["SourceApp", "load_app"]
+def no_app(role: str) -> str:
+    """The message for a role that was started without the app it needs."""
+    return f"the role {role} needs an app: --app MODULE:NAME, such as support.app:app"
+
+
+__all__ = ["SourceApp", "load_app", "no_app"]

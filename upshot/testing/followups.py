@@ -15,8 +15,9 @@ from upshot.errors import Misuse
 from upshot.followups.engine import execute
 from upshot.followups.loops import LoopThread
 from upshot.followups.scorers import Scorer
-from upshot.processors.followups.advance import Patience, arrive, end, keep_results, wake_timers
-from upshot.processors.followups.announce import encode_wait, encode_wait_cancellation
+from upshot.processors.followups.decide import Patience, arrive, end, keep_results, wake_timers
+from upshot.processors.followups.decode import read_deferred
+from upshot.processors.followups.encode import encode_wait, encode_wait_cancellation
 from upshot.processors.followups.execution import Execution
 from upshot.processors.followups.facts import (
     Arrival,
@@ -24,14 +25,13 @@ from upshot.processors.followups.facts import (
     DeferredMore,
     Fact,
     Opened,
-    Scored,
+    ScoreEmitted,
     WaitCancelled,
 )
-from upshot.processors.followups.reading import read_deferred
-from upshot.processors.followups.state import Followup, Said, memory_of
+from upshot.processors.followups.state import EmittedScore, FollowupState, memory_of
 from upshot.sdk.facts import deferral_message, outcome_message
-from upshot.streams.instants import MICROSECOND, Micros, instant, micros
-from upshot.testing.world import Record, World
+from upshot.streams.events.instants import MICROSECOND, Micros, instant, micros
+from upshot.testing.world import RecordedEvent, World
 
 T = TypeVar("T")
 
@@ -55,12 +55,12 @@ class Rehearsal:
         self._thread = thread
         self._world = World()
         self._now: Micros = micros(deferred_at)
-        self._state = Followup()
-        self._told = 0
+        self._state = FollowupState()
+        self._reported = 0
         self._last = Execution("waiting")
-        self._revisions: list[Said] = []
+        self._revisions: list[EmittedScore] = []
         self._deferred: dict[str, dict[str, Any]] = {}
-        record = Record("deferrals", deferral, self._now // 1000)
+        record = RecordedEvent("deferrals", deferral, self._now // 1000)
         self._hear([read_deferred(record, self._now)])
 
     @property
@@ -81,16 +81,16 @@ class Rehearsal:
     @property
     def scores(self) -> dict[str, bool | float]:
         """The scores as they are now, by name; those with a key as `name[key]`."""
-        return {_name_of(said): said.value for said in self._current() if said.value is not None}
+        return {_name_of(emitted): emitted.value for emitted in self._current() if emitted.value is not None}
 
     @property
     def given(self) -> list[dict[str, Any]]:
         """The scores as they are now, with all that is said of them."""
-        return [_score(said) for said in self._current() if said.value is not None]
+        return [_score(emitted) for emitted in self._current() if emitted.value is not None]
 
     def revisions(self, name: str) -> list[bool | float | None]:
         """The values that a score has had, one after the other; None where it was withdrawn."""
-        return [said.value for said in self._revisions if _name_of(said) == name]
+        return [emitted.value for emitted in self._revisions if _name_of(emitted) == name]
 
     @property
     def waiting_for(self) -> list[dict[str, Any]]:
@@ -119,11 +119,11 @@ class Rehearsal:
         source: str = "test",
     ) -> None:
         """Something is told now that happened at `at`, now where absent. Told again with one `id` it's the same."""
-        self._told += 1
+        self._reported += 1
         happened = self.now if at is None else at
         if happened > self.now:
             raise Misuse(f"at={at} is still to come: write f.advance(…) first, it is {self.now.isoformat()}")
-        ident = id or f"outcome-{self._told}"
+        ident = id or f"outcome-{self._reported}"
         message = outcome_message(
             type=type, subject=subject, data=data, id=ident, source=source, time=happened
         )
@@ -173,13 +173,13 @@ class Rehearsal:
             self._look_at_clock()
 
     def _announce(self, fact: Fact) -> None:
-        if isinstance(fact, Scored):
-            self._revisions.append(fact.said)
+        if isinstance(fact, ScoreEmitted):
+            self._revisions.append(fact.emitted)
         elif isinstance(fact, DeferredMore):
             more = fact.origin
             data = json.loads(bytes(more.data))
-            said = {"id": more.followup_id, "scorer": more.scorer, "version": more.version, "data": data}
-            self._deferred[more.followup_id] = said
+            emitted = {"id": more.followup_id, "scorer": more.scorer, "version": more.version, "data": data}
+            self._deferred[more.followup_id] = emitted
         elif isinstance(fact, DeferralCancelled):
             del self._deferred[fact.origin.followup_id]
         elif isinstance(fact, WaitCancelled):
@@ -192,7 +192,7 @@ class Rehearsal:
         looks = (self._world.next_look(), self._state.next_timer, self._state.run_at)
         return min((look for look in looks if look is not None), default=None)
 
-    def _current(self) -> Iterable[Said]:
+    def _current(self) -> Iterable[EmittedScore]:
         self._look()
         return self._state.scores.values()
 
@@ -236,13 +236,18 @@ def followup(
         thread.stop()
 
 
-def _name_of(said: Said) -> str:
-    return said.name if said.key is None else f"{said.name}[{said.key}]"
+def _name_of(emitted: EmittedScore) -> str:
+    return emitted.name if emitted.key is None else f"{emitted.name}[{emitted.key}]"
 
 
-def _score(said: Said) -> dict[str, Any]:
-    facts = {"name": said.name, "value": said.value, "reason": said.reason, "at": instant(said.at)}
-    more = {"step_id": said.step_id, "comment": said.comment, "key": said.key}
+def _score(emitted: EmittedScore) -> dict[str, Any]:
+    facts = {
+        "name": emitted.name,
+        "value": emitted.value,
+        "reason": emitted.reason,
+        "at": instant(emitted.at),
+    }
+    more = {"step_id": emitted.step_id, "comment": emitted.comment, "key": emitted.key}
     return facts | {name: value for name, value in more.items() if value is not None}
 
 

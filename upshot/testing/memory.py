@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upshot.errors import KafkaUnavailable
-from upshot.sdk.transport import ACKNOWLEDGED, Fate, Message, Refused
-from upshot.streams.topics import TOPICS
+from upshot.sdk.transport import ACKNOWLEDGED, DeliveryRefused, Fate, OutgoingMessage
+from upshot.streams.events.topics import TOPICS
 
 
 class MemoryTransport:
@@ -16,7 +16,7 @@ class MemoryTransport:
     """
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self.messages: list[OutgoingMessage] = []
         self.available = True
         self._started = False
 
@@ -26,7 +26,7 @@ class MemoryTransport:
             raise KafkaUnavailable("this transport is away, as a test wants it")
         self._started = True
 
-    async def send(self, messages: Sequence[Message]) -> list[Fate]:
+    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Fate]:
         """See Transport."""
         if not self._started or not self.available:
             raise KafkaUnavailable("this transport is away, as a test wants it, or isn't started")
@@ -36,9 +36,9 @@ class MemoryTransport:
         """See Transport."""
         self._started = False
 
-    def _take(self, message: Message) -> Fate:
+    def _take(self, message: OutgoingMessage) -> Fate:
         if len(message.value) > TOPICS[message.topic].max_bytes:
-            return Refused(f"{len(message.value)} bytes are more than {message.topic} takes")
+            return DeliveryRefused(f"{len(message.value)} bytes are more than {message.topic} takes")
         self.messages.append(message)
         return ACKNOWLEDGED
 

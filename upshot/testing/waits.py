@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from upshot.errors import Misuse
-from upshot.processors.correlate import Refused, Scored
+from upshot.processors.correlate.facts import ScoreRevised, UnusableOutcome
 from upshot.schemas.waits import Mode
 from upshot.sdk.facts import outcome_message, wait_message
 from upshot.sdk.rules import Says
-from upshot.streams.instants import MICROSECOND, Micros, instant, micros
+from upshot.streams.events.instants import MICROSECOND, Micros, instant, micros
 from upshot.testing.world import World
 
 _START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -26,7 +26,7 @@ class WaitRehearsal:
         self._world = World()
         self._subject = subject
         self._now: Micros = micros(opened_at)
-        self._told = 0
+        self._reported = 0
         self._world.ask(wait, self._now)
 
     @property
@@ -59,7 +59,7 @@ class WaitRehearsal:
     @property
     def refused(self) -> list[str]:
         """Outcomes that should have counted and gave no usable score, by the reason: each is a dead letter."""
-        return [fact.detail for fact in self._world.facts if isinstance(fact, Refused)]
+        return [fact.detail for fact in self._world.facts if isinstance(fact, UnusableOutcome)]
 
     def outcome(
         self,
@@ -77,7 +77,7 @@ class WaitRehearsal:
         """
         if subject is not None and not isinstance(subject, str):
             subject, data = None, subject
-        self._told += 1
+        self._reported += 1
         happened = self.now if at is None else at
         if happened > self.now:
             raise Misuse(f"at={at} is still to come: write w.advance(…) first, it is {self.now.isoformat()}")
@@ -85,7 +85,7 @@ class WaitRehearsal:
             type=type,
             subject=subject or self._subject,
             data=data,
-            id=id or f"outcome-{self._told}",
+            id=id or f"outcome-{self._reported}",
             source=source,
             time=happened,
         )
@@ -103,8 +103,8 @@ class WaitRehearsal:
         refused = "".join(f", refused: {reason}" for reason in self.refused)
         return f"<wait about {self._subject}: {'pending' if self.pending else self.score}{refused}>"
 
-    def _scored(self) -> list[Scored]:
-        return [fact for fact in self._world.facts if isinstance(fact, Scored)]
+    def _scored(self) -> list[ScoreRevised]:
+        return [fact for fact in self._world.facts if isinstance(fact, ScoreRevised)]
 
 
 @contextmanager

@@ -8,16 +8,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from upshot.processors.announce import encode_resumption
-from upshot.processors.correlate import Arrival, Asked, Cancelled, Fact, Observed, Replied, correlate, judge
-from upshot.processors.deadlines import Horizons, next_look
+from upshot.processors.correlate.deadlines import Horizons, next_look
+from upshot.processors.correlate.decide import correlate, expire
+from upshot.processors.correlate.encode import encode_resumption
+from upshot.processors.correlate.facts import Arrival, Cancelled, Fact, OutcomeReceived, Replied, WaitReceived
+from upshot.processors.correlate.state import Cancellation, Subject, known_of, question_of
+from upshot.processors.followups.decode import read_resumed
 from upshot.processors.followups.facts import Arrival as News
-from upshot.processors.followups.reading import read_resumed
-from upshot.processors.state import Cancellation, Subject, known_of, question_of
-from upshot.streams.arrivals import read_outcome, read_wait
-from upshot.streams.instants import Micros
-from upshot.streams.resolution import EXACT
-from upshot.streams.withdrawals import Cancelling, read_withdrawal
+from upshot.streams.events.decode import read_outcome, read_wait
+from upshot.streams.events.instants import Micros
+from upshot.streams.events.resolution import EXACT
+from upshot.streams.events.withdrawals import Cancelling, read_withdrawal
 
 _FOR_EVER = timedelta(days=1_000_000)
 #: Nothing is forgotten, and deadlines are judged at once.
@@ -25,7 +26,7 @@ _HORIZONS = Horizons(_FOR_EVER, _FOR_EVER, timedelta(0))
 _UNKNOWN = Subject()
 
 
-class Record(NamedTuple):
+class RecordedEvent(NamedTuple):
     """An event as a record of its topic."""
 
     topic: str
@@ -52,25 +53,25 @@ class World:
         read = read_outcome(record)
         # A test says exactly when, whether or not there are zeros at the end.
         outcome = msgspec.structs.replace(known_of(read, now, 0, record.offset), width=EXACT)
-        return self._take(Observed(read.subject, outcome), now)
+        return self._take(OutcomeReceived(read.subject, outcome), now)
 
     def ask(self, wait: bytes, now: Micros) -> list[News]:
         """A follow-up waits for something."""
         asking = read_wait(self._record("waits", wait, now))
-        return self._take(Asked(asking.subject, question_of(asking)), now)
+        return self._take(WaitReceived(asking.subject, question_of(asking)), now)
 
     def cancel(self, cancellation: bytes, now: Micros) -> list[News]:
         """A follow-up doesn't wait for something any more."""
         read = read_withdrawal(self._record("waits", cancellation, now), now)
         assert isinstance(read, Cancelling)
-        said = Cancellation(read.at, read.revision)
-        return self._take(Cancelled(read.subject, read.wait_id, read.reply_to, said), now)
+        emitted = Cancellation(read.at, read.revision)
+        return self._take(Cancelled(read.subject, read.wait_id, read.reply_to, emitted), now)
 
     def judge(self, now: Micros) -> list[News]:
         """Deadlines that have come."""
         news: list[News] = []
         for key, subject in list(self._subjects.items()):
-            step = judge(key, subject, now, now)
+            step = expire(key, subject, now, now)
             self._subjects[key] = step.subject
             news += self._news(step.facts, now)
         return news
@@ -90,9 +91,9 @@ class World:
         told = [encode_resumption(fact) for fact in facts if isinstance(fact, Replied)]
         return [read_resumed(self._record("resumptions", event, now), now) for event in told]
 
-    def _record(self, topic: str, value: bytes, now: Micros) -> Record:
+    def _record(self, topic: str, value: bytes, now: Micros) -> RecordedEvent:
         self._offset += 1
-        return Record(topic, value, now // 1000, self._offset)
+        return RecordedEvent(topic, value, now // 1000, self._offset)
 
 
-__all__ = ["Record", "World"]
+__all__ = ["RecordedEvent", "World"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from upshot.doctor.pages import Worker, first_look, local_pages
-from upshot.doctor.words import per_second, size, span
-from upshot.telemetry.scrape import Page
+from upshot.ops.doctor.pages import Worker, first_look, local_pages
+from upshot.ops.doctor.words import per_second, size, span
+from upshot.ops.telemetry.scrape import Page
 
 
-class Figures:
+class WorkerFigures:
     """Reads the workers' pages; what moves shows from the second time on."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -44,4 +44,4 @@ def of_role(workers: Sequence[Worker]) -> list[str]:
     return told
 
 
-__all__ = ["Figures", "of_role"]
+__all__ = ["WorkerFigures", "of_role"]

@@ -9,9 +9,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
-from upshot.door.access import Viewers
-from upshot.door.answers import Problem, as_problem
-from upshot.door.hosts import host_of, only
+from upshot.ingest.access import Viewers
+from upshot.ingest.answers import Problem, as_problem
+from upshot.ingest.hosts import host_of, only
 from upshot.settings import Settings
 from upshot.web.connections import Connections
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from upshot.doctor.words import span
-from upshot.links import Link
+from upshot.ops.doctor.words import span
 from upshot.plain_text import plain
 from upshot.settings import Settings
 from upshot.web.status import Status
@@ -40,11 +39,6 @@ def page(status: Status, settings: Settings) -> str:
         share=_share,
         value=_value,
     )
-
-
-def link_page(link: Link | None, *, recorded: bool, trouble: str) -> str:
-    """The page of a signed link: asking, recorded, or why not."""
-    return _environment.get_template("link.html").render(link=link, recorded=recorded, trouble=trouble)
 
 
 def _shown(value: Any) -> Any:
@@ -85,4 +79,4 @@ def _share(row: Mapping[str, Any]) -> str:
     return ", ".join(shares)
 
 
-__all__ = ["link_page", "page"]
+__all__ = ["page"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 
 import upshot.schemas
-from upshot.door.answers import Problem
+from upshot.ingest.answers import Problem
 
 FOLDER = Path(upshot.schemas.__file__).parent / "json_schema"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from upshot.door.bodies import MAX_BODY
-from upshot.door.routes import Door
 from upshot.errors import PartFailed
+from upshot.ingest.bodies import MAX_BODY
+from upshot.ingest.routes import HttpApi
 from upshot.settings import Settings
 from upshot.sources import Source
 from upshot.web.connections import KEEP_ALIVE, Connections
@@ -61,7 +61,7 @@ def make_app(settings: Settings, sources: Sequence[Source] = ()) -> web.Applicat
     app.router.add_get("/healthz", _healthz)
     Schemas().add_to(app)
     app.router.add_static("/static/", _STATIC)
-    Door(settings, sources).add_to(app)
+    HttpApi(settings, sources).add_to(app)
     paths += paths_of(app)
     return app
 

@@ -12,9 +12,9 @@ from typing import Any
 from upshot.errors import UpshotError
 from upshot.insights.questions import QUESTIONS
 from upshot.insights.reader import Reader
+from upshot.ops.health import Health, Looks
 from upshot.settings import Settings
-from upshot.web.figures import Figures
-from upshot.web.health import Health, Looks
+from upshot.web.figures import WorkerFigures
 
 #: Seconds that an answer is good for, so that many readers cost no more than one.
 _FRESH = 1.0
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Table:
+class StatusTable:
     """The rows that the page shows, and how many more there are."""
 
     rows: Sequence[Row] = ()
@@ -54,9 +54,9 @@ class Status:
     at: datetime
     health: Health
     counts: Mapping[str, int] = field(default_factory=dict)
-    agents: Table = Table()
+    agents: StatusTable = StatusTable()
     latest: Sequence[Row] = ()
-    dead: Table = Table()
+    dead: StatusTable = StatusTable()
     trouble: str = ""
     #: What each role does at present, where its workers tell.
     figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Watch:
     def __init__(self, settings: Settings) -> None:
         self._reader = Reader(settings, timeout=_LONGEST)
         self._looks = Looks(settings, self._reader)
-        self._figures = Figures(settings.data_dir)
+        self._figures = WorkerFigures(settings.data_dir)
         self._turn = asyncio.Lock()
         self._status: Status | None = None
         self._health: Health | None = None
@@ -120,13 +120,13 @@ class Watch:
         except UpshotError as error:
             return Status(now, health, trouble=str(error), figures=figures)
 
-    def _most(self, question: str, weight: str, key: Callable[[Row], Any] = lambda row: 0) -> Table:
+    def _most(self, question: str, weight: str, key: Callable[[Row], Any] = lambda row: 0) -> StatusTable:
         """The rows of a question with the most in them, in its own order but for `key`."""
         asked = QUESTIONS[question]
         sql = f"SELECT *, count() OVER () AS of FROM ({asked.sql}) ORDER BY {weight} DESC LIMIT {_SHOWN}"
         rows = self._reader.query(sql, asked.parameters).objects()
         more = int(rows[0]["of"]) - len(rows) if rows else 0
-        return Table(sorted(rows, key=key), more)
+        return StatusTable(sorted(rows, key=key), more)
 
 
-__all__ = ["Status", "Table", "Watch"]
+__all__ = ["Status", "StatusTable", "Watch"]

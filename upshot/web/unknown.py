@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 from aiohttp import web
 
-from upshot.door.answers import Problem, as_problem
-from upshot.streams.topics import TOPICS
+from upshot.ingest.answers import Problem, as_problem
+from upshot.streams.events.topics import TOPICS
 
 #: Of a path that nobody serves this much is repeated.
 _SHOWN = 100

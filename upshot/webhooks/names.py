@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -66,8 +65,7 @@ def under_other_names(outcome: bytes, name: str, others: Sequence[str]) -> list[
     subject = event["subject"]
     if not isinstance(subject, str):
         return []
-    place = re.compile(rf"(?<![\w./-]){re.escape(name)}(?![\w./-])", re.IGNORECASE)
-    subjects = [place.sub(lambda _: other, subject) for other in others]  # noqa: B023 - called at once
+    subjects = [_renamed(subject, name, other) for other in others]
     known = {folded(subject)}
     found: list[bytes] = []
     for renamed in subjects:
@@ -75,6 +73,26 @@ def under_other_names(outcome: bytes, name: str, others: Sequence[str]) -> list[
             known.add(folded(renamed))
             found.append(msgspec.json.encode({**event, "subject": renamed}))
     return found
+
+
+#: Characters that a name of a repository may hold: next to one of these the name is another one.
+_OF_A_NAME = frozenset("-./_")
+
+
+def _renamed(subject: str, name: str, other: str) -> str:
+    """`subject` with `other` wherever it has `name` as a whole, whatever the letter case."""
+    left, sought, length = subject, name.lower(), len(name)
+    parts: list[str] = []
+    while len(left.lower()) == len(left) and (at := left.lower().find(sought)) >= 0:
+        before = parts[-1][-1:] if not at and parts else left[at - 1 : at]
+        alone = not (_is_of_a_name(before) or _is_of_a_name(left[at + length : at + length + 1]))
+        parts.append(left[:at] + (other if alone else left[at : at + length]))
+        left = left[at + length :]
+    return "".join((*parts, left))
+
+
+def _is_of_a_name(character: str) -> bool:
+    return character.isalnum() or character in _OF_A_NAME if character else False
 
 
 __all__ = ["Named", "Names", "repository_named", "under_other_names"]

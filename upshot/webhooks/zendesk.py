@@ -23,15 +23,15 @@ _FACTS = (
 
 def _kind(message: Message) -> Any:
     """An event of Zendesk's gets our prefix; a trigger's body says its type itself."""
-    kind = _said(message, "type")
+    kind = _stated(message, "type")
     return "zendesk." + kind.removeprefix(_PREFIX) if _is_event(message) else kind
 
 
 def _is_event(message: Message) -> bool:
-    return str(_said(message, "type")).startswith(_PREFIX)
+    return str(_stated(message, "type")).startswith(_PREFIX)
 
 
-def _said(message: Message, name: str) -> Any:
+def _stated(message: Message, name: str) -> Any:
     """What the body says under a name. Raises ValueError where it doesn't."""
     value = message.value
     if not isinstance(value, dict):
@@ -45,7 +45,7 @@ def _said(message: Message, name: str) -> Any:
 
 
 def _subject(message: Message) -> Any:
-    subject = _said(message, "subject")
+    subject = _stated(message, "subject")
     if not _is_event(message):
         return subject
     kind, _, number = str(subject).removeprefix("zen:").partition(":")

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from place import BATCH_BYTES, COMMIT_INTERVAL, FETCH_BYTES, POLL_RECORDS, Moment, Place, place
 from plain import Score, State, join
 
-from upshot.streams.partitions import partition_for
+from upshot.streams.kafka.partitioner import partition_for
 
 decode, encode = msgspec.json.decode, msgspec.json.encode
 PARTITIONS = 4

@@ -15,9 +15,9 @@ from place import Moment, place
 
 from upshot.cli import main
 from upshot.cli.roles import SUPERVISED
-from upshot.processors.join import Join
-from upshot.streams.batch import TP, Effects
-from upshot.streams.codec import Record
+from upshot.processors.correlate.handler import Join
+from upshot.streams.events.records import Record
+from upshot.streams.runtime import TP, Effects
 
 if len(sys.argv) > 4:
     # Each ends with its stdin, and so with this process.

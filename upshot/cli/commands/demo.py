@@ -24,7 +24,7 @@ from upshot.settings import load_settings
 
 if TYPE_CHECKING:
     from upshot.local.stack import Stack
-    from upshot.local.whole import PartName
+    from upshot.local.topology import PartName
 
 DEMO_EXAMPLES = ("upshot demo", "upshot demo --data my_pulls.csv", "upshot demo --keep --data-dir /tmp/demo")
 
@@ -58,14 +58,14 @@ def demo(
     order, and compares what ClickHouse then says with the file. Stops everything at the end.
     """
     from upshot.cli.demo_report import Bars, say_json_result, say_next, say_result
+    from upshot.demo.expected import expected_of
     from upshot.demo.plan import plan
     from upshot.demo.play import play
     from upshot.demo.pulls import SHIPPED, read_pulls
     from upshot.demo.result import differences, read_result
-    from upshot.demo.truth import truth_of
     from upshot.insights.reader import Reader
     from upshot.local.stack import Stack
-    from upshot.local.whole import Whole
+    from upshot.local.topology import Topology
 
     signal.signal(signal.SIGTERM, _end)
     os.umask(0o077)
@@ -73,14 +73,14 @@ def demo(
     planned = plan(pulls, datetime.now(UTC), seed)
     with _folder(data_dir) as folder, Bars() as bars:
         wanted: tuple[PartName, ...] = ("kafka", "clickhouse", "worker")
-        whole = Whole(load_settings(data_dir=folder), (*wanted, "web") if keep else wanted, {}, bars.note)
+        whole = Topology(load_settings(data_dir=folder), (*wanted, "web") if keep else wanted, {}, bars.note)
         stack = Stack(folder, whole.parts(), report=bars.note)
         try:
             stack.start()
             reader = Reader(whole.settings)
             played = asyncio.run(play(whole.settings, reader, planned, bars.progress))
             result = read_result(reader)
-            wrong = differences(result, truth_of(pulls))
+            wrong = differences(result, expected_of(pulls))
             bars.stop()
             if as_json:
                 say_json_result(result, played, wrong)

@@ -16,7 +16,7 @@ from upshot.cli.terminal import say, say_json
 from upshot.settings import load_settings, local_viewer
 
 if TYPE_CHECKING:
-    from upshot.doctor.finding import Finding
+    from upshot.ops.doctor.finding import Finding
 
 DOCTOR_EXAMPLES = (
     "upshot doctor",
@@ -44,13 +44,13 @@ def doctor(
     Workers' metrics are read twice, two seconds apart, to tell what moves.
     The exit code is 1 when something is wrong; what is only worth a notice leaves it at 0.
     """
-    from upshot.doctor.clickhouse import examine_clickhouse
-    from upshot.doctor.kafka import examine_kafka
-    from upshot.doctor.locks import examine_locks
-    from upshot.doctor.pages import first_look, local_pages, pages_finding, second_look
-    from upshot.doctor.place import examine_place
-    from upshot.doctor.spool import examine_spool
-    from upshot.doctor.workers import examine_workers
+    from upshot.ops.doctor.clickhouse import examine_clickhouse
+    from upshot.ops.doctor.kafka import examine_kafka
+    from upshot.ops.doctor.locks import examine_locks
+    from upshot.ops.doctor.pages import first_look, local_pages, pages_finding, second_look
+    from upshot.ops.doctor.place import examine_place
+    from upshot.ops.doctor.spool import examine_spool
+    from upshot.ops.doctor.workers import examine_workers
 
     settings = load_settings(data_dir=data_dir)
     pages = [url.strip() for url in metrics.split(",") if url.strip()] or local_pages(settings.data_dir)

@@ -14,7 +14,7 @@ from upshot.cli.exits import Exit
 from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say, say_json
 from upshot.errors import ConfigurationError
-from upshot.streams.topics import TOPICS, Topic
+from upshot.streams.events.topics import TOPICS, Topic
 
 EMIT_EXAMPLES = (
     """upshot emit outcome --type pr.closed --subject pr:1 --data '{"merged":true}'""",
@@ -71,8 +71,8 @@ def emit(
     Everything is read and checked before anything is sent.
     """
     from upshot.cli.sending import send_events
-    from upshot.door.checking import check_all
-    from upshot.door.reading import read_events
+    from upshot.streams.events.checking import check_all
+    from upshot.streams.events.reading import read_events
 
     chosen = _topic(topic)
     short = {"type": kind, "subject": subject, "data": data, "time": time, "id": event_id, "source": source}

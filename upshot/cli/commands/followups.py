@@ -112,9 +112,9 @@ def _chosen(settings: Settings, ids: list[str], *, all_failed: bool) -> list[str
 
 def _retry(settings: Settings, ids: list[str], *, as_json: bool) -> None:
     from upshot.cli.sending import send_events
-    from upshot.door.reading import Entry
     from upshot.schemas.resumptions import Resumption
-    from upshot.streams.topics import TOPICS
+    from upshot.streams.events.reading import Entry
+    from upshot.streams.events.topics import TOPICS
 
     topic = TOPICS["resumptions"]
     wanted = [Resumption(followup_id=one, kind="retry") for one in ids]

@@ -17,7 +17,7 @@ def migrate(data_dir: DataDir = None, as_json: Json = False) -> None:
     """
     from upshot.processors.store.migrate import Progress, migrations
     from upshot.processors.store.migrate import migrate as apply
-    from upshot.streams.admin import ensure_topics
+    from upshot.streams.kafka.admin import ensure_topics
 
     settings = client_settings(data_dir)
 

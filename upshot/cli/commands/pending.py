@@ -86,9 +86,9 @@ def pending(
 
 def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json: bool) -> None:
     from upshot.cli.sending import send_events
-    from upshot.door.reading import Entry
     from upshot.schemas.withdrawals import WaitCancellation
-    from upshot.streams.topics import TOPICS
+    from upshot.streams.events.reading import Entry
+    from upshot.streams.events.topics import TOPICS
 
     if not ids:
         raise ConfigurationError("say which: upshot pending cancel ID…; nothing was done")

@@ -73,7 +73,7 @@ def rescore(
     from upshot.rescoring import rescore as rescored
     from upshot.rescoring.results import recorded_results
     from upshot.sources.loading import load_app
-    from upshot.streams.instants import MICROSECOND, micros
+    from upshot.streams.events.instants import MICROSECOND, micros
 
     settings = client_settings(data_dir)
     past, now = ClickHousePast(Reader(local_viewer(settings), answer_bytes=WORK_BYTES)), datetime.now(UTC)
@@ -134,9 +134,9 @@ def _instant(said: str, now: datetime) -> datetime:
 
 async def _promote(settings: Settings, told: Difference, now: datetime) -> int:
     from upshot.cli.sending import send_events
-    from upshot.door.reading import Entry
     from upshot.rescoring.promoting import revisions
-    from upshot.streams.topics import TOPICS
+    from upshot.streams.events.reading import Entry
+    from upshot.streams.events.topics import TOPICS
 
     topic = TOPICS["scores"]
     events = [Entry("a rescored score", value) for value in revisions(told.differing, now)]

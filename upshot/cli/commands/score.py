@@ -41,10 +41,10 @@ def score(
     Given again, the later value counts and the earlier one stays as history. The run needn't be known yet.
     """
     from upshot.cli.sending import send_events
-    from upshot.door.reading import Entry
     from upshot.errors import Misuse
     from upshot.sdk.facts import score_message
-    from upshot.streams.topics import TOPICS
+    from upshot.streams.events.reading import Entry
+    from upshot.streams.events.topics import TOPICS
 
     settings = client_settings(data_dir)
     now = datetime.now(UTC)

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from upshot import __version__
 from upshot.cli.options import AppName, DataDir
 from upshot.cli.terminal import note, say
 from upshot.errors import ConfigurationError
 from upshot.settings import LOCAL_USER, LOCAL_VIEWER, Settings, load_settings
+from upshot.version import __version__
 
 UP_EXAMPLES = (
     "upshot up",
@@ -48,7 +48,7 @@ def up(
     next start; the first start fetches Apache Kafka. A part that dies is started again.
     """
     from upshot.local.stack import Stack
-    from upshot.local.whole import PARTS, Whole
+    from upshot.local.topology import PARTS, Topology
 
     wanted = [part for part in PARTS if part in (names := [name.strip() for name in parts.split(",")])]
     if len(wanted) != len(names):
@@ -63,7 +63,7 @@ def up(
             raise KeyboardInterrupt
 
     ports = {"kafka": kafka_port, "clickhouse": clickhouse_port, "web": web_port}
-    whole = Whole(settings, wanted, ports, report, app)
+    whole = Topology(settings, wanted, ports, report, app)
     note(f"Upshot {__version__} in {settings.data_dir}", style="bold")
     stack = Stack(
         settings.data_dir,

@@ -42,20 +42,19 @@ def worker(
     many as you like: the partitions are shared among them.
     """
     from upshot.cli.roles import run_role, supervise
-    from upshot.local.of_app import roles_of_app
-    from upshot.local.roles import CORRELATE, roles_of
-    from upshot.streams.batch.logs import log_one_line
+    from upshot.processors.roles import ROLES, roles_of, roles_of_app
+    from upshot.streams.kafka.logs import log_one_line
 
     log_one_line()
     settings = load_settings(data_dir=data_dir)
-    if processes > 1 and role not in ("all", CORRELATE):
+    if processes > 1 and role != "all" and not ROLES[role].shares_partitions:
         raise typer.BadParameter(f"only the join is shared among processes; {role} runs in one")
     if role != "all" and processes == 1:
         run_role(settings, role, app)
     roles: list[str] = [role]
     if role == "all":
         roles = [*roles_of(settings), *roles_of_app(app)]
-    code = asyncio.run(supervise(settings, [*[CORRELATE] * (processes - 1), *roles], app))
+    code = asyncio.run(supervise(settings, [*["correlate"] * (processes - 1), *roles], app))
     raise typer.Exit(Exit(code))
 
 

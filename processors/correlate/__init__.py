@@ -1,0 +1,1 @@
+"""The role `correlate`: joins waits and outcomes by subject and gives scores."""

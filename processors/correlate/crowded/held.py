@@ -1,0 +1,69 @@
+"""A wait of a crowded subject, and where it stands."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from upshot.processors.correlate.crowded.group import Found
+from upshot.processors.correlate.crowded.layout import WaitStanding
+from upshot.processors.correlate.state import Cancellation, Revision, StoredWait, Verdict, ended_by
+from upshot.streams.events.instants import Micros
+
+
+class Held:
+    """A wait and where it stands."""
+
+    __slots__ = ("arrived", "cancellation", "history", "judged_at", "last", "question", "seen", "segment")
+
+    def __init__(self, question: StoredWait, arrived: Micros, segment: int) -> None:
+        self.question = question
+        self.arrived = arrived
+        self.segment = segment
+        self.judged_at: Micros | None = None
+        self.last: Revision | None = None
+        self.cancellation: Cancellation | None = None
+        #: The revisions from before the subject was crowded.
+        self.history: tuple[Revision, ...] = ()
+        self.seen = -1
+
+    @property
+    def cancelled_at(self) -> Micros | None:
+        """When it ended by being cancelled; None where it didn't."""
+        return ended_by(self.cancellation, self.question)
+
+    @property
+    def weighed(self) -> StoredWait:
+        """The question as outcomes are held against it: no longer than until it was cancelled."""
+        at, question = self.cancelled_at, self.question
+        return question if at is None else replace(question, deadline=min(at, question.deadline), width=0)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its deadline is still to be judged."""
+        if self.cancelled_at is not None:
+            return False
+        return self.judged_at is None and (self.last is None or self.last.verdict.reason == "reopened")
+
+    @property
+    def standing(self) -> WaitStanding:
+        """What is kept of it, beside the entry that asked."""
+        last = self.last
+        if last is None:
+            return WaitStanding(self.seen, self.arrived, self.judged_at, cancellation=self.cancellation)
+        said = last.number, last.verdict, last.decided_at, last.late
+        return WaitStanding(self.seen, self.arrived, self.judged_at, *said, cancellation=self.cancellation)
+
+
+def verdict_of(question: StoredWait, found: Found | None, judged: bool) -> Verdict | None:
+    """A question's answer, given what the outcomes say and whether its deadline was judged."""
+    if found is not None:
+        outcome = found.outcome
+        known_by = outcome.id if question.reply_to is None else outcome.fingerprint
+        return Verdict(found.value, "outcome", outcome.time, known_by)
+    if not judged:
+        return None
+    value = question.rule.nothing_came
+    return Verdict(value, "expired" if value is None else "deadline", question.deadline)
+
+
+__all__ = ["Held", "verdict_of"]

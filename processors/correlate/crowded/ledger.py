@@ -1,0 +1,100 @@
+"""Which outcomes a crowded subject holds, and which of its segments anything is left of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from upshot.processors.correlate.state import StoredOutcome
+from upshot.streams.events.instants import Micros
+
+
+class Ledger:
+    """Outcomes by key and by type; where each, and each wait, is written."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, StoredOutcome] = {}
+        self._kinds: dict[str, dict[str, StoredOutcome]] = {}
+        self._homes: dict[str, tuple[int, ...]] = {}
+        self._alive: Counter[int] = Counter()
+        self._emptied: set[int] = set()
+        #: Waits that were forgotten: in which segment they were asked, and when they were forgotten.
+        self.gone: dict[str, tuple[int, Micros]] = {}
+
+    def of(self, kind: str) -> list[StoredOutcome]:
+        """The outcomes of one type."""
+        return list(self._kinds.get(kind, {}).values())
+
+    def merged(self, outcome: StoredOutcome) -> StoredOutcome:
+        """What is known with this outcome; the one that is known already where it says nothing new."""
+        known = self.outcomes.get(outcome.key)
+        if known is None:
+            return outcome
+        if known.rank <= outcome.rank:
+            return known.with_earlier_record(outcome.recorded)
+        return outcome.with_earlier_record(known.recorded)
+
+    def keep(self, outcome: StoredOutcome, segment: int) -> None:
+        """Have this outcome, of which the segment tells."""
+        key = outcome.key
+        before = self.outcomes.get(key)
+        if before is not None:
+            del self._kinds[before.type][key]
+        self.outcomes[key] = outcome
+        self._kinds.setdefault(outcome.type, {})[key] = outcome
+        homes = self._homes.get(key, ())
+        if segment not in homes:
+            # What is kept of it may come from both.
+            self._homes[key] = (*homes, segment)
+            self.live(segment)
+
+    def drop(self, outcome: StoredOutcome) -> None:
+        """Forget an outcome."""
+        key = outcome.key
+        del self.outcomes[key], self._kinds[outcome.type][key]
+        for segment in self._homes.pop(key):
+            self.died(segment)
+
+    def home(self, outcome: StoredOutcome) -> int:
+        """The first segment that tells of an outcome."""
+        return min(self._homes[outcome.key])
+
+    def homes(self, outcome: StoredOutcome) -> set[int]:
+        """The segments that tell of an outcome."""
+        return set(self._homes[outcome.key])
+
+    def live(self, segment: int) -> None:
+        """Something more of a segment is kept."""
+        self._alive[segment] += 1
+
+    def died(self, segment: int) -> None:
+        """Something less of a segment is kept."""
+        self._alive[segment] -= 1
+        self.look_at(segment)
+
+    def look_at(self, segment: int) -> None:
+        """Notice where nothing of a segment is kept."""
+        if not self._alive[segment]:
+            self._emptied.add(segment)
+
+    def is_left(self, segment: int) -> bool:
+        """Whether anything is left of a segment."""
+        return self._alive[segment] > 0
+
+    def take_emptied(self, below: int) -> set[int]:
+        """The segments of which nothing is left, of those below this one; each is told once."""
+        found = {segment for segment in self._emptied if segment < below}
+        self._emptied -= found
+        return {segment for segment in found if not self.is_left(segment)}
+
+    def forgotten(self, segments: Iterable[int]) -> list[str]:
+        """The waits that were asked in these segments and are gone: with the segments, nothing has to be kept of them."""
+        if not (left := set(segments)):
+            return []
+        found = [wait_id for wait_id, (segment, _) in self.gone.items() if segment in left]
+        for wait_id in found:
+            del self.gone[wait_id]
+        return found
+
+
+__all__ = ["Ledger"]

@@ -1,0 +1,349 @@
+"""All crowded subjects of a worker: arrivals are written down at once, and weighed between everything else.
+
+What follows from an arrival is announced before it's remembered: a crash in between weighs it again, to the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
+from typing import NamedTuple, Protocol, assert_never
+
+from msgspec.structs import replace
+
+from upshot.processors.correlate.crowded.crowd import Crowd, Strides
+from upshot.processors.correlate.crowded.layout import (
+    Cut,
+    Entry,
+    Head,
+    Marked,
+    OutcomeRecalled,
+    Put,
+    decode_segment,
+    decode_standing,
+    encode_head,
+    encode_segment,
+    encode_standing,
+    entries_of,
+    ordinal,
+    segment_key,
+    segments,
+    standing_key,
+)
+from upshot.processors.correlate.deadlines import Horizons, open_waits
+from upshot.processors.correlate.facts import (
+    Arrival,
+    Cancelled,
+    EventKind,
+    Fact,
+    OutcomeReceived,
+    SubjectErased,
+    WaitReceived,
+)
+from upshot.processors.correlate.state import Mark, Subject
+from upshot.processors.correlate.withdrawing import erased_name
+from upshot.streams.events.instants import Micros
+from upshot.streams.runtime import Change
+
+#: The due instant of a subject with arrivals to weigh: before all others.
+AT_ONCE: Micros = 1
+#: Seconds that one turn takes at the most.
+SLICE = 0.04
+#: Steps between two looks at the clock.
+STRIDES = 8
+#: Bytes of subjects that stay in memory, as they lie in the table and a little for each arrival; beyond, those that
+#: rest longest are read again.
+IN_MEMORY = 256 * 1024 * 1024
+_EACH = 1_000
+_KEYS = 500
+
+Changes = dict[bytes, Change | None]
+Place = tuple[int, str]
+
+
+class CrowdedTable(Protocol):
+    """What is read of the table; see `upshot.streams.runtime.TableView`."""
+
+    def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]: ...
+
+
+class Limits(NamedTuple):
+    """What is kept of one subject at the most: bytes in the table, outcomes and waits."""
+
+    size: int
+    arrivals: int
+
+
+class WeighingTurn(NamedTuple):
+    """What came of some work: facts to announce before the changes are made, and what happened."""
+
+    changes: Mapping[int, Changes]
+    facts: Sequence[Fact]
+    happened: Sequence[EventKind]
+
+
+class _Work:
+    """A crowd with its queue, and the work on it that was begun."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.crowd = crowd
+        self.queue: deque[tuple[int, Sequence[Entry]]] = deque()
+        self.sizes: dict[int, int] = {}
+        self.going: Strides | None = None
+        #: Whether all segments were read, so that what comes goes into the queue; and whether the crowd is complete.
+        self.is_read = self.is_ready = False
+        self.weight = 0
+        self.upto: Micros = 0
+        self.now: Micros = 0
+
+
+class Crowds:
+    """The crowded subjects of the partitions that are ours. For one thread."""
+
+    def __init__(
+        self, table: Callable[[], CrowdedTable], horizons: Horizons, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._table = table
+        self._horizons = horizons
+        self._clock = clock
+        self._heads: dict[Place, Head] = {}
+        self._work: dict[Place, _Work] = {}
+        #: With something to do now, in the order of their turns.
+        self._pending: dict[Place, None] = {}
+        self._weight = 0
+        #: As they are in the table.
+        self._written: dict[Place, Head] = {}
+
+    def forget(self) -> None:
+        """The partitions are no longer ours, or have just become so."""
+        self._heads.clear()
+        self._written.clear()
+        self._work.clear()
+        self._pending.clear()
+        self._weight = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to do now."""
+        return bool(self._pending)
+
+    def head(self, partition: int, key: str, found: Head) -> Head:
+        """What is where, given what the table says."""
+        place = partition, key
+        if place not in self._heads:
+            self._heads[place] = self._written[place] = found
+        return self._heads[place]
+
+    def convert(self, partition: int, key: str, subject: Subject, due: Micros | None) -> Changes:
+        """Keep a subject in parts from now on."""
+        name, changes = key.encode(), Changes()
+        number = size = 0
+        for number, (value, _) in enumerate(segments(entries_of(subject)), 1):
+            changes[segment_key(name, number - 1)] = Change(value)
+            size += len(value)
+        count = len(subject.outcomes) + len(subject.waits)
+        opened = open_waits(subject)
+        head = Head(
+            weighed=number,
+            after=number,
+            converted=number,
+            arrivals=count,
+            size=size,
+            open_waits=opened,
+            due=due,
+        )
+        self._heads[partition, key] = self._written[partition, key] = head
+        changes[name] = _change(head)
+        return changes
+
+    def append(
+        self, partition: int, key: str, arrivals: Iterable[Arrival], now: Micros, limits: Limits
+    ) -> Changes | None:
+        """Write down what arrived about a subject whose `head` was asked for; to be weighed in a turn of its own.
+
+        None where that would be too much.
+        """
+        place, name, changes = (partition, key), key.encode(), Changes()
+        head, work = self._heads[place], self._work.get(place)
+        size, count = head.size, head.arrivals
+        parts = list(segments(_entry(arrival, now) for arrival in arrivals))
+        size += sum(len(value) for value, _ in parts)
+        count += sum(len(within) for _, within in parts)
+        if size > limits.size or count > limits.arrivals:
+            return None
+        for number, (value, within) in enumerate(parts, head.after):
+            changes[segment_key(name, number)] = Change(value)
+            if work is not None and work.is_read:
+                work.queue.append((number, within))
+                work.sizes[number] = len(value)
+        self._heads[place] = self._written[place] = head = replace(
+            head, after=head.after + len(parts), size=size, arrivals=count
+        )
+        changes[name] = _change(head)
+        self._pending[place] = None
+        return changes
+
+    def look_at(self, partition: int, key: str) -> None:
+        """A subject whose `head` was asked for is due."""
+        self._pending[partition, key] = None
+
+    def turn(self, upto: Micros, now: Micros) -> WeighingTurn:
+        """Do some of the work: a slice of time for the one whose turn it is, or for several that need little."""
+        changes: dict[int, Changes] = {}
+        facts: list[Fact] = []
+        happened: list[EventKind] = []
+        until = self._clock() + SLICE
+        while self._pending and self._clock() < until:
+            place = next(iter(self._pending))
+            del self._pending[place]
+            work = self._begun(place)
+            work.upto, work.now = upto, now
+            if not self._advance(work, until, facts, happened):
+                self._pending[place] = None
+            else:
+                work.going = None
+            if changed := self._changed(place, work):
+                changes.setdefault(place[0], {}).update(changed)
+        self._make_room()
+        return WeighingTurn(changes, facts, happened)
+
+    def _begun(self, place: Place) -> _Work:
+        work = self._work.pop(place, None)
+        if work is None:
+            work = _Work(Crowd(place[1], self._horizons, self._heads[place].converted))
+        self._work[place] = work
+        if work.going is None:
+            work.going = self._all(place, work)
+        return work
+
+    def _advance(self, work: _Work, until: float, facts: list[Fact], happened: list[EventKind]) -> bool:
+        """Whether there is nothing left to do."""
+        assert work.going is not None
+        for number, (fact, name) in enumerate(work.going):
+            if fact is not None:
+                facts.append(fact)
+            if name is not None:
+                happened.append(name)
+            if number % STRIDES == STRIDES - 1 and self._clock() >= until:
+                return False
+        return True
+
+    def _all(self, place: Place, work: _Work) -> Strides:
+        crowd = work.crowd
+        if not work.is_ready:
+            yield from self._load(place, work)
+        while work.queue:
+            segment, entries = work.queue[0]
+            for number, entry in enumerate(entries):
+                yield from crowd.weigh(ordinal(segment, number), segment, entry, work.now)
+                yield None, None
+            crowd.weighed(segment)
+            work.queue.popleft()
+            self._heads[place] = replace(self._heads[place], weighed=segment + 1)
+        yield from crowd.look(work.upto, work.now)
+
+    def _load(self, place: Place, work: _Work) -> Strides:
+        """Read what is kept. What is appended meanwhile is read, too: it's in the table already."""
+        partition, name, crowd = place[0], place[1].encode(), work.crowd
+        number = self._heads[place].first
+        while number < self._heads[place].after:
+            stop = min(number + _KEYS, self._heads[place].after)
+            keys = [segment_key(name, n) for n in range(number, stop)]
+            for value in self._table().get_many(partition, keys):
+                work.sizes[number] = len(value or b"")
+                if value is not None and number < self._heads[place].weighed:
+                    crowd.recall(number, decode_segment(value))
+                elif number >= self._heads[place].weighed:
+                    # One is only missing where all that there was was being deleted.
+                    work.queue.append((number, () if value is None else decode_segment(value)))
+                number += 1
+                yield None, None
+        work.is_read = True
+        crowd.purge()
+        waits = list(crowd.waits)
+        for first in range(0, len(waits), _KEYS):
+            part = waits[first : first + _KEYS]
+            values = self._table().get_many(partition, [standing_key(name, wait_id) for wait_id in part])
+            standings = [None if value is None else decode_standing(value) for value in values]
+            yield from crowd.stand(zip(part, standings, strict=True), work.now)
+        yield from crowd.stand((), work.now)
+        work.is_ready = True
+
+    def _changed(self, place: Place, work: _Work) -> Changes:
+        """The parts that differ now, the head last."""
+        name, crowd, changes = place[1].encode(), work.crowd, Changes()
+        head = self._heads[place]
+        if not work.is_ready:
+            return changes
+        for wait_id in crowd.changed:
+            changes[standing_key(name, wait_id)] = Change(encode_standing(crowd.standing(wait_id)))
+        crowd.changed.clear()
+        changes |= self._rewritten(place, crowd)
+        first = head.first
+        while first < head.weighed and first in work.sizes and not work.sizes[first]:
+            # Gone with an earlier turn.
+            first += 1
+        emptied = sorted(crowd.ledger.take_emptied(head.weighed))
+        gone: Changes = {segment_key(name, number): None for number in emptied}
+        gone |= {standing_key(name, wait_id): None for wait_id in crowd.ledger.forgotten(emptied)}
+        if crowd.is_empty and not head.is_waiting and work.going is None:
+            self._weight -= self._work.pop(place).weight
+            del self._heads[place], self._written[place]
+            return changes | gone | {name: None}
+        kept = len(crowd.ledger.outcomes) + len(crowd.waits) + sum(len(entries) for _, entries in work.queue)
+        size = head.size - sum(work.sizes[number] for number in emptied)
+        work.sizes |= dict.fromkeys(emptied, 0)
+        head = replace(
+            head, first=first, size=size, arrivals=kept, open_waits=crowd.open_waits, due=crowd.next_look
+        )
+        self._heads[place] = head
+        self._weight += (weight := head.size + _EACH * kept) - work.weight
+        work.weight = weight
+        if head == self._written.get(place) and not changes and not gone:
+            return changes
+        self._written[place] = head
+        # What is weighed is said before anything of it may be missing.
+        return changes | {name: _change(head)} | gone
+
+    def _rewritten(self, place: Place, crowd: Crowd) -> Changes:
+        """Segments without what was erased."""
+        name, weighed = place[1].encode(), self._heads[place].weighed
+        numbers = sorted(number for number in crowd.rewritten if number < weighed)
+        crowd.rewritten -= {*numbers}
+        keys = [segment_key(name, number) for number in numbers]
+        values = self._table().get_many(place[0], keys)
+        return {
+            key: Change(encode_segment(crowd.left_of(decode_segment(value))))
+            for key, value in zip(keys, values, strict=True)
+            if value is not None
+        }
+
+    def _make_room(self) -> None:
+        if self._weight <= IN_MEMORY:
+            return
+        for place in [place for place in self._work if place not in self._pending]:
+            self._weight -= self._work.pop(place).weight
+            if self._weight <= IN_MEMORY:
+                return
+
+
+def _entry(arrival: Arrival, now: Micros) -> Entry:
+    match arrival:
+        case WaitReceived():
+            return Put(arrival.question, now)
+        case OutcomeReceived():
+            return OutcomeRecalled(arrival.outcome)
+        case Cancelled():
+            return Cut(arrival.wait_id, arrival.reply_to, arrival.cancellation, now)
+        case SubjectErased():
+            return Marked(erased_name(arrival.run_id), Mark(now, None, arrival.at))
+        case _:
+            assert_never(arrival)
+
+
+def _change(head: Head) -> Change:
+    return Change(encode_head(head), AT_ONCE if head.is_waiting else head.due, head.open_waits)
+
+
+__all__ = ["AT_ONCE", "IN_MEMORY", "SLICE", "Crowds", "Limits", "WeighingTurn"]

@@ -1,0 +1,107 @@
+"""When a subject must be looked at again, and what may then be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from upshot.processors.correlate.rules import IRRELEVANT, read
+from upshot.processors.correlate.state import Mark, StoredOutcome, StoredWait, Subject, WaitState
+from upshot.streams.events.instants import MICROSECOND, Micros
+
+#: Between two looks at what is past its horizon.
+_SHORTEST: Micros = 1_000_000
+
+
+@dataclass(frozen=True)
+class Horizons:
+    """How long things are kept, and how long after a deadline it is judged."""
+
+    look_back: timedelta
+    settled: timedelta
+    grace: timedelta
+
+    @cached_property
+    def grace_micros(self) -> Micros:
+        """How long after its deadline a wait is judged."""
+        return self.grace // MICROSECOND
+
+    @cached_property
+    def _look_back(self) -> Micros:
+        return self.look_back // MICROSECOND
+
+    @cached_property
+    def _settled(self) -> Micros:
+        return self.settled // MICROSECOND
+
+    def outcome_ends(self, outcome: StoredOutcome | Mark) -> Micros:
+        """When an outcome that no question needs, or a mark, may be forgotten."""
+        return outcome.arrived + self._look_back
+
+    def wait_ends(self, waiting: WaitState) -> Micros:
+        """When an answered question may be forgotten: counted from its deadline, or its arrival if that is later."""
+        return self.ends(waiting.question, waiting.arrived)
+
+    def ends(self, question: StoredWait, arrived: Micros) -> Micros:
+        """The same, of a question that arrived then."""
+        return max(question.deadline, arrived) + self._settled
+
+    def between_sweeps(self, sweeps: int) -> Micros:
+        """How long until outcomes are looked at again, where that is to happen so often while one is kept."""
+        return max(self._look_back // sweeps, _SHORTEST)
+
+    def judged_from(self, waiting: WaitState) -> Micros:
+        """From when an open question's deadline may be judged."""
+        return waiting.question.ends + self.grace_micros
+
+
+def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
+    """The next instant at which this subject needs a look; None where there is nothing to come."""
+    waits = subject.waits.values()
+    if len(waits) == 1:
+        for waiting in waits:
+            return _look_at(waiting, horizons)
+    if waits:
+        return min([_look_at(waiting, horizons) for waiting in waits])
+    kept: list[StoredOutcome | Mark] = [*subject.outcomes.values(), *subject.marks.values()]
+    return min([horizons.outcome_ends(one) for one in kept], default=None)
+
+
+def open_waits(subject: Subject) -> int:
+    """How many of its deadlines are still to be judged."""
+    count = 0
+    for waiting in subject.waits.values():
+        count += waiting.is_open
+    return count
+
+
+def _look_at(waiting: WaitState, horizons: Horizons) -> Micros:
+    return horizons.judged_from(waiting) if waiting.is_open else horizons.wait_ends(waiting)
+
+
+def retire(subject: Subject, now: Micros, horizons: Horizons) -> Subject:
+    """The subject without what is past its horizon: answered questions, and outcomes that none of the rest needs."""
+    waits = {
+        wait_id: waiting
+        for wait_id, waiting in subject.waits.items()
+        if waiting.is_open or horizons.wait_ends(waiting) > now
+    }
+    outcomes = {
+        key: outcome
+        for key, outcome in subject.outcomes.items()
+        if horizons.outcome_ends(outcome) > now or _is_needed(outcome, waits.values())
+    }
+    marks = {key: mark for key, mark in subject.marks.items() if horizons.outcome_ends(mark) > now}
+    before = subject.waits, subject.outcomes, subject.marks
+    if [len(waits), len(outcomes), len(marks)] == [len(part) for part in before]:
+        return subject
+    return Subject(outcomes, waits, marks)
+
+
+def _is_needed(outcome: StoredOutcome, waits: Iterable[WaitState]) -> bool:
+    return any(read(w.question.rule, w.question, outcome) is not IRRELEVANT for w in waits)
+
+
+__all__ = ["Horizons", "next_look", "open_waits", "retire"]

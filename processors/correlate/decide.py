@@ -1,0 +1,306 @@
+"""The join: outcomes and questions about one subject become revisions of scores.
+
+Pure functions of (what is known, what comes in, now). What is known only ever grows until it's retired,
+and each verdict follows from the set of what is known; so the order of arrival, repetition and the way
+that a log is cut into batches can't change where it ends.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, assert_never
+
+import msgspec
+
+from upshot.processors.correlate.facts import (
+    Arrival,
+    Cancelled,
+    EventKind,
+    Fact,
+    OutcomeReceived,
+    Replied,
+    ScoreRevised,
+    SubjectErased,
+    UnusableOutcome,
+    WaitReceived,
+)
+from upshot.processors.correlate.rules import IRRELEVANT, Heard, NoReading, read, verdict_of
+from upshot.processors.correlate.state import (
+    Revision,
+    StoredOutcome,
+    StoredRule,
+    StoredWait,
+    Subject,
+    Verdict,
+    WaitState,
+)
+from upshot.processors.correlate.withdrawing import (
+    cancelled_verdict,
+    early_cancellation,
+    erase,
+    is_erased,
+    note_cancellation,
+)
+from upshot.streams.events.instants import Micros
+
+_UNKNOWN = Subject()
+
+_REPEATED: tuple[EventKind, ...] = ("repeated",)
+_EARLY: tuple[EventKind, ...] = ("early",)
+_OPENED: tuple[EventKind, ...] = ("opened",)
+_ANSWERED: tuple[EventKind, ...] = ("answered",)
+_CANCELLED: tuple[EventKind, ...] = ("cancelled",)
+_ERASED: tuple[EventKind, ...] = ("erased",)
+
+
+class Correlated(msgspec.Struct, frozen=True, gc=False):
+    """What one arrival changes: the subject afterwards, the facts to announce, and what happened."""
+
+    subject: Subject
+    facts: tuple[Fact, ...]
+    happened: tuple[EventKind, ...]
+
+
+class Changes(NamedTuple):
+    """What a batch changes: the subjects that differ now, the facts to announce, and what happened how often."""
+
+    subjects: dict[str, Subject]
+    facts: list[Fact]
+    happened: Counter[EventKind]
+
+
+def step(states: Mapping[str, Subject], arrivals: Sequence[Arrival], now: Micros) -> Changes:
+    """Apply a batch. `states` holds every subject that the batch names and that is known already.
+
+    Applied again to its own result it changes nothing and announces the same facts again.
+    """
+    subjects: dict[str, Subject] = {}
+    facts: list[Fact] = []
+    happened: list[EventKind] = []
+    repeated: set[str] = set()
+    for arrival in arrivals:
+        key = arrival.subject
+        before = subjects.get(key) or states.get(key) or _UNKNOWN
+        taken = correlate(before, arrival, now)
+        if taken.subject is not before:
+            subjects[key] = taken.subject
+        elif taken.facts:
+            repeated.add(key)
+        facts += taken.facts
+        happened += taken.happened
+    return Changes(subjects, list(_once(facts, repeated)) if repeated else facts, Counter(happened))
+
+
+def _once(facts: Iterable[Fact], repeated: Container[str]) -> Iterator[Fact]:
+    """The facts, none of them twice; only those about the `repeated` subjects can be."""
+    told: set[tuple[str | int, ...]] = set()
+    for fact in facts:
+        if fact.subject in repeated:
+            if fact.identity in told:
+                continue
+            told.add(fact.identity)
+        yield fact
+
+
+def correlate(subject: Subject, arrival: Arrival, now: Micros) -> Correlated:
+    """Apply one arrival to one subject."""
+    match arrival:
+        case OutcomeReceived():
+            return _observe(arrival.subject, subject, arrival.outcome, now)
+        case WaitReceived():
+            return _ask(arrival.subject, subject, arrival.question, now)
+        case Cancelled():
+            return _cancel(subject, arrival, now)
+        case SubjectErased():
+            after = erase(subject, arrival.run_id, arrival.at, now)
+            return Correlated(after, (), _REPEATED if after is subject else _ERASED)
+        case _:
+            assert_never(arrival)
+
+
+def expire(key: str, subject: Subject, upto: Micros, now: Micros) -> Correlated:
+    """Judge every open question whose deadline is at or before `upto`.
+
+    Call it only when everything that was written before `upto` has been applied.
+    """
+    waits = dict(subject.waits)
+    facts: list[Fact] = []
+    for wait_id, waiting in subject.waits.items():
+        if waiting.is_open and waiting.question.ends <= upto:
+            question = waiting.question
+            judged = msgspec.structs.replace(waiting, judged_at=now)
+            heard = _readings(question.rule, question, subject.outcomes.values())
+            waits[wait_id], revision = _revise(judged, question.rule, heard, now)
+            if revision is not None:
+                facts.append(_announced(key, question, revision, subject.outcomes.values()))
+    if not facts:
+        return Correlated(subject, (), ())
+    expired: tuple[EventKind, ...] = tuple("expired" for _ in facts)
+    return Correlated(Subject(subject.outcomes, waits, subject.marks), tuple(facts), expired)
+
+
+def _observe(key: str, subject: Subject, outcome: StoredOutcome, now: Micros) -> Correlated:
+    identity = outcome.key
+    known = subject.outcomes.get(identity)
+    if known is not None:
+        if known.rank <= outcome.rank:
+            outcome = known.with_earlier_record(outcome.recorded)
+            if outcome is known:
+                return Correlated(subject, _announced_because_of(key, subject, known), _REPEATED)
+        else:
+            outcome = outcome.with_earlier_record(known.recorded)
+    if is_erased(subject.marks, outcome):
+        return Correlated(subject, (), _ERASED)
+    outcomes = {**subject.outcomes, identity: outcome}
+    if not subject.waits:
+        return Correlated(Subject(outcomes, {}, subject.marks), (), _EARLY)
+    waits = subject.waits.copy()
+    facts: tuple[Fact, ...] = ()
+    happened: tuple[EventKind, ...] = ()
+    for wait_id, waiting in subject.waits.items():
+        question = waiting.question
+        rule = question.rule
+        reading = read(rule, question, outcome)
+        if known is None and reading is IRRELEVANT:
+            continue
+        if type(reading) is NoReading and waiting.cancelled_at is None:
+            facts += (UnusableOutcome(key, question, outcome, reading.detail),)
+        heard = [(o, reading if o is outcome else read(rule, question, o)) for o in outcomes.values()]
+        waits[wait_id], revision = _revise(waiting, rule, heard, now)
+        if revision is not None:
+            facts += (_announced(key, question, revision, outcomes.values()),)
+        name = _name_of(waiting, revision)
+        if name not in happened:
+            happened += (name,)
+    return Correlated(Subject(outcomes, waits, subject.marks), facts, happened or _EARLY)
+
+
+def _cancel(subject: Subject, arrival: Cancelled, now: Micros) -> Correlated:
+    key, cancellation = arrival.subject, arrival.cancellation
+    waiting = subject.waits.get(arrival.wait_id)
+    if waiting is None or (waiting.question.reply_to or "") != arrival.reply_to:
+        after = note_cancellation(subject, arrival.wait_id, arrival.reply_to, cancellation, now)
+        return Correlated(after, (), _REPEATED if after is subject else _CANCELLED)
+    if not cancellation.outranks(waiting.cancellation):
+        return Correlated(subject, _announced_to(key, waiting, subject, ()), _REPEATED)
+    question, known = waiting.question, subject.outcomes.values()
+    heard = _readings(question.rule, question, known)
+    cancelled, revision = _revise(
+        msgspec.structs.replace(waiting, cancellation=cancellation), question.rule, heard, now
+    )
+    after = Subject(subject.outcomes, {**subject.waits, arrival.wait_id: cancelled}, subject.marks)
+    facts = () if revision is None else (_announced(key, question, revision, known),)
+    return Correlated(after, facts, _CANCELLED)
+
+
+def _ask(key: str, subject: Subject, question: StoredWait, now: Micros) -> Correlated:
+    waiting = subject.waits.get(question.wait_id)
+    if waiting is not None and waiting.question.outranks(question):
+        return Correlated(subject, _announced_to(key, waiting, subject, subject.outcomes.values()), _REPEATED)
+    if is_erased(subject.marks, question):
+        return Correlated(subject, (), _ERASED)
+    if waiting is None:
+        subject, cancellation = early_cancellation(subject, question)
+        asked = WaitState(question, now, cancellation=cancellation)
+    else:
+        judged_at = waiting.judged_at if waiting.question.is_the_same(question) else None
+        asked = WaitState(question, now, judged_at, waiting.revisions, waiting.cancellation)
+    if waiting is None and not subject.outcomes and asked.cancellation is None:
+        return Correlated(Subject({}, {**subject.waits, question.wait_id: asked}, subject.marks), (), _OPENED)
+    rule = question.rule
+    heard = _readings(rule, question, subject.outcomes.values())
+    answered, revision = _revise(asked, rule, heard, now)
+    after = Subject(subject.outcomes, {**subject.waits, question.wait_id: answered}, subject.marks)
+    facts = _refusals(key, question, heard)
+    if revision is None:
+        return Correlated(after, facts, _OPENED)
+    return Correlated(
+        after, (*facts, _announced(key, question, revision, subject.outcomes.values())), _ANSWERED
+    )
+
+
+def _revise(
+    waiting: WaitState, rule: StoredRule, heard: Iterable[Heard], now: Micros
+) -> tuple[WaitState, Revision | None]:
+    """Decide anew; append a revision, and return it, where the verdict differs from the one announced last."""
+    question, revisions = waiting.question, waiting.revisions
+    judged, cancelled_at = waiting.judged_at is not None, waiting.cancelled_at
+    if cancelled_at is None:
+        found = verdict_of(rule, question, heard, judged)
+    elif question.reply_to is None:
+        found = cancelled_verdict(waiting, heard, cancelled_at)
+    else:  # whoever asked needs no answer
+        return waiting, None
+    before = revisions[-1].verdict if revisions else None
+    if found is None:
+        if before is None or before.reason == "reopened":
+            return waiting, None
+        found = Verdict(None, "reopened", question.opened_at)
+    if found == before:
+        return waiting, None
+    late = judged and found.reason == "outcome"
+    revision = Revision(len(revisions) + 1, found, now, late)
+    said = (*revisions, revision)
+    return WaitState(question, waiting.arrived, waiting.judged_at, said, waiting.cancellation), revision
+
+
+def _readings(rule: StoredRule, question: StoredWait, outcomes: Iterable[StoredOutcome]) -> list[Heard]:
+    return [(outcome, read(rule, question, outcome)) for outcome in outcomes]
+
+
+def _announced_because_of(key: str, subject: Subject, outcome: StoredOutcome) -> tuple[Fact, ...]:
+    """All that was announced because of `outcome`: said again when it comes again."""
+    facts: tuple[Fact, ...] = ()
+    for waiting in subject.waits.values():
+        if read(waiting.question.rule, waiting.question, outcome) is not IRRELEVANT:
+            facts += _announced_to(key, waiting, subject, [outcome])
+    return facts
+
+
+def _announced_to(
+    key: str, waiting: WaitState, subject: Subject, outcomes: Iterable[StoredOutcome]
+) -> tuple[Fact, ...]:
+    question, revisions = waiting.question, waiting.revisions
+    # A follow-up needs the last alone; what decided those before may have been replaced.
+    said = revisions if question.reply_to is None else revisions[-1:]
+    refused = _refusals(key, question, _readings(question.rule, question, outcomes))
+    known = subject.outcomes.values()
+    return (*refused, *[_announced(key, question, revision, known) for revision in said])
+
+
+def _announced(
+    key: str, question: StoredWait, revision: Revision, outcomes: Iterable[StoredOutcome]
+) -> ScoreRevised | Replied:
+    if question.reply_to is None:
+        return ScoreRevised(key, question, revision)
+    return Replied(key, question, revision, _decider(revision, outcomes))
+
+
+def _decider(revision: Revision, outcomes: Iterable[StoredOutcome]) -> StoredOutcome | None:
+    verdict = revision.verdict
+    if verdict.reason != "outcome":
+        return None
+    at, known_by = verdict.at, verdict.outcome_id
+    return next(known for known in outcomes if known.time == at and known.fingerprint == known_by)
+
+
+def _refusals(key: str, question: StoredWait, heard: Iterable[Heard]) -> tuple[Fact, ...]:
+    return tuple(
+        [
+            UnusableOutcome(key, question, outcome, reading.detail)
+            for outcome, reading in heard
+            if type(reading) is NoReading
+        ]
+    )
+
+
+def _name_of(before: WaitState, revision: Revision | None) -> EventKind:
+    if revision is None:
+        return "noted"
+    if revision.late:
+        return "late"
+    return "corrected" if before.revisions else "joined"
+
+
+__all__ = ["Changes", "Correlated", "correlate", "expire", "step"]

@@ -1,0 +1,145 @@
+"""Facts of the join as records: scores, and dead letters for outcomes that give no score."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw
+
+from upshot.processors.correlate.facts import Replied, ScoreRevised, UnusableOutcome
+from upshot.processors.correlate.state import StoredOutcome
+from upshot.schemas.ids import fact_id
+from upshot.schemas.scores import Reason
+from upshot.streams.events.instants import instant
+from upshot.streams.events.resolution import written
+
+
+class _Score(msgspec.Struct, gc=False):
+    """An event of topic `scores` (see `upshot.schemas.scores.Score`)."""
+
+    score_id: str
+    run_id: str
+    step_id: str | None
+    name: str
+    value: bool | float | None
+    revision: int
+    supersedes: int | None
+    reason: Reason
+    late: bool
+    subject: str
+    wait_id: str
+    outcome_id: str | None
+    occurred_at: datetime
+    decided_at: datetime
+    agent: str | None
+    exposures: Raw
+    attributes: Raw
+
+
+class _AnsweringEvent(msgspec.Struct, gc=False):
+    """See `upshot.schemas.resumptions.Heard`."""
+
+    id: str
+    type: str
+    subject: str
+    time: datetime
+    source: str
+    data: Raw
+    sequence: int | str | None
+    recorded_at: datetime | None
+
+
+class _Resumption(msgspec.Struct, gc=False):
+    """An event of topic `resumptions` (see `upshot.schemas.resumptions.Resumption`)."""
+
+    followup_id: str | None
+    kind: Literal["answer", "reopened"]
+    wait_id: str
+    revision: int
+    event: _AnsweringEvent | None
+    at: datetime
+    late: bool
+
+
+_encode = msgspec.json.Encoder().encode
+#: What is decided together is decided at one instant.
+_decided = lru_cache(maxsize=64)(instant)
+
+
+def encode_score(fact: ScoreRevised) -> bytes:
+    """The revision as an event of topic `scores`."""
+    question, revision = fact.question, fact.revision
+    verdict = revision.verdict
+    return _encode(
+        _Score(
+            fact_id("score", fact.subject, question.wait_id),
+            question.run_id,
+            question.step_id,
+            question.name,
+            verdict.value,
+            revision.number,
+            revision.number - 1 or None,
+            verdict.reason,
+            revision.late,
+            fact.subject,
+            question.wait_id,
+            verdict.outcome_id,
+            instant(verdict.at),
+            _decided(revision.decided_at),
+            question.agent,
+            question.exposures,
+            question.attributes,
+        )
+    )
+
+
+def encode_resumption(fact: Replied) -> bytes:
+    """What a follow-up is told, as an event of topic `resumptions`."""
+    question, revision, outcome = fact.question, fact.revision, fact.outcome
+    heard = None
+    if outcome is not None:
+        time, data = instant(outcome.time), outcome.data_json
+        recorded = instant(outcome.recorded * 1000) if outcome.recorded else None
+        about = outcome.id, outcome.type, fact.subject, time, outcome.source
+        heard = _AnsweringEvent(*about, data, outcome.sequence, recorded)
+    return _encode(
+        _Resumption(
+            question.reply_to,
+            "reopened" if revision.verdict.reason == "reopened" else "answer",
+            question.wait_id,
+            revision.number,
+            heard,
+            instant(revision.verdict.at),
+            revision.late,
+        )
+    )
+
+
+def outcome_bytes(subject: str, outcome: StoredOutcome) -> bytes:
+    """An outcome as the CloudEvent that it was."""
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "type": outcome.type,
+        "subject": subject,
+        "id": outcome.id,
+        "source": outcome.source,
+        "time": written(outcome.time, outcome.width),
+        "data": outcome.data_json,
+    }
+    if outcome.sequence is not None:
+        event["sequence"] = outcome.sequence
+    return _encode(event)
+
+
+def refusal(fact: UnusableOutcome) -> str:
+    """Why an outcome gave no score, and what to do."""
+    return (
+        f"wait {fact.question.wait_id} of run {fact.question.run_id}: {fact.detail}; "
+        "mend the wait's rule or the outcome's data and send it again"
+    )
+
+
+__all__ = ["encode_resumption", "encode_score", "outcome_bytes", "refusal"]

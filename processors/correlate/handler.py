@@ -1,0 +1,386 @@
+"""The agent of the join: records in, decisions by the pure core, state and facts out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
+from opentelemetry.metrics import Meter
+
+from upshot.errors import InvalidEvent
+from upshot.processors.batch_size import AdaptiveBatchSize
+from upshot.processors.clock import wall_clock
+from upshot.processors.correlate.crowded import AT_ONCE, Crowds, Limits, decode_head, is_head
+from upshot.processors.correlate.deadlines import Horizons, next_look, open_waits, retire
+from upshot.processors.correlate.decide import expire, step
+from upshot.processors.correlate.decode import arrival_of_outcome, arrival_of_wait
+from upshot.processors.correlate.encode import encode_resumption, encode_score, outcome_bytes, refusal
+from upshot.processors.correlate.facts import (
+    Arrival,
+    Fact,
+    Replied,
+    ScoreRevised,
+    UnusableOutcome,
+    WaitReceived,
+)
+from upshot.processors.correlate.metrics import watch_join
+from upshot.processors.correlate.state import (
+    Subject,
+    decode_subject,
+    encode_subject,
+)
+from upshot.processors.routing import Router
+from upshot.processors.watermark import Watermark
+from upshot.settings import Settings
+from upshot.streams.events.dead_letters import dead_letter
+from upshot.streams.events.instants import MICROSECOND, Micros
+from upshot.streams.events.records import Record
+from upshot.streams.kafka.fetch import Fetched
+from upshot.streams.metrics.instruments import Instruments
+from upshot.streams.runtime import (
+    TP,
+    BatchApp,
+    BatchContext,
+    Change,
+    Effects,
+    Output,
+    RoleApp,
+    Timing,
+    batch_app,
+)
+
+ROLE = "correlate"
+TABLE = "subjects"
+#: A subject of more bytes is kept in parts; see `upshot.processors.correlate.crowded`.
+CROWDED_FROM = 16 * 1024
+#: And so is one about which more arrives in one batch.
+CROWDED_AT_ONCE = 100
+#: Bytes, and outcomes and waits, that a subject may have in the table.
+LARGEST_SUBJECT = 128 * 1024 * 1024
+MOST_ARRIVALS = 250_000
+#: Microseconds between two looks at deadlines while crowded subjects are weighed, which are due all the time.
+_LOOK_EVERY: Micros = 250_000
+
+log = logging.getLogger(__name__)
+
+
+class Join:
+    """Reads `outcomes` and `waits`, keeps a table by subject, writes `scores`, `resumptions` and `dead-letters`.
+
+    A record on a partition that isn't its subject's goes on to the right one. `counts` tells what
+    happened how often since the start.
+    """
+
+    def __init__(
+        self, context: BatchContext, settings: Settings, now: Callable[[], Micros] = wall_clock
+    ) -> None:
+        self._context = context
+        self._settings = settings
+        self._now = now
+        self._outcomes = settings.topic("outcomes")
+        self._waits = settings.topic("waits")
+        self._resumptions = settings.topic("resumptions")
+        self._scores = settings.topic("scores")
+        self._horizons = Horizons(settings.look_back, settings.settled_retention, settings.deadline_grace)
+        self._caught_up = Watermark(context, now)
+        #: Everything that was written until then has been applied.
+        self._upto: Micros = 0
+        self._tolerance = settings.since_tolerance // MICROSECOND
+        self._slice = AdaptiveBatchSize()
+        self._crowds = Crowds(lambda: context.table, self._horizons)
+        self._look_again: Micros = 0
+        self._router = Router[Arrival](context, settings, ("outcomes", "waits"), key="subject")
+        self.counts = self._router.counts
+        #: By reason.
+        self.dead_letters = self._router.dead_letters
+        #: When the next subject needs a look, as of the last tick.
+        self.next_deadline: Micros | None = None
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """What it reads."""
+        return self._router.topics
+
+    async def assigned(self, tps: frozenset[TP]) -> None:
+        """Check that the topics have the partitions that the table needs."""
+        await self._router.check()
+        self._forget()
+        for partition in self._partitions():
+            for key in self._context.table.due(partition, AT_ONCE, MOST_ARRIVALS):
+                self._known(partition, [key.decode()])
+                self._crowds.look_at(partition, key.decode())
+
+    async def revoked(self, tps: frozenset[TP]) -> None:
+        """Forget how far the topics were read."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._caught_up.forget()
+        self._crowds.forget()
+        self._upto = self._look_again = 0
+
+    async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
+        """One decode pass, one pure step for each partition."""
+        effects = Effects()
+        now = self._now()
+        partitions: dict[int, dict[TP, Sequence[Record]]] = {}
+        for tp, records in batches.items():
+            partitions.setdefault(tp.partition, {})[tp] = records
+        # One to its end before the next: what was just read is still near.
+        for partition, theirs in partitions.items():
+            arrivals: list[Arrival] = []
+            strays: list[Arrival] = []
+            for tp, records in theirs.items():
+                arrivals += self._router.take(tp, records, self._read(tp), now, effects, strays)
+            arrivals += self._as_spelled(partition, [*arrivals, *strays])
+            if full := self._apply(partition, arrivals, now, effects):
+                self._refuse(full, theirs, effects)
+        effects.more = self._crowds.is_busy
+        return effects
+
+    async def tick(self) -> Effects:
+        """Judge the deadlines that are due, once all that was written before them has been applied."""
+        self._router.tell(log, self._now())
+        effects, nearest, now = Effects(), self._context.table.nearest_due(), self._now()
+        if nearest == AT_ONCE:
+            # What else is due is hidden behind what is to be weighed.
+            nearest = max(now, self._look_again)
+        self.next_deadline = nearest
+        if nearest is not None and nearest <= now:
+            if nearest > self._upto:
+                self._upto = await self._caught_up.as_of() or self._upto
+                self._look_again = now + _LOOK_EVERY
+            if nearest <= self._upto:
+                effects = self._look(self._upto)
+        self._weigh(effects)
+        return effects
+
+    def _weigh(self, effects: Effects) -> None:
+        """Go on with the crowded subjects, for a little."""
+        if self._crowds.is_busy:
+            turn = self._crowds.turn(self._upto, self._now())
+            effects.outputs_first = True
+            self.counts.update(turn.happened)
+            effects.outputs += self._announced(turn.facts)
+            for partition, changes in turn.changes.items():
+                effects.changes.setdefault(partition, {}).update(changes)
+            effects.more = effects.more or self._crowds.is_busy
+
+    async def flush(self) -> None:
+        """Nothing: the table and the outputs are the room's."""
+
+    def open_waits(self) -> Mapping[int, int]:
+        """Waits without an answer whose deadline is still to be judged, by partition. Callable from any thread."""
+        return {partition: self._context.table.waiting(partition) for partition in self._partitions()}
+
+    def unread(self) -> Mapping[TP, int]:
+        """Records that must be read before due deadlines can be judged. Callable from any thread."""
+        return self._caught_up.unread()
+
+    def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> set[str]:
+        """Returns the subjects that would be too large: they stay as they were."""
+        subjects = {arrival.subject for arrival in arrivals}
+        states, crowded = self._known(partition, subjects)
+        if len(arrivals) - len(subjects) > CROWDED_AT_ONCE:
+            self._convert(partition, states, crowded, arrivals, effects)
+        crammed = self._append(partition, crowded, arrivals, now, effects) if crowded else set()
+        if crowded:
+            arrivals = [arrival for arrival in arrivals if arrival.subject not in crowded]
+        changes = step(states, arrivals, now)
+        full = self._keep(partition, changes.subjects, effects, LARGEST_SUBJECT)
+        if full:
+            changes = step(states, [arrival for arrival in arrivals if arrival.subject not in full], now)
+        self.counts.update(changes.happened)
+        effects.outputs += self._announced(changes.facts)
+        return full | crammed
+
+    def _convert(
+        self,
+        partition: int,
+        states: dict[str, Subject],
+        crowded: set[str],
+        arrivals: Iterable[Arrival],
+        effects: Effects,
+    ) -> None:
+        """Keep in parts from now on what so much arrives about at once."""
+        for key, count in Counter(arrival.subject for arrival in arrivals).items():
+            if count > CROWDED_AT_ONCE and key not in crowded:
+                subject = states.pop(key, Subject())
+                due = next_look(subject, self._horizons)
+                effects.changes.setdefault(partition, {}).update(
+                    self._crowds.convert(partition, key, subject, due)
+                )
+                crowded.add(key)
+
+    def _append(
+        self, partition: int, crowded: set[str], arrivals: Iterable[Arrival], now: Micros, effects: Effects
+    ) -> set[str]:
+        """Write down what arrived about crowded subjects; returns those that hold too much already."""
+        limits, full = Limits(LARGEST_SUBJECT, MOST_ARRIVALS), set()
+        theirs: dict[str, list[Arrival]] = {key: [] for key in crowded}
+        for arrival in arrivals:
+            if arrival.subject in crowded:
+                theirs[arrival.subject].append(arrival)
+        for key, some in theirs.items():
+            changes = self._crowds.append(partition, key, some, now, limits)
+            if changes is None:
+                full.add(key)
+            else:
+                kept = effects.changes.setdefault(partition, {})
+                kept.pop(key.encode(), None)  # the head comes last
+                kept.update(changes)
+        return full
+
+    def _as_spelled(self, partition: int, arrivals: Iterable[Arrival]) -> list[Arrival]:
+        """News about subjects as they are spelled, where waits were opened before spellings were joined."""
+        told = [(a, a.spelled) for a in arrivals if not isinstance(a, WaitReceived) and a.spelled is not None]
+        if not told:
+            return []
+        states, crowded = self._known(partition, {spelled for _, spelled in told})
+        waited = crowded | {key for key, state in states.items() if state.waits}
+        return [replace(a, subject=spelled, spelled=None) for a, spelled in told if spelled in waited]
+
+    def _refuse(self, full: set[str], batches: Mapping[TP, Sequence[Record]], effects: Effects) -> None:
+        """Keep what was said about these subjects as dead letters."""
+        error = InvalidEvent(
+            "too_large",
+            f"with it, what is kept of its subject would be more than {LARGEST_SUBJECT:,} bytes or {MOST_ARRIVALS:,} "
+            "outcomes and waits, and nothing was changed: its answers go on from what was there; ask and tell about "
+            "smaller things, each a subject of its own, or keep long content elsewhere and send a link",
+        )
+        for tp, records in batches.items():
+            for record in records:
+                if self._subject_of(tp, record) in full:
+                    self._router.refuse(record, error, effects)
+
+    def _subject_of(self, tp: TP, record: Record) -> str | None:
+        try:
+            return self._read(tp)(record, 0).subject
+        except InvalidEvent:
+            return None
+
+    def _read(self, tp: TP) -> Callable[[Record, Micros], Arrival]:
+        return self._read_wait if tp.topic == self._waits else arrival_of_outcome
+
+    def _read_wait(self, record: Record, now: Micros) -> Arrival:
+        return arrival_of_wait(record, now, self._tolerance)
+
+    def _look(self, upto: Micros) -> Effects:
+        """Look at as many of the due subjects as take little time, so that arrivals are joined in between."""
+        effects = Effects(outputs_first=True)
+        partitions = self._partitions()
+        share = max(1, self._slice.keys // max(1, len(partitions)))
+        with self._slice.timed() as looked:
+            for partition in partitions:
+                due = self._context.table.due(partition, upto, share)
+                looked.keys += len(due)
+                effects.more = effects.more or len(due) == share
+                self._look_at(partition, due, upto, effects)
+        return effects
+
+    def _partitions(self) -> list[int]:
+        return self._router.units()
+
+    def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> None:
+        now, after = self._now(), {}
+        states, crowded = self._known(partition, map(bytes.decode, due))
+        for key in crowded:
+            self._crowds.look_at(partition, key)
+        for key, before in states.items():
+            judged = expire(key, before, upto - self._horizons.grace_micros, now)
+            after[key] = retire(judged.subject, now, self._horizons)
+            self.counts.update(judged.happened)
+            effects.outputs += self._announced(judged.facts)
+        self._keep(partition, after, effects)
+
+    def _known(self, partition: int, keys: Iterable[str]) -> tuple[dict[str, Subject], set[str]]:
+        """What is known of each subject; which of them are crowded."""
+        names = list(keys)
+        values = self._context.table.get_many(partition, [key.encode() for key in names])
+        states: dict[str, Subject] = {}
+        crowded: set[str] = set()
+        for key, value in zip(names, values, strict=True):
+            if value is None:
+                continue
+            if is_head(value):
+                self._crowds.head(partition, key, decode_head(value))
+                crowded.add(key)
+            else:
+                states[key] = decode_subject(value)
+        return states, crowded
+
+    def _keep(
+        self, partition: int, subjects: Mapping[str, Subject], effects: Effects, largest: int = sys.maxsize
+    ) -> set[str]:
+        """Returns the subjects that have become too large, which it leaves out."""
+        changes, full = effects.changes.setdefault(partition, {}), set()
+        for key, subject in subjects.items():
+            value = encode_subject(subject)
+            if value is None:
+                changes[key.encode()] = None
+            elif len(value) > largest:
+                full.add(key)
+            else:
+                due = next_look(subject, self._horizons)
+                if len(value) > CROWDED_FROM:
+                    changes.update(self._crowds.convert(partition, key, subject, due))
+                else:
+                    changes[key.encode()] = Change(value, due, open_waits(subject))
+        return full
+
+    def _announced(self, facts: Iterable[Fact]) -> list[Output]:
+        return [self._output(fact) for fact in facts]
+
+    def _output(self, fact: Fact) -> Output:
+        match fact:
+            case ScoreRevised():
+                return Output(self._scores, None, fact.question.run_id.encode(), encode_score(fact))
+            case Replied():
+                return Output(self._resumptions, None, _asker(fact), encode_resumption(fact))
+            case UnusableOutcome():
+                return self._refused(fact)
+
+    def _refused(self, fact: UnusableOutcome) -> Output:
+        outcome = fact.outcome
+        record = Fetched(
+            self._outcomes,
+            outcome.partition,
+            outcome.offset,
+            outcome.arrived // 1000,
+            fact.subject.encode(),
+            outcome_bytes(fact.subject, outcome),
+            (),
+            outcome.made,
+        )
+        error = InvalidEvent("unusable_outcome", refusal(fact))
+        self.dead_letters[error.reason] += 1
+        return dead_letter(self._settings, record, error, about=fact.question.wait_id)
+
+
+def _asker(fact: Replied) -> bytes:
+    return (fact.question.reply_to or "").encode()
+
+
+def join_app(settings: Settings, timing: Timing | None = None, meter: Meter | None = None) -> BatchApp:
+    """The Faust app of the join, measured on `meter`. Call it within a running event loop."""
+    instruments = Instruments(ROLE, meter)
+
+    def make(context: BatchContext) -> Join:
+        join = Join(context, settings)
+        watch_join(instruments, join, wall_clock)
+        return join
+
+    return batch_app(
+        settings.app_id(ROLE), settings, make, table_name=TABLE, timing=timing, instruments=instruments
+    )
+
+
+def role_app(settings: Settings, app: str | None = None) -> RoleApp:
+    """The role, as `upshot.processors.roles` builds it."""
+    return RoleApp(join_app)
+
+
+__all__ = ["ROLE", "TABLE", "Join", "join_app", "role_app"]

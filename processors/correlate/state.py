@@ -1,0 +1,374 @@
+"""What the join remembers of one subject, as plain immutable data.
+
+Instants are whole microseconds since 1970 in UTC (`Micros`): exact, small, and quick to compare.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from upshot.schemas.ids import fact_id
+from upshot.schemas.scores import Reason
+from upshot.schemas.waits import Mode
+from upshot.schemas.waits import Rule as RuleSchema
+from upshot.streams.events.decode import LONGEST_OF_MANY
+from upshot.streams.events.decoded import DecodedOutcome, DecodedWait, Preceding
+from upshot.streams.events.instants import Micros
+
+#: What the setting `since_tolerance` is where nobody sets it.
+TOLERANCE: Micros = 500_000
+_NULL, _NO_EXPOSURES, _NO_ATTRIBUTES = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
+
+
+class StoredMatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an outcome of one type says: a constant or a path, under which condition, and by what it's multiplied."""
+
+    score: bool | float | str | None = None
+    when: str | None = None
+    times: float | None = None
+
+
+class StoredRule(msgspec.Struct, frozen=True, array_like=True):
+    """How outcomes become a score; see `upshot.schemas.waits.StoredRule`."""
+
+    on: dict[str, StoredMatch]
+    nothing_came: bool | float | None = None
+    mode: Mode = "first"
+
+    @property
+    def json(self) -> Raw:
+        """What a question keeps of it. A match that multiplies nothing looks as in versions that couldn't."""
+        on = {kind: (m.score, m.when) if m.times is None else m for kind, m in self.on.items()}
+        return Raw(_encoder.encode((on, self.nothing_came, self.mode)))
+
+
+class StoredWait(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A wait, as the join keeps it. Outcomes count whose time meets the window from `since` - `tolerance` to `ends`.
+
+    What the join only hands on stays as JSON, and so does the rule: many questions share it, and it's read once.
+    """
+
+    wait_id: str
+    run_id: str
+    name: str
+    opened_at: Micros
+    since: Micros
+    deadline: Micros
+    rule_json: Raw
+    step_id: str | None = None
+    agent: str | None = None
+    exposures: Raw = _NO_EXPOSURES
+    attributes: Raw = _NO_ATTRIBUTES
+    #: The follow-up that is told, instead of a score.
+    reply_to: str | None = None
+    #: None where a version asked that knew neither tolerance nor widths: by its rules the wait is answered.
+    tolerance: Micros | None = None
+    #: What `opened_at`, and so `deadline`, covers beyond itself, as it was written.
+    width: Micros = 0
+    #: Whether the wait itself says its tolerance, not the setting.
+    says_tolerance: bool = False
+    #: Of two with one id the higher counts.
+    revision: int = 0
+    #: What was heard before.
+    after: tuple[Preceding, ...] = ()
+
+    @property
+    def ends(self) -> Micros:
+        """The last instant of its window."""
+        return self.deadline + self.width
+
+    @property
+    def rule(self) -> StoredRule:
+        """How outcomes become the score."""
+        text = bytes(self.rule_json)
+        return _rule_behind(text) if len(text) <= LONGEST_OF_MANY else _large_rule_behind(text)
+
+    @property
+    def rank(self) -> tuple[Micros, bytes, Micros, Micros]:
+        """Of two waits with one id the lesser counts: what was asked again can't move the window.
+
+        A tolerance that is the setting's says nothing: the one that was kept first stays.
+        """
+        said = msgspec.structs.replace(self, tolerance=None, width=0, says_tolerance=False)
+        content = msgspec.json.encode(_plain(msgspec.json.encode(said)), order="sorted")
+        stated = self.tolerance if self.says_tolerance and self.tolerance is not None else -1
+        return self.opened_at, content, stated, self.width
+
+    def outranks(self, other: StoredWait) -> bool:
+        """Of two waits with one id the one with the higher revision counts, then the one with the lesser rank."""
+        if self.revision != other.revision:
+            return self.revision > other.revision
+        return self.rank <= other.rank
+
+    def is_the_same(self, other: StoredWait) -> bool:
+        """Whether they ask the same, but for the revision."""
+        return self == msgspec.structs.replace(other, revision=self.revision)
+
+
+#: A total order of outcomes: by the first microsecond that their time covers; those of one such instant by their
+#: sequence (none, then numbers, then texts), then by the least timestamp of their records, then by id and source.
+Order = tuple[Micros, tuple[int, int | str], int, str, str]
+_NO_SEQUENCE: tuple[int, int | str] = (0, 0)
+
+
+def in_sequence(sequence: int | str | None) -> tuple[int, int | str]:
+    """Where an event stands among those of one time."""
+    if sequence is None:
+        return _NO_SEQUENCE
+    return (1, sequence) if type(sequence) is int else (2, sequence)
+
+
+class StoredOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An outcome that is kept: what it says, when it arrived and where it lies in Kafka."""
+
+    id: str
+    type: str
+    time: Micros
+    arrived: Micros
+    partition: int
+    offset: int
+    source: str = ""
+    data_json: Raw = _NULL
+    #: What its time covers beyond itself, as it was written.
+    width: Micros = 0
+    #: Its place among the events of one time, where its source says so.
+    sequence: int | str | None = None
+    #: The least timestamp of the records that told it, in milliseconds since 1970; 0 where a version kept it that
+    #: didn't note it.
+    recorded: int = 0
+    #: Tells the topic that it lies in from those of its name before it.
+    made: str = ""
+
+    @property
+    def data(self) -> Any:
+        """The facts about it."""
+        return _plain(self.data_json)
+
+    @property
+    def key(self) -> str:
+        """What makes two deliveries the same outcome."""
+        return f"{self.source}\n{self.id}"
+
+    @property
+    def rank(self) -> tuple[Micros, bytes, Micros, tuple[int, int | str]]:
+        """Of two deliveries of one outcome the lesser counts: what was sent again can't move it to later."""
+        content = msgspec.json.encode((self.type, self.data), order="sorted")
+        return self.time, content, self.width, self._in_sequence
+
+    @property
+    def order(self) -> Order:
+        """Its place among the outcomes of its subject; see `Order`."""
+        return self.time, self._in_sequence, self.recorded, self.id, self.source
+
+    @property
+    def _in_sequence(self) -> tuple[int, int | str]:
+        return in_sequence(self.sequence)
+
+    def follows(self, heard: Preceding) -> bool:
+        """Whether it comes after an event that was heard before, or is of another type than was listened to then."""
+        if self.type not in heard.types:
+            return True
+        if (self.id, self.source) == (heard.id, heard.source):
+            return False
+        before = heard.time, in_sequence(heard.sequence), heard.recorded, heard.id, heard.source
+        return self.order > before
+
+    def with_earlier_record(self, recorded: int) -> StoredOutcome:
+        """The same, of which a record with this timestamp tells, too."""
+        return self if self.recorded <= recorded else msgspec.structs.replace(self, recorded=recorded)
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes two outcomes say the same: not alone who sent which, but all that it says, and its place."""
+        said = (self.key, str(self.time), self.rank[1].decode())
+        if not self.recorded:
+            return fact_id("outcome", *said)
+        return fact_id("outcome", *said, str(self.width), repr(self.sequence), str(self.recorded))
+
+
+class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a question's answer is, given all that is known. `at` is event time.
+
+    Of a follow-up's question `outcome_id` is the outcome's fingerprint: it's told what the outcome says.
+    """
+
+    value: bool | float | None
+    reason: Reason
+    at: Micros
+    outcome_id: str | None = None
+
+
+class Revision(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A verdict as it was announced: numbered from 1, with our own time of deciding."""
+
+    number: int
+    verdict: Verdict
+    decided_at: Micros
+    late: bool = False
+
+
+class Cancellation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """That a wait isn't needed any more since `at`; opened with a higher revision it's needed again."""
+
+    at: Micros
+    revision: int = 0
+
+    def outranks(self, other: Cancellation | None) -> bool:
+        """Of two the one with the higher revision counts, then the earlier."""
+        return other is None or (-self.revision, self.at) < (-other.revision, other.at)
+
+
+def ended_by(cancellation: Cancellation | None, question: StoredWait) -> Micros | None:
+    """When a question ended by being cancelled; None where it didn't, or only after its window."""
+    if cancellation is None or cancellation.revision < question.revision:
+        return None
+    if question.reply_to is None and cancellation.at > question.ends:
+        return None
+    return cancellation.at
+
+
+class WaitState(msgspec.Struct, frozen=True, array_like=True):
+    """A question and the history of its answers. `judged_at` is set once its deadline was judged."""
+
+    question: StoredWait
+    arrived: Micros
+    judged_at: Micros | None = None
+    revisions: tuple[Revision, ...] = ()
+    cancellation: Cancellation | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The answer as announced last; None before the first."""
+        return self.revisions[-1].verdict if self.revisions else None
+
+    @property
+    def cancelled_at(self) -> Micros | None:
+        """When it ended by being cancelled; None where it didn't, or only after its window."""
+        return ended_by(self.cancellation, self.question)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its deadline is still to be judged."""
+        revisions = self.revisions
+        if self.cancelled_at is not None:
+            return False
+        return self.judged_at is None and (not revisions or revisions[-1].verdict.reason == "reopened")
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is remembered of what isn't there: a cancellation before its wait, or since when something was erased."""
+
+    arrived: Micros
+    cancellation: Cancellation | None = None
+    erased_at: Micros = 0
+
+
+class Subject(msgspec.Struct, frozen=True, array_like=True):
+    """All that is remembered of one subject: outcomes by key, questions by wait id, marks as `withdrawing` names them."""
+
+    outcomes: dict[str, StoredOutcome] = {}
+    waits: dict[str, WaitState] = {}
+    marks: dict[str, Mark] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to remember."""
+        return not self.outcomes and not self.waits and not self.marks
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Subject)
+_rules = msgspec.json.Decoder(StoredRule)
+_plain = msgspec.json.Decoder().decode
+
+
+def encode_subject(subject: Subject) -> bytes | None:
+    """The table's value for a subject; None (a deletion) where nothing is left."""
+    return None if subject.is_empty else _encoder.encode(subject)
+
+
+def decode_subject(value: bytes | None) -> Subject:
+    """The subject behind a table's value; an empty one where there is none."""
+    return Subject() if value is None else _decoder.decode(value)
+
+
+def question_of(wait: DecodedWait, tolerance: Micros = TOLERANCE) -> StoredWait:
+    """A wait as the join keeps it; with this tolerance, where it says none itself."""
+    stated = wait.tolerance
+    return StoredWait(
+        wait.wait_id,
+        wait.run_id,
+        wait.name,
+        wait.opened_at,
+        wait.since,
+        wait.deadline,
+        _kept(wait.rule.json) if len(wait.rule.json) <= LONGEST_OF_MANY else _keep(wait.rule.json),
+        wait.step_id,
+        wait.agent,
+        wait.exposures,
+        wait.attributes,
+        wait.reply_to,
+        tolerance if stated is None else stated,
+        wait.width,
+        stated is not None,
+        wait.revision,
+        wait.after,
+    )
+
+
+def known_of(
+    outcome: DecodedOutcome, arrived: Micros, partition: int, offset: int, made: str = ""
+) -> StoredOutcome:
+    """An outcome as the join keeps it."""
+    return StoredOutcome(
+        outcome.id,
+        outcome.type,
+        outcome.time,
+        arrived,
+        partition,
+        offset,
+        outcome.source,
+        outcome.data,
+        outcome.width,
+        outcome.sequence,
+        outcome.recorded,
+        made,
+    )
+
+
+def _keep(rule_json: bytes) -> Raw:
+    """The rule of a wait as questions keep it."""
+    rule = RuleSchema.model_validate_json(rule_json)
+    on = {kind: StoredMatch(match.score, match.when, match.times) for kind, match in rule.on.items()}
+    return StoredRule(on, rule.nothing_came, rule.mode).json
+
+
+_kept = lru_cache(maxsize=4096)(_keep)
+_rule_behind = lru_cache(maxsize=4096)(_rules.decode)
+_large_rule_behind = lru_cache(maxsize=16)(_rules.decode)
+
+
+__all__ = [
+    "TOLERANCE",
+    "Cancellation",
+    "Mark",
+    "Order",
+    "Revision",
+    "StoredMatch",
+    "StoredOutcome",
+    "StoredRule",
+    "StoredWait",
+    "Subject",
+    "Verdict",
+    "WaitState",
+    "decode_subject",
+    "encode_subject",
+    "ended_by",
+    "in_sequence",
+    "known_of",
+    "question_of",
+]

@@ -1,0 +1,112 @@
+"""What cancellations and erasures make of a subject: elements of what is known like any other, in whatever order they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from upshot.processors.correlate.rules import Heard, verdict_of
+from upshot.processors.correlate.state import (
+    Cancellation,
+    Mark,
+    StoredOutcome,
+    StoredWait,
+    Subject,
+    Verdict,
+    WaitState,
+)
+from upshot.schemas.ids import fact_id
+from upshot.streams.events.instants import Micros
+
+_ALL = "erased\n"
+
+
+def cancelled_verdict(waiting: WaitState, heard: Iterable[Heard], at: Micros) -> Verdict:
+    """The verdict of a wait that was cancelled at `at`: what was decided by then, else that it was cancelled."""
+    question = waiting.question
+    rule = question.rule
+    if rule.mode in ("first", "all"):
+        before = [(outcome, reading) for outcome, reading in heard if outcome.time <= at]
+        decided = verdict_of(rule, question, before, judged=False)
+        if decided is not None:
+            return decided
+    return Verdict(None, "cancelled", at)
+
+
+def early_cancellation(subject: Subject, question: StoredWait) -> tuple[Subject, Cancellation | None]:
+    """The cancellation that came before its wait, taken out of the subject's marks."""
+    name = cancelled_name(question.wait_id, question.reply_to or "")
+    mark = subject.marks.get(name)
+    if mark is None:
+        return subject, None
+    left = {key: other for key, other in subject.marks.items() if key != name}
+    return Subject(subject.outcomes, subject.waits, left), mark.cancellation
+
+
+def note_cancellation(
+    subject: Subject, wait_id: str, reply_to: str, cancellation: Cancellation, now: Micros
+) -> Subject:
+    """The subject with a cancellation of a wait that isn't there; the same object where that changes nothing."""
+    name = cancelled_name(wait_id, reply_to)
+    mark = subject.marks.get(name)
+    if mark is not None and not cancellation.outranks(mark.cancellation):
+        return subject
+    return replace(subject, marks={**subject.marks, name: Mark(now, cancellation)})
+
+
+def erase(subject: Subject, run_id: str | None, at: Micros, now: Micros) -> Subject:
+    """The subject without what was asked and told up to `at`, or without what this run asked.
+
+    It stays noted, by no more than a hash of the run's id: what comes again, or late, is left out as well.
+    """
+    name = erased_name(run_id)
+    mark = subject.marks.get(name)
+    if mark is not None and mark.erased_at >= at:
+        return subject
+    waits = {
+        key: waiting
+        for key, waiting in subject.waits.items()
+        if waiting.question.opened_at > at or run_id not in (None, waiting.question.run_id)
+    }
+    outcomes, marks = subject.outcomes, subject.marks
+    if run_id is None:
+        outcomes = {key: outcome for key, outcome in outcomes.items() if outcome.time > at}
+        marks = {key: other for key, other in marks.items() if other.cancellation is None}
+    return Subject(outcomes, waits, {**marks, name: Mark(now, None, at)})
+
+
+def is_erased(marks: Mapping[str, Mark], said: StoredWait | StoredOutcome) -> bool:
+    """Whether it belongs to what was erased, given a subject's marks."""
+    if not marks:
+        return False
+    if isinstance(said, StoredOutcome):
+        return _is_up_to(marks.get(_ALL), said.time)
+    return _is_up_to(marks.get(_ALL), said.opened_at) or _is_up_to(
+        marks.get(erased_name(said.run_id)), said.opened_at
+    )
+
+
+def _is_up_to(mark: Mark | None, at: Micros) -> bool:
+    return mark is not None and at <= mark.erased_at
+
+
+def cancelled_name(wait_id: str, reply_to: str) -> str:
+    """What the cancellation of a wait is noted by."""
+    return f"cancelled\n{reply_to}\n{wait_id}"
+
+
+def erased_name(run_id: str | None) -> str:
+    """What an erasure is noted by: of a run's, no more than a hash of its id."""
+    return _ALL if run_id is None else _ALL + fact_id("erased", run_id)
+
+
+__all__ = [
+    "cancelled_name",
+    "cancelled_verdict",
+    "early_cancellation",
+    "erase",
+    "erased_name",
+    "is_erased",
+    "note_cancellation",
+]

@@ -1,0 +1,33 @@
+"""The waits of follow-ups as the join knows them, and its verdicts as their answers."""
+
+from __future__ import annotations
+
+from upshot.processors.correlate.facts import ScoreRevised
+from upshot.processors.correlate.state import StoredMatch, StoredRule, StoredWait, Subject
+from upshot.processors.followups.execution import AnsweredBy, FollowupSpec, OpenWait, WaitAnswer
+from upshot.streams.events.instants import Micros
+
+
+def question_of(origin: FollowupSpec, wait: OpenWait, tolerance: Micros) -> StoredWait:
+    """A wait as the join keeps it, with this tolerance: the first event that counts decides."""
+    rule = StoredRule({kind: StoredMatch(True, when) for kind, when in wait.on.items()})
+    window = wait.opened_at, wait.since, wait.deadline
+    stated = tolerance if wait.tolerance is None else wait.tolerance
+    about = wait.wait_id, origin.run_id, origin.scorer
+    return StoredWait(*about, *window, rule.json, tolerance=stated, after=wait.after)
+
+
+def answer_of(fact: ScoreRevised, subject: Subject) -> WaitAnswer:
+    """What the join found, with the event that decided, where one did."""
+    revision, verdict = fact.revision, fact.revision.verdict
+    heard = None
+    if verdict.reason == "outcome":
+        heard = next(
+            AnsweredBy(o.id, o.type, fact.subject, o.time, o.source, o.data_json)
+            for o in subject.outcomes.values()
+            if (o.id, o.time) == (verdict.outcome_id, verdict.at) and o.type in fact.question.rule.on
+        )
+    return WaitAnswer(revision.number, verdict.at, heard, revision.late)
+
+
+__all__ = ["answer_of", "question_of"]

@@ -1,0 +1,278 @@
+"""Facts of follow-ups as bytes: events of the topics `waits`, `scores`, `deferrals` and `followups`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from upshot.processors.followups.execution import FollowupSpec, OpenWait
+from upshot.processors.followups.facts import (
+    DeferralCancelled,
+    DeferredMore,
+    Opened,
+    ScoreEmitted,
+    Stands,
+    WaitCancelled,
+)
+from upshot.schemas.followups import Standing
+from upshot.schemas.scores import Reason
+from upshot.streams.events.decoded import Preceding
+from upshot.streams.events.instants import Micros, instant
+from upshot.streams.events.resolution import EXACT, written
+
+
+class _Match(msgspec.Struct, gc=False, omit_defaults=True):
+    score: bool
+    when: str | None = None
+
+
+class _Rule(msgspec.Struct, gc=False):
+    on: dict[str, _Match]
+    within: str
+
+
+class _After(msgspec.Struct, gc=False, omit_defaults=True):
+    types: tuple[str, ...]
+    time: datetime
+    id: str
+    source: str = ""
+    sequence: int | str | None = None
+    recorded_at: datetime | None = None
+
+
+class _Wait(msgspec.Struct, gc=False):
+    """See `upshot.schemas.waits.Wait`. What scores inherit isn't needed: there's none."""
+
+    wait_id: str
+    run_id: str
+    step_id: str | None
+    name: str
+    subject: str
+    opened_at: str
+    since: str
+    rule: _Rule
+    agent: str | None
+    reply_to: str
+    revision: int | UnsetType = UNSET
+    after: list[_After] | UnsetType = UNSET
+    tolerance: str | UnsetType = UNSET
+
+
+class _WaitCancellation(msgspec.Struct, gc=False):
+    """See `upshot.schemas.waits.WaitCancellation`."""
+
+    wait_id: str
+    run_id: str
+    name: str
+    subject: str
+    cancelled_at: datetime
+    reply_to: str
+    revision: int
+
+
+class _Score(msgspec.Struct, gc=False):
+    """See `upshot.schemas.scores.Score`."""
+
+    score_id: str
+    run_id: str
+    step_id: str | None
+    name: str
+    value: bool | float | None
+    key: str | None
+    revision: int
+    supersedes: int | None
+    reason: Reason
+    late: bool
+    subject: str | None
+    outcome_id: str | None
+    occurred_at: datetime
+    decided_at: datetime
+    agent: str | None
+    source: str
+    comment: str | None
+    exposures: Raw
+    attributes: Raw
+
+
+class _Deferral(msgspec.Struct, gc=False):
+    """See `upshot.schemas.deferrals.Deferral`."""
+
+    followup_id: str
+    run_id: str
+    step_id: str | None
+    scorer: str
+    version: str
+    data: Raw
+    deferred_at: datetime
+    since: datetime
+    agent: str | None
+    exposures: Raw
+    attributes: Raw
+    deferred_by: str | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
+    cancelled_at: datetime | UnsetType = UNSET
+
+
+class _Awaited(msgspec.Struct, gc=False):
+    subject: str | None
+    types: tuple[str, ...]
+    deadline: datetime
+
+
+class _Status(msgspec.Struct, gc=False):
+    """See `upshot.schemas.followups.FollowupStatus`."""
+
+    followup_id: str
+    run_id: str
+    step_id: str | None
+    scorer: str
+    version: str
+    agent: str | None
+    status: Standing
+    attempts: int
+    error: str | None
+    waiting_for: list[_Awaited]
+    deferred_at: datetime
+    changed_at: datetime
+    revision: int
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_wait(fact: Opened) -> bytes:
+    """The question as an event of topic `waits`; its answer goes to the follow-up."""
+    origin, wait = fact.origin, fact.wait
+    return _encode(
+        _Wait(
+            wait.wait_id,
+            origin.run_id,
+            origin.step_id,
+            origin.scorer,
+            wait.subject,
+            written(wait.opened_at, EXACT),
+            written(wait.since, EXACT),
+            _rule(wait),
+            origin.agent,
+            origin.followup_id,
+            fact.revision or UNSET,
+            [_after(heard) for heard in wait.after] or UNSET,
+            UNSET if wait.tolerance is None else _duration(wait.tolerance),
+        )
+    )
+
+
+def _after(heard: Preceding) -> _After:
+    recorded = instant(heard.recorded * 1000) if heard.recorded else None
+    return _After(heard.types, instant(heard.time), heard.id, heard.source, heard.sequence, recorded)
+
+
+def encode_wait_cancellation(fact: WaitCancelled) -> bytes:
+    """That the question isn't asked any more, as an event of topic `waits`."""
+    origin = fact.origin
+    names = fact.wait_id, origin.run_id, origin.scorer, fact.subject
+    return _encode(_WaitCancellation(*names, instant(fact.at), origin.followup_id, fact.revision))
+
+
+def _rule(wait: OpenWait) -> _Rule:
+    matches = {kind: _Match(True, when) for kind, when in wait.on.items()}
+    return _Rule(matches, _duration(wait.deadline - wait.opened_at))
+
+
+def _duration(length: Micros) -> str:
+    seconds, rest = divmod(length, 1_000_000)
+    fraction = f".{rest:06}".rstrip("0") if rest else ""
+    return f"P{seconds // 86_400}DT{seconds % 86_400}{fraction}S"
+
+
+def encode_score(fact: ScoreEmitted) -> bytes:
+    """The revision as an event of topic `scores`."""
+    origin, emitted = fact.origin, fact.emitted
+    return _encode(
+        _Score(
+            fact.score_id,
+            origin.run_id,
+            emitted.step_id,
+            emitted.name,
+            emitted.value,
+            emitted.key,
+            emitted.revision,
+            emitted.revision - 1 or None,
+            emitted.reason,
+            emitted.late,
+            emitted.subject,
+            emitted.outcome_id,
+            instant(emitted.at),
+            instant(fact.decided_at),
+            origin.agent,
+            origin.scorer,
+            emitted.comment,
+            origin.exposures,
+            origin.attributes,
+        )
+    )
+
+
+def encode_deferral(origin: FollowupSpec) -> bytes:
+    """What was deferred, as an event of topic `deferrals`."""
+    return _encode(_deferral(origin))
+
+
+def encode_more(fact: DeferredMore | DeferralCancelled) -> bytes:
+    """What the code of a follow-up deferred, or doesn't any more, as an event of topic `deferrals`."""
+    event = _deferral(fact.origin)
+    event.deferred_by, event.revision = fact.deferred_by, fact.revision
+    if isinstance(fact, DeferralCancelled):
+        event.cancelled_at = instant(fact.at)
+    return _encode(event)
+
+
+def _deferral(origin: FollowupSpec) -> _Deferral:
+    return _Deferral(
+        origin.followup_id,
+        origin.run_id,
+        origin.step_id,
+        origin.scorer,
+        origin.version,
+        origin.data,
+        instant(origin.deferred_at),
+        instant(origin.since),
+        origin.agent,
+        origin.exposures,
+        origin.attributes,
+    )
+
+
+def encode_status(fact: Stands) -> bytes:
+    """How it stands, as an event of topic `followups`."""
+    origin, state = fact.origin, fact.state
+    waits = state.waiting_for if state.status == "waiting" else ()
+    return _encode(
+        _Status(
+            origin.followup_id,
+            origin.run_id,
+            origin.step_id,
+            origin.scorer,
+            origin.version,
+            origin.agent,
+            state.status,
+            state.attempts,
+            state.error,
+            [_Awaited(asked.subject, asked.types, instant(asked.deadline)) for asked in waits],
+            instant(origin.deferred_at),
+            instant(state.changed_at),
+            state.revision,
+        )
+    )
+
+
+__all__ = [
+    "encode_deferral",
+    "encode_more",
+    "encode_score",
+    "encode_status",
+    "encode_wait",
+    "encode_wait_cancellation",
+]

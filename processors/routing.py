@@ -1,0 +1,119 @@
+"""What comes in on topics that share a key: read, in its right place, or kept with the reason why it can't be used."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Generic, TypeVar
+
+from upshot.errors import InvalidEvent, UnitFailed
+from upshot.settings import Settings
+from upshot.streams.events.dead_letters import dead_letter
+from upshot.streams.events.instants import Micros
+from upshot.streams.events.records import FORWARDED_FROM, Record, place_of
+from upshot.streams.kafka.partitioner import partitions_for
+from upshot.streams.runtime import TP, BatchContext, Effects, Output
+
+#: Microseconds between two lines of counts in the log.
+_TELL_EVERY = 60_000_000
+
+T = TypeVar("T")
+
+
+class Router(Generic[T]):
+    """Reads the records of `topics`, whose key is the field `key` of what they say.
+
+    A record on a partition that isn't its key's goes on to the right one, an invalid one to the dead letters.
+    `counts` tells what happened how often since the start: the processor adds its own.
+    """
+
+    def __init__(self, context: BatchContext, settings: Settings, topics: Sequence[str], key: str) -> None:
+        self._context = context
+        self._settings = settings
+        self._short = topics
+        #: Full names of the topics.
+        self.topics: Sequence[str] = [settings.topic(name) for name in topics]
+        self._key: Callable[[T], str] = attrgetter(key)
+        self._partitions = 0
+        self.counts: Counter[str] = Counter()
+        #: By reason.
+        self.dead_letters: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
+        self._tell_at: Micros = 0
+
+    async def check(self) -> None:
+        """The topics have at least as many partitions as the table. Raises UnitFailed: the next start adds them.
+
+        A topic that is gone has none; what comes on others is taken.
+        """
+        self._partitions = self._context.units()
+        counts = {topic: await self._context.partition_count(topic) for topic in self.topics}
+        if few := {topic: count for topic, count in counts.items() if 0 < count < self._partitions}:
+            told = " and ".join(f"{topic} has {count} partitions" for topic, count in few.items())
+            raise UnitFailed(
+                f"{told}, the table {self._partitions}: the missing ones are added at the next start"
+            )
+
+    def units(self) -> list[int]:
+        """The partitions of the table that are ours. A topic may have more, whose records go on to these."""
+        return sorted({tp.partition for tp in self._context.assignment() if tp.partition < self._partitions})
+
+    def take(
+        self,
+        tp: TP,
+        records: Iterable[Record],
+        read: Callable[[Record, Micros], T],
+        now: Micros,
+        effects: Effects,
+        strays: list[T] | None = None,
+    ) -> list[T]:
+        """What the records say; what is invalid or belongs elsewhere goes out, the latter into `strays` as well."""
+        valid: list[Record] = []
+        arrivals: list[T] = []
+        for record in records:
+            try:
+                arrivals.append(read(record, now))
+            except InvalidEvent as error:
+                self.refuse(record, error, effects)
+            else:
+                valid.append(record)
+        keys = [key.encode() for key in map(self._key, arrivals)]
+        right = partitions_for(keys, self._partitions)
+        if right.count(tp.partition) < len(right):
+            strangers = [n for n, partition in enumerate(right) if partition != tp.partition]
+            self.counts["forwarded"] += len(strangers)
+            if strays is not None:
+                strays += [arrivals[n] for n in strangers]
+            effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in strangers]
+            arrivals = [
+                arrival
+                for arrival, partition in zip(arrivals, right, strict=True)
+                if partition == tp.partition
+            ]
+        return arrivals
+
+    def refuse(self, record: Record, error: InvalidEvent, effects: Effects) -> None:
+        """Keep a record as a dead letter."""
+        self.counts["dead_lettered"] += 1
+        self.dead_letters[error.reason] += 1
+        effects.outputs.append(dead_letter(self._settings, record, error))
+
+    def tell(self, log: logging.Logger, now: Micros) -> None:
+        """What happened since the start, in a line of the log now and then."""
+        if now < self._tell_at or self.counts == self._reported:
+            return
+        self._tell_at, self._reported = now + _TELL_EVERY, self.counts.copy()
+        log.info(
+            "since the start: %s", ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
+        )
+
+
+def _forwarded(record: Record, key: bytes, partition: int) -> Output:
+    headers = [(name, value) for name, value in record.headers if name != FORWARDED_FROM]
+    headers.append((FORWARDED_FROM, str(place_of(record)).encode()))
+    return Output(record.topic, partition, key, record.value, headers, record.timestamp)
+
+
+__all__ = ["Router"]

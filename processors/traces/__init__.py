@@ -1,0 +1,1 @@
+"""The role `traces`: OTLP spans on a Kafka topic become runs and steps."""

@@ -1,0 +1,171 @@
+"""Every topic, declared once: what it is for, its key, its retention, its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import BaseModel
+
+from upshot.schemas.alerts import Alert
+from upshot.schemas.dead_letters import DeadLetter
+from upshot.schemas.deferrals import Deferral
+from upshot.schemas.experiments import Experiment
+from upshot.schemas.exposures import Exposure
+from upshot.schemas.followups import FollowupStatus
+from upshot.schemas.names import NameOwner
+from upshot.schemas.otlp import TraceRequest
+from upshot.schemas.outcomes import Outcome
+from upshot.schemas.resumptions import Resumption
+from upshot.schemas.runs import Run
+from upshot.schemas.scores import Score
+from upshot.schemas.steps import Step
+from upshot.schemas.waits import Wait
+from upshot.schemas.withdrawals import Erasure, WaitCancellation
+
+#: Larger events are dead-lettered. Kafka itself accepts more (`Topic.max_bytes`), so that they can be kept.
+MAX_EVENT_BYTES = 1_000_000
+#: A decided score carries the facts of its wait, however many they are, and says some more.
+MAX_SCORE_BYTES = MAX_EVENT_BYTES + 65_536
+#: A resumption carries the event that answered, and says some more.
+MAX_RESUMPTION_BYTES = MAX_EVENT_BYTES + 65_536
+#: A dead letter carries the refused record in base64, however large that is.
+MAX_DEAD_LETTER_BYTES = 12 * 1024 * 1024
+_MAX_INPUT_BYTES = 8 * 1024 * 1024
+
+
+#: The producer of topics that programs other than ours may write to, and so may the HTTP API.
+ANY_CLIENT = "any client"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of the contract; `name` is without the prefix, `key` the field that is the key, if one is.
+
+    Producers and consumers are roles by name, `ANY_CLIENT`, or programs beside Upshot's roles.
+    """
+
+    name: str
+    purpose: str
+    key: str
+    schema: type[BaseModel]
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    retention: timedelta | None = timedelta(days=7)
+    cleanup: Literal["delete", "compact"] = "delete"
+    max_bytes: int = _MAX_INPUT_BYTES
+    #: What else its records may be.
+    also: tuple[type[BaseModel], ...] = ()
+
+    def config(self) -> dict[str, str]:
+        """Kafka's settings for this topic."""
+        config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(self.max_bytes)}
+        if self.cleanup == "delete":
+            retention = -1 if self.retention is None else int(self.retention.total_seconds() * 1000)
+            config["retention.ms"] = str(retention)
+        return config
+
+
+_DECLARED = (
+    Topic("runs", "What is known of each run", "run_id", Run, ("SDK", "any client", "traces"), ("store",)),
+    Topic("steps", "The steps of each run", "run_id", Step, ("SDK", "any client", "traces"), ("store",)),
+    Topic(
+        "outcomes", "What happened in the world", "subject", Outcome, ("any client",), ("correlate", "store")
+    ),
+    Topic(
+        "waits",
+        "Open questions about a subject",
+        "subject",
+        Wait,
+        ("SDK", "followups", "any client"),
+        ("correlate", "store"),
+        also=(WaitCancellation, Erasure),
+    ),
+    Topic(
+        "exposures", "Variants that runs were given", "run_id", Exposure, ("SDK", "any client"), ("store",)
+    ),
+    Topic(
+        "scores",
+        "Every revision of every score",
+        "run_id",
+        Score,
+        ("correlate", "followups", "SDK", "any client"),
+        ("store", "evaluations"),
+    ),
+    Topic(
+        "deferrals",
+        "Work on a run that code does later",
+        "followup_id",
+        Deferral,
+        ("SDK", "followups", "any client"),
+        ("followups", "store"),
+        retention=timedelta(days=30),
+    ),
+    Topic(
+        "resumptions",
+        "What follow-ups are told of what they wait for",
+        "followup_id",
+        Resumption,
+        ("correlate", "upshot followups retry"),
+        ("followups",),
+        retention=timedelta(days=30),
+    ),
+    Topic(
+        "followups", "How each follow-up stands", "followup_id", FollowupStatus, ("followups",), ("store",)
+    ),
+    Topic("alerts", "Bad outcomes, as they are noticed", "run_id", Alert, ("any client",), ("store",)),
+    Topic(
+        "dead-letters",
+        "Input that could not be used, with reason and original bytes",
+        "dead_letter_id",
+        DeadLetter,
+        ("correlate", "store", "traces", "followups"),
+        ("store",),
+        retention=timedelta(days=30),
+        max_bytes=MAX_DEAD_LETTER_BYTES,
+    ),
+    Topic(
+        "experiments",
+        "The registry of experiments",
+        "experiment",
+        Experiment,
+        ("any client",),
+        ("SDK",),
+        retention=None,
+        cleanup="compact",
+    ),
+    Topic(
+        "names",
+        "Names that repositories have had, by the provider's own ids",
+        "name",
+        NameOwner,
+        ("web server",),
+        ("web server",),
+        retention=None,
+        cleanup="compact",
+    ),
+    Topic(
+        "otlp",
+        "Spans in OpenTelemetry's own encoding, which become steps and runs",
+        "",
+        TraceRequest,
+        ("OpenTelemetry Collector",),
+        ("traces",),
+    ),
+)
+
+#: All topics of the contract by their short names.
+TOPICS: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in _DECLARED})
+
+__all__ = [
+    "ANY_CLIENT",
+    "MAX_DEAD_LETTER_BYTES",
+    "MAX_EVENT_BYTES",
+    "MAX_RESUMPTION_BYTES",
+    "MAX_SCORE_BYTES",
+    "TOPICS",
+    "Topic",
+]

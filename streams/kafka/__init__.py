@@ -1,0 +1,1 @@
+"""Kafka's clients: connection, administration, producing in batches, partitioning, groups, fetching."""

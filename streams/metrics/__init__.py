@@ -1,0 +1,1 @@
+"""Metrics of workers: each declared once, and the instruments that measure them."""

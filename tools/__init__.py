@@ -1,0 +1,1 @@
+"""Programs for working on Upshot, outside the wheel."""

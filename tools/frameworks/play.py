@@ -1,0 +1,56 @@
+"""`python -m tools.frameworks.play CASE` runs one case and prints as JSON what became of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import upshot
+from tools.frameworks.cases import CASES
+from tools.frameworks.server import INPUT, OUTPUT, model_server
+from upshot.testing import capture
+
+
+def play(name: str) -> dict[str, object]:
+    """What the run of a case recorded, beside what the server answered."""
+    case = CASES[name]
+    app = upshot.App("frameworks")
+    with model_server() as server, capture(app) as sent:
+        call = case.set_up(app, server.address)
+        with app.run("agent"):
+            call()
+        steps = sent.steps
+        models = [step for step in steps if step.get("kind") == "model"]
+        return {
+            "versions": {package: _version(package) for package in case.packages},
+            "calls": server.calls,
+            "input_tokens": sum(step.get("input_tokens") or 0 for step in steps),
+            "output_tokens": sum(step.get("output_tokens") or 0 for step in steps),
+            "expected": [server.calls * INPUT, server.calls * OUTPUT],
+            "steps": len(steps),
+            "model_steps": len(models),
+            "models": sorted({str(step.get("model")) for step in models}),
+            "providers": sorted({str(step.get("provider")) for step in models}),
+            "cost_usd": sum(step.get("cost_usd") or 0.0 for step in steps),
+            "content_in": sorted({key for step in steps for key in _leaks(step)}),
+        }
+
+
+def _leaks(step: dict[str, object]) -> list[str]:
+    """The fields and attributes of a step that hold content, though nobody asked to keep any."""
+    fields = {key: value for key, value in step.items() if key != "attributes"}
+    attributes = step.get("attributes")
+    fields |= attributes if isinstance(attributes, dict) else {}
+    return [key for key, value in fields.items() if "SECRET" in json.dumps(value)]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(play(sys.argv[1])) + "\n")

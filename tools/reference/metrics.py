@@ -1,0 +1,33 @@
+"""The page on metrics."""
+
+from __future__ import annotations
+
+from tools.reference.markdown import page, table
+from upshot.streams.metrics.declared import METRICS, Metric
+
+_INTRO = """Every metric is declared once, in `streams/metrics/declared.py`. A worker tells them on a page for Prometheus
+(`UPSHOT_METRICS_PORT`) and pushes them to an OpenTelemetry collector (`OTEL_EXPORTER_OTLP_ENDPOINT`), see
+[operations](../operations.md). Each also has the attribute `role` (`correlate`, `store` or `traces`). Counters count
+since the worker's start; numbers are taken once for each batch. Dots in attributes are underscores in Prometheus.
+Reasons of dead letters are [these](dead-letter-reasons.md)."""
+
+
+def metrics_page() -> str:
+    """The page."""
+    heads = ("metric", "in Prometheus", "kind", "unit", "attributes", "meaning", "told when")
+    return page("Metrics", _INTRO, table(heads, map(_row, METRICS.values())))
+
+
+def _row(metric: Metric) -> tuple[str, ...]:
+    return (
+        f"`{metric.name}`",
+        f"`{metric.prometheus}`",
+        metric.kind,
+        f"`{metric.unit}`",
+        ", ".join(f"`{name}`" for name in metric.attributes),
+        metric.meaning,
+        metric.when or "always",
+    )
+
+
+__all__ = ["metrics_page"]

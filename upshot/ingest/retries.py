@@ -1,0 +1,95 @@
+"""Requests that are sent again: known by the header Idempotency-Key, from which outcomes without ids get theirs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from upshot.ingest.answers import Problem
+from upshot.schemas.ids import fact_id
+from upshot.streams.events.reading import Entry, encoded
+from upshot.streams.events.topics import MAX_EVENT_BYTES
+
+#: Digests that one server remembers, two of each request: about 25 MB.
+MAX_DIGESTS = 100_000
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
+
+class Requests:
+    """What came under which key, as long as this server runs and for the latest keys; no more than digests."""
+
+    def __init__(self, most: int = MAX_DIGESTS) -> None:
+        self._most = most
+        self._digests: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def remember(self, key: str, scopes: Sequence[str], digest: bytes) -> None:
+        """Take down what is about to be sent, as `digest_of` gives it; in each of `scopes` a key means one request.
+
+        Raises Problem where the key came with other events before. A request that was refused isn't taken down, so
+        that it may be mended and sent again under its key.
+        """
+        names = [_digest(scope.encode(), key.encode("utf-8", "surrogateescape")) for scope in scopes]
+        if any(self._digests.get(name, digest) != digest for name in names):
+            raise Problem(
+                422,
+                "this Idempotency-Key came with other events before; nothing was taken: send these under a key of "
+                "their own, or the same as before",
+            )
+        for name in names:
+            self._digests[name] = digest
+            self._digests.move_to_end(name)
+        while len(self._digests) > self._most:
+            self._digests.popitem(last=False)
+
+
+def scopes_of(path: str, topic: str, entries: Sequence[Entry]) -> list[str]:
+    """Where a key means one request: at one path, and wherever the ids made from it would be the same."""
+    return [path, *(f"{topic} {entry.where}" for entry in entries[:1])]
+
+
+def digest_of(entries: Sequence[Entry]) -> bytes:
+    """What a request says: equal where it says the same events at the same places."""
+    return _digest(*(part for entry in entries for part in _parts(entry)))
+
+
+def _digest(*parts: bytes) -> bytes:
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.digest()
+
+
+def _parts(entry: Entry) -> list[bytes]:
+    """What an event says and where it stands; the order of fields and the white space between them say nothing."""
+    try:
+        value = msgspec.json.encode(msgspec.json.decode(entry.value), order="deterministic")
+    except (*_UNREADABLE, OverflowError):
+        value = entry.value
+    headers = sorted(f"{name}: ".encode() + text for name, text in entry.headers)
+    return [entry.where.encode(), value, *headers]
+
+
+def with_id(entry: Entry, request_id: str) -> Entry:
+    """The same outcome with an id: from `request_id` (the header Idempotency-Key) and its place in the request."""
+    identity = fact_id("request", request_id, entry.where)
+    names = {name for name, _ in entry.headers}
+    if "ce_type" in names or "ce_specversion" in names:
+        if "ce_id" in names:
+            return entry
+        return entry._replace(headers=[*entry.headers, ("ce_id", identity.encode())])
+    if len(entry.value) > MAX_EVENT_BYTES:
+        return entry  # it will be refused, and reading it takes long
+    try:
+        event: Any = msgspec.json.decode(entry.value)
+    except _UNREADABLE:
+        return entry  # it will be refused
+    if not isinstance(event, dict) or event.get("id") is not None:
+        return entry
+    return entry._replace(value=encoded({**event, "id": identity}))
+
+
+__all__ = ["MAX_DIGESTS", "Requests", "digest_of", "scopes_of", "with_id"]

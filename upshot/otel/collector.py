@@ -1,0 +1,107 @@
+"""Handing log records to an OpenTelemetry collector, which may be away."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+from upshot.errors import ConfigurationError
+from upshot.otel.evaluations import request_of
+from upshot.settings import Settings
+
+#: Seconds between two tries, doubled each time up to the second.
+_PAUSES = (0.5, 30.0)
+_TIMEOUT = aiohttp.ClientTimeout(total=30)
+#: The collector says that these very records are the trouble: it won't take them another time either.
+_REFUSED = (400, 413, 422)
+
+log = logging.getLogger(__name__)
+
+
+class Collector:
+    """A collector at `settings.otlp_url`. Raises ConfigurationError where that is no address."""
+
+    def __init__(self, settings: Settings, pauses: tuple[float, float] = _PAUSES) -> None:
+        url = urlsplit(settings.otlp_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ConfigurationError("UPSHOT_OTLP_URL is no address over HTTP: write http://collector:4318")
+        self._url = settings.otlp_url.rstrip("/") + "/v1/logs"
+        self._headers = {
+            **_headers(settings.otlp_headers.get_secret_value()),
+            "Content-Type": "application/x-protobuf",
+            "Content-Encoding": "gzip",
+        }
+        self._pauses = pauses
+        #: Records that the collector refused.
+        self.refused = 0
+
+    async def send(self, records: Sequence[LogRecord]) -> None:
+        """Return once the collector has them; waits as long as it is away. What it refuses is logged and counted."""
+        body = gzip.compress(request_of(records).SerializeToString(), 1)
+        pause, longest = self._pauses
+        told = False
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+            while trouble := await self._try(session, body, len(records)):
+                if not told:
+                    log.warning(
+                        "the collector at %s does not take scores: %s; tried again", self._url, trouble
+                    )
+                told = True
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, longest)
+        if told:
+            log.info("the collector at %s takes scores again", self._url)
+
+    async def _try(self, session: aiohttp.ClientSession, body: bytes, count: int) -> str:
+        """Why to try again; empty where that's not needed."""
+        try:
+            async with session.post(self._url, data=body, headers=self._headers) as response:
+                content = await response.read()
+                if response.status in _REFUSED:
+                    self._lose(count, f"status {response.status}")
+                    return ""
+                if response.status != 200:
+                    return f"status {response.status}"
+                self._look_for_rejections(content)
+                return ""
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return str(error) or type(error).__name__
+
+    def _look_for_rejections(self, content: bytes) -> None:
+        try:
+            partial = ExportLogsServiceResponse.FromString(content).partial_success
+        except DecodeError:
+            return  # it said 200; some say nothing that is OTLP
+        if partial.rejected_log_records:
+            self._lose(partial.rejected_log_records, partial.error_message)
+
+    def _lose(self, count: int, why: str) -> None:
+        self.refused += count
+        log.error(
+            "the collector at %s refuses %d scores: %s; they stay in Kafka and ClickHouse",
+            self._url,
+            count,
+            why,
+        )
+
+
+def _headers(text: str) -> dict[str, str]:
+    """`name=value,name=value`, values percent-encoded, as OpenTelemetry's own variable has them."""
+    headers = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise ConfigurationError("UPSHOT_OTLP_HEADERS is not NAME=VALUE,NAME=VALUE")
+        headers[name.strip()] = unquote(value.strip())
+    return headers
+
+
+__all__ = ["Collector"]

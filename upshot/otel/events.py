@@ -1,0 +1,95 @@
+"""Spans as events of the contract: a trace is a run, each of its spans a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from upshot.otel import Prices, RequestedAttributes, SpanRecord, run_of, step_of
+from upshot.otel.allowed import NOTHING_ASKED
+from upshot.otel.otlp import Spans
+from upshot.otel.reading import LONGEST_ID
+from upshot.otel.steps import instant_or_none, kind_of
+from upshot.otel.vocabulary import AROUND
+from upshot.schemas.runs import Run
+from upshot.streams.events.checking import Checked
+from upshot.streams.events.topics import MAX_EVENT_BYTES
+
+#: Where a span or its resource says which run it belongs to, if not the trace's.
+RUN_ID = "upshot.run_id"
+#: Fact of the run that has the trace's id: the id that its root goes by.
+KNOWN_AS = "upshot.known_as"
+
+
+class MappedSpans(NamedTuple):
+    """The events that some spans are, how many spans are none, and why."""
+
+    events: list[Checked]
+    rejected: int
+    why: str
+
+
+def events_of(
+    found: Spans, prices: Prices, *, with_content: bool, asked: RequestedAttributes = NOTHING_ASKED
+) -> MappedSpans:
+    """Every span as a step of its run, every agent's span as news of the run, and what a trace goes by.
+
+    The run's id is the attribute `upshot.run_id` of the span or its resource, else the trace id, so that a span is
+    the same step whatever comes in which batch. A root that says the attribute says it for the whole trace: the
+    views show its steps under that id. Of several agents in a trace the outermost ends last, and what ended last
+    counts. Steps say what their spans say; which usage counts follows from all steps of a run, in the views.
+    """
+    events: list[Checked] = []
+    large = 0
+    for span in found.spans:
+        for event in _of_span(span, prices, with_content, asked):
+            if len(event.value) > MAX_EVENT_BYTES:
+                large += event.topic == "steps"
+            else:
+                events.append(event)
+    return MappedSpans(events, sum(found.left_out.values()) + large, _why(found.left_out, large))
+
+
+def _run_id(span: SpanRecord) -> str:
+    said = span.attributes.get(RUN_ID) or span.resource.get(RUN_ID)
+    return said if isinstance(said, str) and len(said) <= LONGEST_ID else span.trace_id
+
+
+def _of_span(
+    span: SpanRecord, prices: Prices, with_content: bool, asked: RequestedAttributes
+) -> Iterator[Checked]:
+    run_id = _run_id(span)
+    step = step_of(span, run_id, prices=prices, with_content=with_content, asked=asked)
+    yield Checked("steps", run_id, _encoded(step), (), step.step_id)
+    if _is_agent(span):
+        run = run_of(span, with_content=with_content, asked=asked).model_copy(update={"run_id": run_id})
+        yield Checked("runs", run_id, _encoded(run), (), run_id)
+    if span.parent_span_id is None and RUN_ID in span.attributes and run_id != span.trace_id:
+        alias = Run(
+            run_id=span.trace_id,
+            occurred_at=instant_or_none(span.end_ns),
+            attributes={KNOWN_AS: run_id},
+        )
+        yield Checked("runs", span.trace_id, _encoded(alias), (), span.trace_id)
+
+
+def _is_agent(span: SpanRecord) -> bool:
+    """An agent, or the root of a trace that is a workflow or a chain: what a run is there."""
+    kind = kind_of(span)
+    return kind == "agent" or (kind in AROUND and span.parent_span_id is None)
+
+
+def _encoded(event: BaseModel) -> bytes:
+    return event.model_dump_json(exclude_defaults=True, by_alias=True).encode("utf-8", "replace")
+
+
+def _why(left_out: Mapping[str, int], large: int) -> str:
+    reasons = [f"{count} {reason}" for reason, count in left_out.items()]
+    if large:
+        reasons.append(f"{large} larger than {MAX_EVENT_BYTES} bytes")
+    return ", ".join(reasons)
+
+
+__all__ = ["KNOWN_AS", "RUN_ID", "MappedSpans", "events_of"]

@@ -1,0 +1,306 @@
+"""A span as a step: pure, driven by the tables of `vocabulary`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from upshot.otel import vocabulary
+from upshot.otel.allowed import NOTHING_ASKED, RequestedAttributes, free
+from upshot.otel.calls import Call, repeats_of, response_id_of, stops_in_answer
+from upshot.otel.content_names import INPUTS, OUTPUTS
+from upshot.otel.names import kind_of_operation, model_of, provider_of, stop_of
+from upshot.otel.prices import Prices, Usage, price_of, unpriced
+from upshot.otel.reading import (
+    LONGEST_CONTENT,
+    LONGEST_NAME,
+    Attributes,
+    as_amount,
+    as_count,
+    as_text,
+    as_texts,
+    content,
+    fields_of,
+    index_of,
+    text,
+)
+from upshot.otel.span import SpanRecord, instant_of
+from upshot.otel.usage import NOTHING, spread, usage_in
+from upshot.schemas.fields import EARLIEST, LATEST
+from upshot.schemas.steps import CostSource, Step, StepStatus
+
+#: Which instrumentation a step's span is of.
+INSTRUMENTATION = "otel.scope.name"
+#: Of a step whose usage doesn't count: the step that tells of the same call.
+REPEATS = "upshot.repeats"
+#: Characters of an error that are kept where content isn't: its words may repeat what was asked.
+LONGEST_ERROR = 1000
+_TEXTS = index_of(vocabulary.TEXTS)
+_COUNTS = index_of(vocabulary.COUNTS)
+_AMOUNTS = index_of(vocabulary.AMOUNTS)
+_LISTS = index_of(vocabulary.LISTS)
+_PROVIDER = index_of({"provider": vocabulary.PROVIDERS})
+#: What stays an attribute where usage isn't counted.
+_USAGE_NAMES = frozenset((*_COUNTS, *vocabulary.AMOUNTS["given"], *vocabulary.AMOUNTS["span"]))
+#: Whose values may be told in another spelling: then the raw one stays an attribute.
+_RESPELLED = (*_PROVIDER, *vocabulary.MODELS, *_LISTS)
+_OPERATION_IN_NAME = ("chat", "text_completion", "generate_content", "embeddings")
+_TAKEN = frozenset(
+    (
+        *_TEXTS,
+        *_COUNTS,
+        *_AMOUNTS,
+        *_LISTS,
+        *_PROVIDER,
+        *vocabulary.KINDS,
+        *vocabulary.TOTALS,
+        *vocabulary.RESPONSE_IDS,
+        "upshot.attempt",
+        REPEATS,
+    )
+)
+_TAKEN_BUT_USAGE = _TAKEN - _USAGE_NAMES
+_CANCELLED = ("CancelledError", "asyncio.CancelledError", "asyncio.exceptions.CancelledError", "cancelled")
+
+
+def steps_of(
+    spans: Sequence[SpanRecord],
+    run_id: str,
+    *,
+    root: str | None = None,
+    prices: Prices = unpriced,
+    with_content: bool = False,
+) -> list[Step]:
+    """The steps of all spans of one run; `root` is the span that the run itself is, and no step.
+
+    Usage that several spans say, see `calls`, is on one of their steps alone.
+    """
+    repeated = repeated_usage(spans)
+    return [
+        step_of(
+            span,
+            run_id,
+            root=root,
+            repeats=span.span_id in repeated,
+            prices=prices,
+            with_content=with_content,
+        )
+        for span in spans
+        if span.span_id != root
+    ]
+
+
+def step_of(
+    span: SpanRecord,
+    run_id: str,
+    *,
+    root: str | None = None,
+    repeats: bool = False,
+    prices: Prices = unpriced,
+    with_content: bool = False,
+    asked: RequestedAttributes = NOTHING_ASKED,
+) -> Step:
+    """The step that a span is. Never raises for what the span says: what isn't usable is left out.
+
+    `root` is the span id of the run itself: a step right below it has no parent step. `repeats` tells that another
+    span says its usage, too: tokens and cost don't count then and stay among the attributes. `with_content` keeps
+    input and output, which may hold personal data; without it, attributes are facts alone, and those `asked` for.
+    """
+    said = spread(span.attributes)
+    kind = kind_of(span)
+    texts = _texts(span, said, kind)
+    lists = _stops(said, kind)
+    usage = usage_in(said)
+    status, error, texts["error_type"] = failure_of(span, LONGEST_CONTENT if with_content else LONGEST_ERROR)
+    cost = _NO_COST if repeats else _cost(span, said, usage, texts, prices)
+    spelled = {*filter(None, texts.values()), *lists.get("finish_reasons", ())}
+    taken = (_TAKEN_BUT_USAGE if repeats else _TAKEN) - set(_respelled(span.attributes, spelled))
+    attributes = free(span.attributes, taken, with_content=with_content, asked=asked)
+    return Step(
+        run_id=run_id,
+        step_id=span.span_id,
+        parent_step_id=None if span.parent_span_id == root else span.parent_span_id,
+        name=span.name[:LONGEST_NAME] or "span",
+        kind=kind,
+        status=status,
+        attempt=as_count(said.get("upshot.attempt")) or 1,
+        started_at=instant_or_none(span.start_ns),
+        ended_at=instant_or_none(span.end_ns),
+        **texts,
+        **({} if repeats else usage._asdict()),
+        **lists,
+        first_chunk_seconds=_first_chunk(span),
+        cost_usd=cost.usd,
+        cost_source=cost.source,
+        response_id=response_id_of(said),
+        error=error,
+        input=content(span.attributes, INPUTS) if with_content else None,
+        output=content(span.attributes, OUTPUTS) if with_content else None,
+        attributes={**attributes, INSTRUMENTATION: span.scope[:LONGEST_NAME]} if span.scope else attributes,
+    )
+
+
+def repeated_usage(spans: Iterable[SpanRecord]) -> dict[str, str]:
+    """The ids of the spans whose usage doesn't count, each with the span that says it, too."""
+    spans = list(spans)
+    parents = {span.span_id: span.parent_span_id for span in spans}
+    return repeats_of([call_of(span) for span in spans if says_usage(span)], parents)
+
+
+def call_of(span: SpanRecord, priced: bool = False) -> Call:
+    """What tells the call of a span from others."""
+    said = spread(span.attributes)
+    usage, texts = usage_in(said), _texts(span, said, "")
+    return Call(
+        step=span.span_id,
+        parent=span.parent_span_id,
+        instrumentation=span.scope,
+        name=span.name,
+        response_id=response_id_of(said) or "",
+        model=texts.get("model") or "",
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        started=span.start_ns // 1000,
+        ended=span.end_ns // 1000,
+        priced=priced or _stated_cost(said) is not _NO_COST,
+    )
+
+
+def says_usage(span: SpanRecord) -> bool:
+    """Whether a span says what it used, of its own or again."""
+    said = spread(span.attributes)
+    return usage_in(said) != NOTHING or _stated_cost(said) is not _NO_COST
+
+
+def usage_of(span: SpanRecord) -> Usage:
+    """The tokens that a span names."""
+    return usage_in(spread(span.attributes))
+
+
+def kind_of(span: SpanRecord) -> str:
+    """Our word for what a span is; `function` where nothing says it."""
+    said = span.attributes
+    for name, words in vocabulary.KINDS.items():
+        word = text(said, (name,))
+        word = word.strip('"') if word else None
+        if word and word not in words and name in vocabulary.OPERATIONS:
+            kind = kind_of_operation(word) or word.lower()
+        else:
+            kind = words.get(word, word.lower()) if word else ""
+        if kind:
+            return kind
+    if text(said, vocabulary.TEXTS["tool_name"]):
+        return "tool"
+    if text(said, vocabulary.TEXTS["model"]) and usage_of(span) != NOTHING:
+        return "model"
+    return "agent" if text(said, vocabulary.AGENT) else "function"
+
+
+def failure_of(span: SpanRecord, longest: int = LONGEST_CONTENT) -> tuple[StepStatus, str | None, str | None]:
+    """How a span ended, what went wrong in at most `longest` characters, and the type of the error."""
+    if span.status != "error":
+        return "ok", None, None
+    exception: dict[str, Any] = {}
+    for event in span.events:
+        if event.name == "exception":
+            exception = dict(event.attributes)
+    error_type = text(span.attributes, ("error.type",)) or text(exception, ("exception.type",))
+    error = (
+        span.status_message or text(exception, ("exception.message",), LONGEST_CONTENT) or error_type or ""
+    )
+    cancelled = error_type in _CANCELLED
+    return "cancelled" if cancelled else "error", error[:longest], error_type
+
+
+def instant_or_none(nanoseconds: int) -> datetime | None:
+    """When it was; None where the contract doesn't know such an instant."""
+    instant = instant_of(nanoseconds)
+    return instant if EARLIEST <= instant < LATEST else None
+
+
+class _Cost(NamedTuple):
+    usd: float | None
+    source: CostSource | None
+
+
+_NO_COST = _Cost(None, None)
+
+
+def _texts(span: SpanRecord, said: Attributes, kind: str) -> dict[str, str | None]:
+    """The texts of a step by field, each in one spelling."""
+    texts: dict[str, str | None] = {**fields_of(said, _TEXTS, as_text)}
+    texts |= fields_of(said, _PROVIDER, _as_provider)
+    operation, _, rest = span.name.partition(" ")
+    if kind in ("model", "embedding") and not texts.get("model") and operation in _OPERATION_IN_NAME and rest:
+        texts["model"] = texts["request_model"] = rest[
+            :LONGEST_NAME
+        ]  # a call that failed may say it there alone
+    for field in ("request_model", "model"):
+        if model := texts.get(field):
+            texts[field], provider = model_of(model)
+            texts.setdefault("provider", provider)
+    return texts
+
+
+def _as_provider(value: object) -> str | None:
+    word = as_text(value)
+    return provider_of(word) if word else None
+
+
+def _stops(said: Attributes, kind: str) -> dict[str, list[str]]:
+    lists = fields_of(said, _LISTS, as_texts)
+    if not lists and kind == "model" and (inside := stops_in_answer(said)):
+        lists = {"finish_reasons": inside}
+    return {field: [stop_of(word) for word in words] for field, words in lists.items()}
+
+
+def _respelled(said: Attributes, spelled: set[str]) -> Iterable[str]:
+    """The attributes whose values are told in other words: these stay beside."""
+    for name in _RESPELLED:
+        if name in said and not spelled.issuperset(as_texts(said[name]) or ()):
+            yield name
+
+
+def _cost(
+    span: SpanRecord, attributes: Attributes, usage: Usage, texts: Mapping[str, str | None], prices: Prices
+) -> _Cost:
+    """What somebody said on purpose, else what the span says, else the table."""
+    said = _stated_cost(attributes)
+    if said is not _NO_COST:
+        return said
+    raw = fields_of(attributes, _TEXTS, as_text).get("model")
+    models = dict.fromkeys(filter(None, (raw, texts.get("model"))))
+    usd = price_of(prices, texts.get("provider"), models, usage, instant_of(span.start_ns))
+    return _NO_COST if usd is None else _Cost(usd, "table")
+
+
+def _stated_cost(attributes: Attributes) -> _Cost:
+    said = fields_of(attributes, _AMOUNTS, as_amount)
+    if "given" in said:
+        return _Cost(said["given"], "given")
+    return _Cost(said["span"], "span") if "span" in said else _NO_COST
+
+
+def _first_chunk(span: SpanRecord) -> float | None:
+    said = fields_of(span.attributes, _AMOUNTS, as_amount)
+    if "first_chunk_seconds" in said:
+        return said["first_chunk_seconds"]
+    first = [event.at_ns for event in span.events if event.name in vocabulary.FIRST_CHUNK_EVENTS]
+    return max(min(first) - span.start_ns, 0) / 1e9 if first else None
+
+
+__all__ = [
+    "INSTRUMENTATION",
+    "LONGEST_ERROR",
+    "REPEATS",
+    "call_of",
+    "failure_of",
+    "instant_or_none",
+    "kind_of",
+    "repeated_usage",
+    "says_usage",
+    "step_of",
+    "steps_of",
+    "usage_of",
+]

@@ -1,1 +1,0 @@
-"""OpenTelemetry's protocol: spans that come in become steps and runs, scores go out as evaluation results."""

@@ -1,0 +1,134 @@
+"""What an app knows of the world: outcomes that it tells itself, and what it takes for outcomes of others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, overload
+from uuid import uuid4
+
+from upshot.errors import Misuse
+from upshot.otel.span import instant_of
+from upshot.sdk.deferrals import with_offset
+from upshot.sdk.facts import outcome_message
+from upshot.sdk.forgiving import never_ends_the_agent
+from upshot.sdk.replaying import EventSink
+from upshot.sources import Source
+from upshot.sources.parts import Find
+
+Data = str | Mapping[str, str | Find] | Find
+
+
+class Outcomes:
+    """The part of an app that tells outcomes, or says where others tell them."""
+
+    name: str
+    clock: Callable[[], int]
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: What the worker's role `sources` and the door's webhooks map to outcomes.
+        self.sources: list[Source] = []
+
+    @property
+    def event_sink(self) -> EventSink:
+        """Where facts go."""
+        raise NotImplementedError
+
+    @property
+    def forgives(self) -> bool:
+        """Whether what can't be recorded is told in the log alone."""
+        raise NotImplementedError
+
+    @overload
+    def outcome(
+        self,
+        type: str,
+        subject: str,
+        data: Any = None,
+        *,
+        id: str | None = None,
+        source: str | None = None,
+        time: datetime | None = None,
+    ) -> str: ...
+    @overload
+    def outcome(
+        self,
+        type: str | Find,
+        subject: str | Find,
+        data: Data | None = None,
+        *,
+        topic: str,
+        when: str | Find | None = None,
+        id: str | Find | None = None,
+        source: str | Find | None = None,
+        time: str | Find | None = None,
+        decode: Callable[[bytes], Any] = json.loads,
+    ) -> Source: ...
+    @overload
+    def outcome(
+        self,
+        type: str | Find,
+        subject: str | Find,
+        data: Data | None = None,
+        *,
+        webhook: str,
+        when: str | Find | None = None,
+        id: str | Find | None = None,
+        source: str | Find | None = None,
+        time: str | Find | None = None,
+    ) -> Source: ...
+    def outcome(
+        self,
+        type: str | Find,
+        subject: str | Find,
+        data: Any = None,
+        *,
+        topic: str | None = None,
+        webhook: str | None = None,
+        id: Any = None,
+        source: Any = None,
+        time: Any = None,
+        **mapping: Any,
+    ) -> str | Source:
+        """Tell what happened to a subject; runs that wait for news about it are scored. Gives the outcome's id.
+
+        Two outcomes with one `source` and `id` about one subject are one: give the id that the event has at home
+        (a delivery's, a database row's), so that telling it again does no harm. `time` is now where absent. The
+        outcome is safe once this returns. Raises Misuse for what is no outcome, SpoolFull.
+
+        With `topic` or `webhook` nothing is told: it says what of the messages there are such outcomes, for a worker
+        or a web server with this app. The parts are then paths or functions; gives the Source, which see. Raises
+        ConfigurationError for one that can't work.
+        """
+        if topic is not None or webhook is not None:
+            mapped = Source(
+                type, subject, topic, webhook, id=id, time=time, data=data, source=source, **mapping
+            )
+            self.sources.append(mapped)
+            return mapped
+        if mapping:
+            raise Misuse(
+                f"{next(iter(mapping))}= is about the messages of others: say where they are, topic='github' or "
+                "webhook='github'; an outcome of your own is told only where it happened"
+            )
+        return self._tell(type, subject, data, id, source, time)
+
+    @never_ends_the_agent("")
+    def _tell(self, type: Any, subject: Any, data: Any, id: Any, source: Any, time: Any) -> str:
+        # Each call is an event of its own; the id is what makes one event of its repeated delivery.
+        identity = id or uuid4().hex
+        message = outcome_message(
+            type=type,
+            subject=subject,
+            data=data,
+            id=identity,
+            source=source or self.name,
+            time=with_offset("time", time) or instant_of(self.clock()),
+        )
+        self.event_sink.fact(message)
+        return str(identity)
+
+
+__all__ = ["Outcomes"]
