@@ -1,7 +1,7 @@
 """`python -m tools.prose` counts, in docs and docstrings, the words that hide the subject of a sentence.
 
-Prints the share of such words for each room and page, worst first; exits with 1 where the whole is above the limit.
-`--room NAME` lists the sentences of one room or page that have most of them.
+Prints the share of such words for each package and page, worst first; exits with 1 where the whole is above
+the limit. `--room NAME` lists the sentences of a package or page with most of these words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CODE = ("schemas", "streams", "processors", "insights", "upshot", "tools")
-#: Words that stand for a subject which the sentence doesn't name.
+#: Words standing for a subject not named by the sentence.
 HIDING = frozenset({"what", "it", "that", "those", "whoever", "one"})
 #: Of a hundred words, so many may hide a subject.
 LIMIT = 5.0
@@ -39,7 +39,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
-    """The docstrings of each room, one after another."""
+    """The docstrings of each package, in order."""
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
             inside = path.relative_to(ROOT)

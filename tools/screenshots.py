@@ -1,4 +1,4 @@
-"""`python -m tools.screenshots [FOLDER]` takes the pictures of the docs from a running stack with the demo's data.
+"""`python -m tools.screenshots [FOLDER]` takes the docs' pictures from a running stack with the demo's data.
 
 Needs Debian's Chromium (`apt-get install chromium`). Writes FOLDER/<page>.png; FOLDER is `docs/images`.
 """

@@ -1,1 +1,1 @@
-"""Frameworks and their instrumentations, run against a model server whose truth is known, each in a process of its own."""
+"""Frameworks and their instrumentations, each in its own process, run against a server with known counts."""

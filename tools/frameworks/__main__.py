@@ -1,7 +1,7 @@
-"""`python -m tools.frameworks [--page FILE] [CASE …]` runs the cases and prints a line for each; exits with 1 where one is off.
+"""`python -m tools.frameworks [--page FILE] [CASE …]` runs the cases and exits with 1 where a case is off.
 
-`--page` writes the table of docs/frameworks.md between its two marks. A case is right when its run has exactly the
-tokens that the server gave, and no content.
+Prints a line for each case; `--page` writes the table of docs/frameworks.md between its two marks. A case is
+right when its run has exactly the tokens given by the server, and no content.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def trouble(found: dict[str, Any]) -> str:
-    """In which way a case isn't right; empty where it is."""
+    """The faults of a case; empty for a right case."""
     counted = [found["input_tokens"], found["output_tokens"]]
     problems = []
     if not found["calls"]:

@@ -1,7 +1,7 @@
 """The cases: a framework, its instrumentation, and code that calls a model with both.
 
-A case's function gets the app and the server's address, sets the instrumentation up, and returns the function that
-calls the model. All prompts contain `SECRET`.
+A case's function gets the app and the server's address, sets the instrumentation up, and returns the function
+calling the model. All prompts contain `SECRET`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OPENAI, CLAUDE = "gpt-4o-mini", "claude-sonnet-4-5"
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table: `packages` are installed, `setup` are the lines that a user writes."""
+    """A row of the table: `packages` are installed, `setup` are the lines written by a user."""
 
     name: str
     packages: tuple[str, ...]

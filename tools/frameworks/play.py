@@ -1,4 +1,4 @@
-"""`python -m tools.frameworks.play CASE` runs one case and prints as JSON what became of it."""
+"""`python -m tools.frameworks.play CASE` runs a case and prints the recorded result as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from upshot.testing import capture
 
 
 def play(name: str) -> dict[str, object]:
-    """What the run of a case recorded, beside what the server answered."""
+    """The record of a case's run, beside the server's counts."""
     case = CASES[name]
     app = upshot.App("frameworks")
     with model_server() as server, capture(app) as sent:
@@ -38,7 +38,7 @@ def play(name: str) -> dict[str, object]:
 
 
 def _leaks(step: dict[str, object]) -> list[str]:
-    """The fields and attributes of a step that hold content, though nobody asked to keep any."""
+    """The fields and attributes of a step holding content, though nobody asked to keep any."""
     fields = {key: value for key, value in step.items() if key != "attributes"}
     attributes = step.get("attributes")
     fields |= attributes if isinstance(attributes, dict) else {}

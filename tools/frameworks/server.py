@@ -1,4 +1,4 @@
-"""A model server on this machine that answers as OpenAI's and Anthropic's APIs do, and counts the calls it answers."""
+"""A local model server, answering as OpenAI's and Anthropic's APIs do, and counting the answered calls."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
-#: Tokens of each call. The prompt's include the cached tokens; Anthropic tells them apart.
+#: Tokens of each call. The prompt's include the cached tokens; Anthropic states the cached tokens apart.
 INPUT, OUTPUT, CACHED = 1000, 50, 300
-#: What every answer says; nobody asked to keep it.
+#: The text of every answer; nobody asked to keep the text.
 ANSWER = "SECRET answer"
 
 
 class Server(ThreadingHTTPServer):
-    """Counts the calls that were answered."""
+    """Counts the answered calls."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -1,1 +1,1 @@
-"""The generated reference pages: what the code declares, as text for people. Written and checked, never edited."""
+"""The generated reference pages: the code's declarations for people. Written and checked, never edited."""

@@ -15,7 +15,7 @@ one of these reasons, a sentence that names the field, the place where it lay, a
 
 
 def reasons_page(examples: Path) -> str:
-    """The page; `examples` is the folder that the examples lie in."""
+    """The page; `examples` is the folder of the examples."""
     rows = [(f"`{reason}`", meaning, _links(reason, examples)) for reason, meaning in MEANINGS.items()]
     return page(
         "Dead-letter reasons", _INTRO, table(("reason", "what it means, what to do", "examples"), rows)

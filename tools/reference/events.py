@@ -33,7 +33,7 @@ its key's is forwarded once. An event without a key works, too."""
 
 
 def events_page(examples: Path) -> str:
-    """The page; `examples` is the folder that the examples lie in."""
+    """The page; `examples` is the folder of the examples."""
     return page("Events", _INTRO, *(_section(topic, examples / topic.name) for topic in TOPICS.values()))
 
 
@@ -50,7 +50,7 @@ def _section(topic: Topic, examples: Path) -> str:
 
 
 def _shapes_first_used(topic: Topic) -> Iterator[type[BaseModel]]:
-    """The shapes inside an event that no earlier section has shown."""
+    """The shapes inside an event not shown by an earlier section."""
     shown: set[type[BaseModel]] = set()
     for other in TOPICS.values():
         found = dict.fromkeys(_shapes(other.schema))
@@ -91,7 +91,7 @@ def _fields(model: type[BaseModel]) -> str:
 
 
 def _shown(examples: Path) -> str:
-    """The least example where there is one, and links to all."""
+    """The least example, if any, and links to all examples."""
     least = examples / "least.json"
     links = ", ".join(
         f"[{path.relative_to(examples).with_suffix('').as_posix()}]({_EXAMPLES}/{path.relative_to(examples.parent).as_posix()})"

@@ -17,20 +17,20 @@ from tools.reference.pages import stale, write
 from upshot.streams.events.topics import TOPICS, Topic
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-#: These are in an encoding of somebody else's.
+#: Topics in a foreign encoding.
 _FOREIGN = ("otlp",)
 _DIGITS = 16
 
 
 class _Plain(GenerateJsonSchema):
-    """Without titles that only repeat a field's name: generators of code make a type of each."""
+    """Without titles only repeating a field's name: generators of code make a type of each title."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
 
 def schema_files() -> dict[str, str]:
-    """Every file by its name: one for each event, and the index of all."""
+    """Every file by its name: a file for each event, and the index of all."""
     schemas = {topic.name: schema_of(topic) for topic in TOPICS.values() if topic.name not in _FOREIGN}
     index = {
         name: {
@@ -46,7 +46,7 @@ def schema_files() -> dict[str, str]:
 
 
 def schema_of(topic: Topic) -> dict[str, Any]:
-    """The schema of a topic's events. Its id is made from what it says, so that one id never means two things."""
+    """The schema of a topic's events. Its id is made from its content: no id ever means two schemas."""
     models: list[type[BaseModel]] = [topic.schema, *topic.also]
     shape = models[0].model_json_schema(by_alias=True, schema_generator=_Plain)
     if len(models) > 1:
@@ -63,7 +63,7 @@ def schema_of(topic: Topic) -> dict[str, Any]:
 
 
 def place(schema: Mapping[str, Any]) -> str:
-    """The path at which a web server keeps just this schema."""
+    """The path of exactly this schema on a web server."""
     *_, name, digest = schema["$id"].split(":")
     return f"/schemas/{name}/{digest}.json"
 

@@ -27,7 +27,7 @@ def all_pages() -> dict[str, str]:
 
 
 def write(pages: dict[str, str], folder: Path, pattern: str = "*.md") -> None:
-    """Write the pages; take away those that are no longer made."""
+    """Write the pages; remove pages no longer made."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(pattern):
         if path.name not in pages:
@@ -37,7 +37,7 @@ def write(pages: dict[str, str], folder: Path, pattern: str = "*.md") -> None:
 
 
 def stale(pages: dict[str, str], folder: Path, pattern: str = "*.md") -> list[str]:
-    """The pages that are missing, differ or are no longer made."""
+    """The pages missing, differing or no longer made."""
     found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob(pattern)}
     return sorted(name for name in {*pages, *found} if pages.get(name) != found.get(name))
 

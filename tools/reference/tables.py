@@ -23,7 +23,7 @@ _BASES = {
     "pending": "raw_waits",
     "unmatched_outcomes": "raw_outcomes",
 }
-#: What a view's column means where it differs from storage, for all views or for one.
+#: The meaning of a view's column where the meaning differs from storage, for all views or for one.
 _MEANINGS = {
     "agent": "The run's agent; empty where nobody said it",
     "version": "The agent's version; empty where unknown",
@@ -66,7 +66,7 @@ class Column(NamedTuple):
 
 
 def tables_page() -> str:
-    """The page. Starts a ClickHouse of its own; raises PartFailed where that fails."""
+    """The page. Starts a ClickHouse of its own; raises PartFailed where the start fails."""
     with TemporaryDirectory() as folder:
         server = ClickHouseServer(Path(folder))
         server.start()

@@ -25,7 +25,7 @@ _PLAIN = {
 
 
 def types() -> str:
-    """`events.d.ts`: an interface for each event that clients write, and which topic takes which."""
+    """`events.d.ts`: an interface for each event written by clients, and the event of each topic."""
     topics = [topic for topic in TOPICS.values() if ANY_CLIENT in topic.producers]
     schemas = {topic.name: topic.schema.model_json_schema(by_alias=True) for topic in topics}
     parts: dict[str, str] = {}
@@ -93,7 +93,7 @@ def _literal(value: Any) -> str:
 
 
 def main() -> int:
-    """Write the file, or compare it (`--check`); the exit code."""
+    """Write the file, or compare the file (`--check`); the exit code."""
     path, check = Path(sys.argv[-1]), "--check" in sys.argv
     if not check:
         path.write_text(types(), encoding="utf-8")

@@ -14,13 +14,13 @@ _FORMATS = {"date-time": "instant", "duration": "duration", "path": "path", "pas
 
 
 def fields_of(model: type[BaseModel]) -> dict[str, Schema]:
-    """The fields of a model by the names that are sent, as JSON Schema."""
+    """The fields of a model by their names in events, as JSON Schema."""
     properties: dict[str, Schema] = model.model_json_schema(by_alias=True)["properties"]
     return properties
 
 
 def required_of(model: type[BaseModel]) -> frozenset[str]:
-    """The fields that must be there."""
+    """The required fields."""
     return frozenset(model.model_json_schema(by_alias=True).get("required", ()))
 
 
@@ -77,13 +77,13 @@ def _limited(kind: str, schema: Schema, least: str, most: str, unit: str = "") -
 
 
 def default_of(schema: Schema) -> str:
-    """What counts where the field is absent; '' where that is nothing."""
+    """The value of an absent field; '' where there is none."""
     default = schema.get("default")
     return "" if default is None or default == "" else f"`{json.dumps(default)}`".replace('"', "")
 
 
 def prose(model: type[BaseModel]) -> str:
-    """A model's docstring, its paragraphs in one line each."""
+    """A model's docstring, each paragraph in a single line."""
     paragraphs = (model.__doc__ or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 

@@ -1,4 +1,4 @@
-"""The events that a pull request gives: a run, a wait, and, where it was closed, an outcome."""
+"""The events of a pull request: a run, a wait, and, for a closed pull request, an outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from upshot.demo.pulls import PullRequest
 from upshot.errors import ConfigurationError
 
-#: How long a wait stands open. Longer than the made-up times reach back, so that what is open is pending.
+#: How long a wait is open: longer than the generated times reach back, so open pull requests are pending.
 WITHIN = timedelta(days=90)
 NAME = "merged"
 OUTCOME = "pr.closed"
@@ -33,7 +33,7 @@ class DemoMessage(NamedTuple):
 
 @dataclass(frozen=True)
 class Times:
-    """When the agent worked and the pull request was closed, and how much of it is known."""
+    """The times of the agent's work and of the closing, and how much of these times is known."""
 
     started: datetime
     opened: datetime
@@ -42,7 +42,7 @@ class Times:
 
 
 def times_of(pull: PullRequest, now: datetime, seed: int) -> Times:
-    """What the file knows, and made-up times for the rest: the same for each row and seed, whatever the order.
+    """The times in the file, and generated times for the rest: the same for each row and seed, in any order.
 
     Raises ConfigurationError for a merge in the future.
     """
@@ -62,12 +62,12 @@ def times_of(pull: PullRequest, now: datetime, seed: int) -> Times:
 
 
 def run_id_of(pull: PullRequest) -> str:
-    """The id of the run that wrote this pull request."""
+    """The id of the run behind this pull request."""
     return f"pr-{pull.pr_id}"
 
 
 def run_of(pull: PullRequest, times: Times) -> DemoMessage:
-    """The run that wrote it."""
+    """The run behind the pull request."""
     run_id = run_id_of(pull)
     return _message(
         "runs",
@@ -84,7 +84,7 @@ def run_of(pull: PullRequest, times: Times) -> DemoMessage:
 
 
 def wait_of(pull: PullRequest, times: Times) -> DemoMessage:
-    """Its question: was the pull request merged?"""
+    """The run's wait: was the pull request merged?"""
     return _message(
         "waits",
         _subject(pull),
@@ -101,7 +101,7 @@ def wait_of(pull: PullRequest, times: Times) -> DemoMessage:
 
 
 def outcome_of(pull: PullRequest, times: Times) -> DemoMessage:
-    """The answer, as a CloudEvent."""
+    """The outcome, as a CloudEvent."""
     return _message(
         "outcomes",
         _subject(pull),
@@ -128,7 +128,7 @@ def _attributes(pull: PullRequest, times: Times) -> dict[str, Any]:
 
 
 def _size(pull: PullRequest) -> str:
-    """A T-shirt size by changed lines; empty where they are unknown."""
+    """A T-shirt size by changed lines; empty where unknown."""
     added, deleted = pull.counts["additions"], pull.counts["deletions"]
     if added is None or deleted is None:
         return ""

@@ -1,4 +1,4 @@
-"""What the file itself says, counted without Kafka, Faust or ClickHouse."""
+"""The expected scores, counted from the file itself, without Kafka, Faust or ClickHouse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True)
 class ExpectedScores:
-    """The counts that the tables must show."""
+    """The counts required of the tables."""
 
     agents: dict[str, Count]
     languages: dict[str, Count]

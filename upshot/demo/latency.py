@@ -1,4 +1,4 @@
-"""How long it takes from an outcome being produced until its score can be queried."""
+"""The time from producing an outcome until its score can be queried."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from upshot.streams.kafka.producer import EventProducer, event_producer
 
 #: Outcomes per second: a pace, not a load.
 RATE = 40.0
-#: Seconds between the end of a poll and the next one. One poll asks for all that are outstanding.
+#: Seconds between the end of a poll and the next one. A poll asks for all outstanding scores.
 POLL = 0.02
 _PATIENCE = 60.0
 _STAGE = "timed one by one"
@@ -24,12 +24,12 @@ _STAGE = "timed one by one"
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds from just before produce until a poll showed the score; the poll's own time is in it."""
+    """Seconds from just before produce until a poll showed the score, the poll's own time included."""
 
     seconds: Sequence[float]
 
     def quantile(self, q: float) -> float:
-        """The value that a share `q` of them does not exceed (nearest rank)."""
+        """The value not exceeded by a share `q` of the measured times (nearest rank)."""
         return sorted(self.seconds)[max(0, ceil(q * len(self.seconds)) - 1)]
 
 
@@ -38,7 +38,7 @@ async def measure(
 ) -> Latency:
     """Send the outcomes at an even pace and poll ClickHouse until each has its score.
 
-    Raises PartFailed where one does not get it.
+    Raises PartFailed where an outcome gets no score.
     """
     sent: dict[str, float] = {}
     seen: dict[str, float] = {}
@@ -70,8 +70,8 @@ async def _poll(reader: Reader, sent: dict[str, float], seen: dict[str, float]) 
     outstanding = [run_id for run_id in sent if run_id not in seen]
     if not outstanding:
         return
-    # The table that the views of scores read: what is in it, they show. Asked this often, a view would slow
-    # down what is measured.
+    # The table behind the views of scores: a row in the table shows in the views. Asked this often, a view
+    # would slow down the measured stack.
     listed = ", ".join(_quoted(run_id) for run_id in outstanding)
     answer = await asyncio.to_thread(
         reader.query, f"SELECT run_id FROM raw_scores WHERE run_id IN ({listed})"

@@ -1,4 +1,4 @@
-"""What is sent in which order: mixed up on purpose, the same for each seed."""
+"""The order of sending: mixed up on purpose, the same for each seed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from upshot.demo.pulls import PullRequest
 #: Of the outcomes in the bulk: so many are sent before their wait, and so many are sent twice.
 EARLY_SHARE = 0.25
 TWICE_SHARE = 0.10
-#: Outcomes held back to measure how long one takes, where the file has enough.
+#: Outcomes held back to be timed, where the file has enough.
 PACED = 200
 
 
 @dataclass(frozen=True)
 class Paced:
-    """An outcome that is sent by the clock, and the run whose score it decides."""
+    """An outcome sent by the clock, and the run whose score depends on the outcome."""
 
     run_id: str
     message: DemoMessage
@@ -27,7 +27,7 @@ class Paced:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the demo sends: the bulk at once, then the paced ones."""
+    """Everything sent by the demo: the bulk at once, then the paced outcomes."""
 
     bulk: Sequence[DemoMessage]
     paced: Sequence[Paced]
@@ -57,7 +57,7 @@ def plan(pulls: Sequence[PullRequest], now: datetime, seed: int) -> Plan:
         put(asked, wait_of(pull, times))
         if not pull.is_closed or pull.pr_id in held_back:
             continue
-        # A window that ended long ago is judged as soon as its wait is read: its answer must be there.
+        # A window ended long ago expires as soon as its wait is read: the outcome must be there before.
         before = random.random() < EARLY_SHARE or times.opened + WITHIN < now
         outcome = outcome_of(pull, times)
         early += before
@@ -70,7 +70,7 @@ def plan(pulls: Sequence[PullRequest], now: datetime, seed: int) -> Plan:
 
 
 def _held_back(pulls: Sequence[PullRequest], random: Random) -> list[PullRequest]:
-    """Closed ones; those whose merge is long past only where there are no others."""
+    """Closed pull requests; with a merge long past only where there are no others."""
     closed = [pull for pull in pulls if pull.is_closed]
     recent = [pull for pull in closed if pull.merged_at is None] or closed
     return random.sample(recent, min(PACED, (len(recent) + 1) // 2))

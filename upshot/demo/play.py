@@ -1,4 +1,4 @@
-"""Playing the plan through Kafka, and waiting until ClickHouse has all of it."""
+"""Playing the plan through Kafka, and waiting until ClickHouse has all events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from upshot.insights.reader import Reader
 from upshot.settings import Settings
 from upshot.streams.kafka.producer import delivered, event_producer
 
-#: Of a stage that goes on: what it is called, how much is done, of how much.
+#: For a running stage: its name, how much is done, of how much.
 Progress = Callable[[str, int, int], None]
 
 _WINDOW = 1_000
@@ -42,7 +42,7 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True)
 class Play:
-    """What there is to tell about the play itself."""
+    """The figures of the play itself."""
 
     sent: int
     seconds: float
@@ -50,7 +50,7 @@ class Play:
 
 
 async def play(settings: Settings, reader: Reader, plan: Plan, progress: Progress) -> Play:
-    """Send the bulk, wait until all of it is scored, then send the paced outcomes and time each.
+    """Send the bulk, wait until everything is scored, then send the paced outcomes and time each.
 
     Raises ConfigurationError where the database isn't empty, PartFailed where nothing new comes any more.
     """

@@ -25,15 +25,15 @@ _COUNTS = (
     "reviews_changes_requested",
     "reviews_total",
 )
-#: Columns that a file must have, in any order; others are ignored.
+#: Columns required of a file, in any order; others are ignored.
 COLUMNS = (*_TEXTS, *_COUNTS)
-#: What the contract allows for an agent's name, and for what is made from the id.
+#: The contract's limit for an agent's name, and for texts made from the id.
 _LONGEST = 200
 
 
 @dataclass(frozen=True)
 class PullRequest:
-    """One row. `merged` says nothing while it's open; a count that the file lacks is None."""
+    """A row. `merged` says nothing while the pull request is open; a count missing in the file is None."""
 
     pr_id: str
     agent: str
@@ -48,7 +48,7 @@ class PullRequest:
 def read_pulls(path: Path) -> list[PullRequest]:
     """All pull requests of the file.
 
-    Raises ConfigurationError naming the line of what can't be used: nothing is played then.
+    Raises ConfigurationError naming the line of an unusable row: nothing is played then.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -87,7 +87,7 @@ def _pulls(path: Path, lines: Iterable[str]) -> Iterator[PullRequest]:
 
 
 def _checked(header: list[str], row: list[str], seen: Mapping[str, int]) -> PullRequest:
-    """Raises ValueError saying what is wrong with the row."""
+    """Raises ValueError naming the fault of the row."""
     if len(row) != len(header):
         raise ValueError(f"{len(row)} values stand under {len(header)} columns")
     pull = _pull(dict(zip(header, (value.strip() for value in row), strict=True)))

@@ -64,7 +64,7 @@ def _lines(reader: Reader, by: str) -> list[ResultLine]:
 
 
 def differences(result: Result, truth: ExpectedScores) -> list[str]:
-    """Where ClickHouse and the file disagree: a line for people each."""
+    """The disagreements between ClickHouse and the file, a line for people each."""
     found = []
     for what, lines, counts in (
         ("agent", result.agents, truth.agents),

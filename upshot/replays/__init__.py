@@ -1,4 +1,4 @@
-"""Making a run again: the recorded results up to a step, today's code from there on, both runs side by side."""
+"""Replaying a run: recorded results up to a step, today's code from there on, both runs side by side."""
 
 from upshot.replays.comparison import ComparedStep, ReplayTotals
 from upshot.replays.history import ClickHouseHistory, History, Story

@@ -11,15 +11,15 @@ from upshot.schemas.scores import Score
 
 N = TypeVar("N", int, float)
 
-#: `recorded`: given as it was, not run. `same`, `changed`: run, and its status and output are as before or not.
-#: `unknown`: run, but whether its output is the same isn't known, since it isn't kept. `new`: it wasn't there
-#: before. `gone`: it isn't there any more.
+#: `recorded`: not run, the recorded result was given. `same`, `changed`: run, with the same status and output
+#: as before, or not. `unknown`: run, but an output isn't kept, so the outputs can't be compared. `new`: the
+#: step wasn't there before. `gone`: the step isn't there any more.
 What = Literal["recorded", "same", "changed", "unknown", "new", "gone"]
 
 
 @dataclass(frozen=True)
 class ReplayTotals:
-    """What a step did and used: of one that isn't looked into, all that is inside of it, too."""
+    """A step's result and usage; for a step not compared in detail, with everything inside the step."""
 
     status: str
     output: str | None
@@ -32,7 +32,7 @@ class ReplayTotals:
 
 @dataclass(frozen=True)
 class ComparedStep:
-    """One step of both runs, or of one of them. `depth` is 0 right below the run."""
+    """A step of both runs, or of a single run. `depth` is 0 right below the run."""
 
     name: str
     depth: int
@@ -43,7 +43,7 @@ class ComparedStep:
 
 @dataclass(frozen=True)
 class ComparedScore:
-    """A score that the code gave in one of the runs, or in both. `step` is empty where it's the run's."""
+    """A score given by the code in either run, or in both. `step` is empty for a score of the run."""
 
     name: str
     step: str
@@ -52,7 +52,7 @@ class ComparedScore:
 
 
 def compared(before: Recorded, after: Recorded, depth: int = 0) -> Iterator[ComparedStep]:
-    """The steps inside of two steps (or runs), in the order of the second; what is gone stands where it was."""
+    """The steps inside two steps (or runs), in the order of the second; gone steps stay where they were."""
     partners = _partners(before, after)
     told: set[Recorded] = set()
     for child in after.children:
@@ -74,14 +74,14 @@ def compared(before: Recorded, after: Recorded, depth: int = 0) -> Iterator[Comp
 def scored(
     before: Recorded, given: Sequence[Score], after: Recorded, again: Sequence[Score]
 ) -> list[ComparedScore]:
-    """The scores that the code gave in both runs."""
+    """The scores given by the code, of both runs side by side."""
     was = {(score.name, _place(before, score)): score.value for score in given}
     now = {(score.name, _place(after, score)): score.value for score in again}
     return [ComparedScore(*key, was.get(key), now.get(key)) for key in sorted({*was, *now})]
 
 
 def figures(node: Recorded, *, alone: bool = False) -> ReplayTotals:
-    """What it did; with what is inside of it, or `alone`."""
+    """The totals of a step or run; with everything inside, or `alone`."""
     steps = [
         step for inside in ([node] if alone else node.all()) for step in inside.attempts.values() if step
     ]
@@ -100,7 +100,7 @@ def figures(node: Recorded, *, alone: bool = False) -> ReplayTotals:
 
 
 def _partners(before: Recorded, after: Recorded) -> Mapping[Recorded, Recorded]:
-    """Of each step now the one that it was then: as the replay said, else by name and turn."""
+    """The former counterpart of each present step: by the replay's mark, else by name and turn."""
     by_id = {child.id: child for child in before.children}
     by_id |= {child.run.run_id: child for child in before.children if child.run is not None}
     found: dict[Recorded, Recorded] = {}
@@ -109,7 +109,7 @@ def _partners(before: Recorded, after: Recorded) -> Mapping[Recorded, Recorded]:
             found[child] = was
     free = [child for child in before.children if child not in found.values()]
     for child in after.children:
-        # A step of ours that the replay has not found in the record is new, whatever it's called.
+        # A step of ours that the replay has not found in the record is new, whatever its name.
         if child not in found and child.instrumentation is not None:
             named = [was for was in free if was.name == child.name]
             if named:
@@ -149,7 +149,7 @@ def _marked(node: Recorded, name: str) -> object:
 
 
 def _place(top: Recorded, score: Score) -> str:
-    """What the step of a score is called."""
+    """The label of a score's step."""
     return next((node.label for node in top.all() if node.id == score.step_id), score.step_id or "")
 
 

@@ -1,4 +1,4 @@
-"""Where the events of a replay go: all are looked at, those about the world stay here."""
+"""The event sink of a replay: keeps every event, and withholds events addressed to other systems."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from upshot.sdk.replaying import EventSink
 from upshot.sdk.sender import Making
 from upshot.sdk.transport import OutgoingMessage
 
-#: What a run says of itself. Anything else would tell the world of something that didn't happen.
+#: The topics with a run's own events. Others would inform other systems of something that never happened.
 _OWN = frozenset({"runs", "steps", "scores"})
 
 
 class ReplayEventSink:
-    """Lets through what the runs of a replay say of themselves, unless nothing is to be recorded, and keeps all."""
+    """Passes on the replay's own events, unless nothing is to be recorded, and keeps all events."""
 
     def __init__(self, behind: EventSink | None) -> None:
         #: The ids of the replay's runs.
@@ -25,23 +25,23 @@ class ReplayEventSink:
         self._seen: list[OutgoingMessage] = []
 
     def fact(self, message: OutgoingMessage) -> None:
-        """See Outlet."""
+        """See EventSink."""
         if self._keep(message) and self._behind is not None:
             self._behind.fact(message)
 
     def telemetry(self, making: Making, size: int = 0) -> None:
-        """See Outlet."""
+        """See EventSink."""
         message = making()
         if message is not None and self._keep(message) and self._behind is not None:
             self._behind.telemetry(lambda: message, size)
 
     def events(self, topic: str) -> list[dict[str, Any]]:
-        """What the replay's runs said of themselves."""
+        """The events of a topic about the replay's own runs."""
         with self._lock:
             return [json.loads(m.value) for m in self._seen if m.topic == topic and self._own(m)]
 
     def withheld(self) -> list[tuple[str, dict[str, Any]]]:
-        """What was said of anything else: the topic and the event."""
+        """All other events: the topic and the event."""
         with self._lock:
             return [(m.topic, json.loads(m.value)) for m in self._seen if not self._own(m)]
 

@@ -1,4 +1,4 @@
-"""What is recorded of a run: the runs inside it, the steps of all of them, the scores that were given."""
+"""The record of a run: the nested runs, the steps of all these runs, the given scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _INSTANTS = ("started_at", "ended_at")
 
 @dataclass(frozen=True)
 class Story:
-    """A run and all that belongs to it."""
+    """A run with its nested runs, their steps, and the run's scores."""
 
     run: Run
     nested: Sequence[Run] = ()
@@ -40,14 +40,14 @@ class Story:
 
 
 class History(Protocol):
-    """Where recorded runs are read from."""
+    """A source of recorded runs."""
 
     def read(self, run_id: str) -> Story:
-        """All about a run. Raises ReplayRefused where it isn't known, Unavailable."""
+        """The record of a run. Raises ReplayRefused for an unknown run, Unavailable."""
 
 
 class ClickHouseHistory:
-    """Reads what the store has written."""
+    """Reads the rows written by the store."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -59,7 +59,7 @@ class ClickHouseHistory:
             raise unknown(run_id)
         nested: list[Run] = []
         steps = self._steps([run_id])
-        # Only a step that is an agent can be a run inside: without one nobody needs to look for it among all runs.
+        # Only a step of an agent can be a nested run: without such steps, all runs needn't be searched.
         around, seen = [run_id], steps
         while around and any(step.kind == "agent" for step in seen):
             inside = self._runs("has(splitByChar('\\n', {of:String}), parent_run_id)", "\n".join(around))
@@ -85,7 +85,7 @@ def story_of(
     steps: Iterable[Mapping[str, Any]],
     scores: Iterable[Mapping[str, Any]],
 ) -> Story:
-    """The story that some events tell, the later ones of a run over the earlier. Raises ReplayRefused."""
+    """The story assembled from events, a run's later events over the earlier. Raises ReplayRefused."""
     merged: dict[str, dict[str, Any]] = {}
     for event in runs:
         merged.setdefault(event["run_id"], {}).update(event)
@@ -109,7 +109,7 @@ def story_of(
 
 
 def unknown(run_id: str) -> ReplayRefused:
-    """Nobody knows this run."""
+    """The error for an unknown run."""
     return ReplayRefused(
         f'there is no run {run_id}; nothing was run: `upshot query "SELECT run_id, agent, started_at FROM runs '
         'ORDER BY started_at DESC LIMIT 10"` lists the latest'
@@ -117,7 +117,7 @@ def unknown(run_id: str) -> ReplayRefused:
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as its event says it: what is unknown is left out, attributes are what they were."""
+    """A row in the form of its event: without unknown fields, attributes with their original values."""
     said = {name: value for name, value in row.items() if value not in (None, "")}
     for name in _INSTANTS:
         if name in said:

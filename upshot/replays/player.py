@@ -1,4 +1,4 @@
-"""Says of each call of a replay whether it is made, or answered with what is recorded."""
+"""Decides for each call of a replay: run the function, or give the recorded result."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from upshot.sdk.steps import Step
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: What becomes of a step with side effects: the replay ends there, it is run, or its recorded result is given.
+#: The treatment of a step with side effects: end the replay there, run the step, or give its recorded result.
 Choice = Literal["refuse", "run", "recorded"]
 
 
 @dataclass(frozen=True)
 class SideEffect:
-    """A step with side effects that is about to run: what it is given, as JSON where known, and if it ran before."""
+    """A step with side effects, about to run: its arguments, as JSON where known, and whether recorded."""
 
     name: str
     arguments: str | None
@@ -35,7 +35,7 @@ class SideEffect:
 
 
 class Stopped(BaseException):
-    """Ends the agent's code from inside: no `except Exception` there may take it for an error of its own."""
+    """Ends the agent's code from inside: no `except Exception` in the code may catch this."""
 
     def __init__(self, error: ReplayRefused) -> None:
         super().__init__(str(error))
@@ -43,10 +43,10 @@ class Stopped(BaseException):
 
 
 class Player:
-    """One replay: see `upshot.sdk.replaying.Replaying`.
+    """A single replay: see `upshot.sdk.replaying.Replaying`.
 
-    Until the code asks for `point`, what it asks for is looked up in the record: it is answered from there if it
-    began before `point`, and run if it is around it. From then on everything is run.
+    Until the code calls `point`, each call is looked up in the record: a call recorded before `point` gets
+    its recorded result, a call around `point` is run. From `point` on, every call is run.
     """
 
     def __init__(
@@ -59,22 +59,22 @@ class Player:
         self.event_sink = event_sink
         self.marks: Mapping[str, Any] = {"replayed_from": top.id, "replayed_step": point.label}
         self.reached = False
-        #: The run that was made again.
+        #: The new run.
         self.run: Run | None = None
         self.stopped: ReplayRefused | None = None
-        #: What a reader of the comparison should know.
+        #: Remarks for the reader of the comparison.
         self.notes: list[str] = []
         self._top = top
         self._point = point
         self._choose = side_effects if callable(side_effects) else lambda effect: side_effects
         self._nodes: dict[int, Recorded | None] = {}
-        #: They are looked up by identity: none may go before the end.
+        #: Scopes are looked up by identity: none may be freed before the end.
         self._scopes: list[Scope] = []
         self._used: set[Recorded] = set()
         self._lock = RLock()
 
     def entered(self, scope: Scope) -> None:
-        """See Replaying: find it in the record."""
+        """See Replaying: find the scope in the record."""
         with self._lock:
             if isinstance(scope, Run):
                 self.event_sink.runs.add(scope.id)
@@ -110,7 +110,7 @@ class Player:
                 )
 
     def _found(self, scope: Scope) -> Recorded | None:
-        """Its place in the record: by what is around it, its name, its arguments, and its turn."""
+        """The scope's node in the record: by the enclosing node, the name, the arguments, and the turn."""
         step = step_in(None)
         run = scope.run if isinstance(scope, Step) else run_in(None)
         if run is None:
@@ -121,7 +121,7 @@ class Player:
         name = scope.name if isinstance(scope, Step) else f"invoke_agent {cast('Run', scope).agent}"
         attempt = scope.attempt if isinstance(scope, Step) else 1
         named = [node for node in around.asked() if node.name == name]
-        # A further try is one at what was found before, anything else at what nobody has asked for so far.
+        # A further attempt repeats a node found before; a first attempt takes a node not found so far.
         free = [node for node in named if (node in self._used) == (attempt > 1)]
         given = scope.arguments if isinstance(scope, Step | Run) else None
         same = [node for node in free if given is not None and node.arguments == given]
@@ -132,7 +132,7 @@ class Player:
         return found
 
     def _answered(self, scope: Scope, node: Recorded | None) -> bool:
-        """Whether its recorded result counts; notes that the point is reached. Raises Stopped."""
+        """Whether the recorded result counts; records the arrival at the point. Raises Stopped."""
         if self.stopped is not None:
             raise Stopped(self.stopped)
         if self.reached or not isinstance(scope, Run | Step):
@@ -160,7 +160,7 @@ class Player:
         return chosen
 
     def _reported(self, scope: Scope, node: Recorded, function: Callable[P, R]) -> Callable[P, R]:
-        """A function that gives, or raises, what the recorded one did."""
+        """A function giving the recorded result, or raising the recorded error."""
         attempt = node.attempts.get(scope.attempt if isinstance(scope, Step) else 1) or node.last
         if isinstance(scope, Step):
             scope.set_attribute("recorded", True)
@@ -190,7 +190,7 @@ class Player:
         return read_back(function, node.run.output, node.label, as_text=None)
 
     def _before(self) -> str:
-        """The last step that was found, as a place to begin from; else the beginning."""
+        """The last step found so far, as a place to begin from; else the beginning."""
         found = [node for node in self._used if node.instrumentation is None and node is not self._top]
         return (
             f"{max(found, key=lambda node: node.place).label} or an earlier step"

@@ -1,4 +1,4 @@
-"""A recorded run as a tree of what its code asked for."""
+"""A recorded run as a tree of the calls made by its code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 
 @dataclass(eq=False)
 class Recorded:
-    """A step, or a run, with what is inside of it in the order in which it began.
+    """A step, or a run, with its children in the order of their beginning.
 
-    `attempts` are the steps with this id by their number; of the run itself there are none. `run` is set where it is
-    a run, or a step that a run inside is.
+    `attempts` are the steps with this id by their number; the run itself has none. `run` is set for a run,
+    and for the step of a nested run.
     """
 
     id: str
@@ -31,44 +31,44 @@ class Recorded:
     run: Run | None = None
     parent: Recorded | None = None
     children: list[Recorded] = field(default_factory=list)
-    #: Its place among all that began: parents before what is inside of them.
+    #: The node's place in the order of beginning: parents before their children.
     place: int = 0
-    #: The name, with a number where there are several of it.
+    #: The name, with a number where several steps have the same name.
     label: str = ""
 
     @property
     def last(self) -> Step | None:
-        """Its last attempt."""
+        """The last attempt."""
         return self.attempts[max(self.attempts)] if self.attempts else None
 
     @property
     def arguments(self) -> str | None:
-        """What it was given."""
+        """The recorded arguments."""
         if self.run is not None:
             return self.run.input
         return None if self.last is None else self.last.input
 
     @property
     def instrumentation(self) -> str | None:
-        """Whose span it is, where it's none of ours: no function that could be asked for."""
+        """The instrumentation behind a foreign span, which no function of ours stands for; else None."""
         said = None if self.last is None else self.last.attributes.get(INSTRUMENTATION)
         return said if isinstance(said, str) else None
 
     def all(self) -> Iterator[Recorded]:
-        """It and everything inside of it, in the order in which it began."""
+        """This node and everything inside, in the order of beginning."""
         yield self
         for child in self.children:
             yield from child.all()
 
     def around(self, other: Recorded) -> bool:
-        """Whether the other one is inside of it."""
+        """Whether the other node is inside this node."""
         above = other.parent
         while above is not None and above is not self:
             above = above.parent
         return above is self
 
     def asked(self) -> Iterator[Recorded]:
-        """What its own code asked for: steps of ours, also those below a span of an instrumentation."""
+        """The calls made by the node's own code: steps of ours, also below a span of an instrumentation."""
         for child in self.children:
             if child.instrumentation is None:
                 yield child
@@ -102,8 +102,8 @@ def recorded_of(story: Story) -> Recorded:
 
 
 def find(top: Recorded, said: str, names: str = "--from") -> Recorded:
-    """The step that a text means: an id, a name (its first), or name#number. Raises ReplayRefused."""
-    # A step of ours before a span that happens to have its name.
+    """The step meant by a text: an id, a name (its first step), or name#number. Raises ReplayRefused."""
+    # Steps of ours before spans with the same name.
     steps = sorted((n for n in top.all() if n is not top), key=lambda n: (bool(n.instrumentation), n.place))
     name, _, number = said.rpartition("#")
     for node in steps:
@@ -125,7 +125,7 @@ def find(top: Recorded, said: str, names: str = "--from") -> Recorded:
 
 
 def _root_of(run: Run, places: Mapping[tuple[str, str], Recorded]) -> Recorded:
-    """The step that a run inside of another one is there; one of its own where that wasn't recorded."""
+    """The outer run's step for a nested run; a new node where the step wasn't recorded."""
     trace = trace_of(run.run_id)
     span = trace[1] if trace else str(run.attributes.get("span_id", ""))
     node = places.get((run.parent_run_id or "", span))
@@ -136,7 +136,7 @@ def _root_of(run: Run, places: Mapping[tuple[str, str], Recorded]) -> Recorded:
 
 
 def _number(top: Recorded) -> None:
-    """Put everything in order, and give names to what has the same name."""
+    """Put all nodes in order, and number the labels of nodes with the same name."""
     for node in top.all():
         node.children.sort(key=lambda child: (child.started_at, _ended(child), child.id))
     ordered = sorted(top.all(), key=lambda node: node.started_at)

@@ -1,4 +1,4 @@
-"""`upshot.replay`: a recorded run, made again from one of its steps on."""
+"""`upshot.replay`: a recorded run, executed again from a chosen step on."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from upshot.sdk.context import with_replay
 
 @dataclass(frozen=True)
 class Replayed:
-    """A run beside the one that it repeats.
+    """A new run beside the repeated run.
 
-    `run_id` is the new run's, `result` what the agent gave, `error` what it raised. `withheld` is what the code wanted
-    to tell the world, or to ask it: the topic and the event.
+    `run_id` is the new run's id, `result` the agent's result, `error` the exception raised by the agent.
+    `withheld` are the events meant for other systems, such as outcomes and waits: the topic and the event.
     """
 
     run_id: str
@@ -57,16 +57,17 @@ def replay(
     record: bool = True,
     history: History | None = None,
 ) -> Replayed:
-    """Make a recorded run of `app` again: what began before `from_step` is given as recorded, the rest is run.
+    """Run a recorded run of `app` again: steps before `from_step` give their recorded results, the rest runs.
 
-    `from_step` is a step's name (the first of it), `name#2`, or a step's id. The new run has an id of its own and the
-    origin `replay`; its steps and scores are recorded unless `record` is False. It opens no waits, defers nothing and
-    tells no outcomes. A step with side effects that would be run ends the replay, unless `side_effects` is `run`, or
-    `recorded`: then it gives what it gave before; a function is asked for each. `history` is ClickHouse, where the
-    app's settings say it is.
+    `from_step` is a step's name (the first step of the name), `name#2`, or a step's id. The new run has an id
+    of its own and the origin `replay`; its steps and scores are recorded unless `record` is False. A replay
+    opens no waits, defers nothing and reports no outcomes. A step with side effects, about to be run, ends
+    the replay, unless `side_effects` is `run`, or `recorded`: then the step gives its recorded result; a
+    function is called for each such step. `history` is the ClickHouse of the app's settings where absent.
 
-    What the agent raises is told in the result. Raises ReplayRefused where the run can't be made again or the code
-    leaves the recorded way before it comes to `from_step`, Unavailable. Async agents get an event loop of their own.
+    An exception raised by the agent is part of the result. Raises ReplayRefused where the run can't be
+    executed again or the code leaves the recorded path before `from_step`, Unavailable. Async agents get an
+    event loop of their own.
     """
     story = (history or ClickHouseHistory(Reader(app.settings))).read(run_id)
     top = recorded_of(story)
@@ -88,7 +89,7 @@ def replay(
 
 
 def _agent_of(app: App, run: Run) -> Callable[..., Any]:
-    """The function that the run was a call of: of its version, else the one defined last."""
+    """The function called by the run: of the run's version, else the function defined last."""
     named = {version: function for (name, version), function in app.agents.items() if name == run.agent}
     if not named:
         known = ", ".join(sorted({name for name, _ in app.agents})) or "none"
@@ -100,7 +101,7 @@ def _agent_of(app: App, run: Run) -> Callable[..., Any]:
 
 
 def _made(player: Player, call: Callable[[], Any]) -> tuple[Any, Exception | None]:
-    """What the agent gave or raised."""
+    """The agent's result, or the exception raised."""
     token = otel.attach(with_replay(player, otel.get_current()))
     try:
         return _ended(call), None
@@ -109,7 +110,7 @@ def _made(player: Player, call: Callable[[], Any]) -> tuple[Any, Exception | Non
     except Exception as error:  # noqa: BLE001 - the agent's own, told as what came of the run
         return None, error
     except BaseException:
-        # Ours, perhaps inside of a group. Any other one is the caller's.
+        # Our Stopped, perhaps inside of a group. Any other exception is the caller's.
         if player.stopped is None:
             raise
         return None, None
@@ -118,7 +119,7 @@ def _made(player: Player, call: Callable[[], Any]) -> tuple[Any, Exception | Non
 
 
 def _ended(call: Callable[[], Any]) -> Any:
-    """Call an agent of any sort and see it to its end: of a stream, the list of its items."""
+    """Call an agent of any sort and await its end; a stream becomes the list of its items."""
     given = call()
     if inspect.isgenerator(given):
         return list(given)

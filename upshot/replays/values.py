@@ -1,4 +1,4 @@
-"""Recorded JSON as the values that a function was given and gave, by its annotations."""
+"""Recorded JSON as the arguments and results of a function, by its annotations."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _NOT_KEPT = (
 
 
 class RecordedError(Exception):
-    """What a recorded step raised, where its own class isn't loaded here."""
+    """The error of a recorded step, where its own class isn't loaded here."""
 
 
 def call_of(
     function: Callable[..., Any], recorded: str | None, what: str
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call as they were recorded. Raises ReplayRefused where they can't be read back."""
+    """The recorded arguments of a call. Raises ReplayRefused where the arguments can't be read back."""
     if not recorded:
         raise ReplayRefused(f"{what} has no recorded arguments; nothing was run: {_NOT_KEPT}")
     try:
@@ -61,7 +61,7 @@ def call_of(
 
 
 def result_of(function: Callable[..., Any], step: Step, what: str) -> Any:
-    """What a recorded call gave. Raises ReplayRefused where that can't be read back."""
+    """The result of a recorded call. Raises ReplayRefused where the result can't be read back."""
     kept = step.attributes.get(RESULT)
     if kept is None or step.output is None:
         if "upshot.left_out" in step.attributes:
@@ -78,9 +78,9 @@ def result_of(function: Callable[..., Any], step: Step, what: str) -> Any:
 
 
 def read_back(function: Callable[..., Any], output: str, what: str, *, as_text: bool | None) -> Any:
-    """A kept result as the function's annotation says it. Raises ReplayRefused.
+    """A kept result, read by the function's annotation. Raises ReplayRefused.
 
-    Where it isn't known whether it is a text or JSON, it's JSON if it fits the annotation as that.
+    `as_text` None means unknown: the result is read as JSON where the JSON fits the annotation.
     """
     hint = _result_hint(function)
     try:
@@ -94,12 +94,12 @@ def read_back(function: Callable[..., Any], output: str, what: str, *, as_text: 
 
 
 def error_of(step: Step) -> BaseException:
-    """An error like the one that a recorded call raised: of its class where that is loaded, with its message."""
+    """An error like the recorded call's: of its class where the class is loaded, with its message."""
     module, _, name = (step.error_type or "").rpartition(".")
     found = getattr(builtins if not module else sys.modules.get(module), name, None)
     message = step.error or ""
     if isinstance(found, type) and issubclass(found, Exception):
-        # Not by calling it: who knows what arguments it wants.
+        # Not by calling the class: nothing is known of its constructor's arguments.
         made = found.__new__(found, message)
         made.args = (message,)
         return made
@@ -107,12 +107,12 @@ def error_of(step: Step) -> BaseException:
 
 
 def was_awaited(step: Step) -> bool:
-    """Whether the call gave something to await."""
+    """Whether the call gave an awaitable."""
     return bool(step.attributes.get(AWAITED))
 
 
 def annotated(function: Callable[..., Any]) -> bool:
-    """Whether the function says what it gives."""
+    """Whether the function declares the type of its result."""
     return _result_hint(function) is not Any
 
 
@@ -128,7 +128,7 @@ def _result_hint(function: Callable[..., Any]) -> Any:
 
 
 def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
-    """The annotations that can be read; of a partial those of its function, of an object those of its call."""
+    """The readable annotations; of a partial, its function's; of an object, its `__call__`'s."""
     while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function) and not inspect.isclass(function):
@@ -138,7 +138,7 @@ def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def _resolved(function: Callable[..., Any], name: str) -> Any:
-    """One annotation; the others may be of names that only type checkers know."""
+    """A single annotation; the others may use names known only to type checkers."""
     inner = inspect.unwrap(function)
     alone = SimpleNamespace(__annotations__={name: inner.__annotations__[name]})
     local = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
@@ -150,7 +150,7 @@ def _resolved(function: Callable[..., Any], name: str) -> Any:
 
 
 def _hint_of(parameter: inspect.Parameter, hint: Any) -> Any:
-    """The annotation of all that a parameter takes."""
+    """The annotation of all values taken by a parameter."""
     if parameter.kind is parameter.VAR_POSITIONAL:
         return tuple[hint, ...]
     return dict[str, hint] if parameter.kind is parameter.VAR_KEYWORD else hint

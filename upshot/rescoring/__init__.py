@@ -1,4 +1,4 @@
-"""Running a scorer's code over what has happened: what it would say, beside what is said now."""
+"""Running a scorer's code over stored outcomes: the scores of the code beside the current scores."""
 
 from upshot.rescoring.difference import Difference, Moved, Summary, difference
 from upshot.rescoring.past import ClickHousePast, Current, Past

@@ -1,4 +1,4 @@
-"""What other code says, beside what is said now: pure."""
+"""The scores of other code beside the current scores: pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from upshot.processors.followups.execution import EmitScore, FollowupSpec
 from upshot.rescoring.past import Current
 from upshot.rescoring.rescore import Ending, Rescored
 
-#: `corrected`: somebody has corrected this score by hand, which goes for the new code, too.
+#: `corrected`: a score corrected by hand; the correction holds for the new code, too.
 What = Literal["same", "changed", "new", "gone", "corrected"]
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One score before and after. `give` is None where the code doesn't give it any more."""
+    """A score before and after. `give` is None where the code doesn't give the score any more."""
 
     what: What
     origin: FollowupSpec
@@ -35,7 +35,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Summary:
-    """The scores of one name: how many are what, and the means. Corrected ones count as what they were corrected to."""
+    """The scores of a name: counts by kind, and means. Corrected scores count with the corrected value."""
 
     name: str
     counts: Mapping[What, int]
@@ -45,7 +45,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """All scores of the follow-ups whose code ended, and how the others ended. `errors` are by their text."""
+    """All scores of the follow-ups whose code ended, and counts of endings. `errors` are by their text."""
 
     moved: Sequence[Moved]
     endings: Mapping[Ending, int]
@@ -55,24 +55,24 @@ class Difference:
 
     @property
     def summaries(self) -> list[Summary]:
-        """By name."""
+        """The summaries, by name."""
         names = sorted({one.name for one in self.moved})
         return [_summary(name, [one for one in self.moved if one.name == name]) for name in names]
 
     @property
     def differing(self) -> list[Moved]:
-        """What would be written."""
+        """The scores to be written."""
         return [one for one in self.moved if one.what in ("changed", "new", "gone")]
 
     @property
     def clashing(self) -> list[str]:
-        """The names whose kind the code changes, a number for a boolean or the reverse: the store takes no such score."""
+        """The names whose kind (number, boolean) the code changes: the store takes no such score."""
         kinds = ((one.name, one.before, one.after) for one in self.moved if one.what == "changed")
         return sorted({name for name, was, now in kinds if isinstance(was, bool) != isinstance(now, bool)})
 
 
 def difference(rescored: Sequence[Rescored], current: Iterable[Current]) -> Difference:
-    """Hold what the code gave against the scores that the runs have."""
+    """Compare the scores given by the code with the scores of the runs."""
     by_run: dict[str, list[Current]] = {}
     for score in current:
         by_run.setdefault(score.run_id, []).append(score)

@@ -1,4 +1,4 @@
-"""What is known of the past: what was deferred, what happened, and which scores there are now."""
+"""The stored past: deferrals, outcomes, and the current scores."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ ORDER BY precedence DESC
 LIMIT 1 BY score_id"""
 
 
-#: Ids of one query: they travel in its URL, which may have a mebibyte.
+#: Ids in a query: the ids travel in the query's URL, which may have a mebibyte.
 _AT_ONCE = 500
 
 
 class Current(NamedTuple):
-    """A score as it is now; without a value where it was withdrawn or expired."""
+    """A current score; without a value where the score was withdrawn or expired."""
 
     score_id: str
     run_id: str
@@ -56,23 +56,23 @@ class Current(NamedTuple):
 
 
 class Past(Protocol):
-    """Where the past is read from. Every call raises Unavailable."""
+    """A source of the stored past. Every call raises Unavailable."""
 
     def deferred(self, scorer: str, since: datetime, version: str | None) -> Sequence[str]:
-        """The ids of the follow-ups of a scorer that were deferred since then, the oldest first."""
+        """The ids of a scorer's follow-ups deferred since then, the oldest first."""
 
     def origins(self, scorer: str, ids: Sequence[str]) -> Sequence[FollowupSpec]:
-        """What was deferred, of these ids."""
+        """The follow-up specs of these ids."""
 
     def outcomes(self, subjects: Iterable[str]) -> Mapping[str, Sequence[StoredOutcome]]:
-        """All that happened to these subjects."""
+        """All outcomes of these subjects."""
 
     def scores(self, run_ids: Iterable[str]) -> Sequence[Current]:
         """The scores of these runs."""
 
 
 class ClickHousePast:
-    """Reads what the store has written."""
+    """Reads the rows written by the store."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -149,12 +149,12 @@ def _current(row: Mapping[str, Any]) -> Current:
 
 
 def _micros(number: Any) -> Micros:
-    # ClickHouse writes 64-bit numbers as text in JSON, unless it is told otherwise.
+    # ClickHouse writes 64-bit numbers as text in JSON, unless configured otherwise.
     return int(number)
 
 
 def _plain(text: str) -> Any:
-    """An attribute: what is no string is stored as JSON."""
+    """An attribute: anything but a string is stored as JSON."""
     try:
         return json.loads(text)
     except ValueError:

@@ -11,12 +11,12 @@ from upshot.rescoring.difference import Moved
 from upshot.schemas.scores import Score
 from upshot.streams.events.instants import instant
 
-#: The attribute that says which version of the code a rescored score is of.
+#: The attribute with the version of the code behind a rescored score.
 VERSION = "scorer_version"
 
 
 def revisions(moved: Iterable[Moved], decided_at: datetime) -> list[bytes]:
-    """A revision for each score that the code gives otherwise, or not any more. Made again it's the same."""
+    """A revision for each score changed, added or dropped by the code; the same ones when made again."""
     return [_revision(one, decided_at).model_dump_json(exclude_unset=True).encode() for one in moved]
 
 
@@ -40,7 +40,7 @@ def _revision(one: Moved, decided_at: datetime) -> Score:
         "exposures": msgspec.json.decode(origin.exposures),
         "attributes": {**msgspec.json.decode(origin.attributes), VERSION: origin.version},
     }
-    # A score without a value says so; what else is unknown is left out.
+    # A score without a value has the field as null; other unknown fields are left out.
     kept = {name: value for name, value in emitted.items() if value is not None or name == "value"}
     return Score.model_validate(kept)
 

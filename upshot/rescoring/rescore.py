@@ -1,4 +1,4 @@
-"""Deferred code, run again from its top over what has happened: nothing is written."""
+"""Deferred code, run again from its top over the stored outcomes: nothing is written."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from upshot.rescoring.past import Past
 from upshot.schemas.subjects import folded
 from upshot.streams.events.instants import Micros
 
-#: Follow-ups that are read, run and answered together, and how many of them run at a time.
+#: Follow-ups read, run and answered together, and how many of these run at a time.
 AT_ONCE = 1_000
 CONCURRENCY = 100
 
-#: `done`: its code ended. `waiting`: for an event or a time that is still to come. `steps`: for the result of a step
-#: that isn't recorded and wasn't to be run. `failed`: it raised.
+#: `done`: the code ended. `waiting`: for an event or a time still to come. `steps`: for the result of a step
+#: neither recorded nor to be run. `failed`: the code raised.
 Ending = Literal["done", "waiting", "steps", "failed"]
 #: The results of steps, by follow-up and step.
 Results = Mapping[str, Mapping[str, Raw]]
@@ -44,7 +44,7 @@ Results = Mapping[str, Mapping[str, Raw]]
 
 @dataclass(frozen=True)
 class Rescored:
-    """What the code says of one follow-up now. `steps` are the names of those whose results are missing."""
+    """The new result of a follow-up. `steps` are the names of steps with missing results."""
 
     origin: FollowupSpec
     ending: Ending
@@ -65,11 +65,12 @@ async def rescore(
     results: Callable[[Sequence[str]], Results] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Rescored]:
-    """Run `scorer` for each of these follow-ups, as if it had been deferred instead of the code that was.
+    """Run `scorer` for each of these follow-ups, as if deferred instead of the original code.
 
-    Waits are answered by the join, from all outcomes that are stored; their time has run out where it has at `now`.
-    A step is never run unless `run_steps` says so: its recorded result, from `results`, is given, or the follow-up
-    ends as `steps`. `tolerance` is the setting `since_tolerance`, in microseconds. `progress` is told how many are done.
+    Waits are answered by the join, from all stored outcomes; deadlines before `now` have passed. Steps are
+    never run unless `run_steps` is set: a step's recorded result, from `results`, is given, or the follow-up
+    ends as `steps`. `tolerance` is the setting `since_tolerance`, in microseconds. `progress` receives the
+    number of follow-ups done.
     """
     rescored: list[Rescored] = []
     for first in range(0, len(ids), AT_ONCE):
@@ -89,7 +90,7 @@ async def rescore(
 
 
 async def _settle(played: Iterable[_Played], past: Past) -> None:
-    """Run each until nothing that is known takes it any further."""
+    """Run each follow-up until no known outcome takes the code any further."""
     room = asyncio.Semaphore(CONCURRENCY)
 
     async def run(one: _Played) -> None:
@@ -108,7 +109,7 @@ async def _settle(played: Iterable[_Played], past: Past) -> None:
 
 
 class _Played:
-    """One follow-up while it's played."""
+    """A follow-up while its code is run."""
 
     def __init__(
         self, scorer: Scorer[Any, Any], memory: Snapshot, now: Micros, run_steps: bool, tolerance: Micros
@@ -123,20 +124,20 @@ class _Played:
         self._last = Execution("waiting")
 
     async def run(self) -> None:
-        """Run the code with what is known."""
+        """Run the code with the present snapshot."""
         self.steps = {}
         self._last = await execute(self._scorer, self.memory, not_run=None if self._run_steps else self.steps)
-        # What was run once isn't run again when the code goes on.
+        # A step run once isn't run again when the code goes on.
         gained = {command.step_id: command.result for command in self._asked(KeepResult)}
         self.memory = replace(self.memory, results={**self.memory.results, **gained})
 
     @property
     def subjects(self) -> list[str]:
-        """What it waits for news about, as it's spelled and as it's joined."""
+        """The subjects of open waits, as spelled and as joined."""
         return [spelling for wait in self._waits() for spelling in _spellings(wait.subject)]
 
     def hear(self, known: Mapping[str, Sequence[StoredOutcome]]) -> bool:
-        """Take the answers that there are; whether there was any."""
+        """Take the available answers; whether there was any."""
         answers: dict[str, WaitAnswer] = {}
         for wait in self._waits():
             outcomes = [o for spelling in _spellings(wait.subject) for o in known.get(spelling, ())]
@@ -152,15 +153,15 @@ class _Played:
         return bool(answers)
 
     def remember(self, results: Mapping[str, Raw]) -> None:
-        """Take the results of steps that were run before."""
+        """Take the recorded results of steps."""
         useful = {step_id: results[step_id] for step_id in self.steps if step_id in results}
         self.settled = not useful
-        # All of them: what the code asks for behind these is then at hand as well.
+        # All results: those of later steps are then at hand as well.
         self.memory = replace(self.memory, results={**self.memory.results, **results})
 
     @property
     def rescored(self) -> Rescored:
-        """How it stands."""
+        """The result at this point."""
         origin, last = self.memory.origin, self._last
         if last.ending in ("failed", "unfit"):
             return Rescored(origin, "failed", error=last.error)
@@ -179,7 +180,7 @@ class _Played:
         return [wait for wait in waits if wait.wait_id not in self.memory.answers]
 
     def _answer(self, wait: OpenWait, known: Sequence[StoredOutcome]) -> WaitAnswer | None:
-        """What the join says, once all outcomes are there and what has run out by now is judged."""
+        """The join's answer, from all outcomes, once passed deadlines are evaluated."""
         subject = Subject({outcome.key: outcome for outcome in known})
         question = question_of(self.memory.origin, wait, self._tolerance)
         asked = correlate(subject, WaitReceived(wait.subject, question), self._now)

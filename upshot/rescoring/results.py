@@ -1,4 +1,4 @@
-"""The recorded results of steps: they are in the state of the role `followups`, which its changelog has."""
+"""The recorded results of steps, from the changelog of the role `followups`, whose state has them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _WAIT_MS = 500
 
 
 async def recorded_results(settings: Settings, ids: Collection[str]) -> Mapping[str, Mapping[str, Raw]]:
-    """What the steps of these follow-ups gave, by follow-up and step; read from the whole changelog.
+    """The results of these follow-ups' steps, by follow-up and step; read from the whole changelog.
 
-    A follow-up that is over for longer than `settled_retention` has none any more. Raises KafkaUnavailable.
+    A follow-up over for longer than `settled_retention` has no results any more. Raises KafkaUnavailable.
     """
     topic = changelog_name(settings.app_id(ROLE), TABLE)
     try:
@@ -46,12 +46,12 @@ async def _partitions(settings: Settings, topic: str) -> list[TopicPartition]:
 async def _read(
     reader: AIOKafkaConsumer, tps: list[TopicPartition], wanted: Collection[bytes]
 ) -> dict[str, Mapping[str, Raw]]:
-    """The last state of each key that is wanted, up to where the changelog ends now."""
+    """The results in the last state of each wanted key, up to the changelog's present end."""
     found: dict[str, Mapping[str, Raw]] = {}
     reader.assign(tps)
     begins, ends = await reader.beginning_offsets(tps), await reader.end_offsets(tps)
     for tp in tps:
-        # Not seek_to_beginning: the consumer may be about to take its position to the end, and that would win.
+        # Not seek_to_beginning: the consumer may be about to seek to the end, and the end would win.
         reader.seek(tp, begins[tp])
     left = {tp for tp in tps if begins[tp] < ends[tp]}
     while left:

@@ -1,5 +1,5 @@
-"""For tests of programs that use Upshot, without Kafka: what an app sent, as plain dicts; a clock to set; follow-ups
-and waits played through, weeks in milliseconds."""
+"""For tests of programs using Upshot, without Kafka: the events of an app, as plain dicts; a clock to set;
+follow-ups and waits played through, weeks in milliseconds."""
 
 from upshot.testing.capture import Captured, capture
 from upshot.testing.clock import FakeClock

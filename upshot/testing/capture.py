@@ -1,4 +1,4 @@
-"""What an app sends, caught instead of sent."""
+"""The events of an app, caught instead of sent."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PATIENCE = 30.0
 
 
 class CapturedStep(dict[str, Any]):
-    """A step as it was sent; its status, and by `[…]` each field that was left out, being the default, is found too."""
+    """A step as sent; the status, and by `[…]` each field left out, being the default, is found too."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        """As a dict has it; the status is always there."""
+        """As in a dict; the status is always there."""
         return self["status"] if name == "status" else super().get(name, default)
 
     def __missing__(self, name: str) -> Any:
@@ -33,7 +33,7 @@ class CapturedStep(dict[str, Any]):
 
 
 class Captured:
-    """The events of an app, as plain dicts in the order in which they were sent; each look waits until all are."""
+    """The events of an app, as plain dicts in the order of sending; each look waits until all are sent."""
 
     def __init__(self, delivery: Delivery, transport: MemoryTransport) -> None:
         self.transport = transport
@@ -50,7 +50,7 @@ class Captured:
 
     @property
     def runs(self) -> list[dict[str, Any]]:
-        """What was told of runs, merged: one for each, the later fact over the earlier."""
+        """The runs, each merged from its events, the later fact over the earlier."""
         merged: dict[str, dict[str, Any]] = {}
         for event in self.events("runs"):
             merged.setdefault(event["run_id"], {}).update(event)
@@ -62,33 +62,33 @@ class Captured:
         return self.events("steps")
 
     def read(self, run_id: str) -> Story:
-        """All about a run: as the `history` of `upshot.replay`. Raises ReplayRefused."""
+        """The record of a run: as the `history` of `upshot.replay`. Raises ReplayRefused."""
         return story_of(run_id, self.events("runs"), self.steps, self.scores)
 
     @property
     def scores(self) -> list[dict[str, Any]]:
-        """The scores that were given."""
+        """The given scores."""
         return self.events("scores")
 
     @property
     def waits(self) -> list[dict[str, Any]]:
-        """The questions that were asked."""
+        """The waits."""
         return self.events("waits")
 
     @property
     def outcomes(self) -> list[dict[str, Any]]:
-        """What was said to have happened."""
+        """The reported outcomes."""
         return self.events("outcomes")
 
     @property
     def deferrals(self) -> list[dict[str, Any]]:
-        """The work that was deferred."""
+        """The deferred follow-ups."""
         return self.events("deferrals")
 
 
 @contextmanager
 def capture(app: App, *, clock: Callable[[], int] | None = None) -> Iterator[Captured]:
-    """Catch what `app` sends inside this `with`: nothing reaches Kafka, nothing is written to disk.
+    """Catch the events sent by `app` inside this `with`: nothing reaches Kafka, nothing is written to disk.
 
     `clock` is the app's clock for that time, such as a FakeClock.
     """

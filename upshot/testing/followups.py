@@ -1,4 +1,4 @@
-"""A follow-up played through in milliseconds: its code, the join and all decisions are those of a worker."""
+"""A follow-up played through in milliseconds: its code, the join and all decisions are a worker's own."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ T = TypeVar("T")
 
 _START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _SECOND = 1_000_000
-#: As a worker has it where nothing else is set.
+#: A worker's default.
 _PATIENCE = Patience(5, _SECOND, 300 * _SECOND)
 
 
 class Rehearsal:
-    """A follow-up in a test, made by `followup`: tell outcomes and let time pass, then look at its scores.
+    """A follow-up in a test, made by `followup`: report outcomes and let time pass, then look at its scores.
 
-    A look at what a failed follow-up gave raises AssertionError with what its code raised; `status` and `error`
-    tell it without that.
+    A look at the results of a failed follow-up raises AssertionError with the code's error; `status` and
+    `error` tell without raising.
     """
 
     def __init__(
@@ -70,31 +70,31 @@ class Rehearsal:
 
     @property
     def status(self) -> str:
-        """`waiting` for news, `done`, `failed` (it raised), or `unfit`: this isn't the code that began."""
+        """`waiting`, `done`, `failed` (the code raised), or `unfit`: this isn't the code of the beginning."""
         return self._last.ending
 
     @property
     def error(self) -> str | None:
-        """What its code raised, and where."""
+        """The error raised by its code, and where."""
         return self._last.error
 
     @property
     def scores(self) -> dict[str, bool | float]:
-        """The scores as they are now, by name; those with a key as `name[key]`."""
+        """The current scores, by name; a score with a key as `name[key]`."""
         return {_name_of(emitted): emitted.value for emitted in self._current() if emitted.value is not None}
 
     @property
     def given(self) -> list[dict[str, Any]]:
-        """The scores as they are now, with all that is said of them."""
+        """The current scores, with all their fields."""
         return [_score(emitted) for emitted in self._current() if emitted.value is not None]
 
     def revisions(self, name: str) -> list[bool | float | None]:
-        """The values that a score has had, one after the other; None where it was withdrawn."""
+        """The successive values of a score; None where the score was withdrawn."""
         return [emitted.value for emitted in self._revisions if _name_of(emitted) == name]
 
     @property
     def waiting_for(self) -> list[dict[str, Any]]:
-        """What it waits for, what ends first being first: `types`, `subject` and `until`; of a sleep only `until`."""
+        """The open waits, the earliest end first: `types`, `subject` and `until`; of a sleep only `until`."""
         self._look()
         waits: list[dict[str, Any]] = []
         for asked in self._state.waiting_for:
@@ -104,7 +104,7 @@ class Rehearsal:
 
     @property
     def deferred(self) -> list[dict[str, Any]]:
-        """What it defers itself as things stand, which isn't run here: `id`, `scorer`, `version` and `data`."""
+        """The follow-ups deferred by its code, not run here: `id`, `scorer`, `version` and `data`."""
         self._look()
         return list(self._deferred.values())
 
@@ -118,7 +118,7 @@ class Rehearsal:
         id: str | None = None,
         source: str = "test",
     ) -> None:
-        """Something is told now that happened at `at`, now where absent. Told again with one `id` it's the same."""
+        """Report an outcome with the time `at`, now where absent. The same `id` means the same outcome."""
         self._reported += 1
         happened = self.now if at is None else at
         if happened > self.now:
@@ -130,7 +130,7 @@ class Rehearsal:
         self._hear(self._world.tell(message.value, self._now))
 
     def advance(self, length: timedelta) -> None:
-        """Let time pass: what runs out meanwhile does so in its order, and what failed is tried again."""
+        """Let time pass: deadlines and timers expire in their order, and failed code is tried again."""
         until = self._now + length // MICROSECOND
         while (due := self._next()) is not None and due <= until:
             self._now = max(self._now, due)
@@ -138,12 +138,12 @@ class Rehearsal:
         self._now = until
 
     def retry(self) -> None:
-        """Run its code again with what is known, as after a crash."""
+        """Run its code again with the present snapshot, as after a crash."""
         self._state = replace(self._state, run_at=self._now)
         self._run()
 
     def deploy(self, scorer: Scorer[T, Any]) -> None:
-        """Go on with changed code: `status` is then `unfit` where that needs a version of its own."""
+        """Go on with changed code: `status` is then `unfit` where the change needs a version of its own."""
         self._scorer = scorer
         self.retry()
 
@@ -159,7 +159,7 @@ class Rehearsal:
         self._run()
 
     def _run(self) -> None:
-        """Run the code where there is cause, and do what it asks for: an answer may be there at once."""
+        """Run the code where there is cause, and carry out its effects: an answer may be there at once."""
         while self._state.run_at is not None and self._state.run_at <= self._now:
             memory = memory_of(self._state)
             assert memory is not None
@@ -213,9 +213,9 @@ def followup(
     deferred_at: datetime = _START,
     run_started_at: datetime | None = None,
 ) -> Iterator[Rehearsal]:
-    """Defer `scorer` with `data` in a test. Its code runs at once, and whenever an outcome or time brings news.
+    """Defer `scorer` with `data` in a test. Its code runs at once, and on news from outcomes or time.
 
-    Its code runs in an event loop of its own, as it does in a worker.
+    Its code runs in an event loop of its own, as in a worker.
     """
     message, _ = deferral_message(
         scorer,

@@ -1,4 +1,4 @@
-"""A transport that keeps what it is given."""
+"""A transport keeping its messages in memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from upshot.streams.events.topics import TOPICS
 
 
 class MemoryTransport:
-    """Takes messages as Kafka does, and keeps them in `messages`, in the order in which they came.
+    """Takes messages as Kafka does, and keeps them in `messages`, in the order of arrival.
 
-    While `available` is False it is away: nothing is taken, as when no broker answers.
+    While `available` is False the transport is away: nothing is taken, as when no broker answers.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A wait played through in milliseconds: its rule is decided by the join of a worker."""
+"""A wait played through in milliseconds: its rule is evaluated by the join of a worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class WaitRehearsal:
-    """A wait in a test, made by `wait`: tell outcomes and let time pass, then look at its score."""
+    """A wait in a test, made by `wait`: report outcomes and let time pass, then look at its score."""
 
     def __init__(self, wait: bytes, subject: str, opened_at: datetime) -> None:
         self._world = World()
@@ -36,19 +36,19 @@ class WaitRehearsal:
 
     @property
     def score(self) -> bool | float | None:
-        """The score as it is now; None where there is none (yet), or it expired without one."""
+        """The current score; None where there is no score (yet), or the wait expired without a score."""
         scored = self._scored()
         return scored[-1].revision.verdict.value if scored else None
 
     @property
     def reason(self) -> str | None:
-        """Why it is so: `outcome`, `deadline`, `expired` or `reopened`; None before the first answer."""
+        """Its reason: `outcome`, `deadline`, `expired` or `reopened`; None before the first answer."""
         scored = self._scored()
         return scored[-1].revision.verdict.reason if scored else None
 
     @property
     def revisions(self) -> list[bool | float | None]:
-        """The values that the score has had, one after the other."""
+        """The successive values of the score."""
         return [fact.revision.verdict.value for fact in self._scored()]
 
     @property
@@ -58,7 +58,7 @@ class WaitRehearsal:
 
     @property
     def refused(self) -> list[str]:
-        """Outcomes that should have counted and gave no usable score, by the reason: each is a dead letter."""
+        """Outcomes named by the rule without a usable score, by the reason: each is a dead letter."""
         return [fact.detail for fact in self._world.facts if isinstance(fact, UnusableOutcome)]
 
     def outcome(
@@ -71,7 +71,7 @@ class WaitRehearsal:
         id: str | None = None,
         source: str = "test",
     ) -> None:
-        """Something is told now that happened at `at`, now where absent. Told again with one `id` it's the same.
+        """Report an outcome with the time `at`, now where absent. The same `id` means the same outcome.
 
         `subject` is the wait's where absent.
         """
@@ -92,7 +92,7 @@ class WaitRehearsal:
         self._world.tell(message.value, self._now)
 
     def advance(self, length: timedelta) -> None:
-        """Let time pass: a deadline that comes meanwhile is judged."""
+        """Let time pass: a deadline passing meanwhile is evaluated."""
         until = self._now + length // MICROSECOND
         while (due := self._world.next_look()) is not None and due <= until:
             self._now = max(self._now, due)
@@ -119,9 +119,9 @@ def wait(
     opened_at: datetime = _START,
     run_started_at: datetime | None = None,
 ) -> Iterator[WaitRehearsal]:
-    """Open a wait in a test, with the arguments of `run.wait`; or one that an app has sent, `wait(sent.waits[0])`.
+    """Open a wait in a test, with the arguments of `run.wait`, or an app's sent wait: `wait(sent.waits[0])`.
 
-    Raises Misuse for a rule that doesn't hold together, as `run.wait` does.
+    Raises Misuse for an inconsistent rule, as `run.wait` does.
     """
     if isinstance(name, Mapping):
         told = dict(name)

@@ -1,4 +1,4 @@
-"""What a follow-up in a test has around it: the real join, fed with events as they are on the topics."""
+"""The surroundings of a follow-up in a test: the real join, fed with events as on the topics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from upshot.streams.events.resolution import EXACT
 from upshot.streams.events.withdrawals import Cancelling, read_withdrawal
 
 _FOR_EVER = timedelta(days=1_000_000)
-#: Nothing is forgotten, and deadlines are judged at once.
+#: Nothing is forgotten, and deadlines are evaluated at once.
 _HORIZONS = Horizons(_FOR_EVER, _FOR_EVER, timedelta(0))
 _UNKNOWN = Subject()
 
@@ -39,36 +39,36 @@ class RecordedEvent(NamedTuple):
 
 
 class World:
-    """Takes outcomes and questions, and keeps deadlines; gives what follow-ups are told of it."""
+    """Takes outcomes and waits, and keeps deadlines; gives the events meant for follow-ups."""
 
     def __init__(self) -> None:
         self._subjects: dict[str, Subject] = {}
         self._offset = 0
-        #: What was announced, in its order.
+        #: The facts stated by the join, in their order.
         self.facts: list[Fact] = []
 
     def tell(self, event: bytes, now: Micros) -> list[News]:
-        """Something happened."""
+        """Receive an outcome."""
         record = self._record("outcomes", event, now)
         read = read_outcome(record)
-        # A test says exactly when, whether or not there are zeros at the end.
+        # The times of a test are exact, with or without zeros at the end.
         outcome = msgspec.structs.replace(known_of(read, now, 0, record.offset), width=EXACT)
         return self._take(OutcomeReceived(read.subject, outcome), now)
 
     def ask(self, wait: bytes, now: Micros) -> list[News]:
-        """A follow-up waits for something."""
+        """Receive a follow-up's wait."""
         asking = read_wait(self._record("waits", wait, now))
         return self._take(WaitReceived(asking.subject, question_of(asking)), now)
 
     def cancel(self, cancellation: bytes, now: Micros) -> list[News]:
-        """A follow-up doesn't wait for something any more."""
+        """Receive the cancellation of a follow-up's wait."""
         read = read_withdrawal(self._record("waits", cancellation, now), now)
         assert isinstance(read, Cancelling)
         emitted = Cancellation(read.at, read.revision)
         return self._take(Cancelled(read.subject, read.wait_id, read.reply_to, emitted), now)
 
     def judge(self, now: Micros) -> list[News]:
-        """Deadlines that have come."""
+        """Evaluate the passed deadlines."""
         news: list[News] = []
         for key, subject in list(self._subjects.items()):
             step = expire(key, subject, now, now)
@@ -77,7 +77,7 @@ class World:
         return news
 
     def next_look(self) -> Micros | None:
-        """When the next deadline comes."""
+        """The time of the next deadline."""
         looks = [next_look(subject, _HORIZONS) for subject in self._subjects.values()]
         return min((look for look in looks if look is not None), default=None)
 
