@@ -3,6 +3,8 @@
 What code asks for is named after its place in the code. Where it does several things at once (`asyncio.gather`,
 a TaskGroup) the order among these depends on what is known already; inside of one branch it doesn't. So places
 are counted for each branch, a branch being an asyncio task, named by the function that it runs.
+
+`upshot.followups.states` has the table of a branch's states.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from upshot.followups.states import BranchEvent, BranchState, after
 from upshot.processors.followups.execution import KeepResult, WaitAnswer
 from upshot.streams.events.instants import Micros
 
@@ -36,27 +39,66 @@ class Branch:
         self.replay = replay
         self.name = name
         self.parent = parent
+        self.state: BranchState = BranchState.BEGUN if parent is None else parent.state.of_new_branch
         self.task: asyncio.Task[Any] | None = None
-        #: Whether it was told that an answer isn't known yet, and should be on its way out.
-        self.suspended = False
-        #: Whether it only began while the branch above was on its way out.
-        self.ghost = False
-        #: Whether it has asked for anything.
-        self.used = False
-        #: The step that it was awaiting when it was cancelled.
-        self.cut: str | None = None
-        #: When it asked for something or began a branch last, on the walk's own count.
-        self.moved_at = 0
-        self.ended_at = 0
-        #: The failure of a step that the code has not got over yet.
-        self.failure: KeepResult | None = None
-        #: What was heard last before it began.
-        self.first = last_answer
+        #: The failed step of a branch in the state FAILING, the awaited one in the state INTERRUPTED.
+        self._failed_step: KeepResult | None = None
+        self.interrupted_step: str | None = None
+        #: How often the branch has asked, looked or begun a branch; and the parent's number when this branch ended.
+        self._moves = 0
+        self._ended_at_move: int | None = None
         self._clock = clock
-        self._heard = last_answer
+        self._first_heard = self._heard = last_answer
         self._counts: Counter[tuple[str, str]] = Counter()
         self._begun: Counter[str] = Counter()
         self._branches: list[Branch] = []
+
+    def asks(self) -> KeepResult | None:
+        """The code goes on and asks for something. Gives the failure of a step that thereby counts."""
+        self._moves += 1
+        failure = self.open_failure()
+        self._on(BranchEvent.ASKS)
+        return failure
+
+    def looks(self) -> None:
+        """The code goes on, and asks for nothing yet."""
+        self._moves += 1
+
+    def suspend(self) -> None:
+        """An answer is missing."""
+        self._on(BranchEvent.ANSWER_MISSING)
+
+    def interrupt(self, step: str) -> None:
+        """The branch was cancelled while it awaited a step."""
+        self.interrupted_step = step
+        self._on(BranchEvent.STEP_CANCELLED)
+
+    def step_failed(self, failure: KeepResult) -> None:
+        """A step failed; whether the code gets over the failure isn't known yet."""
+        self._failed_step = failure
+        self._on(BranchEvent.STEP_FAILED)
+
+    def open_failure(self) -> KeepResult | None:
+        """The failure of a step that the code has not got over yet."""
+        return self._failed_step if self.state is BranchState.FAILING else None
+
+    def _on(self, event: BranchEvent) -> None:
+        self.state = after(self.state, event)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its task is done."""
+        return self.task is None or self.task.done()
+
+    def raised(self) -> BaseException | None:
+        """The exception that ended the branch."""
+        if self.task is None or not self.task.done() or self.task.cancelled():
+            return None
+        return self.task.exception()
+
+    def ended_unnoticed(self) -> bool:
+        """Whether the branch above hasn't gone on since the end of this one was noted."""
+        return self.parent is not None and self.parent._moves == self._ended_at_move
 
     def key(self, what: str, shape: str) -> str:
         """The name of the next place where that is asked for: how often it was before is part of it."""
@@ -83,10 +125,9 @@ class Branch:
     def branch(self, task: asyncio.Task[Any], function: str) -> None:
         """A task was started in this branch."""
         self._begun[function] += 1
-        self.moved_at = self.replay.tick()
+        self._moves += 1
         name = f"{self.name}/{function}#{self._begun[function]}"
         branch = Branch(self.replay, name, self.now(), self._heard, self)
-        branch.ghost = self.ghost or self.suspended
         branch.enter(task)
         self._branches.append(branch)
 
@@ -98,7 +139,8 @@ class Branch:
         task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[Any]) -> None:
-        self.ended_at = self.replay.tick()
+        if self.parent is not None:
+            self._ended_at_move = self.parent._moves
 
     def leave(self) -> None:
         """Let go of its task and of all around it: they hold each other, and nobody else would ever part them."""
@@ -109,17 +151,17 @@ class Branch:
 
     def _join(self) -> None:
         """Know what the branches know that are over: of several the answer that is latest in time."""
-        over = [branch for branch in self._branches if branch.task is None or branch.task.done()]
+        over = [branch for branch in self._branches if branch.ended]
         if not over:
             return
         self._branches = [branch for branch in self._branches if branch not in over]
         self._clock = max(self._clock, *(branch.now() for branch in over))
-        last_answer = [
+        heard = [
             answer
             for branch in over
-            if (answer := branch.last_answer()) is not None and answer is not branch.first
+            if (answer := branch.last_answer()) is not None and answer is not branch._first_heard
         ]
-        self._heard = max(last_answer, key=time_of, default=self._heard)
+        self._heard = max(heard, key=time_of, default=self._heard)
 
 
 def time_of(answer: WaitAnswer) -> Micros:

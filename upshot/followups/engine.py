@@ -9,8 +9,10 @@ from upshot.errors import Misuse
 from upshot.followups.branches import watch_tasks
 from upshot.followups.context import Followup
 from upshot.followups.failing import error_text, is_users, places
-from upshot.followups.replay import NonDeterminismError, Replay, Suspended, swallowed
+from upshot.followups.history import NonDeterminismError
+from upshot.followups.replay import Replay, Suspended, swallowed
 from upshot.followups.scorers import Scorer
+from upshot.followups.states import BranchState
 from upshot.processors.followups.execution import Execution, KeepResult, Snapshot
 
 #: Turns of the loop that branches get after one of them has left the code, to reach what they wait for.
@@ -41,11 +43,11 @@ async def execute(
         replay = Replay(memory, results, not_run)
         ending, error = await _replay(scorer, replay, data, ends)
         results |= replay.gained
-        if replay.unfit is not None:
+        if replay.history.unfit is not None:
             kept = tuple(command for command in replay.commands if isinstance(command, KeepResult))
-            return Execution("unfit", kept, error=replay.unfit, attempts=scorer.attempts)
+            return Execution("unfit", kept, error=replay.history.unfit, attempts=scorer.attempts)
         if ending != "waiting" or replay.gained.keys() <= replay.seen:
-            return Execution(ending, replay.commands, tuple(replay.path), error, scorer.attempts)
+            return Execution(ending, replay.commands, tuple(replay.history.path), error, scorer.attempts)
 
 
 async def _replay(
@@ -69,7 +71,7 @@ async def _replay(
                 ending, error = "failed", _too_long(scorer, next(iter(under_way)).get_name())
                 break
             await _turns(replay)
-        if ending == "done" and replay.missing:
+        if ending == "done" and replay.missing is not None:
             ending, error = "failed", swallowed(replay.missing)
         if ending == "waiting" and (raised := _raised_in_a_branch(replay)) is not None:
             ending, error = "failed", error_text(raised)
@@ -103,7 +105,7 @@ async def _turns(replay: Replay) -> None:
     if len(replay.branches) == 1:
         return
     for _ in range(_TURNS):
-        over = all(branch.task is None or branch.task.done() for branch in replay.branches)
+        over = all(branch.ended for branch in replay.branches)
         await asyncio.sleep(0)
         if over:
             return
@@ -111,7 +113,7 @@ async def _turns(replay: Replay) -> None:
 
 async def _clear(replay: Replay) -> None:
     """Leave nothing behind. A task that never used the ctx may belong to a library, and be meant to stay."""
-    ours = [branch.task for branch in replay.branches if branch.task is not None and branch.used]
+    ours = [branch.task for branch in replay.branches if branch.task is not None and branch.state.has_asked]
     left = [task for task in (*ours, *replay.steps) if not task.done()]
     for task in left:
         task.cancel()
@@ -137,7 +139,7 @@ def _judge(scorer: Scorer[Any, Any], replay: Replay, main: asyncio.Task[None]) -
         lines += [f"  {code.co_filename}:{code.co_firstlineno} in {code.co_name}"] if code else []
     if _was_leaving(error):
         lines.append(
-            f"(raised on the way out of the code, which doesn't know {replay.missing[0]} yet: `finally` and "
+            f"(raised on the way out of the code, which doesn't know {replay.missing} yet: `finally` and "
             "`except BaseException` run then, too)"
         )
     return "failed", "\n".join(lines)
@@ -149,11 +151,10 @@ def _raised_in_a_branch(replay: Replay) -> BaseException | None:
     Not where the code above went on after that: then it knows of it.
     """
     for branch in replay.branches:
-        task, above = branch.task, branch.parent
-        if task is None or above is None or not task.done() or task.cancelled() or above.suspended:
+        if branch.parent is None or branch.parent.state is BranchState.SUSPENDED:
             continue
-        error = task.exception()
-        if error is not None and not _is_leaving(error) and above.moved_at < branch.ended_at:
+        error = branch.raised()
+        if error is not None and not _is_leaving(error) and branch.ended_unnoticed():
             return error
     return None
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import msgspec
 from msgspec import Raw
 
 from upshot.errors import Misuse
 from upshot.followups.branches import MAIN, Branch, current_branch
+from upshot.followups.history import ReplayHistory
+from upshot.followups.states import BranchState
 from upshot.processors.followups.execution import (
     Command,
     DeferMore,
@@ -38,14 +39,19 @@ from upshot.streams.events.instants import Micros, instant
 #: Places on one way through the code: its memory is read and written as a whole.
 MOST_PLACES = 5_000
 _LONGEST_SHAPE = 160
+_OVER = "this follow-up's code has ended, its ctx can't be used any more: await all that you start"
+_OUTSIDE = (
+    "ctx is used outside of the scorer's own code, such as inside a step: a step is plain code; use ctx "
+    "before and after it"
+)
+_ENDLESS = (
+    f"this code has waited, scored or run steps {MOST_PLACES:,} times: a loop that never ends? To hear of the "
+    "next event, say since=event; for endless work, end and ctx.defer the next part"
+)
 
 
 class Suspended(BaseException):
     """Leaves the code, since an answer isn't known yet. Not an Exception: user code is not meant to catch it."""
-
-
-class NonDeterminismError(BaseException):
-    """Leaves the code, since it isn't the code that began this follow-up."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +84,13 @@ class Replay:
         self.seen: set[str] = set()
         self.steps: set[asyncio.Task[Any]] = set()
         self.branches: list[Branch] = []
-        self.path: list[HistoryEntry] = []
-        #: What it could not know yet, in words.
-        self.missing: list[str] = []
-        self.unfit: str | None = None
+        self.history = ReplayHistory(memory.path)
+        #: The first answer that was missing, in words.
+        self.missing: str | None = None
+        #: The text of the last Misuse by which a branch was refused, which the code may have caught.
         self.misuse: str | None = None
-        self.over = False
+        self._over = False
         self._answers = memory.answers
-        self._changed = False
-        self._before: defaultdict[str, list[HistoryEntry]] = defaultdict(list)
-        for noted in memory.path:
-            self._before[noted.key.partition(" ")[0]].append(noted)
-        self._places: Counter[str] = Counter()
-        self._ticks = 0
         self._commands: list[Command] = []
         self._asked: set[str] = set()
         self._deferred: set[str] = set()
@@ -107,62 +107,57 @@ class Replay:
         """All that was asked for, scores last: of several with one identity the last one."""
         return (*self._commands, *self._scores.values())
 
-    def tick(self) -> int:
-        """Counts what happens, to tell what came first."""
-        self._ticks += 1
-        return self._ticks
-
     def here(self, *, asks: bool = True) -> Branch:
         """The branch that asks for something. Raises Misuse where none may, Suspended where it's on its way out.
 
         With `asks=False` it only looks.
         """
         branch = current_branch()
-        if self.over:
-            if branch is not None and branch.replay is self and self.missing:
+        ours = branch is not None and branch.replay is self
+        if self._over:
+            if ours and self.missing is not None:
                 raise Suspended
-            raise Misuse(
-                "this follow-up's code has ended, its ctx can't be used any more: await all that you start"
-            )
-        if branch is None or branch.replay is not self:
-            raise Misuse(
-                "ctx is used outside of the scorer's own code, such as inside a step: a step is plain code; use ctx "
-                "before and after it"
-            )
-        if branch.ghost or (branch.suspended and isinstance(sys.exc_info()[1], Suspended)):
-            raise Suspended
-        if branch.suspended:
-            self.misuse = swallowed(self.missing)
-            raise Misuse(self.misuse)
-        if branch.cut is not None:
-            if self.missing:
+            raise Misuse(_OVER)
+        if branch is None or not ours:
+            raise Misuse(_OUTSIDE)
+        match branch.state:
+            case BranchState.ABANDONED:
                 raise Suspended
-            self.misuse = (
-                f"step {branch.cut!r} was cancelled by the code around it, which goes on: the next time its result would be "
-                "there. Put a time limit into the step's own function, not around ctx.step"
-            )
-            raise Misuse(self.misuse)
-        branch.used = branch.used or asks
-        branch.moved_at = self.tick()
-        if asks and branch.failure is not None:
+            case BranchState.SUSPENDED:
+                if isinstance(sys.exc_info()[1], Suspended):
+                    raise Suspended
+                raise self._refusal(swallowed(self.missing))
+            case BranchState.INTERRUPTED:
+                if self.missing is not None:
+                    raise Suspended
+                raise self._refusal(_interrupted(branch.interrupted_step))
+            case BranchState.BEGUN | BranchState.RUNNING | BranchState.FAILING:
+                self._go_on(branch, asks)
+                return branch
+            case _:
+                assert_never(branch.state)
+
+    def _go_on(self, branch: Branch, asks: bool) -> None:
+        if not asks:
+            branch.looks()
+        elif (failure := branch.asks()) is not None:
             # The code has got over it: from now on that step has failed, whatever comes of trying it again.
-            self._commands.append(branch.failure)
-            branch.failure = None
-        return branch
+            self._commands.append(failure)
+
+    def _refusal(self, text: str) -> Misuse:
+        self.misuse = text
+        return Misuse(text)
 
     def note(self, branch: Branch, what: str, shape: str, revision: int = 0) -> str:
-        """Name a place, and hold it against what the code did last time. Gives the place's key. Raises Unfit."""
+        """Name a place, and hold it against what the code did last time. Gives the place's key.
+
+        Raises NonDeterminismError, and Misuse beyond `MOST_PLACES`.
+        """
         key = branch.key(what, shape)
         branch.count(what, shape)
-        noted = HistoryEntry(key, shape, revision)
-        self._compare(branch, noted)
-        self.path.append(noted)
-        if len(self.path) > MOST_PLACES:
-            self.misuse = (
-                f"this code has waited, scored or run steps {MOST_PLACES:,} times: a loop that never ends? To hear of the "
-                "next event, say since=event; for endless work, end and ctx.defer the next part"
-            )
-            raise Misuse(self.misuse)
+        self.history.note(branch.name, HistoryEntry(key, shape, revision))
+        if len(self.history.path) > MOST_PLACES:
+            raise self._refusal(_ENDLESS)
         return key
 
     def ask(self, branch: Branch, questions: Sequence[tuple[str, Question]]) -> list[WaitAnswer | None]:
@@ -202,25 +197,23 @@ class Replay:
 
     def suspend(self, branch: Branch, missing: str) -> Suspended:
         """What leaves the code of a branch whose answer isn't known yet."""
-        branch.suspended = True
-        self.missing.append(missing)
+        branch.suspend()
+        if self.missing is None:
+            self.missing = missing
         assert branch.task is not None
         branch.task.add_done_callback(_looked_at)
         return Suspended(missing)
 
     def end(self, ending: Literal["waiting", "done", "failed"]) -> None:
         """No more is asked for: an answer is missing, the code came to its end, or it raised."""
-        self.over = True
+        self._over = True
         for branch in self.branches:
-            if ending == "done" and branch.failure is not None:
-                self._commands.append(branch.failure)
-            if ending == "done" or (ending == "waiting" and branch.name == MAIN):
-                self._expect_no_more(branch, "ends" if ending == "done" else "waits before that")
-
-    def _expect_no_more(self, branch: Branch, does: str) -> None:
-        place, before = self._places[branch.name], self._before[branch.name]
-        if place < len(before) and not self._changed and self.unfit is None:
-            self.unfit = _mismatch(place, before[place], does)
+            if ending == "done":
+                if (failure := branch.open_failure()) is not None:
+                    self._commands.append(failure)
+                self.history.expect_no_more(branch.name, "ends")
+            elif ending == "waiting" and branch.name == MAIN:
+                self.history.expect_no_more(branch.name, "waits before that")
 
     def _ask(self, ident: str, question: OpenWait | SetTimer) -> None:
         if ident not in self._asked:
@@ -239,28 +232,14 @@ class Replay:
 
     def _asked_before(self, branch: Branch, what: str, question: Question) -> bool:
         """Whether the code asked so at this place when it was last run."""
-        place, before, shape = self._places[branch.name], self._before[branch.name], _shape_of(question)
-        if self._changed or place >= len(before):
-            return False
-        return (before[place].key, before[place].shape) == (branch.key(what, shape), shape)
-
-    def _compare(self, branch: Branch, noted: HistoryEntry) -> None:
-        place = self._places[branch.name]
-        self._places[branch.name] += 1
-        before = self._before[branch.name]
-        if self._changed or place >= len(before):
-            return
-        was = before[place]
-        if (was.key, was.shape) != (noted.key, noted.shape):
-            self.unfit = _mismatch(place, was, f"asks for {_described(noted)}")
-            raise NonDeterminismError(self.unfit)
-        self._changed = was.revision != noted.revision
+        shape = _shape_of(question)
+        return self.history.has_next(branch.name, branch.key(what, shape), shape)
 
 
-def swallowed(missing: Sequence[str]) -> str:
+def swallowed(missing: str | None) -> str:
     """What to tell whose code goes on without an answer."""
     return (
-        f"the code went on without knowing {missing[0] if missing else 'an answer'}: something caught what leaves the "
+        f"the code went on without knowing {missing or 'an answer'}: something caught what leaves the "
         "code until that is known. Write `except Exception:` where it says `except:` or `except BaseException:`, leave "
         "out return_exceptions=True, and await each task that you start"
     )
@@ -292,20 +271,11 @@ def _shown(at: Micros) -> str:
     return instant(at).isoformat().replace("+00:00", "Z")
 
 
-def _described(noted: HistoryEntry) -> str:
-    place = noted.key.partition(" ")[2]
-    return f"`{place}` ({noted.shape})" if noted.shape else f"`{place}`"
-
-
-def _mismatch(place: int, was: HistoryEntry, does: str) -> str:
-    branch = was.key.partition(" ")[0]
-    of = "" if branch == MAIN else f" in {branch.partition('/')[2]}"
+def _interrupted(step: str | None) -> str:
     return (
-        f"this isn't the code that began the follow-up: as number {place + 1}{of} it asked for {_described(was)}, now it "
-        f'{does}. Give the old code back, and register the changed one beside it: @app.scorer(version="2"). If the '
-        "code is the same, it depends on something that differs each time, such as the clock or a random number: take "
-        "ctx.now(), or put that into ctx.step"
+        f"step {step!r} was cancelled by the code around it, which goes on: the next time its result would be "
+        "there. Put a time limit into the step's own function, not around ctx.step"
     )
 
 
-__all__ = ["MOST_PLACES", "NonDeterminismError", "Question", "Replay", "Suspended", "short", "swallowed"]
+__all__ = ["MOST_PLACES", "Question", "Replay", "Suspended", "short", "swallowed"]

@@ -122,14 +122,15 @@ async def run_step(
     try:
         error = await asyncio.shield(task)
     except asyncio.CancelledError:
-        branch.cut = kept.name
+        branch.interrupt(kept.name)
         raise
     replay.seen.add(step_id)
     if error is None:
         return kept.read(replay.gained[step_id])
-    branch.failure = KeepResult(step_id, _failure(kept.name, error))
+    failure = KeepResult(step_id, _failure(kept.name, error))
+    branch.step_failed(failure)
     try:
-        kept.read(branch.failure.result)
+        kept.read(failure.result)
     except StepFailed as failed:
         raise failed from error
 

@@ -1,0 +1,73 @@
+"""The history of a follow-up: the places that its code passes, compared with those of the last execution."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from upshot.followups.branches import MAIN
+from upshot.processors.followups.execution import HistoryEntry
+
+
+class NonDeterminismError(BaseException):
+    """Leaves the code, since it isn't the code that began this follow-up."""
+
+
+class ReplayHistory:
+    """The places of one replay, held against those `before`, up to the first answer with another revision."""
+
+    def __init__(self, before: Sequence[HistoryEntry]) -> None:
+        self.path: list[HistoryEntry] = []
+        #: Why this isn't the code that began the follow-up.
+        self.unfit: str | None = None
+        self._changed = False
+        self._before: defaultdict[str, list[HistoryEntry]] = defaultdict(list)
+        for entry in before:
+            self._before[entry.key.partition(" ")[0]].append(entry)
+        self._places: Counter[str] = Counter()
+
+    def note(self, branch: str, entry: HistoryEntry) -> None:
+        """Add the next place of a branch. Raises NonDeterminismError where the last execution had another one there."""
+        was = self._next(branch)
+        self._places[branch] += 1
+        if was is not None:
+            if (was.key, was.shape) != (entry.key, entry.shape):
+                self.unfit = _mismatch(self._places[branch], was, f"asks for {_described(entry)}")
+                raise NonDeterminismError(self.unfit)
+            self._changed = was.revision != entry.revision
+        self.path.append(entry)
+
+    def has_next(self, branch: str, key: str, shape: str) -> bool:
+        """Whether the last execution had this very place next in a branch."""
+        was = self._next(branch)
+        return was is not None and (was.key, was.shape) == (key, shape)
+
+    def expect_no_more(self, branch: str, does: str) -> None:
+        """The branch ends here (`does`): unfit where the last execution had another place in it."""
+        was = self._next(branch)
+        if was is not None and self.unfit is None:
+            self.unfit = _mismatch(self._places[branch] + 1, was, does)
+
+    def _next(self, branch: str) -> HistoryEntry | None:
+        """The place that the last execution had next in a branch; None after an answer that changed."""
+        place, before = self._places[branch], self._before[branch]
+        return before[place] if not self._changed and place < len(before) else None
+
+
+def _described(entry: HistoryEntry) -> str:
+    place = entry.key.partition(" ")[2]
+    return f"`{place}` ({entry.shape})" if entry.shape else f"`{place}`"
+
+
+def _mismatch(number: int, was: HistoryEntry, does: str) -> str:
+    branch = was.key.partition(" ")[0]
+    of = "" if branch == MAIN else f" in {branch.partition('/')[2]}"
+    return (
+        f"this isn't the code that began the follow-up: as number {number}{of} it asked for {_described(was)}, now it "
+        f'{does}. Give the old code back, and register the changed one beside it: @app.scorer(version="2"). If the '
+        "code is the same, it depends on something that differs each time, such as the clock or a random number: take "
+        "ctx.now(), or put that into ctx.step"
+    )
+
+
+__all__ = ["NonDeterminismError", "ReplayHistory"]
