@@ -1,1 +1,1 @@
-"""Follow-ups: deferred work that waits, durably, for what happens next."""
+"""Follow-ups: deferred work waiting, durably, for later outcomes."""

@@ -1,4 +1,4 @@
-"""The waits of follow-ups as the join knows them, and its verdicts as their answers."""
+"""The waits of follow-ups in the form of the join, and the join's verdicts as answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from upshot.streams.events.instants import Micros
 
 
 def question_of(origin: FollowupSpec, wait: OpenWait, tolerance: Micros) -> StoredWait:
-    """A wait as the join keeps it, with this tolerance: the first event that counts decides."""
+    """A wait as stored by the join, with this tolerance: the first counting event decides."""
     rule = StoredRule({kind: StoredMatch(True, when) for kind, when in wait.on.items()})
     window = wait.opened_at, wait.since, wait.deadline
     stated = tolerance if wait.tolerance is None else wait.tolerance
@@ -18,7 +18,7 @@ def question_of(origin: FollowupSpec, wait: OpenWait, tolerance: Micros) -> Stor
 
 
 def answer_of(fact: ScoreRevised, subject: Subject) -> WaitAnswer:
-    """What the join found, with the event that decided, where one did."""
+    """The join's verdict, with the deciding event, where an event decided."""
     revision, verdict = fact.revision, fact.revision.verdict
     heard = None
     if verdict.reason == "outcome":

@@ -1,8 +1,8 @@
-"""What moves a follow-up on: arrivals, the clock, and what comes of its executions.
+"""The transitions of a follow-up: by arrivals, by the clock, and by ended executions.
 
-Pure functions of (what is remembered, what comes, now). An answer counts by its revision and a deferral by its revision
-and rank, so that order and repetition change nothing. What an execution asked for follows from the memory that it was given,
-so an execution that is done again, after a crash, asks for the same.
+Pure functions of (the stored state, the arrival, now). An answer counts by its revision and a deferral by its
+revision and rank, so order and repetition change nothing. The commands of an execution follow from the
+snapshot given to the execution, so an execution repeated after a crash has the same commands.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ from upshot.processors.followups.state import EmittedScore, FollowupState, Pendi
 from upshot.schemas.scores import Reason
 from upshot.streams.events.instants import Micros
 
-#: What comes of a follow-up that nobody defers any more: it asks for nothing.
+#: The execution of a follow-up deferred by nobody any more: no requests.
 WITHDRAWN = Execution("done")
-#: Characters of an error that are kept.
+#: Characters kept of an error.
 _LONGEST_ERROR = 20_000
 
 
 class Patience(NamedTuple):
-    """How often failing code is tried, and with which pauses: doubled from the first up to the longest.
+    """The number of tries of failing code, and the pauses: doubled from the first up to the longest.
 
-    `settling` is how long what the code has just asked for may take to be answered before what it doesn't give any more
-    is withdrawn.
+    `settling` is the time for answers to new requests of the code; only then is anything no longer given by
+    the code withdrawn.
     """
 
     attempts: int
@@ -60,7 +60,7 @@ class Patience(NamedTuple):
 
 
 def arrive(state: FollowupState, arrival: Arrival, now: Micros) -> Transition:
-    """Apply one arrival. Applied again it changes nothing."""
+    """Apply one arrival. Applied again, the arrival changes nothing."""
     if state.erased:
         return Transition(state, (), "erased")
     match arrival:
@@ -81,7 +81,7 @@ def arrive(state: FollowupState, arrival: Arrival, now: Micros) -> Transition:
 
 
 def wake_timers(state: FollowupState, now: Micros) -> Transition:
-    """Answer the timers that are due; one at least must be."""
+    """Answer the due timers; at least one must be due."""
     due = {
         key: WaitAnswer(1, asked.deadline)
         for key, asked in state.asked.items()
@@ -92,7 +92,7 @@ def wake_timers(state: FollowupState, now: Micros) -> Transition:
 
 
 def miss(state: FollowupState, now: Micros, again: Micros) -> Transition:
-    """Its code isn't deployed here: kept, and looked at again at `again`."""
+    """The follow-up's code isn't deployed here: the follow-up is kept, and looked at again at `again`."""
     if state.status == "undeployed":
         return Transition(replace(state, run_at=again), (), "undeployed")
     after = _stamped(replace(state, status="undeployed", run_at=again), now)
@@ -100,12 +100,12 @@ def miss(state: FollowupState, now: Micros, again: Micros) -> Transition:
 
 
 def look_now(state: FollowupState, now: Micros) -> FollowupState:
-    """Its code wasn't there, and may be there now: looked at at once."""
+    """The missing code may be deployed now: the follow-up is looked at at once."""
     return replace(state, run_at=now)
 
 
 def find(state: FollowupState, now: Micros) -> Transition:
-    """Its code is there, and starts. Only news for one whose code wasn't there before."""
+    """The code is deployed, and starts. A transition only for a follow-up whose code was missing before."""
     if state.status != "undeployed":
         return Transition(state, (), "started")
     after = _stamped(replace(state, status="running", run_at=now), now)
@@ -113,8 +113,9 @@ def find(state: FollowupState, now: Micros) -> Transition:
 
 
 def keep_results(state: FollowupState, known: int, execution: Execution) -> FollowupState:
-    """The follow-up with the results of the steps that ran, and with the scores and revisions that `end` will announce; the
-    same object where nothing of that is new.
+    """The follow-up with the results of the steps run, and the scores and revisions to be announced by `end`.
+
+    The same object where nothing of these is new.
     """
     if state.erased:
         return state
@@ -138,11 +139,12 @@ def keep_results(state: FollowupState, known: int, execution: Execution) -> Foll
 def end(
     state: FollowupState, known: int, execution: Execution, now: Micros, patience: Patience
 ) -> Transition:
-    """Apply what came of an execution that was given the memory number `known`.
+    """Apply an ended execution, which was given the snapshot number `known`.
 
-    The results of its steps, its scores and its revisions must have been kept before: what follows from results may only be
-    told once they can't be lost, and what was announced must be known to whoever runs the code again. Where something new
-    has come meanwhile, nothing else of it counts, and it's run again.
+    The results of the execution's steps, its scores and its revisions must have been stored before:
+    consequences of results may only be announced once the results can't be lost, and announced revisions must
+    be known to any later execution. Where something new has come meanwhile, nothing else of the execution
+    counts, and the code is run again.
     """
     origin = state.origin
     if origin is None or known != state.known:
@@ -161,7 +163,7 @@ def end(
 
 
 def give_up(state: FollowupState, error: str, now: Micros) -> Transition:
-    """It isn't tried again by itself."""
+    """The follow-up isn't tried again by itself."""
     after = _stamped(
         replace(
             state,
@@ -178,13 +180,16 @@ def give_up(state: FollowupState, error: str, now: Micros) -> Transition:
 
 
 def next_look(state: FollowupState, retention: Micros) -> Micros | None:
-    """The next instant at which it needs a look: to be run, woken, or forgotten. None where it waits for others."""
+    """The instant of the next look, to run, wake or retire the follow-up; None where others have to act."""
     looks = [at for at in (state.run_at, state.next_timer) if at is not None]
     return min(looks) if looks else forgotten_at(state, retention)
 
 
 def forgotten_at(state: FollowupState, retention: Micros) -> Micros | None:
-    """From when it may be forgotten. Not what failed or still waits: somebody has to see to that."""
+    """The instant from which the follow-up may be retired.
+
+    None for a failed or waiting follow-up: somebody has to see to these.
+    """
     if state.origin is not None and state.status not in ("done", "withdrawn"):
         return None
     return max(state.latest, state.changed_at) + retention
@@ -199,13 +204,13 @@ def _defer(state: FollowupState, arrival: Deferred, now: Micros) -> Transition:
     latest = max(state.latest, arrival.origin.deferred_at)
     if after.origin == state.origin and not state.cancelled:
         return Transition(replace(after, latest=latest), _stands(state), "deferred")
-    # The way that it went with other data tells nothing.
+    # The history with other data says nothing about the new data.
     after = _wake(replace(after, path=(), latest=latest), now)
     return Transition(after, _stands(after), "deferred")
 
 
 def _cancel(state: FollowupState, after: FollowupState, now: Micros) -> Transition:
-    """Nobody defers it any more: at its next look it takes back what it has said."""
+    """Nobody defers the follow-up any more: at the next look all its scores and requests are taken back."""
     if state.cancelled:
         return Transition(after, _stands(state), "cancelled")
     after = replace(after, status="withdrawn", run_at=now, attempts=0, error=None, known=state.known + 1)
@@ -302,13 +307,13 @@ def _try_again(
 
 
 def _wake(state: FollowupState, now: Micros) -> FollowupState:
-    """Something new is known: its code is to be run."""
+    """Something new is known: the follow-up's code is to be run."""
     after = replace(state, status="running", run_at=now, attempts=0, known=state.known + 1)
     return _stamped(after, now)
 
 
 def _stamped(state: FollowupState, now: Micros) -> FollowupState:
-    """Another status is another revision, and later than the one before, whatever the clock says."""
+    """Another status is another revision, and later than the revision before, whatever the clock says."""
     return replace(state, changed_at=max(now, state.changed_at + 1), revision=state.revision + 1)
 
 

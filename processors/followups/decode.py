@@ -12,7 +12,7 @@ from upshot.streams.events.withdrawals import is_tombstone, key_of
 
 
 def read_deferred(record: Record, now: Micros) -> Arrival:
-    """A deferral; or, by a null record with its id as key, that the follow-up is to be forgotten. Raises InvalidEvent."""
+    """A deferral; a null record, keyed by the id, erases the follow-up. Raises InvalidEvent."""
     if is_tombstone(record):
         return FollowupErased(key_of(record))
     wire = read_deferral(record)

@@ -43,7 +43,7 @@ class _After(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class _Wait(msgspec.Struct, gc=False):
-    """See `upshot.schemas.waits.Wait`. What scores inherit isn't needed: there's none."""
+    """See `upshot.schemas.waits.Wait`. Facts to be inherited by scores aren't needed: a follow-up's wait gives no score."""
 
     wait_id: str
     run_id: str
@@ -143,7 +143,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def encode_wait(fact: Opened) -> bytes:
-    """The question as an event of topic `waits`; its answer goes to the follow-up."""
+    """The wait as an event of topic `waits`; the answer goes to the follow-up."""
     origin, wait = fact.origin, fact.wait
     return _encode(
         _Wait(
@@ -170,7 +170,7 @@ def _after(heard: Preceding) -> _After:
 
 
 def encode_wait_cancellation(fact: WaitCancelled) -> bytes:
-    """That the question isn't asked any more, as an event of topic `waits`."""
+    """The cancellation of a wait as an event of topic `waits`."""
     origin = fact.origin
     names = fact.wait_id, origin.run_id, origin.scorer, fact.subject
     return _encode(_WaitCancellation(*names, instant(fact.at), origin.followup_id, fact.revision))
@@ -216,12 +216,12 @@ def encode_score(fact: ScoreEmitted) -> bytes:
 
 
 def encode_deferral(origin: FollowupSpec) -> bytes:
-    """What was deferred, as an event of topic `deferrals`."""
+    """The deferral as an event of topic `deferrals`."""
     return _encode(_deferral(origin))
 
 
 def encode_more(fact: DeferredMore | DeferralCancelled) -> bytes:
-    """What the code of a follow-up deferred, or doesn't any more, as an event of topic `deferrals`."""
+    """A deferral by the code of a follow-up, or its cancellation, as an event of topic `deferrals`."""
     event = _deferral(fact.origin)
     event.deferred_by, event.revision = fact.deferred_by, fact.revision
     if isinstance(fact, DeferralCancelled):
@@ -246,7 +246,7 @@ def _deferral(origin: FollowupSpec) -> _Deferral:
 
 
 def encode_status(fact: Stands) -> bytes:
-    """How it stands, as an event of topic `followups`."""
+    """The follow-up's status as an event of topic `followups`."""
     origin, state = fact.origin, fact.state
     waits = state.waiting_for if state.status == "waiting" else ()
     return _encode(

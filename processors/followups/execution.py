@@ -1,10 +1,10 @@
-"""What one execution of a follow-up's code is given, and what it asks for: plain data on both sides.
+"""The input and the output of one execution of a follow-up's code: plain data on both sides.
 
-Code is run from its top each time that something new is known. What it asks for has a key that depends on the
-code's way alone, so an answer known already is given at once, and a question asked again is the same question.
-A follow-up has a clock of its own, which moves with what it has heard: an answer's time, a deadline that passed.
-So the result is a function of the set of what is known, whatever the order in which it became known, and however
-long nobody was there to run it.
+Code is run from its top at each new answer. Each request has a key depending on the code's way alone, so a
+known answer is given at once, and a request repeated is the same request. A follow-up has a clock of its own,
+moved by the answers: an event's time, a passed deadline. So the result is a function of the set of known
+facts, whatever the order in which the facts became known, and however long no worker was there to run the
+code.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _NULL, _NO_EXPOSURES, _NO_ATTRIBUTES = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
 
 
 class FollowupSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What was deferred: which code about which run, with which data. See `upshot.schemas.deferrals.Deferral`."""
+    """The deferral: the code, the run and the data. See `upshot.schemas.deferrals.Deferral`."""
 
     followup_id: str
     run_id: str
     scorer: str
     version: str
     deferred_at: Micros
-    #: From when events count unless the code says otherwise: the run's start.
+    #: The instant from which events count unless the code says otherwise: the run's start.
     since: Micros
     data: Raw = _NULL
     step_id: str | None = None
@@ -39,7 +39,7 @@ class FollowupSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class AnsweredBy(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The event that a wait was answered with."""
+    """The event answering a wait."""
 
     id: str
     type: str
@@ -48,15 +48,15 @@ class AnsweredBy(msgspec.Struct, frozen=True, array_like=True, gc=False):
     source: str = ""
     data: Raw = _NULL
     sequence: int | str | None = None
-    #: The least timestamp of the records that told it, in milliseconds since 1970; 0 where nobody says.
+    #: The least timestamp of the records reporting the event, in milliseconds since 1970; 0 if unknown.
     recorded: int = 0
 
 
 class WaitAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a wait or a timer was told last. `event` is None where the time ran out, at `at`.
+    """The last answer to a wait or a timer. `event` is None where the time ran out, at `at`.
 
-    A later `revision` replaces an earlier one: an event inside the window that came after its end, or one that
-    happened earlier than the one known before.
+    A later `revision` replaces an earlier revision: an event inside the window reported after the window's
+    end, or an event which happened earlier than the event known before.
     """
 
     revision: int
@@ -66,9 +66,9 @@ class WaitAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One thing that the code did, in order: `key` is its place in the code, `shape` what exactly it asked.
+    """One request of the code, in order: `key` is its place in the code, `shape` its exact parameters.
 
-    `revision` is that of the answer it got, 0 where it has none (a step, a score, or a wait still open).
+    `revision` is the revision of the answer, 0 without an answer (a step, a score, or a wait still open).
     """
 
     key: str
@@ -77,10 +77,10 @@ class HistoryEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
-    """All that is known of a follow-up when its code is run.
+    """All facts known of a follow-up when its code is run.
 
-    `answers` are by the id of the wait or timer, `results` (JSON) by that of the step. `path` is what the code
-    did when it was last run.
+    `answers` are by the id of the wait or timer, `results` (JSON) by the id of the step. `path` is the
+    history of the last execution.
     """
 
     origin: FollowupSpec
@@ -90,10 +90,10 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
 
 
 class OpenWait(msgspec.Struct, frozen=True, tag="wait", gc=False):
-    """Wait for the first event about `subject`, by its own time, from `since` to `deadline`.
+    """Wait for the first event about `subject`, by the event's own time, from `since` to `deadline`.
 
-    `on` has the types of event, each with a JMESPath condition or None; `after` what was heard before. A `tolerance` of
-    None is the setting's.
+    `on` has the types of event, each with a JMESPath condition or None; `after` has the events received
+    before. A `tolerance` of None is the setting's.
     """
 
     wait_id: str
@@ -107,21 +107,21 @@ class OpenWait(msgspec.Struct, frozen=True, tag="wait", gc=False):
 
 
 class SetTimer(msgspec.Struct, frozen=True, tag="timer", gc=False):
-    """Go on at `due`; answered by an Answer without an event."""
+    """Continue at `due`; answered by an Answer without an event."""
 
     timer_id: str
     due: Micros
 
 
 class KeepResult(msgspec.Struct, frozen=True, tag="result", gc=False):
-    """A step was run and gave this, as JSON: it isn't run again."""
+    """A step was run and gave this result, as JSON: the step isn't run again."""
 
     step_id: str
     result: Raw
 
 
 class EmitScore(msgspec.Struct, frozen=True, tag="score", gc=False):
-    """A score as the code gives it now. `at` is the follow-up's clock; `answer` what it heard last before that."""
+    """A score as given by the code now. `at` is the follow-up's clock; `answer` the last answer before."""
 
     score_id: str
     name: str
@@ -143,12 +143,12 @@ Command = OpenWait | SetTimer | KeepResult | EmitScore | DeferMore
 
 
 class Execution(msgspec.Struct, frozen=True):
-    """What came of running the code once.
+    """The result of running the code once.
 
-    `waiting`: it needs an answer that isn't known yet. `done`: it ended. `failed`: it raised, and is tried again.
-    `unfit`: it isn't the code whose way `path` tells, so trying again can't help. `commands` hold everything that it
-    asked for on its way, also what was asked before; doing them again changes nothing. `attempts` is how often the
-    code wants to be tried in all where it fails; None for what the settings say.
+    `waiting`: the code needs an answer not known yet. `done`: the code ended. `failed`: the code raised, and
+    is tried again. `unfit`: the code isn't the code of the history `path`, so trying again can't help.
+    `commands` hold all requests on the code's way, also requests of earlier executions; doing them again
+    changes nothing. `attempts` is the number of tries in all for failing code; None for the setting's.
     """
 
     ending: Literal["waiting", "done", "failed", "unfit"]
@@ -159,19 +159,19 @@ class Execution(msgspec.Struct, frozen=True):
 
 
 class Executor(Protocol):
-    """Runs the code of follow-ups beside the cycle that asks for it. None of its methods waits for that code."""
+    """Runs the code of follow-ups beside the processing loop. None of its methods waits for the code."""
 
     def knows(self, scorer: str, version: str) -> bool:
-        """Whether that code is deployed here."""
+        """Whether this code is deployed here."""
 
     def start(self, memory: Snapshot) -> None:
         """Run a follow-up's code; at most one execution of a follow-up is under way at a time."""
 
     def finished(self) -> Sequence[tuple[str, Execution]]:
-        """What has come of executions since the last call, by follow-up id."""
+        """The executions ended since the last call, by follow-up id."""
 
     def forget(self, followup_id: str) -> None:
-        """Stop an execution whose follow-up now belongs to somebody else; nothing comes of it."""
+        """Stop an execution whose follow-up now belongs to another worker; the execution is dropped."""
 
     def room(self) -> int:
         """How many more executions may be started now."""
@@ -180,7 +180,7 @@ class Executor(Protocol):
         """The executions under way, and since when."""
 
     def close(self) -> None:
-        """Stop all executions; nothing comes of those under way."""
+        """Stop all executions; executions under way are dropped."""
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What comes to follow-ups, and what they tell: plain data on both sides of the decisions."""
+"""The arrivals of follow-ups, and the facts announced: plain data on both sides of the decisions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from upshot.streams.events.instants import Micros
 
 
 class Deferred(msgspec.Struct, frozen=True, gc=False):
-    """A deferral arrived; or, `cancelled`, that `deferred_by` (empty for a program) takes its deferrals back."""
+    """A deferral arrived; or, `cancelled`, `deferred_by` (empty for a program) takes its deferrals back."""
 
     followup_id: str
     origin: FollowupSpec
@@ -23,7 +23,7 @@ class Deferred(msgspec.Struct, frozen=True, gc=False):
 
 
 class AnswersReceived(msgspec.Struct, frozen=True, gc=False):
-    """A wait was answered; without an answer, what had answered it doesn't count any more."""
+    """A wait was answered; without an answer, the answer before doesn't count any more."""
 
     followup_id: str
     wait_id: str
@@ -32,13 +32,13 @@ class AnswersReceived(msgspec.Struct, frozen=True, gc=False):
 
 
 class Retried(msgspec.Struct, frozen=True, gc=False):
-    """Somebody wants it to be tried again."""
+    """Somebody asks for another try."""
 
     followup_id: str
 
 
 class FollowupErased(msgspec.Struct, frozen=True, gc=False):
-    """All that is known of it is to be forgotten, and what comes later too."""
+    """All facts known of the follow-up are to be erased, and later arrivals too."""
 
     followup_id: str
 
@@ -55,7 +55,7 @@ class Opened(msgspec.Struct, frozen=True, gc=False):
 
 
 class WaitCancelled(msgspec.Struct, frozen=True, gc=False):
-    """A wait that its code doesn't ask for any more."""
+    """A wait no longer asked for by its code."""
 
     origin: FollowupSpec
     wait_id: str
@@ -74,7 +74,7 @@ class ScoreEmitted(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeferredMore(msgspec.Struct, frozen=True, gc=False):
-    """Another follow-up, deferred by the code of this one."""
+    """Another follow-up, deferred by the code of this follow-up."""
 
     origin: FollowupSpec
     deferred_by: str
@@ -82,7 +82,7 @@ class DeferredMore(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeferralCancelled(msgspec.Struct, frozen=True, gc=False):
-    """A follow-up that the code of this one deferred, and doesn't any more. Its `origin` has no data."""
+    """A follow-up no longer deferred by the code of this follow-up. Its `origin` has no data."""
 
     origin: FollowupSpec
     deferred_by: str
@@ -91,14 +91,14 @@ class DeferralCancelled(msgspec.Struct, frozen=True, gc=False):
 
 
 class Stands(msgspec.Struct, frozen=True, gc=False):
-    """How the follow-up stands now."""
+    """The current state of the follow-up."""
 
     origin: FollowupSpec
     state: FollowupState
 
 
 class GaveUp(msgspec.Struct, frozen=True, gc=False):
-    """It failed, and isn't tried again by itself: to be dead-lettered."""
+    """The follow-up failed, and isn't tried again by itself: to be dead-lettered."""
 
     origin: FollowupSpec
     state: FollowupState
@@ -106,13 +106,14 @@ class GaveUp(msgspec.Struct, frozen=True, gc=False):
 
 Fact = Opened | WaitCancelled | ScoreEmitted | DeferredMore | DeferralCancelled | Stands | GaveUp
 
-#: Of arrivals: `deferred`; `answered`, by an event or the end of its time; `corrected`: answered otherwise than
-#: before; `reopened`; `early`: an answer before its deferral; `retried`; `cancelled`: nobody defers it any more;
-#: `erased`: it was forgotten, or something came for one that was;
-#: `repeated`: something known already.
-#: Of the clock: `woken` by a timer, `undeployed`, `retired`. Of executions: `started`; `kept`: what steps gave;
-#: `waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; `overtaken`: something
-#: new came meanwhile, run again. `withdrawn`: all that a cancelled one had said was taken back.
+#: Of arrivals: `deferred`; `answered`, by an event or the end of the time; `corrected`: answered otherwise
+#: than before; `reopened`; `early`: an answer before its deferral; `retried`; `cancelled`: nobody defers the
+#: follow-up any more; `erased`: the follow-up was erased, or a record came for an erased follow-up;
+#: `repeated`: already known.
+#: Of the clock: `woken` by a timer, `undeployed`, `retired`. Of executions: `started`; `kept`: results of
+#: steps; `waiting` and `done`: the two good endings; `again`: failed, to be tried again; `failed` for good;
+#: `overtaken`: a change came meanwhile, run again. `withdrawn`: all scores and requests of a cancelled
+#: follow-up were taken back.
 EventKind = Literal[
     "deferred",
     "answered",
@@ -138,7 +139,7 @@ EventKind = Literal[
 
 
 class Transition(NamedTuple):
-    """What something changes: the follow-up afterwards (the same object where nothing changed), facts, and what happened."""
+    """The follow-up afterwards (the same object where nothing changed), facts, and the kind of event."""
 
     state: FollowupState
     facts: tuple[Fact, ...]

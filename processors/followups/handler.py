@@ -1,4 +1,4 @@
-"""The agent of follow-ups: news wakes them, their code runs beside the cycle, what it asks for goes out."""
+"""The handler of follow-ups: arrivals wake them, their code runs beside the loop, their requests go out."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ from upshot.streams.runtime import TP, BatchApp, BatchContext, Change, Effects, 
 
 ROLE = "followups"
 TABLE = "followups"
-#: Keys that a look for newly deployed code takes at once.
+#: Keys in one look for newly deployed code.
 _AT_ONCE = 2_000
 _UNKNOWN = FollowupState()
-#: Microseconds that what code has just asked for may take to be answered before what it doesn't give now is withdrawn.
+#: Microseconds for answers to new requests; then anything no longer given by the code is withdrawn.
 _SETTLING: Micros = 1_000_000
 
 log = logging.getLogger(__name__)
@@ -57,10 +57,11 @@ log = logging.getLogger(__name__)
 class Followups:
     """Reads `deferrals` and `resumptions`, keeps a table by follow-up, runs code by the `executor`.
 
-    Writes `waits`, `scores`, `deferrals`, `followups` and `dead-letters`. An execution is started from what is
-    durable, or follows from it by the clock. What it asks for is announced before it's remembered, since nothing would come again to ask for
-    it; what its steps gave is remembered before either. So a crash at any point runs the code again, with the
-    same results of steps, and it asks for the same.
+    Writes `waits`, `scores`, `deferrals`, `followups` and `dead-letters`. An execution is started from
+    durable state, or follows from durable state by the clock. The execution's requests are announced before
+    the state remembers them, since no record would come again to ask for them; the results of steps are
+    stored before either. So a crash at any point runs the code again, with the same results of steps, and the
+    code has the same requests.
     """
 
     def __init__(
@@ -88,28 +89,28 @@ class Followups:
         self._outputs = Outputs(settings, self.dead_letters)
         self._under_way = UnderWay(executor)
         self.undeployed = Undeployed()
-        #: Partitions that are ours since so short that code may be here now that wasn't where they were before.
+        #: Newly assigned partitions: code missing at their last worker may be deployed here.
         self._fresh: set[int] = set()
         self._turn = 0
 
     @property
     def topics(self) -> Sequence[str]:
-        """What it reads."""
+        """The topics read."""
         return self._router.topics
 
     async def assigned(self, tps: frozenset[TP]) -> None:
-        """Check that both topics have as many partitions."""
+        """Check for equal numbers of partitions of both topics."""
         await self._router.check()
         self._fresh = {tp.partition for tp in tps}
 
     async def revoked(self, tps: frozenset[TP]) -> None:
-        """Stop all executions: whoever has the partitions next starts them again."""
+        """Stop all executions: the next owner of the partitions starts them again."""
         self._under_way.forget()
         self.undeployed.forget()
         self._fresh = set()
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
-        """Apply what came. What it wakes is started by the tick right after, once it's durable."""
+        """Apply the records. The tick right after starts the woken follow-ups, from durable state."""
         effects, now = Effects(), self._now()
         arrivals: dict[int, list[Arrival]] = {}
         for tp, records in batches.items():
@@ -127,7 +128,7 @@ class Followups:
         return effects
 
     async def tick(self) -> Effects:
-        """Take up what executions have ended with, then start others and look at the clock."""
+        """Apply ended executions, then start others and look at the clock."""
         effects, now = Effects(), self._now()
         self._router.tell(log, now)
         for partition, ended in self._under_way.ended().items():
@@ -141,7 +142,7 @@ class Followups:
         return effects
 
     async def flush(self) -> None:
-        """Nothing: the table and the outputs are the room's."""
+        """Nothing: the table and the outputs belong to the batch engine."""
 
     def _take_up(self, partition: int, ended: Iterable[Ended], now: Micros, effects: Effects) -> None:
         ends = {one.followup_id: one for one in ended}
@@ -163,7 +164,7 @@ class Followups:
             effects.more = effects.more or moved.happened == "overtaken"
 
     def _look(self, now: Micros, effects: Effects) -> None:
-        """Look at what is due, as far as there's room for what has to be run."""
+        """Look at due follow-ups, as far as the executor has room."""
         room = self._executor.room()
         partitions = self._router.units()
         if room <= 0 or not partitions:
@@ -204,7 +205,7 @@ class Followups:
             effects.changes.setdefault(partition, {})[key.encode()] = None
 
     def _withdraw(self, partition: int, key: str, state: FollowupState, effects: Effects) -> None:
-        """Take back what a cancelled follow-up has said: remembered first, then announced."""
+        """Take back all scores and requests of a cancelled follow-up: stored first, then announced."""
         kept = keep_results(state, state.known, WITHDRAWN)
         if kept is not state:
             effects.more = True
@@ -219,7 +220,7 @@ class Followups:
             )
 
     def _look_for_code(self, partition: int, now: Micros, effects: Effects) -> None:
-        """Have those looked at whose code wasn't there, instead of at their next turn."""
+        """Look at follow-ups with missing code now, instead of at their next turn."""
         due = self._context.table.due(partition, now + LOOK_AGAIN, _AT_ONCE)
         found = 0
         for key, state in self._known(partition, map(bytes.decode, due)).items():
@@ -237,7 +238,7 @@ class Followups:
     def _move(
         self, partition: int, key: str, before: FollowupState, moved: Transition, effects: Effects
     ) -> FollowupState:
-        """Take over what has changed, and say what is to be said. Returns how the follow-up is then."""
+        """Store a transition's changes, and output its facts. Returns the follow-up afterwards."""
         if moved.state is not before and not self._keep(partition, key, moved.state, effects):
             error = f"what it has heard and what its steps gave is over {MAX_STATE_BYTES} bytes"
             moved = give_up(before, f"{error}: keep long content elsewhere, and a link to it", self._now())
@@ -267,7 +268,7 @@ def followups_app(
 ) -> BatchApp:
     """The Faust app of follow-ups whose code is run by `executor`, measured on `meter`.
 
-    Call it within a running event loop.
+    Call the function within a running event loop.
     """
     instruments = Instruments(ROLE, meter)
 

@@ -1,4 +1,4 @@
-"""What code may ask for: anything else would stop the worker, or wait for ever at the join, which refuses it."""
+"""The limits of requests: any other would stop the worker, or be refused by the join and wait for ever."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ID, _NAME = range(1, 513), range(1, 201)
 
 
 class _Unsent(NamedTuple):
-    """A wait as the join would see it."""
+    """A wait as seen by the join."""
 
     value: bytes
     timestamp: int
@@ -31,9 +31,9 @@ class _Unsent(NamedTuple):
 
 
 def impossible(origin: FollowupSpec, commands: Iterable[Command], asked: Container[str]) -> str | None:
-    """Why one of the commands can't be done, and what to write instead; None where all can.
+    """The reason why a command can't be done, and the remedy; None where all commands can be done.
 
-    Waits are held against what the join takes, but for those that were `asked` before.
+    Waits are checked by the join's rules, except for waits `asked` before.
     """
     for command in commands:
         if isinstance(command, SetTimer) and command.due >= _END:

@@ -1,4 +1,4 @@
-"""What the role of follow-ups tells of itself, read from what it notes anyway."""
+"""The metrics of the role of follow-ups, read from counts kept anyway."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def watch_followups(
 
 
 def _events(counts: Mapping[str, int]) -> Iterable[Measured]:
-    """All that can happen, from the beginning: the first of a kind would else be no increase."""
+    """All kinds of events, from the beginning: the first event of a kind would else be no increase."""
     return [(counts.get(name, 0), name) for name in (*get_args(EventKind), "forwarded")]
 
 

@@ -43,7 +43,7 @@ class Outputs:
         self._followups = settings.topic("followups")
 
     def of(self, facts: Iterable[Fact]) -> list[Output]:
-        """A record for each."""
+        """A record for each fact."""
         return [self._output(fact) for fact in facts]
 
     def _output(self, fact: Fact) -> Output:
@@ -64,7 +64,7 @@ class Outputs:
                 assert_never(fact)
 
     def _gave_up(self, fact: GaveUp) -> Output:
-        """Its time is that of the failure, which may be weeks after the deferral: then somebody has to look."""
+        """The time is the failure's, perhaps weeks after the deferral's: then somebody has to look."""
         origin, state, place = fact.origin, fact.state, fact.state.place
         record = Fetched(
             self._deferrals,

@@ -1,7 +1,7 @@
-"""Who defers a follow-up: of what each of them says the highest revision counts, in whatever order it comes.
+"""The requests for a follow-up: of each asker the highest revision counts, whatever the order of arrival.
 
-A follow-up stands as long as one of those who deferred it still does. Of several deferrals that stand the one deferred
-first counts.
+A follow-up stands as long as at least one asker still defers the follow-up. Of several standing deferrals the
+first counts, by the time of the deferral.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 def requested(state: FollowupState, arrival: Deferred) -> FollowupState:
-    """The follow-up with what the arrival says of who defers it; the same object where that's known, or outdated."""
+    """The follow-up with the arrival's request; the same object where the request is known, or outdated."""
     requests = _requests_of(state)
     before = requests.get(arrival.deferred_by)
     if before is not None and not _outranks(arrival, before, state.origin):
@@ -30,7 +30,7 @@ def requested(state: FollowupState, arrival: Deferred) -> FollowupState:
     requests[arrival.deferred_by] = Request(arrival.revision, arrival.cancelled, origin, arrival.place)
     standing = [request for request in requests.values() if not request.cancelled]
     if not standing:
-        # Its status and its scores say whose they are, also where the deferral itself never comes.
+        # Status and scores name their run, also where the deferral itself never comes.
         known = state.origin or arrival.origin
         return replace(state, origin=known, place=state.place or arrival.place, requests=requests)
     counts = min(standing, key=lambda request: _rank(request.origin))
@@ -39,7 +39,7 @@ def requested(state: FollowupState, arrival: Deferred) -> FollowupState:
 
 
 def _requests_of(state: FollowupState) -> dict[str, Request]:
-    """All requests, those that stand with their origin."""
+    """All requests, standing requests with their origin."""
     if not state.requests:
         return {} if state.origin is None else {"": Request(0, False, state.origin, state.place)}
     return {
@@ -49,7 +49,7 @@ def _requests_of(state: FollowupState) -> dict[str, Request]:
 
 
 def _least(requests: Mapping[str, Request]) -> dict[str, Request]:
-    """What has to be remembered: nothing of what is usual."""
+    """The requests to be remembered: none in the usual case."""
     usual = len(requests) == 1 and (only := requests.get("")) is not None and not only.revision
     return {} if usual else dict(requests)
 

@@ -1,7 +1,7 @@
-"""What the code of a follow-up asks others for, waits and further follow-ups, against what it asked for before.
+"""The code's waits and further follow-ups, against the waits and follow-ups of earlier executions.
 
-What it doesn't ask for any more is withdrawn, and may come back. Each such turn has the next revision: the record
-with the highest counts for whoever reads it, whatever the order and repetition in which they come.
+Requests no longer made are withdrawn, and may come back. Each such turn has the next revision: for every
+reader the record with the highest revision counts, whatever the order and repetition of the records.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def is_settled(state: FollowupState, execution: Execution) -> bool:
-    """Whether what the code doesn't ask for now is to be withdrawn.
+    """Whether requests no longer made by the code are to be withdrawn.
 
-    Not while it has just asked something new: an answer that is known already comes at once, and with it perhaps all that
-    was asked for after that before.
+    Not while the code has just asked something new: a known answer comes at once, and with the answer perhaps
+    all the requests which followed before.
     """
     if execution.ending == "done":
         return True
@@ -40,10 +40,10 @@ def is_settled(state: FollowupState, execution: Execution) -> bool:
 
 
 def asked_anew(state: FollowupState, execution: Execution) -> FollowupState:
-    """The follow-up with the next revision of all that is asked for otherwise than before; the same object where none is.
+    """The follow-up with the next revision of every changed request; the same object where none has changed.
 
-    To be remembered before anybody hears of it. A wait that is opened for the first time has no revision: whoever dies
-    between its announcement and its remembrance leaves a wait that changes nothing.
+    To be stored before any announcement. A wait opened for the first time has no revision: a crash between
+    the wait's announcement and its storing leaves a wait without effect.
     """
     turns = dict(_waits_anew(state, _waits_of(execution)))
     more = dict(_more_anew(state, _more_of(execution), settled=is_settled(state, execution)))
@@ -58,7 +58,7 @@ def asked_anew(state: FollowupState, execution: Execution) -> FollowupState:
 
 
 def is_left(state: FollowupState, execution: Execution) -> bool:
-    """Whether the code doesn't ask any more for what is still there, a score or another follow-up."""
+    """Whether a score or another follow-up still stands without being asked for any more."""
     given = {command.score_id for command in execution.commands if isinstance(command, EmitScore)}
     more = _more_of(execution)
     return any(
@@ -67,7 +67,7 @@ def is_left(state: FollowupState, execution: Execution) -> bool:
 
 
 def asks(state: FollowupState, origin: FollowupSpec, execution: Execution, now: Micros) -> Iterator[Fact]:
-    """What is to be announced of that, and the waits that are opened for the first time."""
+    """The announcements of these revisions, and the waits opened for the first time."""
     for wait_id, wait in _waits_of(execution).items():
         turn = state.turns.get(wait_id)
         if wait_id in state.unsaid or not (turn or wait_id in state.asked or wait_id in state.answers):

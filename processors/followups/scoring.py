@@ -1,4 +1,4 @@
-"""Scores of a follow-up: what its code gives now, against what was announced before."""
+"""Scores of a follow-up: the scores given by its code now, against the scores announced before."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from upshot.schemas.scores import Reason
 def revised(
     announced: Mapping[str, EmittedScore], gives: Iterable[EmitScore], withdrawn: Reason | None
 ) -> dict[str, EmittedScore]:
-    """The scores that differ from what was announced, each with its next revision.
+    """The scores differing from the announced scores, each with its next revision.
 
-    Of several gives of one score the last counts. What isn't given any more is withdrawn for this reason, or left as it
-    is where there is none.
+    Of several gives of one score the last counts. A score no longer given is withdrawn for this reason, or
+    left unchanged without a reason.
     """
     given = {give.score_id: give for give in gives}
     changed = {}
@@ -61,7 +61,7 @@ def _withdrawn(before: EmittedScore, reason: Reason) -> EmittedScore:
 
 
 def _content(emitted: EmittedScore) -> tuple[object, ...]:
-    """What makes two of them say the same: true is not 1, and how late it was known doesn't count."""
+    """The content by which two scores are equal: true is not 1, and the lateness doesn't count."""
     return type(emitted.value), msgspec.structs.replace(emitted, revision=0, late=False)
 
 

@@ -1,4 +1,4 @@
-"""What is remembered of one follow-up, as plain immutable data: kept as JSON, like all that it holds."""
+"""The stored state of one follow-up, as plain immutable data: kept as JSON, like all its parts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from upshot.schemas.followups import Standing
 from upshot.schemas.scores import Reason
 from upshot.streams.events.instants import Micros
 
-#: A follow-up that would be larger fails: its changelog takes no more in one record.
+#: A larger follow-up fails: the changelog takes no more in one record.
 MAX_STATE_BYTES = 8 * 1024 * 1024
 
 
 class DeferralPlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where the deferral lies in its topic."""
+    """The deferral's place in its topic."""
 
     partition: int
     offset: int
@@ -24,7 +24,7 @@ class DeferralPlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class PendingRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A wait, or without a subject a timer, that the code asked for when it was last run."""
+    """A wait, or without a subject a timer, requested by the code's last execution."""
 
     deadline: Micros
     subject: str | None = None
@@ -32,7 +32,7 @@ class PendingRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class EmittedScore(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A score as it was announced last. Its value is None where it was withdrawn."""
+    """A score as announced last. The value is None for a withdrawn score."""
 
     revision: int
     name: str
@@ -48,9 +48,9 @@ class EmittedScore(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one program, or the code of one follow-up, said last of a follow-up: that it defers it, or not any more.
+    """The last request of a program, or of a follow-up's code: to defer a follow-up, or not any more.
 
-    `origin` is None where it's the follow-up's own, and where it was taken back.
+    `origin` is None where equal to the follow-up's own, and where the request was taken back.
     """
 
     revision: int = 0
@@ -60,16 +60,16 @@ class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class RequestTurn(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A wait that the code took back at least once, as somebody may have heard of it last: open while `revision` is even."""
+    """A wait taken back by the code at least once, as last announced: open while `revision` is even."""
 
     revision: int
     subject: str
 
 
 class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Another follow-up that the code deferred, as somebody may have heard of it last. It stands while `revision` is even.
+    """Another follow-up deferred by the code, as last announced. The deferral stands at an even `revision`.
 
-    `digest` is of its origin: deferred otherwise, the next even revision says so.
+    `digest` is the digest of the origin: a changed deferral gets the next even revision.
     """
 
     revision: int
@@ -81,9 +81,9 @@ class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class FollowupState(msgspec.Struct, frozen=True, array_like=True):
-    """All that is remembered of one follow-up. New fields go to the end, with a default.
+    """The whole stored state of one follow-up. New fields go to the end, with a default.
 
-    Without an origin its deferral hasn't come yet: only what was answered is kept.
+    Without an origin the deferral hasn't come yet: only answers are kept.
     """
 
     origin: FollowupSpec | None = None
@@ -95,53 +95,53 @@ class FollowupState(msgspec.Struct, frozen=True, array_like=True):
     path: tuple[HistoryEntry, ...] = ()
     asked: dict[str, PendingRequest] = {}
     scores: dict[str, EmittedScore] = {}
-    #: Follow-ups that its code deferred before revisions of deferrals were counted: these aren't taken back.
+    #: Follow-ups deferred by the code before revisions of deferrals were counted: these aren't taken back.
     deferred: tuple[str, ...] = ()
     status: Standing = "running"
-    #: Grows with each change of what the code is given: an execution that was given less is run again.
+    #: Grows with each change of the snapshot: an execution with an older snapshot is run again.
     known: int = 0
-    #: When its code is to be run; None while there's nothing new.
+    #: When the code is to be run; None without news.
     run_at: Micros | None = None
-    #: Executions that failed since the last that didn't, and how often it was given up.
+    #: Failed executions since the last successful execution, and how often the follow-up was given up.
     attempts: int = 0
     failures: int = 0
     error: str | None = None
-    #: The latest of its deadlines so far.
+    #: The latest of the deadlines so far.
     latest: Micros = 0
     changed_at: Micros = 0
     revision: int = 0
-    #: Revisions of scores that are about to be announced, or were: remembered before anybody hears of them.
+    #: Revisions of scores about to be announced, or announced: stored before anybody receives them.
     saying: dict[str, tuple[EmittedScore, ...]] = {}
-    #: By who defers it (empty for programs); nothing where a program alone does, as first said.
+    #: By asker (empty for programs); no entries where programs alone ask, at revision 0.
     requests: dict[str, Request] = {}
-    #: The follow-ups that its code has ever deferred.
+    #: The follow-ups ever deferred by the code.
     more: dict[str, More] = {}
-    #: The waits that its code has ever taken back.
+    #: The waits ever taken back by the code.
     turns: dict[str, RequestTurn] = {}
-    #: Waits and follow-ups with a revision in the two above that may not have been announced yet.
+    #: Waits and follow-ups with a revision in the two above, perhaps not announced yet.
     unsaid: tuple[str, ...] = ()
-    #: Forgotten on purpose: nothing that comes for it is kept.
+    #: Erased on purpose: later arrivals are dropped.
     erased: bool = False
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody defers it any more."""
+        """Whether nobody defers the follow-up any more."""
         return bool(self.requests) and all(request.cancelled for request in self.requests.values())
 
     @property
     def emitted(self) -> dict[str, EmittedScore]:
-        """Each score as somebody may have heard of it last."""
+        """Each score in its last announced form."""
         return {**self.scores, **{score_id: revisions[-1] for score_id, revisions in self.saying.items()}}
 
     @property
     def waiting_for(self) -> list[PendingRequest]:
-        """What it asked for that isn't answered yet, the earliest deadline first."""
+        """The requests not answered yet, the earliest deadline first."""
         left = [asked for key, asked in self.asked.items() if key not in self.answers]
         return sorted(left, key=lambda asked: asked.deadline)
 
     @property
     def next_timer(self) -> Micros | None:
-        """When it wants to be woken."""
+        """The earliest timer."""
         timers = [a.deadline for k, a in self.asked.items() if a.subject is None and k not in self.answers]
         return min(timers, default=None)
 
@@ -161,7 +161,7 @@ def decode_followup(value: bytes) -> FollowupState:
 
 
 def memory_of(state: FollowupState) -> Snapshot | None:
-    """What its code is given; None where the deferral hasn't come yet, or was taken back."""
+    """The snapshot for the code; None where the deferral hasn't come yet, or was taken back."""
     if state.origin is None or state.cancelled:
         return None
     return Snapshot(state.origin, state.answers, state.results, state.path)

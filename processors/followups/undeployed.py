@@ -1,4 +1,4 @@
-"""Follow-ups whose code isn't here: counted, and said now and then."""
+"""Follow-ups with code missing here: counted, and logged now and then."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from collections import Counter
 from upshot.processors.followups.execution import FollowupSpec
 from upshot.streams.events.instants import Micros
 
-#: Microseconds between two looks whether the code is there, and between two lines in the log.
+#: Microseconds between two looks for the code, and between two lines in the log.
 LOOK_AGAIN: Micros = 60_000_000
-#: Scorers that a line names at the most.
+#: Most scorers named by a line.
 _NAMED = 10
 
 
 class Undeployed:
-    """Knows which follow-ups of our partitions wait for code that this worker doesn't have."""
+    """Knows the follow-ups of our partitions waiting for code missing in this worker."""
 
     def __init__(self) -> None:
         self._code: dict[str, tuple[str, str]] = {}
         self._tell_at: Micros = 0
 
     def add(self, origin: FollowupSpec) -> None:
-        """One more, or still the same."""
+        """Another follow-up, or a known one again."""
         self._code[origin.followup_id] = (origin.scorer, origin.version)
 
     def remove(self, followup_id: str) -> None:
-        """Its code is there, or it isn't ours any more."""
+        """The follow-up's code is there, or the follow-up isn't ours any more."""
         self._code.pop(followup_id, None)
 
     def forget(self) -> None:
-        """None is ours any more."""
+        """No follow-up is ours any more."""
         self._code = {}
 
     def counts(self) -> Counter[tuple[str, str]]:
-        """How many wait for which scorer and version. Callable from any thread."""
+        """The number of waiting follow-ups by scorer and version. Callable from any thread."""
         return Counter(self._code.copy().values())
 
     def tell(self, log: logging.Logger, now: Micros) -> None:
-        """A line in the log, at most once a minute, while there are any."""
+        """A line in the log, at most once a minute, while any follow-up waits."""
         if not self._code or now < self._tell_at:
             return
         self._tell_at = now + LOOK_AGAIN

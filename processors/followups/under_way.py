@@ -1,4 +1,4 @@
-"""The executions that were started and whose end isn't applied yet."""
+"""The executions started, until their ends are applied."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import NamedTuple
 from upshot.processors.followups.execution import Execution, Executor, Snapshot
 from upshot.streams.events.instants import Micros
 
-#: Seconds between two looks for ends: a tenth of what the youngest execution has taken, within these bounds.
+#: Seconds between two looks for ends: a tenth of the youngest execution's time so far, within these bounds.
 _SOONEST, _LATEST = 0.005, 0.25
 
 
 class Started(NamedTuple):
-    """An execution: of a follow-up in which partition, and which of its memories it was given."""
+    """An execution: the follow-up's partition, and the number of the snapshot given."""
 
     partition: int
     known: int
 
 
 class Ended(NamedTuple):
-    """What came of an execution."""
+    """An ended execution."""
 
     followup_id: str
     started: Started
@@ -28,7 +28,7 @@ class Ended(NamedTuple):
 
 
 class UnderWay:
-    """Keeps count of executions: one of a follow-up at the most, from its start until its end is applied."""
+    """Keeps count of executions: at most one of a follow-up, from its start until its end is applied."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -41,7 +41,7 @@ class UnderWay:
         return followup_id in self._started
 
     def count(self, partition: int) -> int:
-        """How many are of this partition."""
+        """The number of executions of this partition."""
         return self._by_partition[partition]
 
     def start(self, partition: int, known: int, memory: Snapshot, now: Micros) -> None:
@@ -52,7 +52,7 @@ class UnderWay:
         self._executor.start(memory)
 
     def ended(self) -> dict[int, list[Ended]]:
-        """What has come of them, by partition: those that were held, and those that ended since the last call."""
+        """The ended executions by partition: those held before, and those ended since the last call."""
         found, self._held = self._held, []
         for followup_id, execution in self._executor.finished():
             if started := self._started.get(followup_id):
@@ -63,22 +63,22 @@ class UnderWay:
         return by_partition
 
     def hold(self, ended: Ended) -> None:
-        """Give this one again next time: something of it has to be durable first."""
+        """Give this execution again next time: a part of its results has to be durable first."""
         self._held.append(ended)
 
     def applied(self, ended: Ended) -> None:
-        """It's over: the follow-up may be run again."""
+        """The execution is over: the follow-up may be run again."""
         del self._started[ended.followup_id]
         self._by_partition[ended.started.partition] -= 1
 
     def forget(self) -> None:
-        """They are somebody else's now."""
+        """The executions belong to another worker now."""
         for followup_id in self._started:
             self._executor.forget(followup_id)
         self._started, self._held, self._by_partition = {}, [], Counter()
 
     def patience(self, now: Micros) -> float | None:
-        """Seconds until ends should be looked for; None where nothing is under way."""
+        """Seconds until the next look for ends; None where nothing is under way."""
         if not self._started:
             return None
         return min(max((now - self._last_start) / 10e6, _SOONEST), _LATEST)

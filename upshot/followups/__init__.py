@@ -1,6 +1,6 @@
-"""Follow-ups in code: async functions that wait, for minutes or weeks, for what happens after a run, and score it.
+"""Follow-ups in code: async functions waiting for outcomes of a run, minutes or weeks, and scoring the run.
 
-Comes in: what is known of a follow-up (`upshot.processors.followups.execution.Memory`). Goes out: what its code
-asks for next. Nothing here keeps anything; that is the worker's part, which takes
-`upshot.followups.executor`. Users find what they need as `upshot.Followup`, `upshot.expect` and so on.
+Input: the snapshot of a follow-up (`upshot.processors.followups.execution.Snapshot`). Output: the commands of
+the follow-up's code. Nothing here keeps anything: keeping is the part of the worker, through
+`upshot.followups.executor`. Users import `upshot.Followup`, `upshot.expect` and so on.
 """

@@ -1,8 +1,8 @@
-"""Lanes: the branches of asynchronous code, each with a name that is the same whenever the code is run.
+"""The branches of asynchronous code, each with a name unchanging from replay to replay.
 
-What code asks for is named after its place in the code. Where it does several things at once (`asyncio.gather`,
-a TaskGroup) the order among these depends on what is known already; inside of one branch it doesn't. So places
-are counted for each branch, a branch being an asyncio task, named by the function that it runs.
+Every request of the code is named after its place in the code. Among concurrent parts (`asyncio.gather`, a
+TaskGroup) the order of requests depends on the answers known already; inside of one branch the order doesn't.
+So places are counted for each branch. A branch is an asyncio task, named by the function running in the task.
 
 `upshot.followups.states` has the table of a branch's states.
 """
@@ -26,7 +26,7 @@ MAIN = "main"
 
 
 class Branch:
-    """One branch of a walk through the code, with the follow-up's clock as this branch knows it."""
+    """One branch of a replay, with the follow-up's clock as known to this branch."""
 
     def __init__(
         self,
@@ -41,10 +41,10 @@ class Branch:
         self.parent = parent
         self.state: BranchState = BranchState.BEGUN if parent is None else parent.state.of_new_branch
         self.task: asyncio.Task[Any] | None = None
-        #: The failed step of a branch in the state FAILING, the awaited one in the state INTERRUPTED.
+        #: The failed step in the state FAILING, the awaited step in the state INTERRUPTED.
         self._failed_step: KeepResult | None = None
         self.interrupted_step: str | None = None
-        #: How often the branch has asked, looked or begun a branch; and the parent's number when this branch ended.
+        #: The number of requests, looks and new branches; and the parent's number at the end of this branch.
         self._moves = 0
         self._ended_at_move: int | None = None
         self._clock = clock
@@ -54,14 +54,14 @@ class Branch:
         self._branches: list[Branch] = []
 
     def asks(self) -> KeepResult | None:
-        """The code goes on and asks for something. Gives the failure of a step that thereby counts."""
+        """The code continues and asks for something. Gives the failure of a step counting from now on."""
         self._moves += 1
         failure = self.open_failure()
         self._on(BranchEvent.ASKS)
         return failure
 
     def looks(self) -> None:
-        """The code goes on, and asks for nothing yet."""
+        """The code continues without asking for anything."""
         self._moves += 1
 
     def suspend(self) -> None:
@@ -69,7 +69,7 @@ class Branch:
         self._on(BranchEvent.ANSWER_MISSING)
 
     def interrupt(self, step: str) -> None:
-        """The branch was cancelled while it awaited a step."""
+        """The branch was cancelled while awaiting a step."""
         self.interrupted_step = step
         self._on(BranchEvent.STEP_CANCELLED)
 
@@ -79,7 +79,7 @@ class Branch:
         self._on(BranchEvent.STEP_FAILED)
 
     def open_failure(self) -> KeepResult | None:
-        """The failure of a step that the code has not got over yet."""
+        """The failure of a step, as long as the code has not got over the failure."""
         return self._failed_step if self.state is BranchState.FAILING else None
 
     def _on(self, event: BranchEvent) -> None:
@@ -87,39 +87,39 @@ class Branch:
 
     @property
     def ended(self) -> bool:
-        """Whether its task is done."""
+        """Whether the branch's task is done."""
         return self.task is None or self.task.done()
 
     def raised(self) -> BaseException | None:
-        """The exception that ended the branch."""
+        """The exception by which the branch ended."""
         if self.task is None or not self.task.done() or self.task.cancelled():
             return None
         return self.task.exception()
 
     def ended_unnoticed(self) -> bool:
-        """Whether the branch above hasn't gone on since the end of this one was noted."""
+        """Whether the branch above hasn't continued since the end of this branch was noted."""
         return self.parent is not None and self.parent._moves == self._ended_at_move
 
     def key(self, what: str, shape: str) -> str:
-        """The name of the next place where that is asked for: how often it was before is part of it."""
+        """The name of the next place with this request, with the number of the request among equal ones."""
         return f"{self.name} {what} #{self._counts[what, shape] + 1}"
 
     def count(self, what: str, shape: str) -> None:
-        """It was asked for once more."""
+        """The request was made once more."""
         self._counts[what, shape] += 1
 
     def now(self) -> Micros:
-        """The clock: moved by what this branch and those of it that are over have heard."""
+        """The clock: moved by the answers of this branch and of the ended branches below."""
         self._join()
         return self._clock
 
     def last_answer(self) -> WaitAnswer | None:
-        """The answer that was heard last."""
+        """The answer received last."""
         self._join()
         return self._heard
 
     def hear(self, answer: WaitAnswer) -> None:
-        """Go on with an answer."""
+        """Continue with an answer."""
         self._clock, self._heard = max(self._clock, time_of(answer)), answer
 
     def branch(self, task: asyncio.Task[Any], function: str) -> None:
@@ -132,7 +132,7 @@ class Branch:
         self._branches.append(branch)
 
     def enter(self, task: asyncio.Task[Any]) -> None:
-        """Be the branch that `task` walks."""
+        """Be the branch of `task`."""
         self.task = task
         _branches_of_tasks[task] = self
         self.replay.branches.append(self)
@@ -143,14 +143,14 @@ class Branch:
             self._ended_at_move = self.parent._moves
 
     def leave(self) -> None:
-        """Let go of its task and of all around it: they hold each other, and nobody else would ever part them."""
+        """Drop the references to the task and other branches: in cycles, nobody else would ever part them."""
         if self.task is not None and self.task.done():
             _branches_of_tasks.pop(self.task, None)
         self.task = self.parent = None
         self._branches = []
 
     def _join(self) -> None:
-        """Know what the branches know that are over: of several the answer that is latest in time."""
+        """Take over the knowledge of ended branches: of several answers the latest in time."""
         over = [branch for branch in self._branches if branch.ended]
         if not over:
             return
@@ -165,12 +165,12 @@ class Branch:
 
 
 def time_of(answer: WaitAnswer) -> Micros:
-    """When what it tells happened."""
+    """The time of the event behind an answer, or of the passed deadline."""
     return answer.at if answer.event is None else answer.event.time
 
 
 def current_branch() -> Branch | None:
-    """The branch that this code is part of; None outside of one, such as inside a step."""
+    """The branch of the running code; None outside of branches, such as inside a step."""
     try:
         task = asyncio.current_task()
     except RuntimeError:
@@ -179,7 +179,7 @@ def current_branch() -> Branch | None:
 
 
 def watch_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """Have the loop tell of tasks that begin inside a lane."""
+    """Have the loop make a branch of each task started inside a branch."""
     before = loop.get_task_factory()
     if not isinstance(before, _Factory):
         factory: Any = _Factory(before)

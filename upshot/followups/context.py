@@ -1,4 +1,4 @@
-"""What deferred code is handed: its data, its own clock, and the ways to wait, to run steps and to score."""
+"""The context of deferred code: its data, its own clock, and the ways to wait, to run steps and to score."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _EXAMPLE = "timeout=timedelta(days=7)"
 
 
 class Followup(Generic[T]):
-    """One piece of deferred work on a run, as its code sees it.
+    """One piece of deferred work on a run, as seen by its code.
 
-    The code is run from its top each time that something new is known. What it waits for and what its steps gave
-    is then at hand at once, so it goes on where it stood. Between these it must do the same each time: what isn't
-    (the time, a random number, the world outside) belongs into a step.
+    The code is run from its top at each new answer. Answers to its waits and results of its steps are then at
+    hand at once, so the code soon continues at its last place. In between, the code must do the same each
+    time: anything variable (the time, a random number, other systems) belongs into a step.
     """
 
     def __init__(self, replay: Replay, data: T) -> None:
@@ -55,7 +55,7 @@ class Followup(Generic[T]):
 
     @property
     def data(self) -> T:
-        """What was handed over when it was deferred."""
+        """The data handed over with the deferral."""
         return self._data
 
     @property
@@ -65,12 +65,12 @@ class Followup(Generic[T]):
 
     @property
     def run_id(self) -> str:
-        """The run that it's about."""
+        """The id of the run being followed up."""
         return self._replay.origin.run_id
 
     @property
     def step_id(self) -> str | None:
-        """The step that it's about, if not the whole run; its scores belong to that step."""
+        """The step being followed up, if not the whole run; the scores belong to this step."""
         return self._replay.origin.step_id
 
     @property
@@ -80,14 +80,14 @@ class Followup(Generic[T]):
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """Facts that its scores inherit."""
+        """Facts inherited by the follow-up's scores."""
         found: dict[str, Any] = json.loads(bytes(self._replay.origin.attributes))
         return found
 
     def now(self) -> datetime:
-        """The follow-up's own clock: when it was deferred, then the times of what it has heard or slept until.
+        """The follow-up's own clock: when the work was deferred, then the times of answers and ended sleeps.
 
-        It doesn't depend on when the code is run, or how often.
+        The clock doesn't depend on when the code is run, or how often.
         """
         return instant(self._replay.here(asks=False).now())
 
@@ -100,12 +100,12 @@ class Followup(Generic[T]):
         when: str | None = None,
         since: datetime | Event | None = None,
     ) -> Event | None:
-        """Wait for the first event of a type (or of any of several) about `subject`; None where none came in time.
+        """Wait for the first event of a type, or of several, about a subject; None where none came in time.
 
-        First is meant by the events' own time. They count from the run's start, or from `since`: an instant, or an
-        event that this one has to follow. `timeout` begins at `now()`. `when` is a JMESPath condition, such as
-        `data.state == 'approved'`. An event of that time that is told later, or after the timeout, runs the code
-        again with it.
+        First is meant by the events' own time. Events about `subject` count from the run's start, or from
+        `since`: an instant, or an event to be followed. `timeout` begins at `now()`. `when` is a JMESPath
+        condition, such as `data.state == 'approved'`. An event inside the window reported later, even after
+        the timeout, runs the code again with that event.
         """
         return await self.wait_for_any(
             [expect(type, subject=subject, when=when)], timeout=timeout, since=since
@@ -118,7 +118,7 @@ class Followup(Generic[T]):
         timeout: timedelta,
         since: datetime | Event | None = None,
     ) -> Event | None:
-        """Wait for whichever comes first, by the events' own time; None where none came in time."""
+        """Wait for whichever event comes first, by the events' own time; None where none came in time."""
         branch, answers = self._ask(expected, timeout, since)
         last_answer = [answer for answer in answers if answer is not None and answer.event is not None]
         if last_answer:
@@ -137,7 +137,7 @@ class Followup(Generic[T]):
         timeout: timedelta,
         since: datetime | Event | None = None,
     ) -> list[Event] | None:
-        """Wait for the first event of each, in the order of `expected`; None where one of them didn't come in time."""
+        """Wait for the first event of each, in the order of `expected`; None if any didn't come in time."""
         branch, answers = self._ask(expected, timeout, since)
         ran_out = [answer for answer in answers if answer is not None and answer.event is None]
         if ran_out:
@@ -149,7 +149,7 @@ class Followup(Generic[T]):
         return [_event(answer, since, expected) for answer in answers if answer is not None]
 
     async def sleep(self, length: timedelta) -> None:
-        """Go on after that much time, counted from `now()`."""
+        """Continue after this length of time, counted from `now()`."""
         branch = self._replay.here()
         if length == timedelta(0):
             return
@@ -166,12 +166,12 @@ class Followup(Generic[T]):
     @overload
     async def step(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     async def step(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a function once, however often this code is run; gives what it gave then.
+        """Call a function once, however often this code is run; gives the result, from then on as kept.
 
-        An async function is awaited, any other one is called in a thread. The result is kept as JSON, and given back
-        as the type that the function says it returns. A step is known again by its name and arguments, which are
-        plain data. Raises StepFailed where the function raises: caught, it has failed for good; else the whole is
-        tried again later, without the steps that worked.
+        An async function is awaited, any other function is called in a thread. The result is kept as JSON,
+        and given back as the function's annotated return type. A step is recognized by its name and
+        arguments, which are plain data. Raises StepFailed where the function raises: caught, the step has
+        failed for good; else the whole follow-up is tried again later, without the steps already successful.
         """
         branch = self._replay.here()
         if not name or not isinstance(name, str) or not callable(function):
@@ -201,7 +201,7 @@ class Followup(Generic[T]):
         step_id: str | None = None,
         key: str | None = None,
     ) -> None:
-        """Score the run, or a step of it. Scores of one step, name and `key` are one score, the last counts."""
+        """Score the run, or a step. Scores of one step, name and `key` are one score, the last counts."""
         branch = self._replay.here()
         step_id = step_id or self.step_id
         give = made(self.id, name, value, branch, step_id, comment, key)
@@ -209,7 +209,10 @@ class Followup(Generic[T]):
         self._replay.give(give)
 
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
-        """Defer more work on the same run; gives its id. Each call is a follow-up of its own unless they share a key."""
+        """Defer more work on the same run; gives the new follow-up's id.
+
+        Each call is a follow-up of its own unless calls share a key.
+        """
         branch = self._replay.here()
         check_text("key", key, LONGEST_ID)
         written = scorer.write(data)

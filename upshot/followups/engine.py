@@ -1,4 +1,4 @@
-"""Running deferred code once, from its top to its end or to the first answer that isn't known."""
+"""Running deferred code once, from its top to its end or to the first missing answer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from upshot.followups.scorers import Scorer
 from upshot.followups.states import BranchState
 from upshot.processors.followups.execution import Execution, KeepResult, Snapshot
 
-#: Turns of the loop that branches get after one of them has left the code, to reach what they wait for.
+#: Passes of the loop after one branch has left the code, for other branches to reach their own waits.
 _TURNS = 20
-#: Seconds that code gets to clean up where it's cancelled.
+#: Seconds for cancelled code to clean up.
 _CLEAN_UP = 1.0
 _Ending = Literal["waiting", "done", "failed"]
 
@@ -25,11 +25,11 @@ _Ending = Literal["waiting", "done", "failed"]
 async def execute(
     scorer: Scorer[Any, Any], memory: Snapshot, *, not_run: dict[str, str] | None = None
 ) -> Execution:
-    """What comes of running a scorer's code with what is known; see `Execution`.
+    """The execution of a scorer's code with the known answers and results; see `Execution`.
 
-    Never raises but for being cancelled. Steps that are under way when the code leaves are finished first. Their
-    results may let another branch of the code go on, so it is run again with them. Where `not_run` is given, no step is
-    run: those without a result are noted there, name by id, and the code waits for them.
+    Raises nothing but CancelledError. Steps under way when the code leaves are finished first. Their results
+    may let another branch of the code continue, so the code is run again with them. Where `not_run` is given,
+    no step is run: steps without a result are noted there, name by id, and the code waits for their results.
     """
     watch_tasks(asyncio.get_running_loop())
     loop_time = asyncio.get_running_loop().time
@@ -53,7 +53,7 @@ async def execute(
 async def _replay(
     scorer: Scorer[Any, Any], replay: Replay, data: Any, ends: float
 ) -> tuple[_Ending, str | None]:
-    """Walk through the code once; how it ended, and by which error."""
+    """Replay the code once; gives the ending and the error."""
     # Not by the loop's factory: the code's first branch begins here.
     main = asyncio.Task(_code(scorer, replay, data), loop=asyncio.get_running_loop())
     replay.begin(main)
@@ -95,13 +95,13 @@ async def _code(scorer: Scorer[Any, Any], replay: Replay, data: Any) -> None:
 
 
 async def _over(tasks: set[asyncio.Task[Any]], ends: float) -> bool:
-    """Wait until all are done, no longer than to `ends`; whether they are."""
+    """Wait until all tasks are done, no longer than to `ends`; gives whether all are done."""
     _, left = await asyncio.wait(tasks, timeout=max(0.0, ends - asyncio.get_running_loop().time()))
     return not left
 
 
 async def _turns(replay: Replay) -> None:
-    """Let branches that are still there go on, and be told of those that end."""
+    """Let remaining branches continue, and have the ends of branches noted."""
     if len(replay.branches) == 1:
         return
     for _ in range(_TURNS):
@@ -112,7 +112,7 @@ async def _turns(replay: Replay) -> None:
 
 
 async def _clear(replay: Replay) -> None:
-    """Leave nothing behind. A task that never used the ctx may belong to a library, and be meant to stay."""
+    """Leave nothing behind. A task never using the ctx may belong to a library, and be meant to stay."""
     ours = [branch.task for branch in replay.branches if branch.task is not None and branch.state.has_asked]
     left = [task for task in (*ours, *replay.steps) if not task.done()]
     for task in left:
@@ -146,9 +146,9 @@ def _judge(scorer: Scorer[Any, Any], replay: Replay, main: asyncio.Task[None]) -
 
 
 def _raised_in_a_branch(replay: Replay) -> BaseException | None:
-    """What another branch raised while one left the code: what awaits both would have got that, had it been first.
+    """The exception of another branch while one left the code; code awaiting both could have got this first.
 
-    Not where the code above went on after that: then it knows of it.
+    Not where the branch above continued after the exception, and so knows of the exception.
     """
     for branch in replay.branches:
         if branch.parent is None or branch.parent.state is BranchState.SUSPENDED:
@@ -160,7 +160,7 @@ def _raised_in_a_branch(replay: Replay) -> BaseException | None:
 
 
 def _is_leaving(error: BaseException) -> bool:
-    """Whether the code was left by what leaves it, also where that came out of a TaskGroup."""
+    """Whether an exception is only the code's leaving, also where raised by a TaskGroup."""
     if isinstance(error, BaseExceptionGroup):
         return all(_is_leaving(inner) for inner in error.exceptions)
     return isinstance(error, Suspended | NonDeterminismError)
@@ -183,7 +183,7 @@ def _too_long(scorer: Scorer[Any, Any], where: str) -> str:
 
 
 def _where(task: asyncio.Task[Any]) -> str:
-    """The last place in the user's code that a task awaits something at."""
+    """The last place in the user's code at which a task awaits something."""
     coroutine: Any = task.get_coro()
     found = ""
     while coroutine is not None:

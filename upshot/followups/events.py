@@ -1,4 +1,4 @@
-"""What a follow-up waits for, and what it hears."""
+"""The events expected by a follow-up, and the events received."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_SUBJECT, _LONGEST_TYPE, LONGEST_CONDITION = 512, 200, 500
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: an outcome, as it was told. `time` is when it happened."""
+    """An outcome, as reported. `time` is when the outcome happened."""
 
     id: str
     type: str
@@ -31,15 +31,15 @@ class Event:
     time: datetime
     source: str = ""
     data: Any = None
-    #: Events at the same instant that were heard on the way to this one, each as (type, source, id).
+    #: Events at the same instant received on the way to this event, each as (type, source, id).
     _heard_before: tuple[tuple[str, str, str], ...] = field(default=(), repr=False, compare=False)
-    #: What was heard on the way to this one and this one itself, each with the types that were listened to.
+    #: Events received on the way to this event, and the event itself, each with the types waited for.
     _after: tuple[tuple[str, Preceding], ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Events that are waited for; made by `expect`."""
+    """Events to wait for; made by `expect`."""
 
     types: tuple[str, ...]
     subject: str
@@ -47,9 +47,9 @@ class Expected:
 
 
 def expect(type: str | Sequence[str], *, subject: str, when: str | None = None) -> Expected:
-    """Events of one type, or of any of several, about `subject`; those for which the JMESPath `when` gives true.
+    """Events of one type, or of any of several, about `subject`, fulfilling the JMESPath condition `when`.
 
-    `when` looks at the whole event: `data.amount > `100``. Raises Misuse for what could never come.
+    `when` looks at the whole event: `data.amount > `100``. Raises Misuse for impossible events.
     """
     types = (type,) if isinstance(type, str) else tuple(type)
     for kind in types:
@@ -81,7 +81,7 @@ def _check_condition(when: str) -> None:
 
 
 def length_of(timeout: timedelta, example: str) -> Micros:
-    """How long a wait or a sleep is meant to last. Raises Misuse."""
+    """The length of a wait or a sleep. Raises Misuse."""
     if not isinstance(timeout, timedelta):
         raise Misuse(f"{timeout!r} has no unit: write {example}")
     if not timedelta(0) < timeout <= LONGEST_WINDOW:
@@ -90,7 +90,7 @@ def length_of(timeout: timedelta, example: str) -> Micros:
 
 
 def beginning_of(since: datetime | Event | None, run_start: Micros) -> Micros:
-    """From when events count. Raises Misuse for a datetime without an offset."""
+    """The instant from which events count. Raises Misuse for a datetime without an offset."""
     if since is None:
         return run_start
     if isinstance(since, Event):
@@ -103,7 +103,7 @@ def beginning_of(since: datetime | Event | None, run_start: Micros) -> Micros:
 
 
 def after_of(expected: Expected, since: datetime | Event | None) -> tuple[Preceding, ...]:
-    """What was heard before of the expected subject: it isn't heard again, nor what came before it."""
+    """The events received before about the subject: neither they nor earlier events are received again."""
     if not isinstance(since, Event):
         return ()
     last_answer = [one for subject, one in since._after if subject == expected.subject]
@@ -111,10 +111,10 @@ def after_of(expected: Expected, since: datetime | Event | None) -> tuple[Preced
 
 
 def conditions(expected: Expected, since: datetime | Event | None) -> tuple[dict[str, str | None], Micros]:
-    """The condition of each type, and how much later than `since` the window begins, as versions asked that knew no order.
+    """Conditions by type, and the window's delay after `since`, as of versions without an order of events.
 
-    What comes after an event may bear the same instant, since many clocks tick in seconds. So the window begins
-    at the event's own time, without the event itself and those that led to it.
+    A following event may bear the same instant, since many clocks tick in seconds. So the window begins at
+    the event's own time, without the event itself and the events leading to it.
     """
     on: dict[str, str | None] = dict.fromkeys(expected.types, expected.when)
     if not isinstance(since, Event):
@@ -125,13 +125,13 @@ def conditions(expected: Expected, since: datetime | Event | None) -> tuple[dict
             before = on[kind]
             on[kind] = other if before is None else f"({before}) && {other}"
     if any(when is not None and len(when) > LONGEST_CONDITION for when in on.values()):
-        # Ids of hundreds of characters: an instant's neighbours are then left out with it.
+        # Ids of hundreds of characters: events at the same instant are then left out, too.
         return dict.fromkeys(expected.types, expected.when), 1
     return on, 0
 
 
 def event_of(last_answer: AnsweredBy, since: datetime | Event | None, expected: Sequence[Expected]) -> Event:
-    """An answer to one of the `expected`, as code sees it."""
+    """An answer to one of the `expected`, as seen by the code."""
     before: tuple[tuple[str, str, str], ...] = ()
     if isinstance(since, Event) and micros(since.time) == last_answer.time:
         before = (*since._heard_before, _name_of(since))
@@ -149,7 +149,7 @@ def event_of(last_answer: AnsweredBy, since: datetime | Event | None, expected: 
 def _answering_event(
     last_answer: AnsweredBy, since: datetime | Event | None, expected: Sequence[Expected]
 ) -> tuple[tuple[str, Preceding], ...]:
-    """With what was heard before; of those that listened to the same the last is enough."""
+    """With the events received before; among waits for the same types the last event is enough."""
     about = [one for one in expected if one.subject == last_answer.subject and last_answer.type in one.types]
     types = tuple(sorted({kind for one in about for kind in one.types} or {last_answer.type}))
     this = Preceding(

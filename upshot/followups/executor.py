@@ -1,4 +1,4 @@
-"""The executor: runs deferred code beside the worker's cycle, in an event loop of its own."""
+"""The executor: runs deferred code beside the worker's processing loop, in an event loop of its own."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from upshot.streams.events.instants import Micros
 logger = logging.getLogger(__name__)
 
 CONCURRENCY = 100
-#: Seconds without an answer after which a loop counts as blocked by the code that it's in.
+#: Seconds without an answer after which a loop counts as blocked by user code.
 _BLOCKED = 3.0
-#: Blocked loops that are put up with; then nothing more is started.
+#: Most blocked loops; beyond, nothing more is started.
 _MOST_BLOCKED = 8
-#: Seconds that an execution gets beyond its timeout to end by itself.
+#: Seconds beyond its timeout for an execution to end by itself.
 _GRACE = 5.0
 
 
@@ -38,10 +38,10 @@ class _UnderWay:
 
 
 class LoopExecutor:
-    """See `upshot.processors.followups.execution.Executor`. Its methods may be called in any thread.
+    """See `upshot.processors.followups.execution.Executor`. The methods may be called in any thread.
 
-    All code shares one loop, so that it can share clients. Code that blocks it (a plain call that takes long,
-    instead of a step) holds up what is there already; what comes next gets another loop.
+    All code shares one event loop, so clients can be shared. Code blocking the loop (a plain call taking
+    long, instead of a step) holds up the executions there; later executions get another loop.
     """
 
     def __init__(self, scorers: Scorers, concurrency: int) -> None:
@@ -54,7 +54,7 @@ class LoopExecutor:
         self._blocked: list[LoopThread] = []
 
     def knows(self, scorer: str, version: str) -> bool:
-        """Whether that code is deployed here."""
+        """Whether this code is deployed here."""
         return (scorer, version) in self._scorers
 
     def start(self, memory: Snapshot) -> None:
@@ -69,7 +69,7 @@ class LoopExecutor:
         thread.call(lambda: self._begin(one, thread))
 
     def finished(self) -> Sequence[tuple[str, Execution]]:
-        """What has come of executions since the last call, by follow-up id."""
+        """The executions ended since the last call, by follow-up id."""
         if self._under_way or self._blocked:
             self._give_up()
             self._relieve()
@@ -78,7 +78,7 @@ class LoopExecutor:
         return finished
 
     def forget(self, followup_id: str) -> None:
-        """Stop an execution whose follow-up now belongs to somebody else; nothing comes of it."""
+        """Stop an execution whose follow-up now belongs to another worker; the execution is dropped."""
         with self._mutex:
             one = self._under_way.pop(followup_id, None)
         if one is not None:
@@ -96,7 +96,7 @@ class LoopExecutor:
             return [(followup_id, one.since) for followup_id, one in self._under_way.items()]
 
     def close(self) -> None:
-        """Stop all executions; nothing comes of those under way."""
+        """Stop all executions; executions under way are dropped."""
         with self._mutex:
             threads = [*self._blocked, *([self._thread] if self._thread else [])]
             self._blocked, self._thread = [], None
@@ -106,7 +106,7 @@ class LoopExecutor:
             thread.stop()
 
     def _begin(self, one: _UnderWay, thread: LoopThread) -> None:
-        """In the loop: begin, unless it was forgotten or moved to another loop by now."""
+        """In the loop: begin, unless the execution was forgotten or moved to another loop by now."""
         followup_id = one.memory.origin.followup_id
         if self._under_way.get(followup_id) is not one or one.thread is not thread:
             return
@@ -126,7 +126,7 @@ class LoopExecutor:
                 self._finished.append((followup_id, execution))
 
     def _give_up(self) -> None:
-        """Let go of executions whose code can't even be told that its time is up."""
+        """Drop executions whose code can't even be notified of the end of its time."""
         now = time.monotonic()
         with self._mutex:
             overdue = [one for one in self._under_way.values() if one.ends < now]
@@ -139,7 +139,7 @@ class LoopExecutor:
             self._end(one, Execution("failed", error=error))
 
     def _relieve(self) -> None:
-        """Go on in another loop where code blocks the one in use, and end those that nobody needs any more."""
+        """Continue in another loop where code blocks the current loop, and end loops no longer needed."""
         with self._mutex:
             used = {one.thread for one in self._under_way.values()}
             idle = [thread for thread in self._blocked if thread not in used and not thread.blocked_for()]
@@ -149,7 +149,7 @@ class LoopExecutor:
         blocked = self._thread
         if blocked is None or len(self._blocked) >= _MOST_BLOCKED or blocked.blocked_for() < _BLOCKED:
             return
-        # A busy machine may be slow to answer, too: then it isn't the user's code that the loop is in.
+        # A loop outside of user code is slow because the machine is busy.
         if (place := blocked.where()) is not None:
             logger.warning(
                 "deferred code blocks its event loop at %s: others go on in a new one; call what takes long as a step, "
@@ -159,7 +159,7 @@ class LoopExecutor:
             self._leave(blocked)
 
     def _leave(self, blocked: LoopThread) -> None:
-        """Start all that comes, and all that has not begun, in a new loop."""
+        """Start all later executions, and all executions not begun yet, in a new loop."""
         with self._mutex:
             self._blocked.append(blocked)
             self._thread = thread = LoopThread("upshot-followups")
@@ -178,7 +178,7 @@ def _result(task: asyncio.Task[Execution]) -> Execution:
 
 
 def make_executor(app: HasScorers, *, concurrency: int = CONCURRENCY) -> LoopExecutor:
-    """Runs the scorers of an app, at most `concurrency` at a time. Nothing is started before the first one."""
+    """Runs the scorers of an app, at most `concurrency` at a time. Starts no thread before the first one."""
     return LoopExecutor(app.scorers, concurrency)
 
 

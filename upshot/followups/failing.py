@@ -1,4 +1,4 @@
-"""What went wrong in somebody's code, in a few lines: the error, and where in that code."""
+"""The errors of a user's code, in a few lines: the error, and the places in the code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST = 4_000
 
 
 def error_text(error: BaseException, *, frames: int = 5) -> str:
-    """An error with its kind, the last `frames` places in the user's code, and the error behind it."""
+    """An error with its kind, the last `frames` places in the user's code, and the error behind the error."""
     if isinstance(error, BaseExceptionGroup) and error.exceptions:
         return error_text(error.exceptions[0], frames=frames)
     lines = [_shown(error), *places(error, frames)]
@@ -23,13 +23,13 @@ def error_text(error: BaseException, *, frames: int = 5) -> str:
 
 
 def places(error: BaseException, frames: int) -> list[str]:
-    """Where it was raised, the outermost place first: without our own and the standard library's code."""
+    """The places of the raising, outermost first: without our own and the standard library's code."""
     walked = traceback.extract_tb(error.__traceback__) if frames else []
     return [place(frame) for frame in walked if is_users(frame.filename)][-frames or len(walked) :]
 
 
 def place(frame: traceback.FrameSummary) -> str:
-    """One place, as people look it up."""
+    """One place, in the form of a traceback."""
     return f"  {frame.filename}:{frame.lineno} in {frame.name}: {frame.line}"
 
 

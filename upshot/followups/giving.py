@@ -1,4 +1,4 @@
-"""Scores as deferred code gives them."""
+"""Scores as given by deferred code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def made(
     comment: str | None,
     key: str | None,
 ) -> EmitScore:
-    """A score given in a branch of the code. Raises Misuse for what is none."""
+    """A score given in a branch of the code. Raises Misuse for an invalid score."""
     check_text("a score's name", name, _LONGEST_NAME)
     check_text("key", key, LONGEST_ID)
     check_text("step_id", step_id, LONGEST_ID)
@@ -36,12 +36,12 @@ def made(
 
 
 def score_id_of(followup_id: str, step_id: str | None, name: str, key: str | None) -> str:
-    """The id of a score that a follow-up gives."""
+    """The id of a follow-up's score."""
     return fact_id("followup", followup_id, step_id or "", name, key or "")
 
 
 def check_text(what: str, text: str | None, longest: int) -> None:
-    """Raises Misuse for a text that no event could hold."""
+    """Raises Misuse for a text no event could hold."""
     if text is not None and (not isinstance(text, str) or not 0 < len(text) <= longest):
         raise Misuse(f"{what} is a text of 1 to {longest:,} characters, not {text!r:.100}")
 

@@ -1,4 +1,4 @@
-"""The history of a follow-up: the places that its code passes, compared with those of the last execution."""
+"""The history of a follow-up: the places passed by its code, compared with the last execution."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from upshot.processors.followups.execution import HistoryEntry
 
 
 class NonDeterminismError(BaseException):
-    """Leaves the code, since it isn't the code that began this follow-up."""
+    """Leaves the code, since this isn't the code with which the follow-up began."""
 
 
 class ReplayHistory:
-    """The places of one replay, held against those `before`, up to the first answer with another revision."""
+    """The places of one replay, compared with those `before` up to the first answer of another revision."""
 
     def __init__(self, before: Sequence[HistoryEntry]) -> None:
         self.path: list[HistoryEntry] = []
-        #: Why this isn't the code that began the follow-up.
+        #: The error text where this isn't the code with which the follow-up began.
         self.unfit: str | None = None
         self._changed = False
         self._before: defaultdict[str, list[HistoryEntry]] = defaultdict(list)
@@ -27,7 +27,7 @@ class ReplayHistory:
         self._places: Counter[str] = Counter()
 
     def note(self, branch: str, entry: HistoryEntry) -> None:
-        """Add the next place of a branch. Raises NonDeterminismError where the last execution had another one there."""
+        """Add the next place of a branch. Raises NonDeterminismError where the last execution had another."""
         was = self._next(branch)
         self._places[branch] += 1
         if was is not None:
@@ -43,13 +43,13 @@ class ReplayHistory:
         return was is not None and (was.key, was.shape) == (key, shape)
 
     def expect_no_more(self, branch: str, does: str) -> None:
-        """The branch ends here (`does`): unfit where the last execution had another place in it."""
+        """The branch ends here (`does`): unfit where the last execution had another place in the branch."""
         was = self._next(branch)
         if was is not None and self.unfit is None:
             self.unfit = _mismatch(self._places[branch] + 1, was, does)
 
     def _next(self, branch: str) -> HistoryEntry | None:
-        """The place that the last execution had next in a branch; None after an answer that changed."""
+        """The next place of the last execution in a branch; None after a changed answer."""
         place, before = self._places[branch], self._before[branch]
         return before[place] if not self._changed and place < len(before) else None
 

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, which tells when somebody's code blocks it."""
+"""An event loop in a thread of its own, noticing user code blocking the loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STOP_WITHIN = 2.0
 
 
 class LoopThread:
-    """Runs an event loop until `stop`. A daemon: code that never comes back doesn't keep the process."""
+    """Runs an event loop until `stop`. A daemon: code without an end doesn't keep the process."""
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
@@ -31,9 +31,10 @@ class LoopThread:
         self._thread.start()
 
     def call(self, function: Callable[[], object]) -> None:
-        """Have the loop call a function, from any thread; nothing once it's stopped.
+        """Have the loop call a function, from any thread; nothing once the loop is stopped.
 
-        What comes before the loop gets to it is handed over together: to wake it costs more than most calls.
+        Calls arriving before the loop's next pass are handed over together: waking the loop costs more than
+        most calls.
         """
         self._calls.append(function)
         if not self._woken and not self.loop.is_closed():
@@ -41,7 +42,7 @@ class LoopThread:
             self.loop.call_soon_threadsafe(self._take_calls)
 
     def blocked_for(self) -> float:
-        """Seconds for which the loop hasn't answered. Each call asks anew, where the last question was answered."""
+        """Seconds for which the loop hasn't answered. Each call asks anew, once the last was answered."""
         asked = self._asked
         if asked is not None:
             return time.monotonic() - asked
@@ -50,7 +51,7 @@ class LoopThread:
         return 0.0
 
     def where(self) -> str | None:
-        """The place in the user's code that the thread is at; None where it's in none."""
+        """The place in the user's code at which the thread is; None outside of user code."""
         frame = sys._current_frames().get(self._thread.ident or 0)
         walked = [place for place in traceback.extract_stack(frame) if is_users(place.filename)]
         return (
@@ -60,7 +61,7 @@ class LoopThread:
         )
 
     def stop(self) -> None:
-        """Cancel what is under way and end, from another thread; a blocked loop is left to itself."""
+        """Cancel all tasks and end, from another thread; a blocked loop is left to itself."""
         self._stopping = True
         self.call(self._cancel_all)
         self._thread.join(_STOP_WITHIN)

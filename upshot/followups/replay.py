@@ -1,7 +1,6 @@
-"""One walk through deferred code, from its top to where it ends or an answer is missing.
+"""One replay of deferred code, from its top to its end or to a missing answer.
 
-Each thing that the code asks for is a place: named, compared with what the code did when it was last run, and
-turned into commands.
+Each request of the code is a place: named, compared with the last execution, and turned into commands.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from upshot.schemas.ids import fact_id
 from upshot.streams.events.decoded import Preceding
 from upshot.streams.events.instants import Micros, instant
 
-#: Places on one way through the code: its memory is read and written as a whole.
+#: Most places of one replay: a follow-up's state is read and written as a whole.
 MOST_PLACES = 5_000
 _LONGEST_SHAPE = 160
 _OVER = "this follow-up's code has ended, its ctx can't be used any more: await all that you start"
@@ -51,43 +50,43 @@ _ENDLESS = (
 
 
 class Suspended(BaseException):
-    """Leaves the code, since an answer isn't known yet. Not an Exception: user code is not meant to catch it."""
+    """Leaves the code, since an answer isn't known yet. Not an Exception: user code isn't to catch this."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What one wait asks; see `OpenWait`."""
+    """The parameters of one wait; see `OpenWait`."""
 
     subject: str
     on: dict[str, str | None]
     since: Micros
     deadline: Micros
     after: tuple[Preceding, ...] = ()
-    #: None for the setting's.
+    #: None for the setting's tolerance.
     tolerance: Micros | None = None
-    #: The same as a version asked that knew no order of events: who began so goes on so.
+    #: The question as asked by versions without an order of events: replays of theirs continue so.
     before: Question | None = None
 
 
 class Replay:
-    """What one walk has been through so far: places, commands, and how it stands."""
+    """The state of one replay: branches, places, commands, results of steps."""
 
     def __init__(
         self, memory: Snapshot, results: dict[str, Raw], not_run: dict[str, str] | None = None
     ) -> None:
         self.origin = memory.origin
         self.results = results
-        #: Where steps aren't to be run: those that would have been, name by id.
+        #: Where steps aren't to be run: the steps without a result, name by id.
         self.not_run = not_run
-        #: Results of steps that this walk ran itself; `seen` are those that its code went on with.
+        #: Results of steps run by this replay itself; with those in `seen` the code has continued.
         self.gained: dict[str, Raw] = {}
         self.seen: set[str] = set()
         self.steps: set[asyncio.Task[Any]] = set()
         self.branches: list[Branch] = []
         self.history = ReplayHistory(memory.path)
-        #: The first answer that was missing, in words.
+        #: The first missing answer, in words.
         self.missing: str | None = None
-        #: The text of the last Misuse by which a branch was refused, which the code may have caught.
+        #: The text of the last Misuse for a refused branch: the code may have caught the exception.
         self.misuse: str | None = None
         self._over = False
         self._answers = memory.answers
@@ -97,20 +96,20 @@ class Replay:
         self._scores: dict[str, EmitScore] = {}
 
     def begin(self, task: asyncio.Task[Any]) -> Branch:
-        """The branch that the code begins in."""
+        """The branch in which the code begins."""
         branch = Branch(self, MAIN, self.origin.deferred_at)
         branch.enter(task)
         return branch
 
     @property
     def commands(self) -> tuple[Command, ...]:
-        """All that was asked for, scores last: of several with one identity the last one."""
+        """All commands, scores last: of several scores with one identity the last."""
         return (*self._commands, *self._scores.values())
 
     def here(self, *, asks: bool = True) -> Branch:
-        """The branch that asks for something. Raises Misuse where none may, Suspended where it's on its way out.
+        """The running branch, as `upshot.followups.states` has the rules. Raises Misuse, Suspended.
 
-        With `asks=False` it only looks.
+        With `asks=False` the code only looks, and asks for nothing.
         """
         branch = current_branch()
         ours = branch is not None and branch.replay is self
@@ -141,7 +140,7 @@ class Replay:
         if not asks:
             branch.looks()
         elif (failure := branch.asks()) is not None:
-            # The code has got over it: from now on that step has failed, whatever comes of trying it again.
+            # The code has got over the failure: from now on the step has failed for good.
             self._commands.append(failure)
 
     def _refusal(self, text: str) -> Misuse:
@@ -149,7 +148,7 @@ class Replay:
         return Misuse(text)
 
     def note(self, branch: Branch, what: str, shape: str, revision: int = 0) -> str:
-        """Name a place, and hold it against what the code did last time. Gives the place's key.
+        """Name a place, and compare the place with the last execution. Gives the place's key.
 
         Raises NonDeterminismError, and Misuse beyond `MOST_PLACES`.
         """
@@ -161,7 +160,7 @@ class Replay:
         return key
 
     def ask(self, branch: Branch, questions: Sequence[tuple[str, Question]]) -> list[WaitAnswer | None]:
-        """Ask all questions, each with its name; gives what is known."""
+        """Ask all questions, each with its name; gives the known answers."""
         answers = []
         for name, question in questions:
             what = f"wait {name}"
@@ -175,7 +174,7 @@ class Replay:
         return answers
 
     def set_timer(self, branch: Branch, due: Micros) -> WaitAnswer | None:
-        """Ask to go on at `due`; gives what is known."""
+        """Ask to continue at `due`; gives the answer, where known."""
         timer_id, answer = self._place(branch, "sleep", f"until {_shown(due)}")
         self._ask(timer_id, SetTimer(timer_id, due))
         return answer
@@ -185,18 +184,18 @@ class Replay:
         self._commands.append(result)
 
     def give(self, score: EmitScore) -> None:
-        """A score is given; given again, the later one counts."""
+        """A score is given; given again, the later score counts."""
         self._scores.pop(score.score_id, None)
         self._scores[score.score_id] = score
 
     def defer(self, origin: FollowupSpec) -> None:
-        """More is deferred; of several with one id the first one counts."""
+        """More is deferred; of several deferrals with one id the first counts."""
         if origin.followup_id not in self._deferred:
             self._deferred.add(origin.followup_id)
             self._commands.append(DeferMore(origin))
 
     def suspend(self, branch: Branch, missing: str) -> Suspended:
-        """What leaves the code of a branch whose answer isn't known yet."""
+        """The exception leaving the code of a branch with a missing answer."""
         branch.suspend()
         if self.missing is None:
             self.missing = missing
@@ -205,7 +204,7 @@ class Replay:
         return Suspended(missing)
 
     def end(self, ending: Literal["waiting", "done", "failed"]) -> None:
-        """No more is asked for: an answer is missing, the code came to its end, or it raised."""
+        """The replay is over: an answer is missing, the code came to its end, or the code raised."""
         self._over = True
         for branch in self.branches:
             if ending == "done":
@@ -221,9 +220,10 @@ class Replay:
             self._commands.append(question)
 
     def _place(self, branch: Branch, what: str, shape: str) -> tuple[str, WaitAnswer | None]:
-        """The id of a question of this shape in this branch, and its answer where that is known.
+        """The id of a question of this shape in this branch, and the answer, where known.
 
-        The very same question asked again has the same answer: a loop that does so ends soon, by `MOST_PLACES`.
+        The very same question asked again has the same answer: a loop of such questions ends soon, by
+        `MOST_PLACES`.
         """
         ident = fact_id(self.origin.followup_id, f"{branch.name} {what}", shape)
         answer = self._answers.get(ident)
@@ -231,13 +231,13 @@ class Replay:
         return ident, answer
 
     def _asked_before(self, branch: Branch, what: str, question: Question) -> bool:
-        """Whether the code asked so at this place when it was last run."""
+        """Whether the last execution asked this question at this place."""
         shape = _shape_of(question)
         return self.history.has_next(branch.name, branch.key(what, shape), shape)
 
 
 def swallowed(missing: str | None) -> str:
-    """What to tell whose code goes on without an answer."""
+    """The error text for code continuing without an answer."""
     return (
         f"the code went on without knowing {missing or 'an answer'}: something caught what leaves the "
         "code until that is known. Write `except Exception:` where it says `except:` or `except BaseException:`, leave "
@@ -246,7 +246,7 @@ def swallowed(missing: str | None) -> str:
 
 
 def short(text: str) -> str:
-    """A text, or its beginning with a hash of all of it."""
+    """A text, or its beginning with a hash of the whole text."""
     if len(text) <= _LONGEST_SHAPE:
         return text
     return f"{text[:_LONGEST_SHAPE]}…{blake2b(text.encode('utf-8', 'replace'), digest_size=8).hexdigest()}"

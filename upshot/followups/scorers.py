@@ -1,4 +1,4 @@
-"""Scorers: async functions that can be deferred, and what is known of them by their signature."""
+"""Scorers: async functions to be deferred, and the facts known by their signature."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from upshot.schemas.wording import in_words
 T = TypeVar("T")
 R = TypeVar("R", bound=bool | float | None)
 
-#: How long one execution may take, apart from what it waits for through its ctx.
+#: How long one execution may take, apart from its waits through ctx.
 TIMEOUT = timedelta(minutes=5)
 _LONGEST_NAME = 200
 _EXAMPLE = "async def {name}(ctx: upshot.Followup[Ticket]) -> bool:"
 
 
 class Scorer(Generic[T, R]):
-    """A function that can be deferred, made by `@app.scorer`. It's known by `name` and `version`.
+    """A function to be deferred, made by `@app.scorer`, and identified by `name` and `version`.
 
-    `timeout` is how long one execution may take, `attempts` how often it's tried where it fails (None: as the
-    worker is set).
+    `timeout` is the longest time of one execution, `attempts` the number of tries of failing code (None: the
+    worker's setting).
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Scorer(Generic[T, R]):
         attempts: int | None = None,
         scope: Mapping[str, Any] | None = None,
     ) -> None:
-        """Raises Misuse for what is no scorer. `scope` holds the local names where the function stands."""
+        """Raises Misuse for an unusable function. `scope` holds the local names around its definition."""
         self.function = function
         self.__doc__ = function.__doc__
         self.__name__ = getattr(function, "__name__", "scorer")
@@ -73,7 +73,7 @@ class Scorer(Generic[T, R]):
         return f"<scorer {self.name} version {self.version}>"
 
     def write(self, data: T) -> bytes:
-        """The data to defer it with, as JSON. Raises Misuse for data of another type."""
+        """The data of a deferral, as JSON. Raises Misuse for data of another type."""
         try:
             written = self._adapter.dump_json(self._adapter.validate_python(data), warnings="error")
             self._adapter.validate_json(written)
@@ -106,9 +106,9 @@ Scorers = Mapping[tuple[str, str], Scorer[Any, Any]]
 def registered(
     scorers: MutableMapping[tuple[str, str], Scorer[Any, Any]], function: Callable[..., Any], **options: Any
 ) -> Scorer[Any, Any]:
-    """A scorer made of a function, among others. Raises Misuse where another one has its name and version.
+    """A scorer made of a function, added to `scorers`. Raises Misuse where another has its name and version.
 
-    A function that is defined anew at its place, by a notebook's cell or a reload, takes the place of the old one.
+    A function defined anew at its place, by a notebook's cell or a reload, replaces the old function.
     """
     made: Scorer[Any, Any] = Scorer(function, **options)
     before = scorers.get((made.name, made.version))
@@ -128,19 +128,19 @@ def _defined_again(before: Any, now: Any) -> bool:
 
 
 class HasScorers(Protocol):
-    """What is needed of an app: `upshot.App` has it."""
+    """The part of an app needed here: `upshot.App` has scorers."""
 
     @property
     def scorers(self) -> Scorers: ...
 
 
 def names_at(depth: int) -> Mapping[str, Any]:
-    """The local names of whoever called, `depth` calls above: annotations may name classes made there."""
+    """The local names of the caller `depth` calls above: annotations may name classes made there."""
     return sys._getframe(depth + 1).f_locals
 
 
 def type_name(kind: Any) -> str:
-    """A type as people write it."""
+    """A type as people write the type."""
     return getattr(kind, "__name__", str(kind))
 
 

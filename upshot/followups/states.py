@@ -1,4 +1,4 @@
-"""The state machine of a branch: its states, the events that move it, and the one table of transitions.
+"""The state machine of a branch: its states, the events moving the branch, and the one table of transitions.
 
 | state | meaning |
 | --- | --- |
@@ -20,17 +20,18 @@
 | | `ABANDONED` | the same | raises Suspended |
 | | any, the replay over, an answer missing | the same | raises Suspended |
 | | any, the replay over, else | the same | raises Misuse "this follow-up's code has ended …" |
-| the code only looks at the clock | any | the same | as asking; a failure doesn't count yet |
+| the code only looks at the clock | `BEGUN`, `RUNNING`, `FAILING` | the same | the code continues |
+| | any other, or the replay over | the same | raises as asking would |
 | an answer is missing | `RUNNING` | `SUSPENDED` | raises Suspended |
 | a step is awaited, and cancelled | `RUNNING` | `INTERRUPTED` | raises CancelledError; the step goes on |
 | a step failed | `RUNNING` | `FAILING` | raises StepFailed |
 | a branch begins below | `SUSPENDED`, `ABANDONED` | the same | the new branch is `ABANDONED` |
 | | any other | the same | the new branch is `BEGUN` |
-| the task ends | any | the same | its end is noted, for the branch above to notice |
+| the task ends | any | the same | the end is noted, and compared with the moves of the branch above |
 | the replay ends as done | `FAILING` | the same | the failure of the step now counts |
 
-Code outside of the replay's branches is in no state: asking raises Misuse "ctx is used outside …". An ended branch
-keeps its last state. An event without a row for a state leaves the state as it is.
+Code outside of the replay's branches is in no state: asking raises Misuse "ctx is used outside …". An
+ended branch keeps its last state. An event without a row for a state leaves the state unchanged.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from enum import Enum, auto
 
 
 class BranchState(Enum):
-    """How a branch stands."""
+    """The states of a branch."""
 
     BEGUN = auto()
     RUNNING = auto()
@@ -55,13 +56,13 @@ class BranchState(Enum):
 
     @property
     def of_new_branch(self) -> BranchState:
-        """The first state of a branch below one in this state."""
+        """The first state of a new branch below a branch in this state."""
         leaving = self in (BranchState.SUSPENDED, BranchState.ABANDONED)
         return BranchState.ABANDONED if leaving else BranchState.BEGUN
 
 
 class BranchEvent(Enum):
-    """An event in a branch that may move its state."""
+    """An event moving the state of a branch."""
 
     ASKS = auto()
     ANSWER_MISSING = auto()

@@ -1,4 +1,4 @@
-"""Steps of deferred code: run once, and their results kept as JSON and given back as what they were."""
+"""Steps of deferred code: run once, their results kept as JSON and given back in their own types."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _UNKNOWN = Any
 
 
 def arguments_shape(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """The arguments of a step as JSON. Raises Misuse for what JSON doesn't know."""
+    """The arguments of a step as JSON. Raises Misuse for values unknown to JSON."""
     try:
         return to_json(_ordered((args, kwargs) if kwargs else args)).decode()[1:-1]
     except (PydanticSerializationError, ValueError, RecursionError) as error:
@@ -38,7 +38,7 @@ def arguments_shape(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 
 def _ordered(value: Any) -> Any:
-    """The same with sets in an order: theirs differs from process to process."""
+    """The same value with ordered sets: the order of a set differs from process to process."""
     if isinstance(value, set | frozenset):
         return sorted(map(_ordered, value), key=lambda item: (type(item).__name__, repr(item)))
     if isinstance(value, list | tuple):
@@ -49,10 +49,10 @@ def _ordered(value: Any) -> Any:
 
 
 class StepResult:
-    """How a function's results are kept: by the type that it says it returns."""
+    """The form in which a function's results are kept: by the function's annotated return type."""
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        """Raises Misuse for a type that can't be kept, before the step is run."""
+        """Raises Misuse for a type with no form as JSON, before the step is run."""
         self.name = name
         self._type = _returned(function)
         try:
@@ -64,7 +64,7 @@ class StepResult:
             ) from None
 
     def write(self, value: Any) -> Raw:
-        """A result, for keeping. Raises Misuse for one that isn't what the function says it returns."""
+        """A result, for keeping. Raises Misuse for a result of another type than the annotated type."""
         try:
             written = self._adapter.dump_json(value, warnings="error")
             back = self._adapter.validate_json(written)
@@ -81,7 +81,7 @@ class StepResult:
         return Raw(b'{"gave":' + written + b"}")
 
     def read(self, result: Raw) -> Any:
-        """The result again. Raises StepFailed where the step failed, Misuse for what the type no longer takes."""
+        """The result again. Raises StepFailed where the step failed, Misuse where the type no longer fits."""
         kept = msgspec.json.decode(result, type=dict[str, Raw])
         if "raised" in kept:
             raise StepFailed(msgspec.json.decode(kept["raised"], type=str))
@@ -98,10 +98,10 @@ class StepResult:
 async def run_step(
     replay: Replay, branch: Branch, step_id: str, kept: StepResult, calling: Callable[[], Awaitable[Any]]
 ) -> Any:
-    """Run a step that has no result yet; gives what it gave, as it will be given the next time.
+    """Run a step without a result; gives the result in the form given at the next execution, too.
 
-    It goes on where the code that awaits it is cancelled. Raises StepFailed where it raised, Misuse where its
-    result can't be kept.
+    The step goes on where the code awaiting the step is cancelled. Raises StepFailed where the step raised,
+    Misuse where the result can't be kept.
     """
 
     async def run() -> Exception | None:
@@ -136,7 +136,7 @@ async def run_step(
 
 
 async def call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Call a function: an async one here, any other one in a thread of its own."""
+    """Call a function: an async function here, any other function in a thread of its own."""
     if inspect.iscoroutinefunction(function):
         return await function(*args, **kwargs)
     given = await _in_thread(functools.partial(function, *args, **kwargs))
@@ -144,7 +144,7 @@ async def call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mappin
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:
-    """In a daemon thread: one that never comes back keeps neither others nor the end of the process waiting."""
+    """In a daemon thread: an endless function keeps neither others nor the end of the process waiting."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
     context = contextvars.copy_context()
@@ -157,7 +157,7 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
         elif isinstance(error, Exception) and not isinstance(error, StopIteration):
             done.set_exception(error)
         else:
-            # These a future doesn't take, or the loop would end by them.
+            # A future doesn't take these exceptions, or they would end the loop.
             done.set_exception(RuntimeError(f"raised {error!r}"))
 
     def work() -> None:
@@ -179,7 +179,7 @@ def _failure(name: str, error: BaseException) -> Raw:
 
 
 def _returned(function: Callable[..., Any]) -> Any:
-    """What a function says it returns; anything where it doesn't say."""
+    """A function's annotated return type; anything without an annotation."""
     while isinstance(function, functools.partial):
         function = function.func
     if isinstance(function, type):
@@ -203,7 +203,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     try:
         return _made(kind)
     except TypeError:
-        # Annotated with what can't be hashed.
+        # The annotation can't be hashed.
         return TypeAdapter(kind)
 
 

@@ -14,7 +14,7 @@ from upshot.streams.runtime import RoleApp
 
 
 def app_with_scorers(named: str) -> HasScorers:
-    """The app `module:name`. Raises ConfigurationError where it has no scorer."""
+    """The app `module:name`. Raises ConfigurationError where the app has no scorer."""
     app = load_app(named)
     if not getattr(app, "scorers", None):
         raise ConfigurationError(f"the app {app.name} has no scorer (@app.scorer): there is nothing to run")
