@@ -107,7 +107,7 @@ class OpenWait(msgspec.Struct, frozen=True, tag="wait", gc=False):
 
 
 class SetTimer(msgspec.Struct, frozen=True, tag="timer", gc=False):
-    """Continue at `due`; answered by an Answer without an event."""
+    """Continue at `due`; answered by a `WaitAnswer` without an event."""
 
     timer_id: str
     due: Micros

@@ -15,10 +15,10 @@
 | | `FAILING` | `RUNNING` | the code continues; the failure of the step now counts |
 | | `SUSPENDED`, handling `Suspended` | the same | raises Suspended |
 | | `SUSPENDED`, else | the same | raises Misuse "the code went on without knowing …" |
-| | `INTERRUPTED`, an answer is missing | the same | raises Suspended |
+| | `INTERRUPTED`, an answer missing anywhere | the same | raises Suspended |
 | | `INTERRUPTED`, else | the same | raises Misuse "step … was cancelled by the code around it …" |
 | | `ABANDONED` | the same | raises Suspended |
-| | any, the replay over, an answer missing | the same | raises Suspended |
+| | any, the replay over, an answer missing anywhere | the same | raises Suspended |
 | | any, the replay over, else | the same | raises Misuse "this follow-up's code has ended …" |
 | the code only looks at the clock | `BEGUN`, `RUNNING`, `FAILING` | the same | the code continues |
 | | any other, or the replay over | the same | raises as asking would |
