@@ -4,7 +4,8 @@
     upshot up --app pull_request_agent:app   # in another terminal: it runs the scorers, too
     python pull_request_agent.py
 
-Who tells what becomes of a pull request is usually a webhook (docs/http-api.md); here it's this program itself.
+With a web server for GitHub's webhooks (docs/http-api.md), the mapping below makes an outcome of each closed pull
+request. Here the program emits all outcomes itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ from pydantic import BaseModel
 import upshot
 
 app = upshot.App("coder", version="1.0")
+
+app.map_outcomes(
+    "pr.closed",
+    "pr:{repository.full_name}#{pull_request.number}",
+    {"merged": "pull_request.merged"},
+    webhook="github",
+    when="action == 'closed' && pull_request != null",
+)
 
 
 class PullRequest(BaseModel):

@@ -105,6 +105,8 @@ async def draft(ticket: Ticket, tone: str) -> str:
 
 def map_the_world() -> None:
     assert_type(app.outcome("ticket.closed", "ticket:1", {"by": "ann"}), str)
+    assert_type(app.map_outcomes("pr.closed", "pr:{number}", topic="github", decode=bytes.decode), Source)
+    assert_type(app.map_outcomes("pr.closed", lambda message: message.key, webhook="github"), Source)
     assert_type(app.outcome("pr.closed", "pr:{number}", topic="github", when="merged"), Source)
     assert_type(app.outcome("pr.closed", lambda message: message.key, webhook="github"), Source)
 
@@ -159,6 +161,7 @@ async def wrong() -> None:
     run.step("draft", draft, 7, "kind")  # type: ignore[call-overload]  # pyright: ignore
     run.score("good", "yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     run.wait("m", "s", on={"a": True})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    app.map_outcomes("pr.closed", "pr:{number}")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     app.score(7, "good", True)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     run.defer(stayed_closed, "ticket")  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
     run.defer(draft, Ticket())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -14,6 +14,7 @@ from upshot import App
 from upshot.errors import ConfigurationError, InvalidEvent, Misuse
 from upshot.sources import Message, Source, outcomes_of
 from upshot.sources.loading import load_app
+from upshot.testing import capture
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 VALUE = {
@@ -163,13 +164,52 @@ def test_an_app_that_cannot_be_loaded_says_why(
         load_app(named)
 
 
-def test_an_app_says_where_outcomes_are() -> None:
+@pytest.mark.parametrize("verb", ["map_outcomes", "outcome"])
+def test_an_app_says_where_outcomes_are(verb: str) -> None:
     app = App("shop")
-    by_path = app.outcome("pr.closed", "pr:{number}", topic="github", when="merged", data={"by": "repo.name"})
-    by_code = app.outcome("seen", lambda message: f"pr:{message.value['number']}", webhook="github")
+    declare = getattr(app, verb)
+    by_path = declare("pr.closed", "pr:{number}", topic="github", when="merged", data={"by": "repo.name"})
+    by_code = declare("seen", lambda message: f"pr:{message.value['number']}", "repo", webhook="github")
     assert app.sources == [by_path, by_code]
     assert [(event["subject"], event["data"]) for event in told(by_path)] == [("pr:12", {"by": "acme/web"})]
-    assert [event["subject"] for event in told(by_code)] == ["pr:12"]
+    assert [(event["subject"], event["data"]) for event in told(by_code)] == [("pr:12", {"name": "acme/web"})]
+
+
+def test_the_older_spelling_declares_the_same_source() -> None:
+    app = App("shop")
+    parts: dict[str, Any] = {
+        "topic": "github",
+        "when": "merged",
+        "id": "{number}",
+        "source": "git",
+        "time": "at",
+        "data": {"by": "repo.name"},
+        "decode": lambda raw: raw.decode().split("|"),
+    }
+    now = app.map_outcomes("pr.closed", "pr:{number}", **parts)
+    before = app.outcome("pr.closed", "pr:{number}", **parts)
+    assert now == before
+    assert app.sources == [now, before]
+    assert now.read(b"a|b") == before.read(b"a|b") == ["a", "b"]
+    value = VALUE | {"at": "2026-11-01T00:00:00+00:00"}
+    assert [outcome["id"] for source in (now, before) for outcome in told(source, value)] == ["12", "12"]
+
+
+def test_a_mapping_sends_nothing() -> None:
+    app = App("shop")
+    with capture(app) as sent:
+        app.map_outcomes("pr.closed", "pr:{number}", topic="github")
+        app.outcome("pr.closed", "pr:{number}", webhook="github")
+    assert sent.outcomes == []
+
+
+@pytest.mark.parametrize("where", [{}, {"topic": "github", "webhook": "github"}])
+def test_a_mapping_is_of_one_topic_or_one_webhook(where: dict[str, str]) -> None:
+    app = App("shop")
+    wrong: Any = app.map_outcomes
+    with pytest.raises(ConfigurationError, match="a topic or a webhook"):
+        wrong("pr.closed", "pr:1", **where)
+    assert app.sources == []
 
 
 def test_what_is_about_messages_needs_to_say_where_they_are() -> None:

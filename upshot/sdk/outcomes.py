@@ -92,28 +92,75 @@ class Outcomes:
         time: Any = None,
         **mapping: Any,
     ) -> str | Source:
-        """Tell what happened to a subject; runs that wait for news about it are scored. Gives the outcome's id.
+        """Record what happened to a subject; runs with a wait for the subject are scored. Gives the outcome's id.
 
-        Two outcomes with one `source` and `id` about one subject are one: give the id that the event has at home
-        (a delivery's, a database row's), so that telling it again does no harm. `time` is now where absent. The
-        outcome is safe once this returns. Raises Misuse for what is no outcome, SpoolFull.
+        Two outcomes with one `source` and `id` about one subject are one outcome: give the id of the event at home
+        (a delivery's, a database row's), so that a repeat does no harm. `time` is now where absent. The outcome is
+        safe once this call returns. Raises Misuse for an invalid outcome, SpoolFull.
 
-        With `topic` or `webhook` nothing is told: it says what of the messages there are such outcomes, for a worker
-        or a web server with this app. The parts are then paths or functions; gives the Source, which see. Raises
-        ConfigurationError for one that can't work.
+        With `topic` or `webhook` the call is the older spelling of `map_outcomes`, with the same result.
         """
         if topic is not None or webhook is not None:
-            mapped = Source(
+            return self._map(
                 type, subject, topic, webhook, id=id, time=time, data=data, source=source, **mapping
             )
-            self.sources.append(mapped)
-            return mapped
         if mapping:
             raise Misuse(
                 f"{next(iter(mapping))}= is about the messages of others: say where they are, topic='github' or "
                 "webhook='github'; an outcome of your own is told only where it happened"
             )
         return self._tell(type, subject, data, id, source, time)
+
+    @overload
+    def map_outcomes(
+        self,
+        type: str | Find,
+        subject: str | Find,
+        data: Data | None = None,
+        *,
+        topic: str,
+        when: str | Find | None = None,
+        id: str | Find | None = None,
+        source: str | Find | None = None,
+        time: str | Find | None = None,
+        decode: Callable[[bytes], Any] = json.loads,
+    ) -> Source: ...
+    @overload
+    def map_outcomes(
+        self,
+        type: str | Find,
+        subject: str | Find,
+        data: Data | None = None,
+        *,
+        webhook: str,
+        when: str | Find | None = None,
+        id: str | Find | None = None,
+        source: str | Find | None = None,
+        time: str | Find | None = None,
+    ) -> Source: ...
+    def map_outcomes(
+        self,
+        type: str | Find,
+        subject: str | Find,
+        data: Data | None = None,
+        *,
+        topic: str | None = None,
+        webhook: str | None = None,
+        **mapping: Any,
+    ) -> Source:
+        """Declare which messages of a Kafka topic or of a provider's webhook are outcomes; nothing is sent.
+
+        A worker or a web server with this app reads the messages. `type`, `subject`, `data` and the other parts are
+        paths or functions, described at Source. Gives the Source. Raises ConfigurationError for an unusable mapping.
+        """
+        return self._map(type, subject, topic, webhook, data=data, **mapping)
+
+    def _map(
+        self, type: str | Find, subject: str | Find, topic: str | None, webhook: str | None, **parts: Any
+    ) -> Source:
+        mapped = Source(type, subject, topic, webhook, **parts)
+        self.sources.append(mapped)
+        return mapped
 
     @never_ends_the_agent("")
     def _tell(self, type: Any, subject: Any, data: Any, id: Any, source: Any, time: Any) -> str:
