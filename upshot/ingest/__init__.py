@@ -1,1 +1,1 @@
-"""The door: events from outside, over HTTP, as webhooks, by signed links; all or none of a request is taken."""
+"""The HTTP API: events over HTTP, as webhooks, by signed links; all or none of a request is taken."""

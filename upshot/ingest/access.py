@@ -1,4 +1,4 @@
-"""Who may come in: whoever has a key; without any keys, programs on this machine."""
+"""Access: for clients with a key; without any keys, for programs on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from upshot.settings import Settings
 #: Shorter keys could be guessed.
 SHORTEST_KEY = 16
 _ANY = "*"
-#: How a browser says where the page is that asks: here, or nowhere because somebody typed the address.
+#: A browser's names for the requesting page: our own, or none because somebody typed the address.
 _OWN_SITES = ("same-origin", "none")
 
 Headers = CIMultiDictProxy[str] | CIMultiDict[str]
@@ -34,7 +34,7 @@ class Access:
         self._digests = [sha256(key.encode()).digest() for key in keys]
 
     def refusal(self, headers: Headers, peer: str | None) -> str | None:
-        """Why this request may not come in; None where it may."""
+        """Why this request is refused; None where it may come in."""
         return self._without_key(headers) if self._digests else _not_from_here(headers, peer)
 
     def _without_key(self, headers: Headers) -> str | None:
@@ -42,15 +42,15 @@ class Access:
         if scheme.lower() != "bearer" or not token.strip():
             return "send one key: Authorization: Bearer KEY"
         presented = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
-        # All are compared, so that the time doesn't tell which one was nearly right.
+        # All are compared, so that the time doesn't reveal the nearly right digest.
         matches = [compare_digest(presented, digest) for digest in self._digests]
         return None if any(matches) else "this key is not one of UPSHOT_API_KEYS"
 
 
 class Viewers:
-    """Who may look at pages and `/healthz`: whoever asks for this server by a name of its own, from no other page.
+    """Access to pages and `/healthz`: for requests naming this server by its own name, from no foreign page.
 
-    A page of somebody else's in a browser would come with a name of its own, even one that leads to this machine.
+    A foreign page in a browser would come with a name of its own, even where the name leads to this machine.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -59,7 +59,7 @@ class Viewers:
         self._names = frozenset((*allowed, urlsplit(settings.public_url).hostname or ""))
 
     def misdirected(self, headers: Headers, here: str | None) -> str | None:
-        """Why this isn't asked of us; None where it is. `here` is the address that the connection came to."""
+        """Why this server isn't meant; None where meant. `here` is the connection's local address."""
         name = host_of(only(headers.getall("Host", [])) or "")
         if self._any or (name is not None and (self._is_ours(name) or same_address(name, here))):
             return None
@@ -69,7 +69,7 @@ class Viewers:
         )
 
     def foreign_page(self, headers: Headers, here: str | None) -> str | None:
-        """Why the page that asks may not; None where nobody's page asks, or our own, or somebody follows a link."""
+        """Why the page may not read; None for no page, our own page, or a person following a link."""
         asked = host_of(only(headers.getall("Host", [])) or "")
         for name in map(origin_of, headers.getall("Origin", [])):
             if name is None or not (name == asked or self._is_ours(name) or same_address(name, here)):
@@ -87,7 +87,7 @@ class Viewers:
 
 
 def _not_from_here(headers: Headers, peer: str | None) -> str | None:
-    """A page in a browser on this machine must not get in either: it would come with its own host or origin."""
+    """A page in a browser on this machine must not get in either: its host or origin would be its own."""
     host = host_of(only(headers.getall("Host", [])) or "")
     names = [host, *map(origin_of, headers.getall("Origin", []))]
     relay = relayed_by(headers)

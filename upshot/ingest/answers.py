@@ -1,4 +1,4 @@
-"""What the door says: problems as RFC 9457 tells them, never a stack trace."""
+"""The answers of the HTTP API: problems in the form of RFC 9457, never a stack trace."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from aiohttp import web
 
 from upshot.streams.events.checking import Refusal
 
-#: Refused events that an answer names.
+#: Refused events named in an answer.
 SHOWN = 100
 
 
 class Problem(Exception):
-    """A request that is answered with an error status: nothing of it was taken, unless `detail` says so."""
+    """A request answered with an error status: nothing of the request was taken, unless `detail` says so."""
 
     def __init__(
         self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
@@ -29,7 +29,7 @@ class Problem(Exception):
 
 
 def again_in(seconds: int) -> dict[str, str]:
-    """The header that says when to come again."""
+    """The header with the seconds until a retry."""
     return {"Retry-After": str(seconds)}
 
 

@@ -1,4 +1,4 @@
-"""Bodies of requests, held in memory: each may be so large and so slow, all of one peer and all of all so many bytes."""
+"""Bodies of requests, held in memory: limits for each body's size and time, and for all bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from upshot.ingest.answers import Problem, again_in
 
 #: Bytes of a body, after unpacking.
 MAX_BODY = 8 * 1024 * 1024
-#: Bytes of all bodies at a time that were read and not answered yet, and those of one peer.
+#: Bytes of all bodies read and not answered yet, at a time, and of one peer's bodies.
 MAX_HELD = 256 * 1024 * 1024
 MAX_HELD_BY_PEER = MAX_HELD // 2
 #: The same where nobody needs a key.
@@ -19,13 +19,13 @@ MAX_HELD_IN_PUBLIC = MAX_HELD // 2
 MAX_HELD_IN_PUBLIC_BY_PEER = MAX_HELD // 4
 #: What a request costs besides its bytes.
 _EACH = 16 * 1024
-#: Seconds that a sender may take for its body.
+#: Seconds for sending a body.
 BODY_WITHIN = 30.0
 _UNPACKED = ("", "identity", "gzip", "deflate")
 
 
 class Bodies:
-    """Reads bodies. A sender who is slow holds its few bytes and nothing that others wait for."""
+    """Reads bodies. A slow sender holds its few bytes, and nobody else waits."""
 
     def __init__(self, most: int = MAX_HELD, most_by_peer: int = MAX_HELD_BY_PEER) -> None:
         self._most = most
@@ -34,9 +34,10 @@ class Bodies:
         self._by_peer: Counter[str] = Counter()
 
     async def read(self, request: web.Request) -> Body:
-        """The whole body, unpacked; it counts until it is released.
+        """The whole body, unpacked; the bytes count until released.
 
-        Raises Problem where it is too large, too slow or can't be unpacked, or too much is held already.
+        Raises Problem where the body is too large, too slow or can't be unpacked, or too much is held
+        already.
         """
         _check_announced(request)
         body = Body(self, request.remote or "")
@@ -76,7 +77,7 @@ class Bodies:
 
 
 class Body:
-    """The bytes of one request, and what they count for its peer."""
+    """The bytes of one request, and their count for the peer."""
 
     def __init__(self, bodies: Bodies, peer: str) -> None:
         self._bodies = bodies
@@ -90,12 +91,12 @@ class Body:
         self._size += size
 
     async def fill(self, request: web.Request) -> None:
-        """Read to the end. Raises Problem where that is too much."""
+        """Read to the end. Raises Problem where the body is too large."""
         found = bytearray()
         while chunk := await request.content.readany():
             if len(found) + len(chunk) > MAX_BODY:
                 if "Content-Encoding" in request.headers:
-                    # The rest would be read to let the sender hear of it: a small one may unpack to gigabytes.
+                    # An open connection would mean reading the rest: a small body may unpack to gigabytes.
                     request.protocol.close()
                 raise _too_large()
             self.hold(len(chunk))
@@ -110,7 +111,7 @@ class Body:
 
 
 def _check_announced(request: web.Request) -> None:
-    """Raises Problem for a body that wouldn't be taken, before it comes."""
+    """Raises Problem for an unacceptable body, before the body comes."""
     if (request.content_length or 0) > MAX_BODY:
         raise _too_large()
     packed = [text.strip().lower() for text in request.headers.getall("Content-Encoding", [])]

@@ -26,10 +26,10 @@ _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 def read_cloudevents(
     content_type: str, headers: Mapping[str, str], body: bytes, most: int | None = None
 ) -> list[Entry] | None:
-    """The events of a request, as Kafka's binding has them; None where it holds none by type and headers.
+    """The events of a request, in the form of Kafka's binding; None where type and headers name none.
 
-    `content_type` is the bare type, in lower case. Raises InvalidEvent where a batch is no array, or has
-    more than `most` events.
+    `content_type` is the bare type, in lower case. Raises InvalidEvent where a batch is no array, or has more
+    than `most` events.
     """
     if content_type == STRUCTURED:
         return [Entry("the event", _with_data(body), _STRUCTURED_HEADERS)]
@@ -51,7 +51,7 @@ def _batch(body: bytes, most: int | None) -> list[Entry]:
 
 
 def _with_data(value: bytes) -> bytes:
-    """Data that came in base64 as `data`, where a rule can look into it: JSON, or else text."""
+    """Data sent in base64 as `data`, where a rule can look inside: JSON, or else text."""
     if b'"data_base64"' not in value or len(value) > _MAX_BASE64:
         return value
     try:

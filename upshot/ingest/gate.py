@@ -1,4 +1,4 @@
-"""What every request passes: who it is, its body, whether it is signed, and only then one of the places inside."""
+"""The checks of every request: sender, body, signature, and only then one of the places inside."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from upshot.ingest.access import Access
 from upshot.ingest.answers import Problem, again_in, as_problem
 from upshot.ingest.bodies import Bodies
 
-#: Requests at a time that are worked on.
+#: Requests worked on at a time.
 MAX_INSIDE = 32
-#: Seconds that a request, which has come whole, waits for a place.
+#: Seconds for which a complete request waits for a place.
 PLACE_WITHIN = 5.0
 #: Bodies larger than this are read and checked beside the event loop.
 _LARGE = 64 * 1024
@@ -29,7 +29,7 @@ T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Gets the request and its body.
 BodyHandler = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
-#: Raises Problem for a request that may not come in.
+#: Raises Problem for a refused request.
 Check = Callable[[web.Request], None]
 BodyCheck = Callable[[web.Request, bytes], None]
 Render = Callable[[web.Request, Problem], web.Response]
@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Wraps handlers; what they raise is answered in the form that `render` gives it.
+    """Wraps handlers; their errors are answered in the form given by `render`.
 
-    Nobody takes a place before it has proved who it is, and sent all that it has to send.
+    No request takes a place before the proof of its sender and the arrival of its whole body.
     """
 
     def __init__(self, access: Access, inside: int = MAX_INSIDE, bodies: Bodies | None = None) -> None:
@@ -49,7 +49,7 @@ class Gate:
         self._bodies = bodies or Bodies()
 
     def __call__(self, handler: BodyHandler, *, render: Render | None = None) -> Handler:
-        """`handler`, for whoever has a key."""
+        """`handler`, for clients with a key."""
         return self.open(handler, admit=self._check_key, render=render)
 
     def open(
@@ -60,7 +60,7 @@ class Gate:
         verify: BodyCheck | None = None,
         render: Render | None = None,
     ) -> Handler:
-        """`handler`, for requests that prove by themselves who sends them: `admit` and `verify` raise Problem."""
+        """`handler`, for requests with their own proof of the sender: `admit` and `verify` raise Problem."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
@@ -110,7 +110,7 @@ async def _answered(request: web.Request, handler: BodyHandler, body: bytes) -> 
 
 
 async def large_beside(body: bytes, work: Callable[[], T]) -> T:
-    """What `work` gives; long work doesn't keep the others waiting."""
+    """The result of `work`; long work doesn't keep the others waiting."""
     if len(body) <= _LARGE:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_beside, work)

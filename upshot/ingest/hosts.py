@@ -1,4 +1,4 @@
-"""Names in the headers Host and Origin, read strictly: what isn't a plain host is none."""
+"""Names in the headers Host and Origin, read strictly: anything but a plain host is none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ORIGIN = re.compile(r"https?://(.{1,300})", re.IGNORECASE)
 
 @lru_cache(_REMEMBERED)
 def host_of(text: str) -> str | None:
-    """The name or address in a Host header, in lower case and without its port; None where it's malformed."""
+    """The name or address in a Host header, in lower case and without its port; None where malformed."""
     found = _HOST.fullmatch(text.strip(" \t"))
     if not found:
         return None
@@ -25,19 +25,19 @@ def host_of(text: str) -> str | None:
 
 @lru_cache(_REMEMBERED)
 def origin_of(text: str) -> str | None:
-    """The host of an Origin header; None where that is malformed, `null`, or no page over HTTP."""
+    """The host of an Origin header; None where malformed, `null`, or no page over HTTP."""
     found = _ORIGIN.fullmatch(text.strip(" \t"))
     return host_of(found[1]) if found else None
 
 
 def only(values: Sequence[str]) -> str | None:
-    """The one value of a header; None where it's absent or comes several times."""
+    """The only value of a header; None where absent or repeated."""
     return values[0] if len(values) == 1 else None
 
 
 @lru_cache(_REMEMBERED)
 def is_loopback(name: str | None) -> bool:
-    """Whether a name or address means this machine, wherever it's asked."""
+    """Whether a name or address means this machine, on every machine."""
     if name is None or name == "localhost":
         return name is not None
     try:
@@ -62,7 +62,7 @@ def _plain_address(text: str) -> str | None:
 
 
 def _unmapped(text: str) -> IPv4Address | IPv6Address:
-    """The address; one of IPv4 that is written as IPv6 is that of IPv4. Raises ValueError."""
+    """The address; an IPv4 address written as IPv6 is the IPv4 address. Raises ValueError."""
     address = ip_address(text)
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 

@@ -16,7 +16,7 @@ _environment = Environment(
 
 
 def link_page(link: Link | None, *, recorded: bool, trouble: str) -> str:
-    """The page: asking for a confirmation, saying that the outcome is recorded, or why it isn't (`trouble`)."""
+    """The page: a request for confirmation, the recorded outcome, or the reason for none (`trouble`)."""
     return _environment.get_template("link.html").render(link=link, recorded=recorded, trouble=trouble)
 
 

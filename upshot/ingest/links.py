@@ -1,4 +1,4 @@
-"""`/v1/links/…`: GET shows what a link would record, POST records it. Mail scanners and previews only GET."""
+"""`/v1/links/…`: GET shows the outcome of a link, POST records. Mail scanners and previews only GET."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _HEADERS = {
 
 
 class LinkRoutes:
-    """Records what signed links say; each says its outcome's id, so that opening it twice counts once."""
+    """Records the outcomes of signed links; each link has its outcome's id, so that two clicks count once."""
 
     def __init__(self, settings: Settings, producer: IngestProducer) -> None:
         self._settings = settings
         self._producer = producer
 
     def admit(self, request: web.Request) -> None:
-        """Raises Problem for a link that is none of ours."""
+        """Raises Problem for a link not signed by us."""
         self._link(request)
 
     async def show(self, request: web.Request, body: bytes) -> web.Response:
-        """What would be recorded, and a button."""
+        """The outcome to be recorded, and a button."""
         return _page(200, link=self._link(request))
 
     async def record(self, request: web.Request, body: bytes) -> web.Response:
-        """Record it, and say so once all replicas have it."""
+        """Record the outcome, and say so once all replicas have it."""
         link = self._link(request)
         event = {
             "specversion": "1.0",
@@ -67,7 +67,7 @@ class LinkRoutes:
 
 
 def as_page(request: web.Request, problem: Problem) -> web.Response:
-    """The problem as people read it."""
+    """The problem as a page for people."""
     response = _page(problem.status, trouble=problem.detail)
     response.headers.update(problem.headers)
     return response

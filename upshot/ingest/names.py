@@ -1,4 +1,4 @@
-"""The names that repositories have had, remembered on the topic `names` by whoever takes webhooks."""
+"""The past and present names of repositories, remembered on the topic `names` by the web servers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class NameMemory:
-    """Reads all of the topic before the first answer and what is new before each: other web servers write there, too."""
+    """Reads all of the topic before the first answer, then news before each: other servers write, too."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -34,7 +34,7 @@ class NameMemory:
         self._consumer: AIOKafkaConsumer | None = None
 
     async def of(self, named: Named) -> tuple[Sequence[str], list[Checked]]:
-        """The other names of what a webhook tells of, and what is to be recorded with its outcomes.
+        """The other names of a webhook's object, and the names to be recorded with its outcomes.
 
         Raises KafkaUnavailable.
         """
@@ -44,7 +44,7 @@ class NameMemory:
             except KafkaError as error:
                 await self._forget()
                 raise KafkaUnavailable(f"Kafka gives no names ({error!r}): send all of it again") from None
-            # Learnt once they are read again: what couldn't be sent isn't known.
+            # Names are learnt once read again: an unsent name isn't known.
             records = [_record(name, ident) for name, ident in self._names.news(named).items()]
             return self._names.others(named), records
 

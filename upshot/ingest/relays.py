@@ -1,4 +1,4 @@
-"""Headers by which a proxy, a gateway or a content network says that it passes a request on for somebody else."""
+"""Headers by which a proxy, a gateway or a content network marks a request passed on for another sender."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-#: Words of a name, between hyphens. Whoever asks by himself has no reason for any of them.
+#: Words of a name, between hyphens. A direct client has no reason for any of them.
 _WORDS = frozenset(
     (
         "via",
@@ -29,7 +29,7 @@ _WORDS = frozenset(
         "ip",
     )
 )
-#: Ends of a name that tell the address or the name that somebody else was reached at.
+#: Ends of names for the address of another client, or for the name of another server.
 _ENDS = (
     "clientip",
     "realip",
@@ -56,7 +56,7 @@ _ABOUT_EVENT = "ce-"
 
 
 def relayed_by(names: Iterable[str]) -> str | None:
-    """The first header that says so; None where none does."""
+    """The first such header; None where there is none."""
     return next((name for name in names if _tells(name)), None)
 
 

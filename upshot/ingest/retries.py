@@ -1,4 +1,4 @@
-"""Requests that are sent again: known by the header Idempotency-Key, from which outcomes without ids get theirs."""
+"""Requests sent again: known by the header Idempotency-Key, from which outcomes without ids get theirs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from upshot.schemas.ids import fact_id
 from upshot.streams.events.reading import Entry, encoded
 from upshot.streams.events.topics import MAX_EVENT_BYTES
 
-#: Digests that one server remembers, two of each request: about 25 MB.
+#: Digests remembered by one server, two of each request: about 25 MB.
 MAX_DIGESTS = 100_000
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 class Requests:
-    """What came under which key, as long as this server runs and for the latest keys; no more than digests."""
+    """The digests of the latest requests with keys, for as long as this server runs; no more than digests."""
 
     def __init__(self, most: int = MAX_DIGESTS) -> None:
         self._most = most
         self._digests: OrderedDict[bytes, bytes] = OrderedDict()
 
     def remember(self, key: str, scopes: Sequence[str], digest: bytes) -> None:
-        """Take down what is about to be sent, as `digest_of` gives it; in each of `scopes` a key means one request.
+        """Note the events to be sent, as digest (`digest_of`); in each of `scopes` a key means one request.
 
-        Raises Problem where the key came with other events before. A request that was refused isn't taken down, so
-        that it may be mended and sent again under its key.
+        Raises Problem where the key came with other events before. A refused request isn't noted, so that a
+        mended request may be sent again under the same key.
         """
         names = [_digest(scope.encode(), key.encode("utf-8", "surrogateescape")) for scope in scopes]
         if any(self._digests.get(name, digest) != digest for name in names):
@@ -47,12 +47,12 @@ class Requests:
 
 
 def scopes_of(path: str, topic: str, entries: Sequence[Entry]) -> list[str]:
-    """Where a key means one request: at one path, and wherever the ids made from it would be the same."""
+    """Where a key means one request: at one path, and wherever the ids from the key would be the same."""
     return [path, *(f"{topic} {entry.where}" for entry in entries[:1])]
 
 
 def digest_of(entries: Sequence[Entry]) -> bytes:
-    """What a request says: equal where it says the same events at the same places."""
+    """The digest of a request: equal for the same events at the same places."""
     return _digest(*(part for entry in entries for part in _parts(entry)))
 
 
@@ -64,7 +64,7 @@ def _digest(*parts: bytes) -> bytes:
 
 
 def _parts(entry: Entry) -> list[bytes]:
-    """What an event says and where it stands; the order of fields and the white space between them say nothing."""
+    """An event's content and its place; the order of fields and the white space in between don't count."""
     try:
         value = msgspec.json.encode(msgspec.json.decode(entry.value), order="deterministic")
     except (*_UNREADABLE, OverflowError):
@@ -74,7 +74,7 @@ def _parts(entry: Entry) -> list[bytes]:
 
 
 def with_id(entry: Entry, request_id: str) -> Entry:
-    """The same outcome with an id: from `request_id` (the header Idempotency-Key) and its place in the request."""
+    """The same outcome with an id: from `request_id` (Idempotency-Key) and the place in the request."""
     identity = fact_id("request", request_id, entry.where)
     names = {name for name, _ in entry.headers}
     if "ce_type" in names or "ce_specversion" in names:

@@ -27,20 +27,20 @@ from upshot.webhooks.providers import PROVIDERS
 
 _JSON = ("application/json", "application/x-ndjson", "application/jsonl")
 
-#: The topics that any client may write.
+#: The topics open to any client.
 OPEN_TOPICS = tuple(topic for topic in TOPICS.values() if ANY_CLIENT in topic.producers)
 
 
 class HttpApi:
-    """The handlers of one server; `sources` replace what a provider's webhooks mean by default.
+    """The handlers of one server; `sources` replace the default mapping of a provider's webhooks.
 
-    Raises ConfigurationError where the settings can't be meant.
+    Raises ConfigurationError for unusable settings.
     """
 
     def __init__(self, settings: Settings, sources: Sequence[Source] = ()) -> None:
         access = Access(settings)
         self._gate = Gate(access)
-        #: Whoever has no key can't keep out those that have one.
+        #: Senders without a key can't keep out senders with a key.
         self._public = Gate(access, bodies=Bodies(MAX_HELD_IN_PUBLIC, MAX_HELD_IN_PUBLIC_BY_PEER))
         self._producer = IngestProducer(settings)
         self._requests = Requests()
@@ -119,7 +119,7 @@ def _with_ids(told: list[Entry], request_id: str) -> list[Entry]:
 
 
 def _key_of(request: web.Request) -> str | None:
-    """The key of a request that may be sent again. Raises Problem where it has several."""
+    """The idempotency key of a request, or None. Raises Problem where there are several."""
     keys = request.headers.getall("Idempotency-Key", [])
     if len(set(keys)) > 1:
         raise Problem(400, "a request has one Idempotency-Key; nothing was taken")

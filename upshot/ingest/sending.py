@@ -1,4 +1,4 @@
-"""Sending what came in at the door: a request is answered once all replicas have it."""
+"""Sending the events of the HTTP API: a request is answered once all replicas have its events."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from upshot.settings import Settings
 from upshot.streams.events.checking import Checked
 from upshot.streams.kafka.producer import EventProducer, delivered, event_producer
 
-#: Seconds until the sender is told to come again.
+#: Seconds for Kafka, until the sender is asked to send again.
 PATIENCE = 20.0
 
 
 class IngestProducer:
-    """One producer for all requests, started with the first event: the door opens while Kafka is away, too."""
+    """One producer for all requests, started with the first event: the HTTP API starts without Kafka, too."""
 
     def __init__(self, settings: Settings, patience: float = PATIENCE) -> None:
         self._settings = settings
@@ -28,10 +28,10 @@ class IngestProducer:
         self._producer: EventProducer | None = None
 
     async def send(self, events: Sequence[Checked]) -> list[str]:
-        """Send all and wait until all replicas have them; their ids.
+        """Send all events and wait until all replicas have them; their ids.
 
-        An outcome without an id has the id that its place gives it. Raises KafkaUnavailable: of these
-        events some may be stored, the sender sends all of them again.
+        An outcome without an id has an id from its place. Raises KafkaUnavailable: some of these events may
+        be stored, the sender sends all of them again.
         """
         if not events:
             return []
@@ -73,7 +73,7 @@ class IngestProducer:
             ) from None
 
     async def _renew(self, failed: EventProducer) -> None:
-        """An idempotent producer that the broker has refused once is of no further use."""
+        """An idempotent producer is of no further use after a refusal by the broker."""
         async with self._turn:
             if self._producer is failed:
                 self._producer = None

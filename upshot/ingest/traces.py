@@ -41,7 +41,7 @@ class TraceRoutes:
         self._prices = price_table()
 
     async def take(self, request: web.Request, body: bytes) -> web.Response:
-        """200 once all replicas have what the spans are; those that are none are counted in the answer."""
+        """200 once all replicas have the events of the spans; unusable spans are counted in the answer."""
         if request.content_type not in (PROTOBUF, JSON):
             raise Problem(415, f"spans come as {PROTOBUF} or {JSON} (OTLP over HTTP); nothing was taken")
         as_json = request.content_type == JSON
@@ -63,7 +63,7 @@ class TraceRoutes:
 
 
 def as_status(request: web.Request, problem: Problem) -> web.Response:
-    """The problem as OTLP wants it: a google.rpc.Status."""
+    """The problem in OTLP's form: a google.rpc.Status."""
     code = _CODES.get(problem.status, Code.FAILED_PRECONDITION)
     response = _answer(request, Status(code=code, message=problem.detail), problem.status)
     response.headers.update(problem.headers)

@@ -1,4 +1,4 @@
-"""`POST /v1/webhooks/<provider>`: verified by the provider's signature, mapped to outcomes, kept if unusable."""
+"""`POST /v1/webhooks/<provider>`: verified by signature, mapped to outcomes, kept if unusable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class MappedWebhook(NamedTuple):
-    """What a webhook means: outcomes, dead letters, and what it is about."""
+    """The results of a webhook: outcomes, dead letters, and the webhook's object."""
 
     outcomes: list[Checked]
     letters: list[Checked]
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class WebhookRoutes:
-    """Takes the webhooks of all providers that have a secret. An app's sources replace a provider's own mapping."""
+    """Takes the webhooks of all providers with a secret. An app's sources replace a provider's mapping."""
 
     def __init__(self, settings: Settings, producer: IngestProducer, sources: Sequence[Source]) -> None:
         self._settings = settings
@@ -51,7 +51,7 @@ class WebhookRoutes:
         }
 
     def admit(self, provider: Provider) -> Check:
-        """Refuses what can't be of this provider, before its body is read."""
+        """Refuses requests of another kind than this provider's, before their body is read."""
 
         def check_headers(request: web.Request) -> None:
             if not provider.secrets(self._settings):
@@ -66,7 +66,7 @@ class WebhookRoutes:
         return check_headers
 
     def verify(self, provider: Provider) -> BodyCheck:
-        """Refuses a body that isn't signed."""
+        """Refuses an unsigned body."""
 
         def check_signature(request: web.Request, body: bytes) -> None:
             try:
@@ -78,7 +78,7 @@ class WebhookRoutes:
         return check_signature
 
     def take(self, provider: Provider) -> BodyHandler:
-        """Takes what one provider has signed."""
+        """Takes webhooks signed by one provider."""
 
         async def take(request: web.Request, body: bytes) -> web.Response:
             now = datetime.now(UTC)
@@ -93,7 +93,7 @@ class WebhookRoutes:
         return take
 
     def _mapped(self, provider: Provider, request: web.Request, body: bytes, now: datetime) -> MappedWebhook:
-        """The outcomes, and dead letters of what a mapping fails on: to send it again would not help."""
+        """The outcomes, and dead letters for failures of a mapping: sending again would not help."""
         mapped = MappedWebhook([], [], None)
         delivery = request.headers.get(provider.delivery) or sha256(body).hexdigest()
         for number, source in enumerate(self._sources[provider.name]):
@@ -110,7 +110,7 @@ class WebhookRoutes:
     async def _under_all_names(
         self, provider: Provider, mapped: MappedWebhook
     ) -> tuple[list[Checked], list[Checked]]:
-        """The outcomes, under earlier names of what they are about too, and names to be remembered.
+        """The outcomes, under their objects' earlier names too, and names to be remembered.
 
         Raises KafkaUnavailable.
         """
@@ -125,7 +125,7 @@ class WebhookRoutes:
         return [*mapped.outcomes, *also], records
 
     async def close(self) -> None:
-        """Let go of what the names are read with."""
+        """Let go of the connection for names."""
         await self._names.close()
 
     def _letter(self, provider: Provider, body: bytes, error: InvalidEvent, about: str) -> Checked:
@@ -138,7 +138,7 @@ class WebhookRoutes:
 def _message(
     provider: Provider, source: Source, request: web.Request, body: bytes, delivery: str, now: datetime
 ) -> Message:
-    """The webhook as its source sees it. Raises InvalidEvent where the body can't be read."""
+    """The webhook as its source sees the request. Raises InvalidEvent for an unreadable body."""
     if request.content_type == _FORM:
         body = parse_qs(body.decode("utf-8", "replace")).get("payload", [""])[0].encode()
     return Message(

@@ -1,4 +1,4 @@
-"""The SDK: what an agent's program uses. All of it is at hand as `upshot.App`, `upshot.current_run` and so on."""
+"""The SDK for an agent's program. All names are at hand as `upshot.App`, `upshot.current_run` and so on."""
 
 from upshot.followups.context import Followup
 from upshot.followups.events import Event, Expected, expect

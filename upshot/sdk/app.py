@@ -41,7 +41,7 @@ R = TypeVar("R")
 Clock = Callable[[], int]
 
 
-#: What Celery asks of the app that it finds in a module.
+#: Attributes asked by Celery of an app found in a module.
 _CELERYS = frozenset(
     (
         "conf",
@@ -63,12 +63,12 @@ class NotThatApp(Misuse, AttributeError):
 
 
 class App(Deferrals, Outcomes):
-    """Records runs, steps, scores and outcomes, and asks questions about what happens next.
+    """Records runs, steps, scores and outcomes, and opens waits for outcomes.
 
-    `name` is the source of what the app says. `version` is the agents' version unless they have one of their own.
-    `capture_content` keeps what agents, steps and model calls were given and gave, which may be personal data.
-    `prices` replaces the price table. `settings` are read from the environment where absent. `transport` and
-    `clock` (nanoseconds since 1970) are for tests.
+    `name` is the source of the app's events. `version` is the version of agents without a version of their
+    own. `capture_content` keeps inputs and outputs of agents, steps and model calls, which may be personal
+    data. `prices` replaces the price table. `settings` are read from the environment where absent.
+    `transport` and `clock` (nanoseconds since 1970) are for tests.
 
     Raises ConfigurationError where a setting is wrong. Nothing is connected before the first event; an agent
     never waits for Kafka, and never fails because Kafka is away.
@@ -93,10 +93,10 @@ class App(Deferrals, Outcomes):
         self.capture_content = capture_content
         self.clock = clock
         self.settings = settings or load_settings()
-        #: The functions with `@app.agent`, by agent and version: what a replay calls.
+        #: The functions with `@app.agent`, by agent and version: a replay calls them.
         self.agents: dict[tuple[str, str | None], Callable[..., Any]] = {}
         self._prices = prices
-        #: Attributes of other people's spans that are kept beside known facts.
+        #: Attributes of other people's spans to keep beside known facts.
         self.asked: RequestedAttributes = asked_for(self.settings.span_attributes.split(","))
         self._kinds: dict[str, str] = {}
         self._provider: TracerProvider | None = None
@@ -119,7 +119,7 @@ class App(Deferrals, Outcomes):
         name: str | None = None,
         version: str | None = None,
     ) -> Any:
-        """Make each call of a function a run: plain or async, generators too. Its name is the agent's name."""
+        """Make each call of a function a run: plain or async, generators too. Its name names the agent."""
         if function is None:
             return functools.partial(self._agent, name=name, version=version)
         return self._agent(_function(function, "@app.agent"), name=name, version=version)
@@ -147,11 +147,11 @@ class App(Deferrals, Outcomes):
         attempts: int = 1,
         side_effects: bool = False,
     ) -> Any:
-        """Make each call of a function a step of the run around it; outside of a run it's just called.
+        """Make each call of a function a step of the surrounding run; outside of a run just a call.
 
-        `kind` is `model`, `tool`, `retrieval` or another word. A call that raises is made again at once until
-        `attempts` are used up (not of generators); each attempt is told of. `side_effects` says that a call changes
-        something outside, such as sending a mail: a replay asks before it makes one.
+        `kind` is `model`, `tool`, `retrieval` or another word. A call with an error is made again at once
+        until `attempts` are used up (not of generators); each attempt is recorded. `side_effects` marks calls
+        with an effect outside, such as sending a mail: a replay asks before making such a call.
         """
         made = functools.partial(
             self._step, name=name, kind=kind, attempts=attempts, side_effects=side_effects
@@ -167,10 +167,10 @@ class App(Deferrals, Outcomes):
         session_id: str | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> Run:
-        """A run to use in a `with` or `async with`. Inside another run that one is its parent.
+        """A run to use in a `with` or `async with`. Inside another run, the outer run is the parent.
 
-        `agent` is the app's name where absent. The id is that of the run's span (`<trace id>-<span id>`) unless
-        `run_id` gives another, which must be unique. `session_id` is the conversation that it belongs to.
+        `agent` is the app's name where absent. The id is taken from the run's span (`<trace id>-<span id>`)
+        unless `run_id` gives another id, which must be unique. `session_id` is the conversation of the run.
         """
         if agent is not None and not isinstance(agent, str):
             raised_or_warned(
@@ -195,11 +195,12 @@ class App(Deferrals, Outcomes):
         started_at: datetime | None = None,
         ends: bool = False,
     ) -> AttachedRun:
-        """Go on with a run that began elsewhere, in a `with`: steps, scores, waits and deferrals are that run's.
+        """Go on with a run begun elsewhere, in a `with`: steps, scores, waits and deferrals are the run's.
 
-        `run_id` is its id (`run.id`), its `traceparent`, or its `carrier`, which holds both. Outcomes count from
-        `started_at` on where that is given, else from now. The run's end is told where it began, unless `ends`
-        says that it ends here; `run.leave_open()` there. Raises Misuse.
+        `run_id` is the run's id (`run.id`), its `traceparent`, or its `carrier`, which holds both. Outcomes
+        count from `started_at` on where given, else from now. The end of the run is recorded where the run
+        began, unless `ends` is true: then the run ends here, and `run.leave_open()` is called there. Raises
+        Misuse.
         """
         return AttachedRun(
             self, run_id, traceparent=traceparent, agent=agent, started_at=started_at, ends=ends
@@ -217,10 +218,11 @@ class App(Deferrals, Outcomes):
         source: str | None = None,
         key: str | None = None,
     ) -> None:
-        """Score a run from anywhere, by its id, whether or not it is known yet.
+        """Score a run from anywhere, by its id, whether or not the run is known yet.
 
-        Scores of one run, step, name and `key` are one score, the latest counts. The score is safe once this
-        returns. Numbers of numpy, torch, Decimal and Fraction count. Raises Misuse for what is no score, SpoolFull.
+        Scores of one run, step, name and `key` are one score, the latest counts. The score is safe once the
+        call returns. Numbers of numpy, torch, Decimal and Fraction count. Raises Misuse for an invalid score,
+        SpoolFull.
         """
         value = plain_value(value, name)
         message = score_message(
@@ -237,11 +239,11 @@ class App(Deferrals, Outcomes):
         self.event_sink.fact(message)
 
     def cancel_wait(self, wait_id: str, *, subject: str | None = None) -> None:
-        """End a wait from anywhere, by its id and its subject: it isn't needed any more.
+        """End a wait from anywhere, by its id and its subject: the wait isn't needed any more.
 
-        A wait that nothing had decided by now ends without a score, for the reason `cancelled`. What was decided stays.
-        Cancelled twice, or before the wait was written, makes no difference. It's safe once this returns. Raises Misuse,
-        SpoolFull.
+        A wait undecided by now ends without a score, for the reason `cancelled`. A decided score stays.
+        Cancelling twice, or before the wait was written, makes no difference. The cancellation is safe once
+        the call returns. Raises Misuse, SpoolFull.
         """
         at = instant_of(self.clock())
         message = wait_cancellation_message(
@@ -262,17 +264,17 @@ class App(Deferrals, Outcomes):
         return f"<app {self.name} at {self.settings.public_url.rstrip('/')}>"
 
     def use(self, settings: Settings) -> None:
-        """Take other settings than those that the app was made with; before it has sent anything."""
+        """Replace the settings given at the start; only before the app has sent anything."""
         self.settings = settings
         self.asked = asked_for(settings.span_attributes.split(","))
         self.delivery = self._delivery()
 
     def instrument(self, tracer_provider: object = None) -> TracerProvider:
-        """Take spans of instrumented libraries, inside runs, as steps; gives the tracer provider for their use.
+        """Take spans of instrumented libraries, inside runs, as steps; returns the tracer provider to use.
 
-        That is `tracer_provider` where it's given, else the process's one, which is set up where there is none.
-        Without this call a provider that the process has is extended all the same when the first run begins.
-        Raises Misuse for a provider that isn't of OpenTelemetry's SDK.
+        The provider is `tracer_provider` where given, else the process's provider, set up where there is
+        none. Without this call an existing provider of the process is extended all the same when the first
+        run begins. Raises Misuse for a provider of another kind than OpenTelemetry's SDK.
         """
         chosen = install(tracer_provider)
         if tracer_provider is not None:
@@ -280,24 +282,24 @@ class App(Deferrals, Outcomes):
         return chosen
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until Kafka has everything, at most `timeout` seconds; whether it has. What it hasn't is kept."""
+        """Wait until Kafka has everything, at most `timeout` seconds; whether Kafka has. The rest is kept."""
         return self.delivery.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Flush, and let go of connection and spool; done at the end of the process by itself.
+        """Flush, and let go of connection and spool; the end of the process calls `close` by itself.
 
-        Where Kafka is away that doesn't take the time: facts stay on disk for the next process.
+        Where Kafka is away, closing doesn't take the time: facts stay on disk for the next process.
         """
         self.delivery.close(timeout)
 
     @property
     def forgives(self) -> bool:
-        """Whether what can't be recorded is told in the log alone; see the setting `on_misuse`."""
+        """Whether unrecordable calls are reported in the log alone; see the setting `on_misuse`."""
         return self.settings.on_misuse == "warn"
 
     @property
     def delivered(self) -> Delivered:
-        """What became of the app's events so far, in this process."""
+        """Counts of the app's events so far, in this process."""
         return self.delivery.delivered
 
     @property
@@ -308,7 +310,7 @@ class App(Deferrals, Outcomes):
 
     @property
     def tracer(self) -> Tracer:
-        """Whose spans runs and steps are."""
+        """The tracer of the spans of runs and steps."""
         chosen = self._provider or provider()
         if self._tracer is None or self._tracer[0] is not chosen:
             self._tracer = (chosen, chosen.get_tracer(SCOPE))
@@ -316,13 +318,13 @@ class App(Deferrals, Outcomes):
 
     @property
     def prices(self) -> Prices:
-        """The price table; read when it's first needed, since that takes a while."""
+        """The price table; read at the first need, since reading takes a while."""
         if self._prices is None:
             self._prices = price_table()
         return self._prices
 
     def agree(self, name: str, value: bool | float) -> None:
-        """Hold a score's name to what it was first in this process: a number or a boolean. Raises Misuse."""
+        """Hold a score's name to its first kind in this process: a number or a boolean. Raises Misuse."""
         kind = "boolean" if isinstance(value, bool) else "number"
         if self._kinds.setdefault(name, kind) != kind:
             raise Misuse(
@@ -331,7 +333,7 @@ class App(Deferrals, Outcomes):
             )
 
     def keep_result(self, scope: Scope, result: Any) -> None:
-        """Keep what a call gave, where content is wanted."""
+        """Keep the result of a call, where content is wanted."""
         if self.capture_content and isinstance(scope, Run | Step):
             scope.gave(result)
 

@@ -1,4 +1,4 @@
-"""A run that began elsewhere and goes on here: another process, another machine, after a person has answered."""
+"""A run begun elsewhere and continued here: another process, another machine, after a person has answered."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2
 
 
 class AttachedRun(Run):
-    """A run that began elsewhere, made by `app.attach`; the code of its `with` is part of that run.
+    """A run begun elsewhere, made by `app.attach`; the code of its `with` is part of the run.
 
-    It says nothing of the run's beginning, and of its end only with `ends=True`.
+    The beginning of the run is not recorded here, and the end only with `ends=True`.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class AttachedRun(Run):
         self._place = place
         self._ends = ends
         self._began_at = started_at
-        #: Deferrals are counted per run; those of different processes must not be taken for one.
+        #: Deferrals are counted per run; deferrals of different processes must not be taken for the same.
         self._part = uuid4().hex
 
     @property
     def started_at(self) -> datetime:
-        """From when outcomes count: when the run began, where that was given, else when it was attached."""
+        """From when outcomes count: the run's beginning, where given, else the instant of attaching."""
         return self._began_at or super().started_at
 
     def _begin(self) -> tuple[Span, Context]:
@@ -67,7 +67,7 @@ class AttachedRun(Run):
         return span, with_run(self, set_span_in_context(span, otel.get_current()))
 
     def _began(self) -> None:
-        """Nothing: it began elsewhere."""
+        """Nothing: the run began elsewhere."""
 
     def _call_number(self) -> str:
         return f"{self._part}-{super()._call_number()}"
@@ -88,7 +88,7 @@ class AttachedRun(Run):
 
 
 def _meant(run_id: Any, traceparent: Any) -> tuple[str, tuple[str, str]]:
-    """The run's id, and the trace and span that its steps hang below."""
+    """The run's id, and the trace and span above the run's steps."""
     if isinstance(run_id, Mapping):
         names = {str(name).lower(): said for name, said in run_id.items()}
         traceparent = traceparent or names.get("traceparent")
@@ -100,7 +100,7 @@ def _meant(run_id: Any, traceparent: Any) -> tuple[str, tuple[str, str]]:
     parent = _parsed(traceparent) if traceparent is not None else None
     if found := _TRACEPARENT.fullmatch(run_id):
         return run_id_of(found[1], found[2]), (found[1], found[2])
-    # An id of the caller's own without a trace: all that go on with it share one that follows from it.
+    # An id of the caller's own without a trace: all who go on with the run derive one trace from the id.
     made = fact_id("trace", run_id), fact_id("span", run_id)[:16]
     return run_id, parent or trace_of(run_id) or made
 

@@ -1,4 +1,4 @@
-"""Calling again what failed: each attempt in a scope of its own."""
+"""Calling again after an error: each attempt in a scope of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def repeated(calls: Sequence[Callable[P, R]]) -> Callable[P, R]:
-    """The first of `calls`; where it raises an Exception the next one, with the same arguments, at once.
+    """The first of `calls`; after an Exception the next call, with the same arguments, at once.
 
     Plain and async functions alone: of generators only the first is used.
     """

@@ -14,12 +14,12 @@ R = TypeVar("R")
 
 #: Makes the scope of one call from its arguments; None where the call has none.
 Making = Callable[[tuple[Any, ...], dict[str, Any]], Scope | None]
-#: Told what a call gave, while the scope is open.
+#: Takes the result of a call, while the scope is open.
 Result = Callable[[Scope, Any], None]
 
 
 def scoped(function: Callable[P, R], make: Making, result: Result) -> Callable[P, R]:
-    """The same function; each call runs in a scope of its own, a generator's from its first item to its last."""
+    """The same function; each call has a scope of its own, a generator's from its first item to its last."""
     wrapper: Callable[..., Any]
     if inspect.isasyncgenfunction(function):
         wrapper = _async_stream(function, make)
@@ -43,7 +43,7 @@ def _plain(function: Callable[..., Any], make: Making, result: Result) -> Callab
         except BaseException as error:
             scope.finish(error)
             raise
-        # A plain function may well give a coroutine: a partial, a lambda, an object that is called.
+        # A plain function may well return a coroutine: a partial, a lambda, a callable object.
         if inspect.isawaitable(given):
             return _awaited(scope, given, result)
         result(scope, given)

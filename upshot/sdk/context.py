@@ -1,7 +1,7 @@
-"""Where the code is: the run and the step around it. They travel in OpenTelemetry's context.
+"""The place of the code: the run and the step around the code. Both travel in OpenTelemetry's context.
 
-That context follows `await`, new asyncio tasks and `asyncio.to_thread` by itself. A thread or an executor of one's
-own starts without it: wrap what it runs in `in_thread`.
+The context follows `await`, new asyncio tasks and `asyncio.to_thread` by itself. Threads and executors of the
+program's own start without the context: wrap their functions in `in_thread`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _apps: WeakSet[App] = WeakSet()
 
 
 def current_run() -> Run:
-    """The innermost run that this code is part of. Raises Misuse where there is none."""
+    """The innermost run around this code. Raises Misuse where there is none."""
     run = run_in(None)
     if run is None:
         raise Misuse(
@@ -45,7 +45,7 @@ def current_run() -> Run:
 
 
 def current_step() -> Step:
-    """The innermost step that this code is part of. Raises Misuse where there is none."""
+    """The innermost step around this code. Raises Misuse where there is none."""
     step = step_in(None)
     if step is None:
         raise Misuse(
@@ -58,7 +58,7 @@ def current_step() -> Step:
 def attach(
     run_id: str | Mapping[str, str], *, traceparent: str | None = None, ends: bool = False
 ) -> AttachedRun:
-    """Go on with a run that began elsewhere, in a `with`; see `App.attach`, which is meant where there are several apps.
+    """Go on with a run begun elsewhere, in a `with`; see `App.attach`, for processes with several apps.
 
     Raises Misuse where this process has no app, or several.
     """
@@ -79,7 +79,7 @@ def remember(app: App) -> None:
 
 
 def in_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, which will find the run and the step of this place, whichever thread calls it."""
+    """The same function; each call finds the run and the step of this place, whichever thread calls."""
     here = contextvars.copy_context()
 
     @functools.wraps(function)
@@ -91,19 +91,19 @@ def in_thread(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def run_in(context: Context | None) -> Run | None:
-    """The run of a context, the current one where it's None."""
+    """The run of a context; of the current context for None."""
     run: Run | None = otel.get_value(_RUN, context)  # type: ignore[assignment]
     return run
 
 
 def step_in(context: Context | None) -> Step | None:
-    """The step of a context, the current one where it's None."""
+    """The step of a context; of the current context for None."""
     step: Step | None = otel.get_value(_STEP, context)  # type: ignore[assignment]
     return step
 
 
 def replay_in(context: Context | None) -> Replaying | None:
-    """What is being replayed in a context, the current one where it's None."""
+    """The replay under way in a context; in the current context for None."""
     replaying: Replaying | None = otel.get_value(_REPLAY, context)  # type: ignore[assignment]
     return replaying
 

@@ -1,4 +1,4 @@
-"""What an app leaves for later: the code that can be deferred, and deferring it from anywhere."""
+"""Deferred work of an app: the deferrable code, and deferring from anywhere."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ S = TypeVar("S", bound=bool | float | None)
 
 
 class Deferrals:
-    """The part of an app that knows its scorers."""
+    """The part of an app with the scorers."""
 
     clock: Callable[[], int]
 
     def __init__(self) -> None:
         super().__init__()
-        #: What can be deferred, by name and version; the worker's role `followups` runs it.
+        #: The scorers, by name and version; the worker's role `followups` runs them.
         self.scorers: dict[tuple[str, str], Scorer[Any, Any]] = {}
 
     @property
@@ -37,7 +37,7 @@ class Deferrals:
 
     @property
     def forgives(self) -> bool:
-        """Whether what can't be recorded is told in the log alone."""
+        """Whether unrecordable calls are reported in the log alone."""
         raise NotImplementedError
 
     @overload
@@ -63,12 +63,12 @@ class Deferrals:
         timeout: timedelta | None = None,
         attempts: int | None = None,
     ) -> Any:
-        """Make an async function work that can be deferred: `run.defer(function, data)`. See docs/followups.md.
+        """Make an async function deferrable work: `run.defer(function, data)`. See docs/followups.md.
 
-        It takes an `upshot.Followup` of its data's type; what it returns is the score of its name, None is no score.
-        Changed code gets another `version` beside the old one, which goes on with what it began. `timeout` is how
-        long one execution may take (waiting by its ctx doesn't count), 5 minutes where absent; `attempts` how often
-        it's tried where it fails. Raises Misuse.
+        The function takes an `upshot.Followup` of its data's type; its result is the score of its name, None
+        is no score. Changed code gets another `version` beside the old version, which goes on with its
+        follow-ups. `timeout` limits one execution (waiting by its ctx doesn't count), 5 minutes where absent;
+        `attempts` limits the tries where the execution fails. Raises Misuse.
         """
         register = functools.partial(
             registered,
@@ -113,7 +113,7 @@ class Deferrals:
 
 
 def with_offset(name: str, given: datetime | None) -> datetime | None:
-    """An instant that somebody gives. Raises Misuse for one without an offset."""
+    """An instant given by the program. Raises Misuse for an instant without an offset."""
     if given is not None and not isinstance(given, datetime):
         raise Misuse(f"{name}={given!r:.100} is no datetime; write datetime.now(UTC)")
     if given is not None and given.tzinfo is None:

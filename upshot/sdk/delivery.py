@@ -1,4 +1,4 @@
-"""Getting messages out of the agent's way, from the first one to the end of the process, across forks."""
+"""Getting messages out of the agent's way, from the first message to the end of the process, across forks."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from upshot.sdk.transport import OutgoingMessage, Transport
 
 logger = logging.getLogger("upshot")
 
-#: Seconds that the end of a process waits for Kafka.
+#: Seconds for which the end of a process waits for Kafka.
 AT_EXIT = 5.0
 
 
 class Delivery:
-    """Facts by way of the spool, telemetry by way of a bounded queue: giving them takes microseconds.
+    """Facts by way of the spool, telemetry by way of a bounded queue: handing over takes microseconds.
 
     Nothing is opened and no thread runs before the first message. After a fork the child begins anew, with a
-    spool and a thread of its own; what waits at that moment the parent sends.
+    spool and a thread of its own; messages waiting at the fork are sent by the parent.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Delivery:
         spool: Callable[[], Spool],
         run_ids: RunIds | None = None,
     ) -> None:
-        #: The ids that runs were given by the program.
+        #: The run ids chosen by the program.
         self.run_ids = run_ids or RunIds(None)
         self._transport = transport
         self._spool = spool
@@ -49,34 +49,34 @@ class Delivery:
         return self._sender.delivered
 
     def fact(self, message: OutgoingMessage) -> None:
-        """Keep a fact: it survives the end of the process, and is sent as soon as Kafka takes it.
+        """Keep a fact: the fact survives the end of the process, and is sent as soon as Kafka takes events.
 
-        Raises SpoolFull: it isn't recorded.
+        Raises SpoolFull: the fact isn't recorded.
         """
         _open.add(self)
         self._sender.fact(message)
 
     def telemetry(self, making: Making, size: int = 0) -> None:
-        """Send what `making` gives, called in another thread; it may be dropped, which is counted.
+        """Send the message made by `making`, called in another thread; drops are allowed and counted.
 
-        `size` is about how many bytes it keeps in memory until then.
+        `size` is about how many bytes `making` keeps in memory until then.
         """
         _open.add(self)
         self._sender.telemetry(making, size)
 
     def resume(self) -> None:
-        """Send what earlier processes left, now."""
+        """Send the facts left by earlier processes, now."""
         _open.add(self)
         self._sender.resume()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until Kafka has all that was given before, at most `timeout` seconds; whether it has."""
+        """Wait until Kafka has all earlier messages, at most `timeout` seconds; whether Kafka has."""
         return self._sender.flush(timeout)
 
     def close(self, timeout: float) -> None:
-        """Send what can be sent within `timeout` seconds. What is given later begins anew.
+        """Send as many messages as possible within `timeout` seconds. A later message begins anew.
 
-        Facts that are left stay in the spool's file for the next process, telemetry is dropped. Where Kafka
+        Remaining facts stay in the spool's file for the next process, telemetry is dropped. Where Kafka
         doesn't answer, one attempt is all.
         """
         sender = self._sender
@@ -85,7 +85,7 @@ class Delivery:
         self._sender = Sender(self._transport, self._spool, sender.delivered)
 
     def begin_in_child(self) -> Sender:
-        """Begin anew after a fork; what is returned is the parent's and must never be closed here."""
+        """Begin anew after a fork; the returned sender is the parent's and must never be closed here."""
         inherited = self._sender
         inherited.abandon()
         self._sender = Sender(self._transport, self._spool, Delivered())
@@ -106,9 +106,9 @@ def open_spool(folder: Path, limit_bytes: int) -> Spool:
         return Spool(None, limit_bytes)
 
 
-#: Those that were used: they are closed at the end of the process, even if their app is long forgotten.
+#: Used deliveries: closed at the end of the process, even if their app is long forgotten.
 _open: set[Delivery] = set()
-#: What belongs to a parent process: kept for ever, since closing it would disturb the parent.
+#: Senders of a parent process: kept for ever, since closing them would disturb the parent.
 _inherited: list[Any] = []
 
 
@@ -122,9 +122,9 @@ def _begin_in_child() -> None:
         _inherited.append(delivery.begin_in_child())
 
 
-# A host's name is looked up in an executor, which takes no work any more when the functions of atexit run: a
-# process that is over before it has connected could not deliver. Threads have a hook of their own, last
-# registered first called, which executors use as well: theirs is registered by the import above, before ours.
+# A host's name is looked up in an executor, and executors take no work any more when the functions of atexit
+# run: a process ending before its connection could not deliver. Threads have a hook of their own, last
+# registered first called, used by executors as well: theirs is registered by the import above, before ours.
 getattr(threading, "_register_atexit", atexit.register)(_close_all)
 at_termination(_close_all)
 os.register_at_fork(after_in_child=_begin_in_child)

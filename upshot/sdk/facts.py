@@ -1,4 +1,4 @@
-"""Events of the contract as messages: checked where they are made, so that the caller hears of it."""
+"""Events of the contract as messages: checked where made, so that errors reach the caller."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from upshot.streams.events.topics import MAX_EVENT_BYTES
 D = TypeVar("D")
 E = TypeVar("E", bound=BaseModel)
 
-#: What a field that is missing should hold, by its name.
+#: The right content of a missing field, by its name.
 _INSTEAD: Mapping[str, str] = {
     "subject": "write what outcomes are about, such as 'pr:acme/web#12'",
     "name": "write the score's name, such as 'merged'",
@@ -39,31 +39,31 @@ _INSTEAD: Mapping[str, str] = {
 
 
 def run_message(**fields: Any) -> OutgoingMessage:
-    """What is known of a run. One that is too long loses input, output and attributes. Raises Misuse."""
+    """The known facts of a run. An oversized run loses input, output and attributes. Raises Misuse."""
     run = _checked(Run, "this run", fields)
     return _fitting("runs", run.run_id, run)
 
 
 def step_message(step: Step) -> OutgoingMessage:
-    """A step that is over. One that is too long loses input, output and attributes."""
+    """An ended step. An oversized step loses input, output and attributes."""
     return _fitting("steps", step.run_id, step)
 
 
 def score_message(**fields: Any) -> OutgoingMessage:
-    """A score that somebody gives. Raises Misuse."""
+    """A score given by code or a person. Raises Misuse."""
     value = plain_value(fields["value"], fields["name"])
     score = _checked(Score, "this score", {**fields, "value": value})
     return _message("scores", score.run_id, score)
 
 
 def outcome_message(**fields: Any) -> OutgoingMessage:
-    """Something that happened. Raises Misuse."""
+    """An outcome. Raises Misuse."""
     outcome = _checked(Outcome, "this outcome", {"specversion": "1.0", **fields})
     return _message("outcomes", outcome.subject, outcome)
 
 
 def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tuple[OutgoingMessage, str]:
-    """A question and its id. `within` is a timedelta or ISO 8601. Raises Misuse."""
+    """A wait and its id. `within` is a timedelta or ISO 8601. Raises Misuse."""
     rule: dict[str, Any] = {"on": matches_of(on), "within": window_of(fields.pop("within"))}
     rule |= {"mode": fields.pop("mode")}
     otherwise = plain(fields.pop("otherwise"))
@@ -74,7 +74,7 @@ def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tu
 
 
 def wait_cancellation_message(**fields: Any) -> OutgoingMessage:
-    """That a wait isn't needed any more. Raises Misuse."""
+    """The cancellation of a wait. Raises Misuse."""
     cancellation = _checked(WaitCancellation, "this cancellation", fields)
     return _message("waits", cancellation.subject, cancellation)
 
@@ -82,7 +82,7 @@ def wait_cancellation_message(**fields: Any) -> OutgoingMessage:
 def deferral_message(
     scorer: Scorer[D, Any], data: D, *, call: str, **fields: Any
 ) -> tuple[OutgoingMessage, str]:
-    """Deferred work and its id. Without a `key` it's one of its own, told from others of its run by `call`.
+    """Deferred work and its id. Without a `key` each `call` of a run is a deferral of its own.
 
     Raises Misuse.
     """
@@ -99,7 +99,7 @@ def deferral_message(
 
 
 def checked_names(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes whose names can be recorded, numbers of other libraries as Python's own. Raises Misuse."""
+    """Attributes with recordable names, numbers of other libraries as Python's own. Raises Misuse."""
     if not isinstance(attributes, Mapping):
         raise Misuse(f'attributes={shown(attributes)} is no mapping; write attributes={{"language": "Go"}}')
     for name in attributes:
@@ -111,7 +111,7 @@ def checked_names(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> str | None:
-    """The value as JSON, from which it can be read back by its type; None where JSON doesn't know all of it."""
+    """The value as JSON, readable again by its type; None where JSON doesn't know all of the value."""
     try:
         return to_json(value).decode()
     except (PydanticSerializationError, ValueError, RecursionError):
@@ -119,7 +119,7 @@ def as_json(value: Any) -> str | None:
 
 
 def as_text(value: Any) -> str:
-    """Anything as text: a text as it is, else JSON; what JSON doesn't know by its `str`."""
+    """Anything as text: a text unchanged, else JSON; values unknown to JSON by their `str`."""
     if isinstance(value, str):
         return value
     try:
@@ -154,7 +154,7 @@ def _fitting(topic: str, key: str, event: Run | Step) -> OutgoingMessage:
 
 
 def _message(topic: str, key: str, event: BaseModel) -> OutgoingMessage:
-    """What was said of an event, or, of a step, what differs from the defaults."""
+    """The fields set on an event, or, of a step, the fields with other values than the defaults."""
     step = isinstance(event, Step)
     try:
         value = event.model_dump_json(by_alias=True, exclude_unset=not step, exclude_defaults=step).encode()
@@ -170,7 +170,7 @@ def _message(topic: str, key: str, event: BaseModel) -> OutgoingMessage:
 
 
 def _plain(value: Any) -> Any:
-    """The same with what UTF-8 can't say replaced."""
+    """The same with characters outside UTF-8 replaced."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, bytes):

@@ -1,4 +1,4 @@
-"""What becomes of a call that can't be recorded: it raises, or in production it warns and the agent goes on."""
+"""Calls with unrecordable values: such a call raises, or in production warns and the agent goes on."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Forgiving(Protocol):
 
     @property
     def forgives(self) -> bool:
-        """Whether what can't be recorded is told in the log alone; the setting `on_misuse`."""
+        """Whether unrecordable calls are reported in the log alone; the setting `on_misuse`."""
 
 
 def never_ends_the_agent(given: Any = None) -> Callable[[F], F]:
-    """A method that tells something: where its owner forgives, what it raises becomes a warning, and it gives `given`.
+    """A recording method: where its owner forgives, errors become warnings, and the result is `given`.
 
-    For methods that run no code of the agent's alone.
+    For methods without any code of the agent's.
     """
 
     def decorate(method: F) -> F:
@@ -43,14 +43,14 @@ def never_ends_the_agent(given: Any = None) -> Callable[[F], F]:
 
 
 def raised_or_warned(owner: Forgiving, error: Exception) -> None:
-    """Raise it, or warn where the owner forgives: the caller then goes on with something that works."""
+    """Raise the error, or warn where the owner forgives: the caller then goes on with a usable value."""
     if not owner.forgives:
         raise error
     warn(str(error))
 
 
 def warn(what: str) -> None:
-    """Tell of a call that isn't recorded."""
+    """Report an unrecorded call."""
     logger.warning("%s; the agent goes on, since UPSHOT_ON_MISUSE is warn", what)
 
 

@@ -1,4 +1,4 @@
-"""What an app knows of the world: outcomes that it tells itself, and what it takes for outcomes of others."""
+"""The outcomes of an app: its own, and the mappings of other systems' messages to outcomes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Data = str | Mapping[str, str | Find] | Find
 
 
 class Outcomes:
-    """The part of an app that tells outcomes, or says where others tell them."""
+    """The part of an app for emitting outcomes and for mapping the messages of other systems."""
 
     name: str
     clock: Callable[[], int]
 
     def __init__(self) -> None:
         super().__init__()
-        #: What the worker's role `sources` and the door's webhooks map to outcomes.
+        #: The mappings for the worker's role `sources` and for the webhooks of the HTTP API.
         self.sources: list[Source] = []
 
     @property
@@ -38,7 +38,7 @@ class Outcomes:
 
     @property
     def forgives(self) -> bool:
-        """Whether what can't be recorded is told in the log alone."""
+        """Whether unrecordable calls are reported in the log alone."""
         raise NotImplementedError
 
     @overload
@@ -92,11 +92,11 @@ class Outcomes:
         time: Any = None,
         **mapping: Any,
     ) -> str | Source:
-        """Record what happened to a subject; runs with a wait for the subject are scored. Gives the outcome's id.
+        """Record an outcome of a subject; runs with a wait for the subject are scored. Returns the outcome's id.
 
-        Two outcomes with one `source` and `id` about one subject are one outcome: give the id of the event at home
-        (a delivery's, a database row's), so that a repeat does no harm. `time` is now where absent. The outcome is
-        safe once this call returns. Raises Misuse for an invalid outcome, SpoolFull.
+        Outcomes with one `source` and `id` about one subject are the same: give the event's id at home (a
+        delivery's, a database row's), so that a repeat does no harm. `time` is now where absent. The outcome
+        is safe once the call returns. Raises Misuse for an invalid outcome, SpoolFull.
 
         With `topic` or `webhook` the call is the older spelling of `map_outcomes`, with the same result.
         """
@@ -150,8 +150,9 @@ class Outcomes:
     ) -> Source:
         """Declare which messages of a Kafka topic or of a provider's webhook are outcomes; nothing is sent.
 
-        A worker or a web server with this app reads the messages. `type`, `subject`, `data` and the other parts are
-        paths or functions, described at Source. Gives the Source. Raises ConfigurationError for an unusable mapping.
+        A worker or a web server with this app reads the messages. `type`, `subject`, `data` and the others are
+        paths or functions, described at Source. Returns the Source. Raises ConfigurationError for an unusable
+        mapping.
         """
         return self._map(type, subject, topic, webhook, data=data, **mapping)
 
@@ -164,7 +165,7 @@ class Outcomes:
 
     @never_ends_the_agent("")
     def _tell(self, type: Any, subject: Any, data: Any, id: Any, source: Any, time: Any) -> str:
-        # Each call is an event of its own; the id is what makes one event of its repeated delivery.
+        # Each call is an event of its own; the id makes one event of its repeated deliveries.
         identity = id or uuid4().hex
         message = outcome_message(
             type=type,

@@ -1,4 +1,4 @@
-"""Paths into outcomes as people write them: what can't be meant is refused, in words that say what to write instead."""
+"""Paths into outcomes as people write them: nonsensical paths are refused, with the right spelling."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ logger = logging.getLogger("upshot")
 
 
 def check_path(where: str, path: str, *, gives: str = "score") -> None:
-    """Refuse a text that can't be meant as a path, and warn of one that seldom is.
+    """Refuse a text without a meaning as a path, and warn of a path with an unlikely meaning.
 
-    `gives` is what the path is for: a `score` or a `condition`. Raises Misuse.
+    `gives` is the purpose of the path: a `score` or a `condition`. Raises Misuse.
     """
     said = path.strip()
     if said in _PYTHON:
@@ -71,7 +71,7 @@ def _is_number(text: str) -> bool:
 
 
 def _arithmetic(path: str) -> str:
-    """How to write what was meant, where that is arithmetic."""
+    """The right spelling, where arithmetic was meant."""
     if found := _NEGATED.fullmatch(path):
         return f': a path has no arithmetic; write {{"score": "{found[1]}", "times": -1}}'
     left, star, right = path.rpartition("*")
@@ -81,7 +81,7 @@ def _arithmetic(path: str) -> str:
 
 
 def _first_field(parsed: Any) -> str | None:
-    """The field of the outcome itself that a plain path begins with; None for other expressions."""
+    """The outcome's own field at the beginning of a plain path; None for other expressions."""
     while parsed["type"] in (
         "subexpression",
         "index_expression",

@@ -1,4 +1,4 @@
-"""Tracer providers of OpenTelemetry's SDK, and those that wrap one, such as Logfire's."""
+"""Tracer providers of OpenTelemetry's SDK, and wrappers of such providers, such as Logfire's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _followed: list[Callable[[TracerProvider], None]] = []
 
 
 def inside(found: object) -> list[TracerProvider]:
-    """The provider itself where that is the SDK's, else those that it holds, else itself if it takes processors."""
+    """The provider itself where of the SDK, else the providers inside, else itself if taking processors."""
     if isinstance(found, TracerProvider):
         return [found]
     held = [value for value in getattr(found, "__dict__", {}).values() if isinstance(value, TracerProvider)]
@@ -22,17 +22,17 @@ def inside(found: object) -> list[TracerProvider]:
 
 
 def takes_processors(found: object) -> TypeGuard[TracerProvider]:
-    """Whether spans of a provider can be followed: the SDK's, or one that does as the SDK's does."""
+    """Whether spans of a provider can be followed: the SDK's, or a provider with the SDK's methods."""
     return callable(getattr(found, "add_span_processor", None)) and callable(
         getattr(found, "get_tracer", None)
     )
 
 
 def follow(tell: Callable[[TracerProvider], None]) -> None:
-    """Tell of each of the SDK's providers that is made from now on.
+    """Call `tell` with each of the SDK's providers made from now on.
 
-    OpenTelemetry has no hook for that, and takes no second provider for the process: a library that makes one of its
-    own and uses it for its instrumentations is not to be found otherwise.
+    OpenTelemetry has no such hook, and takes no second provider for the process: otherwise a provider made by
+    a library for its own instrumentations couldn't be found.
     """
     if tell in _followed:
         return

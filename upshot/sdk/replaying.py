@@ -1,4 +1,4 @@
-"""What the SDK asks where a run is made again: whether a call is made, and where its events go."""
+"""The SDK's interface to a replay: whether a call is made, and where events go."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ R = TypeVar("R")
 
 
 class EventSink(Protocol):
-    """Takes events: an app's delivery, or what stands before it while a run is made again."""
+    """Takes events: an app's delivery, or the stand-in of the delivery during a replay."""
 
     def fact(self, message: OutgoingMessage) -> None:
         """Keep a fact and send it. Raises SpoolFull."""
 
     def telemetry(self, making: Making, size: int = 0) -> None:
-        """Send what `making` gives; it may be dropped."""
+        """Send the message made by `making`; drops are allowed."""
 
 
 class Replaying(Protocol):
-    """A run that is made again; see `upshot.replays`. All of it is called in the threads of the agent."""
+    """A replay of a run; see `upshot.replays`. All methods are called in the threads of the agent."""
 
     @property
     def event_sink(self) -> EventSink:
@@ -32,16 +32,16 @@ class Replaying(Protocol):
 
     @property
     def marks(self) -> Mapping[str, Any]:
-        """What the events of its runs and scores say besides."""
+        """Further fields of the events of the replay's runs and scores."""
 
     def entered(self, scope: Scope) -> None:
-        """A run or a step began; the code around it is still the current place."""
+        """A run or a step began; the code around the scope is still the current place."""
 
     def stand_in(self, scope: Scope, function: Callable[P, R]) -> Callable[P, R]:
-        """What is called instead of the function of this scope: itself, or one that gives what is recorded."""
+        """The function to call for this scope: `function`, or a function returning the recorded result."""
 
     def admit(self, scope: Scope) -> None:
-        """The code of a `with` is about to run. Raises where it must not."""
+        """The code of a `with` is about to run. Raises where the code must not run."""
 
 
 __all__ = ["EventSink", "Replaying"]

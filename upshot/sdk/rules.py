@@ -1,4 +1,4 @@
-"""Rules as a program says them: checked for what can't be meant, in words that say what to write instead."""
+"""Rules as programs write them: nonsensical rules are refused, with the right spelling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from upshot.errors import Misuse
 from upshot.sdk.paths import check_path
 from upshot.sdk.values import plain_value, shown
 
-#: What an outcome says: a constant, a path into it, or a mapping with `score`, `when` and `times` (see `Match`).
+#: A match as written: a constant, a path, or a mapping with `score`, `when` and `times` (see `Match`).
 Says = bool | float | str | Mapping[str, Any]
 
 _KNOWN = ("score", "when", "times")
@@ -20,7 +20,7 @@ logger = logging.getLogger("upshot")
 
 
 def matches_of(on: Mapping[str, Says] | Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What each type of outcome says, as a rule has it. Raises Misuse."""
+    """The match for each type of outcome, in a rule's form. Raises Misuse."""
     if isinstance(on, str):
         raise Misuse(f'on={on!r} says no score; write on={{"{on}": True}} or on={{"{on}": "data.field"}}')
     if isinstance(on, Mapping):

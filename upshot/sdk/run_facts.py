@@ -1,4 +1,4 @@
-"""What code says about the run that it's part of: scores, waits and deferrals."""
+"""Facts recorded by code about its run: scores, waits and deferrals."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ D = TypeVar("D")
 
 
 class RunFacts(Scope):
-    """The part of a run that tells facts about it: each is safe once its method returns."""
+    """The part of a run for recording facts about the run: each fact is safe once its method returns."""
 
     app: App
     agent: str
-    #: Where an id of the caller's own leads to in the trace; other ids say it themselves.
+    #: The place in the trace for an id of the caller's own; other ids hold the place themselves.
     _trace: dict[str, str]
 
     @property
@@ -49,17 +49,17 @@ class RunFacts(Scope):
 
     @property
     def event_sink(self) -> EventSink:
-        """Where its events go."""
+        """Where the run's events go."""
         raise NotImplementedError
 
     @property
     def forgives(self) -> bool:
-        """Whether what can't be recorded is told in the log alone."""
+        """Whether unrecordable calls are reported in the log alone."""
         raise NotImplementedError
 
     @property
     def _marks(self) -> Mapping[str, Any]:
-        """What its events say besides."""
+        """Further fields of the run's events."""
         raise NotImplementedError
 
     def now_ns(self) -> int:
@@ -67,7 +67,7 @@ class RunFacts(Scope):
         raise NotImplementedError
 
     def _call_number(self) -> str:
-        """Tells the deferrals of a run apart."""
+        """Distinguishes the deferrals of a run."""
         raise NotImplementedError
 
     @never_ends_the_agent()
@@ -82,7 +82,7 @@ class RunFacts(Scope):
     ) -> None:
         """Score this run. Scores of one name and `key` are one score, the latest counts.
 
-        The score is safe once this returns. Raises Misuse for what is no score, SpoolFull.
+        The score is safe once the call returns. Raises Misuse for an invalid score, SpoolFull.
         """
         self.give(name, value, comment=comment, source=source, key=key)
 
@@ -99,11 +99,11 @@ class RunFacts(Scope):
         wait_id: str | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> str:
-        """Ask what becomes of `subject`: outcomes of the types in `on` become the score `name`. Gives the wait's id.
+        """Open a wait: outcomes of `subject` with a type in `on` become the score `name`. Returns its id.
 
-        Each type in `on` says a constant or a path into the outcome (`"data.merged"`). Outcomes count from the
+        Each type in `on` has a constant or a path into the outcome (`"data.merged"`). Outcomes count from the
         run's start to now plus `within`; `otherwise` is the score if none did, None for no score. The wait is
-        safe once this returns. Raises Misuse for a rule that doesn't hold together, SpoolFull.
+        safe once the call returns. Raises Misuse for an inconsistent rule, SpoolFull.
         """
         message, identity = wait_message(
             run_id=self.id,
@@ -126,10 +126,10 @@ class RunFacts(Scope):
 
     @never_ends_the_agent()
     def cancel_wait(self, wait_id: str, *, subject: str | None = None) -> None:
-        """End a wait that isn't needed any more: without a score, unless one was decided by now. See `App.cancel_wait`.
+        """End an unneeded wait: without a score, unless a score was decided by now. See `App.cancel_wait`.
 
-        `wait_id` is what `wait` gave; for a plain text say the `subject`, too. It's safe once this returns. Raises Misuse,
-        SpoolFull.
+        `wait_id` is the result of `wait`; for a plain text give the `subject`, too. The cancellation is safe
+        once the call returns. Raises Misuse, SpoolFull.
         """
         at = instant_of(self.now_ns())
         message = wait_cancellation_message(
@@ -139,11 +139,11 @@ class RunFacts(Scope):
 
     @never_ends_the_agent("")
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
-        """Leave work on this run for later: a worker runs `scorer` with `data`. Gives the follow-up's id.
+        """Leave work on this run for later: a worker runs `scorer` with `data`. Returns the follow-up's id.
 
-        Each call is a follow-up of its own; those of one scorer and `key` are one, the first counts. Events count
-        for it from the run's start. It's safe once this returns. Raises Misuse for data that isn't of the scorer's
-        type, SpoolFull.
+        Each call is a follow-up of its own; follow-ups of one scorer and `key` are the same, the first
+        counts. Events count for the follow-up from the run's start. The deferral is safe once the call
+        returns. Raises Misuse for data of another type than the scorer's, SpoolFull.
         """
         return self.leave(scorer, data, key=key)
 

@@ -1,4 +1,4 @@
-"""Run ids that programs choose themselves: one that is used again is told, since both would be one run."""
+"""Run ids chosen by programs: a repeated id is reported, since two runs with the id would be one run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from pathlib import Path
 logger = logging.getLogger("upshot")
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS run_ids (id TEXT PRIMARY KEY, pid INTEGER NOT NULL, at REAL NOT NULL)"
-#: Ids that one process remembers, and seconds for which the file does.
+#: Ids remembered by one process, and seconds for which the file remembers.
 _LONGEST_MEMORY = 10_000
 _SECONDS = 7 * 24 * 3600.0
 
 
 class RunIds:
-    """Remembers ids in this process, and in a file for the processes that share `folder`; None: in this process alone.
+    """Remembers ids in this process, and in a file for processes sharing `folder`; no file for None.
 
-    The file is a help for people and nothing depends on it: where it can't be used, only this process's ids count.
+    The file is a help for people and nothing depends on the file: where unusable, only this process's ids
+    count.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -33,7 +34,7 @@ class RunIds:
         self._cleaned = False
 
     def used(self, run_id: str) -> None:
-        """Note that a run with this id begins; warn where one did before."""
+        """Note the beginning of a run with this id; warn where the id was used before."""
         with self._mutex:
             before = "in this process" if run_id in self._seen else self._elsewhere(run_id)
             self._seen[run_id] = None

@@ -1,4 +1,4 @@
-"""A run: one execution of an agent, and the steps, scores and waits that belong to it."""
+"""A run: one execution of an agent, with its steps, scores and waits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STATUSES: Mapping[Ending, RunStatus] = {"ok": "completed", "error": "failed", "c
 
 
 class Run(RunFacts):
-    """A run of an agent, made by `app.run(agent)` or `@app.agent`; it lasts for the length of its `with`."""
+    """A run of an agent, made by `app.run(agent)` or `@app.agent`; lasts for the length of its `with`."""
 
     _noun = "run"
 
@@ -74,11 +74,11 @@ class Run(RunFacts):
         self._started_ns = 0
         self._span_id = ""
         self._tracer: Tracer | None = None
-        #: Where an id of the caller's own leads to in the trace; other ids say it themselves.
+        #: The place in the trace for an id of the caller's own; other ids hold the place themselves.
         self._trace: dict[str, str] = {}
         self._deferred = count(1)
         self._left_open = False
-        #: Of each name below each span, the id of the last step: further attempts at it share that.
+        #: Of each name below each span, the id of the last step: further attempts share the id.
         self._last_step: dict[tuple[str, str], str] = {}
         #: Step ids of spans whose step has another id than the span.
         self._step_ids: dict[str, str] = {}
@@ -87,33 +87,33 @@ class Run(RunFacts):
 
     @property
     def id(self) -> str:
-        """The run's id; keep it to score the run later. Raises Misuse before it began."""
+        """The run's id; keep the id to score the run later. Raises Misuse before the run began."""
         self._opened()
         assert self._id is not None
         return self._id
 
     @property
     def started_at(self) -> datetime:
-        """When it began. Raises Misuse before it did."""
+        """When the run began. Raises Misuse before the beginning."""
         self._opened()
         return instant_of(self._started_ns)
 
     @property
     def traceparent(self) -> str:
-        """The run's place in its trace, as W3C's header `traceparent` has it. Raises Misuse before it began."""
+        """The run's place in its trace, as W3C's header `traceparent`. Raises Misuse before the run began."""
         self._opened()
         trace_id = self._trace.get("trace_id") or (self._id or "").partition("-")[0]
         return f"00-{trace_id}-{self._span_id}-01"
 
     @property
     def carrier(self) -> dict[str, str]:
-        """What `app.attach` needs to go on with this run elsewhere: headers of a request, or a task's."""
+        """The input of `app.attach`, to go on with this run elsewhere: headers of a request, or a task's."""
         return {"upshot-run-id": self.id, "traceparent": self.traceparent}
 
     def leave_open(self) -> str:
-        """Let the run go on elsewhere: the end of this `with` doesn't end it. Gives its id, for `app.attach`.
+        """Let the run go on elsewhere: this `with` doesn't end the run. Returns the id for `app.attach`.
 
-        Whoever attaches it with `ends=True` ends it.
+        The code attaching the run with `ends=True` ends the run.
         """
         self._left_open = True
         return self.id
@@ -126,7 +126,7 @@ class Run(RunFacts):
 
     @property
     def forgives(self) -> bool:
-        """Whether what can't be recorded is told in the log alone; never in a replay, which has to stop."""
+        """Whether unrecordable calls are reported in the log alone; never in a replay, which has to stop."""
         return self.app.forgives and self.replaying is None
 
     @never_ends_the_agent()
@@ -141,16 +141,16 @@ class Run(RunFacts):
 
     @property
     def event_sink(self) -> EventSink:
-        """Where its events go."""
+        """Where the run's events go."""
         return self.app.delivery if self.replaying is None else self.replaying.event_sink
 
     @property
     def arguments(self) -> str | None:
-        """The arguments of the call that this run is, as JSON, where content is wanted."""
+        """The arguments of the run's call, as JSON, where content is wanted."""
         return self._content.get("input") if self.is_call else None
 
     def gave(self, result: Any) -> None:
-        """Keep what the call gave that this run is."""
+        """Keep the result of the run's call."""
         self.set_output(result)
 
     def stand_in(self, function: Callable[P, R]) -> Callable[P, R]:
@@ -159,12 +159,12 @@ class Run(RunFacts):
 
     @never_ends_the_agent()
     def set_input(self, value: Any) -> None:
-        """Keep what the agent was given, as text or JSON, whatever the app says about content."""
+        """Keep the agent's input, as text or JSON, whatever the app's setting for content."""
         self._content["input"] = as_text(value)[:LONGEST_CONTENT]
 
     @never_ends_the_agent()
     def set_output(self, value: Any) -> None:
-        """Keep what the agent gave, as text or JSON, whatever the app says about content."""
+        """Keep the agent's output, as text or JSON, whatever the app's setting for content."""
         self._content["output"] = as_text(value)[:LONGEST_CONTENT]
 
     @overload
@@ -183,11 +183,11 @@ class Run(RunFacts):
     def step(
         self, name: str, function: Callable[..., Any] | None = None, /, *args: Any, **kwargs: Any
     ) -> Any:
-        """A step to use in a `with`; or call `function` as a step and give what it gives.
+        """A step to use in a `with`; or call `function` as a step and return the function's result.
 
-        An async function is awaited: `await run.step("draft", draft, ticket)`. `attempt` counts the tries at one
-        thing from 1: those of one name at one place share their step id. `side_effects` says that the code of
-        the `with` changes something outside: a replay asks before it runs it.
+        An async function is awaited: `await run.step("draft", draft, ticket)`. `attempt` counts the tries at
+        one thing from 1: attempts of one name at one place share their step id. `side_effects` marks code
+        with an effect outside: a replay asks before running the code of the `with`.
         """
         if function is None:
             return self.new_step(name, **kwargs)
@@ -228,7 +228,7 @@ class Run(RunFacts):
         kwargs: dict[str, Any],
         **said: Any,
     ) -> Step:
-        """The step that a call of `function` is."""
+        """The step for a call of `function`."""
         step = self.new_step(name, **said)
         step.is_call = True
         if self.app.capture_content:
@@ -240,7 +240,7 @@ class Run(RunFacts):
         return self.app.clock()
 
     def start_span(self, name: str, attributes: Mapping[str, Any]) -> tuple[Span, Context]:
-        """A span inside this run, and the context that it's in: the current one where that is in the run."""
+        """A span inside this run, and its context: the current context where inside the run."""
         self._opened()
         context = otel.get_current() if run_in(None) is self else self._context
         assert self._tracer is not None
@@ -248,7 +248,7 @@ class Run(RunFacts):
         return span, context or otel.get_current()
 
     def step_id_of(self, span: Span, name: str, attempt: int) -> str:
-        """The id of the step that a span is: its own, or for further attempts that of the first."""
+        """The step id for a span: the span's own, or for further attempts the id of the first attempt."""
         step = step_in(None)
         place = (step.id if step is not None and step.run is self else "", name)
         own = span_id_of(span)
@@ -316,7 +316,7 @@ class Run(RunFacts):
         try:
             self.event_sink.fact(message)
         except SpoolFull as full:
-            # The agent has done its work: it must not fail for that. Delivered.not_recorded counts it.
+            # The agent has done its work and must not fail for a full spool. Delivered.not_recorded counts.
             logger.error("the end of run %s: %s", self._id, full)
 
     def _call_number(self) -> str:
@@ -340,7 +340,7 @@ class Run(RunFacts):
 
 
 def error_text(error: BaseException | None) -> str | None:
-    """What a run says of the error that ended it."""
+    """The text of the error at the end of a run."""
     said = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
     return said[:10_000] or None
 

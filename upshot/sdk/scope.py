@@ -1,4 +1,4 @@
-"""What runs and steps share: a span, and being the place where code runs, for the length of a `with`."""
+"""The common part of runs and steps: a span, and being the current place, for the length of a `with`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Scope:
     """A run or a step: opened once, finished once. `with` and `async with` do both."""
 
     _noun = "scope"
-    #: Whether it is a call of a function, not the code of a `with`.
+    #: Whether the scope is a call of a function, not the code of a `with`.
     is_call = False
-    #: Whether that call gave something to await, although its function isn't async.
+    #: Whether the call returned something to await, although its function isn't async.
     awaited = False
 
     def __init__(self) -> None:
@@ -37,22 +37,22 @@ class Scope:
         self._finished = False
 
     def _begin(self) -> tuple[Span, Context]:
-        """Start the span; what it gives is the span and the context of the code inside."""
+        """Start the span; returns the span and the context of the code inside."""
         raise NotImplementedError
 
     def _began(self) -> None:
-        """Tell that it began; the place around it is still the current one."""
+        """Report the beginning; the surrounding place is still the current place."""
 
     def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
-        """Finish the span and tell of it."""
+        """Finish the span and record the end."""
         raise NotImplementedError
 
     def stand_in(self, function: Callable[P, R]) -> Callable[P, R]:
-        """What this call calls: the function, unless a replay tells what it gave before."""
+        """The function to call: the given one, unless a replay has the recorded result."""
         return function
 
     def admit(self) -> None:
-        """The code of the `with` may run, unless a replay says no."""
+        """The code of the `with` may run, unless a replay refuses."""
 
     def open(self) -> None:
         """Begin, without being the current place yet."""
@@ -62,7 +62,7 @@ class Scope:
         self._began()
 
     def finish(self, error: BaseException | None = None) -> None:
-        """End: well, or by `error`. Once ended it stays as it is."""
+        """End: well, or by `error`. An ended scope stays as it is."""
         if self._span is None or self._finished:
             return
         self._finished = True
@@ -76,7 +76,7 @@ class Scope:
         self._end(self._span, ending, None if ending == "ok" else error)
 
     def inside(self, function: Callable[[], R]) -> R:
-        """Call a function in this place; what it leaves open inside is found again by the next call."""
+        """Call a function in this place; the next call finds the scopes left open inside again."""
         token = otel.attach(self._context or otel.get_current())
         try:
             return function()
@@ -129,7 +129,7 @@ class Scope:
 
 
 class NullScope(Scope):
-    """No run and no step: the place is left as it is."""
+    """No run and no step: the place is left unchanged."""
 
     def open(self) -> None:
         """Nothing begins."""
@@ -140,7 +140,7 @@ class NullScope(Scope):
 
 
 def set_on(span: Span, attributes: Mapping[str, Any]) -> None:
-    """Set attributes; what OpenTelemetry has no type for is JSON."""
+    """Set attributes; values without a type in OpenTelemetry are JSON."""
     for name, value in attributes.items():
         said = plain(value)
         span.set_attribute(name, said if isinstance(said, _PLAIN) else as_text(said))
@@ -151,7 +151,7 @@ def _ending(error: BaseException | None) -> Ending:
         return "ok"
     if isinstance(error, SystemExit):
         return "error" if error.code else "ok"
-    # What is no Exception: cancelled, interrupted, or a stream that nobody reads on.
+    # Not an Exception: cancelled, interrupted, or a stream with no reader any more.
     return "error" if isinstance(error, Exception) else "cancelled"
 
 

@@ -1,4 +1,4 @@
-"""One thread with an event loop of its own takes facts from the spool and telemetry from a queue, and sends them."""
+"""A thread with its own event loop takes facts from the spool and telemetry from a queue, and sends both."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ logger = logging.getLogger("upshot")
 #: Makes a message when its turn comes, away from the agent's threads; None for nothing to send.
 Making = Callable[[], OutgoingMessage | None]
 
-#: Telemetry that waits for Kafka, at the most: how many, and of how many bytes, roughly.
+#: Telemetry waiting for Kafka, at the most: how many messages, and of how many bytes, roughly.
 QUEUE = 10_000
 QUEUE_BYTES = 64 * 1024 * 1024
-#: What is sent at a time, at the most: how many, and of how many bytes.
+#: A batch, at the most: how many messages, and of how many bytes.
 _BATCH = 500
 _BATCH_BYTES = 4 * 1024 * 1024
-#: Seconds for which more is gathered after something has come.
+#: Seconds for gathering more messages after the first.
 _LINGER = 0.02
-#: Seconds between attempts while Kafka is away; the last one stays.
+#: Seconds between attempts while Kafka is away; the last value stays.
 _BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 #: Seconds without an answer after which Kafka counts as away.
 _SLOW = 2.0
@@ -40,12 +40,12 @@ _QUIET = 60.0
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of an app's messages in this process.
+    """Counts of an app's messages in this process.
 
-    `facts`: Kafka has them. `waiting`: in the spool, sent later. `refused`: Kafka will never take them, they were
-    put aside in the spool's file. `not_recorded`: lost, since the spool was full; the caller got SpoolFull.
-    `telemetry`: steps and progress that Kafka has. `dropped`: those that it will never get. `available`: whether
-    Kafka answered when it was last needed.
+    `facts`: Kafka has them. `waiting`: in the spool, sent later. `refused`: Kafka will never take them, they
+    were put aside in the spool's file. `not_recorded`: lost, since the spool was full; the caller got
+    SpoolFull. `telemetry`: steps and progress in Kafka. `dropped`: steps and progress lost for good.
+    `available`: whether Kafka answered at the last attempt.
     """
 
     facts: int = 0
@@ -89,7 +89,7 @@ class Sender:
         return replace(self._delivered, waiting=len(self._spool) if self._spool else 0)
 
     def fact(self, message: OutgoingMessage) -> None:
-        """Keep a fact, and send it as soon as Kafka takes it. Raises SpoolFull: it isn't recorded."""
+        """Keep a fact, and send the fact once Kafka takes events. Raises SpoolFull: nothing is recorded."""
         try:
             self._open().append(message)
         except SpoolFull:
@@ -110,13 +110,13 @@ class Sender:
         self._rouse()
 
     def resume(self) -> None:
-        """Send what other processes left, without waiting for a fact of this one."""
+        """Send the facts left by other processes, without waiting for a fact of this process."""
         self._open()
         self._resuming = True
         self._rouse()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until Kafka has all that was given before, at most `timeout` seconds; whether it has."""
+        """Wait until Kafka has all earlier messages, at most `timeout` seconds; whether Kafka has."""
         deadline = time.monotonic() + timeout
         with self._rounds:
             while not self._idle():
@@ -128,7 +128,7 @@ class Sender:
         return True
 
     def close(self, timeout: float) -> None:
-        """Send what can be sent within `timeout` seconds, and end. Facts that are left stay in the spool's file."""
+        """Send as much as `timeout` seconds allow, and end. Remaining facts stay in the spool's file."""
         self._closing = True
         if self._thread is not None:
             self._tell(self._wake.set)
@@ -179,7 +179,7 @@ class Sender:
         self._tell(self._wake.set)
 
     def _tell(self, action: Callable[[], None]) -> None:
-        """Run something in the thread's loop; nothing once that has ended."""
+        """Run something in the thread's loop; nothing once the loop has ended."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(action)
@@ -189,7 +189,7 @@ class Sender:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(self._send(self._make_transport()))
         finally:
-            # Where this thread failed, its trace has been printed; the next message begins another one.
+            # Where this thread failed, its trace has been printed; the next message begins another thread.
             self._busy = self._awake = False
             if not self._closing:
                 self._thread = None
@@ -225,7 +225,7 @@ class Sender:
             await asyncio.wait_for(self._end.wait(), seconds)
 
     async def _round(self, transport: Transport) -> bool:
-        """Send a batch of what there is; False where Kafka is away."""
+        """Send a batch of the waiting messages; False where Kafka is away."""
         facts = self._facts()
         self._render()
         telemetry = self._unsent
@@ -257,7 +257,7 @@ class Sender:
         return spool.first(_BATCH, _BATCH_BYTES)
 
     async def _answered(self, sending: Coroutine[Any, Any, list[Fate]]) -> list[Fate]:
-        """What became of the messages; a transport that tries for long is told of, and left when the app closes."""
+        """The delivery results; a slow transport is reported, and left when the app closes."""
         task = asyncio.ensure_future(sending)
         await asyncio.wait({task}, timeout=_SLOW)
         if not task.done():
@@ -281,10 +281,10 @@ class Sender:
             self._drop(len(refused), refused[0])
 
     def _settle_facts(self, facts: Sequence[SpooledMessage], fates: Sequence[Fate]) -> bool:
-        """Take from the spool what Kafka has; False where that fails: it's sent once more."""
+        """Remove delivered facts from the spool; False where removing fails: the facts are sent once more."""
         spool = self._spool
         if spool is None:
-            # Closed meanwhile, for taking too long: they stay in the file and are sent once more.
+            # Closed meanwhile, for taking too long: the facts stay in the file and are sent once more.
             return True
         taken = []
         try:
@@ -315,7 +315,7 @@ class Sender:
                 self._queued_bytes -= about
             try:
                 message = making()
-            except Exception:  # One span that can't be told must not keep all others back.
+            except Exception:  # A span without a valid event must not hold back all others.
                 logger.exception("a step could not be made into an event: it is dropped")
                 self._count(dropped=1)
                 continue

@@ -1,7 +1,8 @@
-"""Facts that no broker has acknowledged yet, in a file that outlives the process.
+"""Facts not acknowledged by a broker yet, in a file outliving the process.
 
-Every process has a file of its own, and holds a lock on it for as long as it lives, however it ends. A file
-without such a lock was left by a process that died: the next process adopts what is in it.
+Every process has a file of its own, and holds a lock on the file for as long as the process lives, however
+the process ends. A file without such a lock was left by a dead process: the next process adopts the file's
+facts.
 """
 
 from __future__ import annotations
@@ -44,16 +45,16 @@ class SpooledMessage(NamedTuple):
 
 
 class Spool:
-    """One file, or memory where `folder` is None. Safe for several threads, not across a fork."""
+    """A file, or memory where `folder` is None. Safe for several threads, not across a fork."""
 
     def __init__(self, folder: Path | None, limit_bytes: int, *, path: Path | None = None) -> None:
-        """Open a new file in `folder`, or `path` in it. Raises OSError or sqlite3.Error where that fails."""
+        """Open a new file in `folder`, or `path` inside. Raises OSError or sqlite3.Error on failure."""
         self._limit = limit_bytes
         self._mutex = threading.Lock()
         self._lock: int | None = None
         self.path = path or (folder / f"{os.getpid()}-{uuid4().hex[:12]}.db" if folder else None)
         if self.path is not None:
-            # What agents say of their users is nobody else's business.
+            # Agents' facts about their users are nobody else's business.
             private_folder(self.path.parent)
             self._lock = _take_lock(self.path)
             if self._lock is None:
@@ -72,7 +73,7 @@ class Spool:
         return self._count
 
     def append(self, message: OutgoingMessage) -> None:
-        """Keep a fact: once this returns it survives the end of the process, however that comes about.
+        """Keep a fact: once the call returns, the fact survives the end of the process, however caused.
 
         Raises SpoolFull: the fact isn't kept.
         """
@@ -91,7 +92,7 @@ class Spool:
             self._bytes += size
 
     def first(self, limit: int, limit_bytes: int = 4 * 1024 * 1024) -> list[SpooledMessage]:
-        """The oldest facts: at most `limit`, and no more once they have `limit_bytes`; at least one if there is one."""
+        """The oldest facts: at most `limit`, and no more once of `limit_bytes`; at least one if any."""
         sql = "SELECT number, topic, key, value FROM facts ORDER BY number LIMIT ?"
         found: list[SpooledMessage] = []
         with self._mutex:
@@ -103,7 +104,7 @@ class Spool:
         return found
 
     def remove(self, done: Iterable[SpooledMessage]) -> None:
-        """Forget facts that the broker has. Raises sqlite3.Error: they stay, and are sent once more."""
+        """Forget acknowledged facts. Raises sqlite3.Error: the facts stay, and are sent once more."""
         done = list(done)
         with self._mutex, self._transaction():
             self._db.executemany("DELETE FROM facts WHERE number = ?", [(kept.number,) for kept in done])
@@ -111,9 +112,9 @@ class Spool:
         self._bytes -= sum(len(kept.message.value) + _OVERHEAD for kept in done)
 
     def adopt(self) -> None:
-        """Take over what processes left in this folder that have ended.
+        """Take over the facts left in this folder by ended processes.
 
-        What is taken twice, for dying in between, does no harm. A file that can't be read stays, and is told of.
+        Facts taken twice, after a death in between, do no harm. An unreadable file stays, and is reported.
         """
         if self.path is None:
             return
@@ -138,14 +139,14 @@ class Spool:
         left.close()
 
     def refuse(self, kept: SpooledMessage, reason: str) -> None:
-        """Put a fact aside that no broker will ever take; it stays in the file for people."""
+        """Put a fact aside after the broker's final refusal; the fact stays in the file for people."""
         with self._mutex:
             sql = "INSERT INTO refused (topic, key, value, reason) VALUES (?, ?, ?, ?)"
             self._db.execute(sql, (*kept.message, reason))
         self.remove([kept])
 
     def refused(self) -> list[tuple[OutgoingMessage, str]]:
-        """What was put aside, and why."""
+        """The facts put aside, and why."""
         with self._mutex:
             rows = self._db.execute("SELECT topic, key, value, reason FROM refused").fetchall()
         return [(OutgoingMessage(*row[:3]), row[3]) for row in rows]
@@ -161,21 +162,21 @@ class Spool:
         self._db.execute("COMMIT")
 
     def close(self) -> None:
-        """Let go of the file; it's deleted where nothing is left in it."""
+        """Let go of the file; an empty file is deleted."""
         with self._mutex:
             empty = not self._db.execute(
                 "SELECT (SELECT count(*) FROM facts) + count(*) FROM refused"
             ).fetchone()[0]
             self._db.close()
             if self.path is not None and empty:
-                # The database last: whatever is left by a process that dies here, the next one finds it by that.
+                # The database last: after a death here, the next process finds the rest by the database.
                 _lock_path(self.path).unlink(missing_ok=True)
                 for suffix in ("-wal", "-shm", ""):
                     self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             self.abandon()
 
     def abandon(self) -> None:
-        """Forget a file that belongs to another process: the parent, after a fork."""
+        """Forget another process's file: the parent's, after a fork."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -22,14 +22,14 @@ D = TypeVar("D")
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: How the result of a call is kept: `text` as it is, `json`, or `str`, which can't be read back.
+#: How the result of a call is kept: `text` unchanged, `json`, or `str`, which can't be read back.
 RESULT = "upshot.result"
 #: Set where the result had to be awaited, although the function isn't async.
 AWAITED = "upshot.result_awaited"
 
 
 class Step(Scope):
-    """A step of `run`, made by `run.step(name)` or `@app.step`; it lasts for the length of its `with`."""
+    """A step of `run`, made by `run.step(name)` or `@app.step`; lasts for the length of its `with`."""
 
     _noun = "step"
 
@@ -60,7 +60,7 @@ class Step(Scope):
 
     @property
     def id(self) -> str:
-        """The step's id, unique in its run; attempts at one thing share it. Raises Misuse before it began."""
+        """The id, unique in the run, shared by attempts at one thing. Raises Misuse before the step began."""
         self._opened()
         return self._id
 
@@ -69,7 +69,7 @@ class Step(Scope):
 
     @property
     def forgives(self) -> bool:
-        """Whether what can't be recorded is told in the log alone."""
+        """Whether unrecordable calls are reported in the log alone."""
         return self.run.forgives
 
     @never_ends_the_agent()
@@ -84,20 +84,20 @@ class Step(Scope):
 
     @never_ends_the_agent()
     def set_input(self, value: Any) -> None:
-        """Keep what the step was given, as text or JSON, whatever the app says about content."""
+        """Keep the step's input, as text or JSON, whatever the app's setting for content."""
         self._opened().set_attribute("upshot.input", as_text(value))
 
     def given(self, arguments: Mapping[str, Any]) -> None:
-        """Keep the arguments of the call that this step is; before it begins."""
+        """Keep the arguments of the step's call; before the step begins."""
         self._first["upshot.input"] = as_text(arguments)
 
     @property
     def arguments(self) -> str | None:
-        """The arguments of the call that this step is, as JSON, where content is wanted."""
+        """The arguments of the step's call, as JSON, where content is wanted."""
         return self._first.get("upshot.input")
 
     def gave(self, result: Any) -> None:
-        """Keep what the call gave that this step is, in a way that tells later what exactly it was."""
+        """Keep the result of the step's call, in a form with its exact value."""
         kept = result if isinstance(result, str) else as_json(result)
         self.set_output(result if kept is None else kept)
         how = "text" if kept is result else "str" if kept is None else "json"
@@ -105,7 +105,7 @@ class Step(Scope):
 
     @never_ends_the_agent()
     def set_output(self, value: Any) -> None:
-        """Keep what the step gave, as text or JSON, whatever the app says about content."""
+        """Keep the step's output, as text or JSON, whatever the app's setting for content."""
         self._opened().set_attribute("upshot.output", as_text(value))
 
     @never_ends_the_agent()
@@ -121,9 +121,10 @@ class Step(Scope):
         reasoning_output_tokens: int | None = None,
         cost_usd: float | None = None,
     ) -> None:
-        """Say what a model call used, where no instrumentation does. `input_tokens` includes the cached ones.
+        """State a model call's usage, where no instrumentation does. `input_tokens` includes cached tokens.
 
-        `cost_usd` outranks every other source of the cost; without it, it follows from the price table.
+        `cost_usd` outranks every other source of the cost; without `cost_usd`, the cost follows from the
+        price table.
         """
         said = {
             "upshot.model": model,
@@ -149,7 +150,7 @@ class Step(Scope):
     ) -> None:
         """Score this step. Scores of one name and `key` are one score, the latest counts.
 
-        The score is safe once this returns. Raises Misuse for what is no score, SpoolFull.
+        The score is safe once the call returns. Raises Misuse for an invalid score, SpoolFull.
         """
         self.run.give(name, value, step_id=self.id, comment=comment, source=source, key=key)
 
@@ -164,7 +165,7 @@ class Step(Scope):
 
     @never_ends_the_agent("")
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
-        """Leave work on this step for later, see `Run.defer`: its scores will be the step's. Gives its id."""
+        """Leave work on this step for later, see `Run.defer`: scores will be the step's. Returns its id."""
         return self.run.leave(scorer, data, key=key, step_id=self.id)
 
     def _begin(self) -> tuple[Span, Context]:

@@ -1,4 +1,4 @@
-"""SIGTERM: the runs that are under way end as cancelled before the process does, where nobody else handles it."""
+"""SIGTERM: the runs under way end as cancelled before the process does, where there is no other handler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("upshot")
 
-#: Seconds that the end of the process waits for it.
+#: Seconds for which the end of the process waits for the runs.
 PATIENCE = 5.0
 
 
@@ -36,17 +36,17 @@ def watch(run: Run) -> None:
 
 
 def unwatch(run: Run) -> None:
-    """It has ended."""
+    """The run has ended."""
     _open.discard(run)
 
 
 def at_termination(close: Callable[[], None]) -> None:
-    """What else is done before the process ends."""
+    """A further call before the process ends."""
     _closing.append(close)
 
 
 def _install() -> None:
-    """A handler of the program's own stays, whoever set it."""
+    """A handler of the program's own stays, whatever its origin."""
     global _installed
     _installed = True
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -54,7 +54,7 @@ def _install() -> None:
 
 
 def _terminate(number: int, frame: Any) -> None:
-    # In a thread of its own: this one may hold a lock that ending a run needs, and then waits in vain for a while.
+    # In a thread of its own: this thread may hold a lock needed to end a run, and would wait in vain.
     ending = threading.Thread(target=_end_all, name="upshot-termination", daemon=True)
     ending.start()
     ending.join(PATIENCE + 1)
@@ -73,7 +73,7 @@ def _end_all() -> None:
 
 
 def _begin_in_child() -> None:
-    """The runs that are under way at a fork are the parent's to end."""
+    """Runs under way at a fork are the parent's to end."""
     _open.clear()
 
 

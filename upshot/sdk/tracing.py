@@ -1,4 +1,4 @@
-"""The bridge to OpenTelemetry: whose tracer runs and steps use, and how ended spans become steps."""
+"""The bridge to OpenTelemetry: the tracer of runs and steps, and the way from ended spans to steps."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("upshot")
 
 SCOPE = "upshot"
-#: What we note on a provider that tells us of its spans.
+#: The mark on a provider reporting its spans to us.
 _EXTENDED = "_upshot_told"
-#: So many spans that have ended are remembered with their run.
+#: Ended spans remembered with their run.
 _REMEMBERED = 10_000
 #: What belongs into a run.
 _OF_AN_AGENT = frozenset({"model", "embedding", "retrieval", "rerank", "tool", "agent"})
@@ -58,14 +58,14 @@ _ids = RandomIdGenerator()
 
 
 class RunSpans(SpanProcessor):
-    """Tells of every span that was started inside a run, ours or an instrumentation's, once it ends.
+    """Turns every span started inside a run, ours or an instrumentation's, into a step at the span's end.
 
-    A span belongs to the run of its context, else to that of its parent: also where both have ended, as the spans
-    of calls have that are told of in a thread of their own.
+    A span belongs to the run of its context, else to the run of its parent: also where both have ended, as
+    with the spans of calls reported in a thread of their own.
     """
 
     def __init__(self) -> None:
-        #: By span id. Those that ended last are remembered, for spans below that begin later.
+        #: By span id. The latest ended spans are remembered, for children begun later.
         self._runs: dict[int, Run] = {}
         self._ended: OrderedDict[int, Run] = OrderedDict()
         #: Open runs by the id of their own span.
@@ -82,7 +82,7 @@ class RunSpans(SpanProcessor):
         self._remember(int(span_id, 16), run)
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
-        """Remember whose run it is."""
+        """Remember the span's run."""
         run = run_in(parent_context)
         if run is None and span.parent is not None:
             above = span.parent.span_id
@@ -91,7 +91,7 @@ class RunSpans(SpanProcessor):
             self._runs[span.context.span_id] = run
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Hand it over; the rest happens in the delivery's thread."""
+        """Hand the span over; the rest happens in the delivery's thread."""
         run = self._runs.pop(span.context.span_id, None) if span.context else None
         if run is None:
             self._look_for_a_bare_thread(span)
@@ -108,7 +108,7 @@ class RunSpans(SpanProcessor):
                 self._ended.popitem(last=False)
 
     def _look_for_a_bare_thread(self, span: ReadableSpan) -> None:
-        """Say once that a model call beside an open run has lost it: threads start without a context."""
+        """Warn once of a model call outside of an open run: threads start without a context."""
         bare = span.parent is None and current_thread() is not main_thread()
         if self._hinted or not bare or not self._open:
             return
@@ -127,7 +127,7 @@ class RunSpans(SpanProcessor):
 
 
 def step_of_run(run: Run, span: ReadableSpan) -> OutgoingMessage:
-    """An ended span as a step of its run. Children come before their parents, since they mostly end before them."""
+    """An ended span as a step of its run. Children come before their parents, since they mostly end first."""
     record = record_of(span)
     ours = record.scope == SCOPE
     priced = step_of(
@@ -153,13 +153,13 @@ def step_of_run(run: Run, span: ReadableSpan) -> OutgoingMessage:
     if isinstance(said, Call):
         attributes[REPEATS] = run.place_of(said.step) or said.step
         if priced.cost_usd is not None and run.counting.lacks_cost(said):
-            # The other one counts and knows no cost. Without the answer's id this is a cost of its own for the views.
+            # The other step counts and has no cost. Without the answer's id, the views count this cost too.
             told |= {"cost_usd": priced.cost_usd, "cost_source": priced.cost_source, "response_id": None}
     return step_message(step.model_copy(update={**told, "attributes": attributes}))
 
 
 def _stated_before(run: Run, record: SpanRecord, step: Step) -> Call | str | None:
-    """Who said this usage before; None where it counts, or where there is none."""
+    """The earlier span with this usage; None where this usage counts, or where there is none."""
     if not says_usage(record):
         run.counting.passed(record.span_id, record.parent_span_id)
         return None
@@ -170,7 +170,7 @@ def _stated_before(run: Run, record: SpanRecord, step: Step) -> Call | str | Non
 
 
 def record_of(span: ReadableSpan) -> SpanRecord:
-    """A span of the SDK as the mapping reads it."""
+    """A span of the SDK, in the mapping's form."""
     context = span.get_span_context()
     assert context is not None
     return SpanRecord(
@@ -197,7 +197,7 @@ _own: TracerProvider | None = None
 
 
 def began_run(run: Run, span_id: str) -> None:
-    """A run has begun: spans whose parent is its span are its own, whatever context they begin in."""
+    """A run has begun: children of its span belong to the run, whatever context they begin in."""
     _processor.began(run, span_id)
 
 
@@ -207,16 +207,16 @@ def ended_run(run: Run, span_id: str) -> None:
 
 
 def provider() -> TracerProvider:
-    """The process's tracer provider where that is OpenTelemetry's SDK or wraps it, extended by us; else our own."""
+    """The process's tracer provider, extended by us, where OpenTelemetry's SDK or a wrapper; else our own."""
     found = trace.get_tracer_provider()
     return extend(found) if takes_processors(found) else _own_provider()
 
 
 def install(chosen: object = None) -> TracerProvider:
-    """Extend a provider (the process's where none is given), so that spans of instrumented libraries become steps.
+    """Extend a provider (the process's where none is given): spans of instrumented libraries become steps.
 
-    Where the process has none, it gets one. Providers of the SDK that are made from then on are extended, too: one
-    that wraps the SDK's and is set up later can't become the process's any more. Raises Misuse for a provider that
+    A process without a provider gets one. Providers of the SDK made from then on are extended, too: a wrapper
+    of the SDK's, set up later, can't become the process's any more. Raises Misuse for a provider which
     neither is the SDK's nor wraps one.
     """
     follow(extend_one)
@@ -233,14 +233,14 @@ def install(chosen: object = None) -> TracerProvider:
 
 
 def extend(found: TracerProvider) -> TracerProvider:
-    """Make a provider tell us of its spans, once; of one that wraps the SDK's the one inside."""
+    """Make a provider report its spans to us, once; for a wrapper of the SDK's the provider inside."""
     for one in inside(found):
         extend_one(one)
     return found
 
 
 def extend_one(found: TracerProvider) -> None:
-    """Make a provider of the SDK tell us of its spans, once."""
+    """Make a provider of the SDK report its spans to us, once."""
     with _lock:
         if not getattr(found, _EXTENDED, False) and all(found is not other for other in _others):
             found.add_span_processor(_processor)

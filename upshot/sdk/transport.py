@@ -1,4 +1,4 @@
-"""How messages reach the topics: a small protocol, and Kafka behind it."""
+"""The way of messages to the topics: a small protocol, and Kafka behind the protocol."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from upshot.settings import Settings
 from upshot.streams.kafka.admin import admin_client
 from upshot.streams.kafka.producer import EventProducer, event_producer, settled
 
-#: The topics that an agent writes to.
+#: The topics written by an agent.
 WRITTEN = ("runs", "steps", "scores", "waits", "outcomes", "exposures", "deferrals")
-#: The name of the thread that a transport works in.
+#: The name of a transport's thread.
 THREAD = "upshot-delivery"
 _STOP_WITHIN = 2.0
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
-    """The client tells of each attempt, many times a second; the delivery tells once that Kafka is away."""
+    """The client logs each attempt, many times a second; the delivery reports once that Kafka is away."""
     return record.threadName != THREAD or record.levelno < logging.INFO
 
 
@@ -51,15 +51,15 @@ ACKNOWLEDGED = Acknowledged()
 
 
 class Transport(Protocol):
-    """Takes messages to their topics. All of it is called in one event loop."""
+    """Takes messages to their topics. All methods are called in one event loop."""
 
     async def start(self) -> None:
-        """Get ready. Raises Unavailable where that isn't possible now; it may be called again."""
+        """Get ready. Raises Unavailable where not possible now; `start` may be called again."""
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[Fate]:
-        """Send all, and return what became of each, in their order.
+        """Send all messages, and return the delivery results in their order.
 
-        Raises Unavailable where that isn't known for some: send all of them again, repeats do no harm.
+        Raises Unavailable where some results are unknown: send all messages again, repeats do no harm.
         """
 
     async def stop(self) -> None:
@@ -75,7 +75,7 @@ class KafkaTransport:
         self._producer: EventProducer | None = None
 
     async def start(self) -> None:
-        """Connect. Missing topics count as unavailable: it's a worker that creates them."""
+        """Connect. Missing topics count as unavailable: workers create topics."""
         if self._producer is not None:
             return
         for name in [name for name in logging.root.manager.loggerDict if name.startswith("aiokafka")]:
@@ -104,14 +104,14 @@ class KafkaTransport:
             if failed and not refused:
                 raise self._unavailable(next(result for result in results if result is not None))
             if refused:
-                # A refusal leaves a gap in the producer's sequence, at which what came behind it fails: once more.
+                # A refusal leaves a gap in the producer's sequence; messages behind the gap fail: once more.
                 await self.stop()
                 await self.start()
             todo = failed
         return fates
 
     async def _attempt(self, messages: Sequence[OutgoingMessage]) -> list[KafkaError | None]:
-        """What went wrong with each, None where it's acknowledged. Raises KafkaUnavailable."""
+        """The error of each message, None for an acknowledged message. Raises KafkaUnavailable."""
         if self._producer is None:
             raise KafkaUnavailable("the transport isn't started")
         try:
@@ -121,7 +121,7 @@ class KafkaTransport:
         return await settled(sent)
 
     async def stop(self) -> None:
-        """Disconnect. What no broker has acknowledged by now may or may not be stored."""
+        """Disconnect. Messages not acknowledged by now may or may not be stored."""
         self._producer = None
         stack, self._stack = self._stack, AsyncExitStack()
         with contextlib.suppress(TimeoutError, KafkaError):

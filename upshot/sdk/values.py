@@ -1,4 +1,4 @@
-"""Values as judges, data frames and tensors give them, as the plain numbers and booleans of the contract."""
+"""Values of judges, data frames and tensors, as the plain numbers and booleans of the contract."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from upshot.schemas.numbers import plain_number
 
 
 def plain_value(value: Any, name: str) -> bool | float:
-    """A score's value as a boolean or a number. Raises Misuse for what is none, and for what is not finite.
+    """A score's value as a boolean or a number. Raises Misuse for other values and for non-finite numbers.
 
-    Taken are numbers of every sort: numpy's and torch's scalars, Decimal, Fraction, and what says its `__float__`.
+    Taken are numbers of every sort: numpy's and torch's scalars, Decimal, Fraction, and objects with
+    `__float__`.
     """
     plain = plain_number(value)
     if plain is None:

@@ -1,4 +1,4 @@
-"""The id of a wait that was opened, which knows what the wait is about: enough to cancel it."""
+"""The id of an opened wait, with the wait's subject: enough to cancel the wait."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from upshot.errors import Misuse
 
 
 class WaitId(str):
-    """A wait's id, a text like any other; `subject` is what the wait is about."""
+    """A wait's id, a text like any other; `subject` is the wait's subject."""
 
     __slots__ = ("subject",)
     subject: str
@@ -19,7 +19,7 @@ class WaitId(str):
 
 
 def subject_of(wait_id: str, subject: str | None) -> str:
-    """What a wait is about. Raises Misuse where neither the id nor anybody else knows."""
+    """The subject of a wait. Raises Misuse where neither the id nor the caller knows the subject."""
     known = wait_id.subject if isinstance(wait_id, WaitId) else None
     if subject is None and known is None:
         raise Misuse(

@@ -1,6 +1,6 @@
-"""Sources: outcomes out of what others send in shapes of their own, by a mapping in code.
+"""Sources: outcomes out of other systems' messages, by a mapping in code.
 
-Comes in: a record of some Kafka topic, or a signed webhook. Goes out: the outcomes that it means.
+Input: a record of some Kafka topic, or a signed webhook. Output: the outcomes for the message.
 """
 
 from upshot.sources.message import Message

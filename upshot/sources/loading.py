@@ -13,7 +13,7 @@ from upshot.sources.source import Source
 
 
 class SourceApp(Protocol):
-    """What is read of an app: `upshot.App` has it all."""
+    """The parts of an app read here: `upshot.App` has them all."""
 
     @property
     def name(self) -> str: ...
@@ -24,7 +24,7 @@ class SourceApp(Protocol):
 def load_app(named: str) -> SourceApp:
     """The app `module:attribute`, looked for in the working directory first.
 
-    Raises ConfigurationError saying what is wrong; what the module itself raises goes through.
+    Raises ConfigurationError with the reason; errors of the module itself go through.
     """
     module_name, _, attribute = named.partition(":")
     if not module_name or not attribute:
@@ -47,7 +47,7 @@ def load_app(named: str) -> SourceApp:
 
 
 def no_app(role: str) -> str:
-    """The message for a role that was started without the app it needs."""
+    """The message for a role started without the needed app."""
     return f"the role {role} needs an app: --app MODULE:NAME, such as support.app:app"
 
 

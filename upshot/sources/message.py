@@ -1,4 +1,4 @@
-"""What a source looks at."""
+"""The input of a source."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Message:
-    """A record of Kafka or a webhook: `value` is what was decoded, JSON unless the source decodes otherwise.
+    """A record of Kafka or a webhook: `value` is the decoded value, JSON unless the source decodes otherwise.
 
-    `place` is unique for the message and the same when it comes again; `origin` is the topic, or `webhook:<name>`.
-    `at` is the record's timestamp, or when the webhook came. Names of headers are in lower case.
+    `place` is unique for the message and the same for a repeat; `origin` is the topic, or `webhook:<name>`.
+    `at` is the record's timestamp, or the arrival of the webhook. Names of headers are in lower case.
     """
 
     value: Any

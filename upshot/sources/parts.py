@@ -1,4 +1,4 @@
-"""How the parts of an outcome are found in a message: by a text with paths in it, by a path, by a function."""
+"""Finding the parts of an outcome in a message: by a text with paths in braces, by a path, by a function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from upshot.errors import ConfigurationError
 from upshot.schemas.expressions import compiled
 from upshot.sources.message import Message
 
-#: Finds a part in a message; None where it isn't there.
+#: Finds a part in a message; None where absent.
 Find = Callable[[Message], Any]
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
@@ -21,8 +21,8 @@ _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 def text_by(part: str, found: str | Find) -> Find:
     """A text such as `pr:{repository.full_name}#{number}`, or a function.
 
-    What stands in braces is a JMESPath expression over the message's value; where one gives nothing, all gives
-    nothing. Raises ConfigurationError for an expression that is none.
+    The text in braces is a JMESPath expression over the message's value; where an expression finds nothing,
+    the result is nothing. Raises ConfigurationError for an invalid expression.
     """
     if callable(found):
         return found
@@ -44,7 +44,7 @@ def _plain(part: str, path: str, value: Any) -> str:
 
 
 def path_by(part: str, path: str) -> Find:
-    """What a JMESPath expression finds in the message's value. Raises ConfigurationError."""
+    """The value found by a JMESPath expression in the message's value. Raises ConfigurationError."""
     try:
         expression = compiled(path)
     except JMESPathError as error:

@@ -21,15 +21,16 @@ def _json(raw: bytes) -> Any:
 class Source:
     """Maps messages to outcomes; exactly one of `topic` (a Kafka topic's full name) and `webhook` is given.
 
-    - `type`, `subject`, `id`, `source`: a text with paths in braces (`pr:{repository.full_name}#{number}`), or a
-      function of the `Message`. A function for `subject` may give a list: an outcome about each.
-    - `when`: a path that gives true, or a function; messages for which it isn't so are passed over.
-    - `time`: a path to RFC 3339 text, or a function that gives a datetime; the message's own where absent.
+    - `type`, `subject`, `id`, `source`: a text with paths in braces (`pr:{repository.full_name}#{number}`),
+      or a function of the `Message`. A function for `subject` may return a list: an outcome about each.
+    - `when`: a path or a function; a message is passed over unless the path gives true, or the function a
+      true value.
+    - `time`: a path to RFC 3339 text, or a function returning a datetime; the message's own where absent.
     - `data`: a path, a function, or a mapping of names to these; the whole value where absent.
     - `decode`: how the bytes are read; JSON where absent. A record without a value is passed over.
 
-    Paths are JMESPath. The `id` is made from the message's place where absent: what comes again counts once.
-    Raises ConfigurationError for a source that can't work.
+    Paths are JMESPath. The `id` is made from the message's place where absent: a repeated message counts
+    once. Raises ConfigurationError for an unusable source.
     """
 
     type: str | Find
@@ -82,7 +83,7 @@ class Source:
 
 
 def outcomes_of(source: Source, message: Message) -> Iterator[bytes]:
-    """The outcomes that a message means, as JSON; none where `when` says so. They aren't validated yet.
+    """The outcomes in a message, as JSON; none where `when` excludes the message. They aren't validated yet.
 
     Raises InvalidEvent where the source's code or paths fail: the message is dead-lettered.
     """

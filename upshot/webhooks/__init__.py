@@ -1,1 +1,1 @@
-"""Webhooks of GitHub, Stripe and Zendesk: who sent it is proven by its signature, what it means by a mapping."""
+"""Webhooks of GitHub, Stripe and Zendesk: a signature proves the sender, a mapping makes the outcomes."""

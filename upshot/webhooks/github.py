@@ -1,4 +1,4 @@
-"""What GitHub's webhooks mean, unless an app says otherwise: `github.pull_request.closed` of `pr:acme/web#12`."""
+"""GitHub's webhooks, unless an app has a mapping: `github.pull_request.closed` of `pr:acme/web#12`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from upshot.sources import Message, Source
 from upshot.webhooks.github_times import time_of
 
-#: The object that an event is about, by the event; by its own name where it isn't listed.
+#: The object of an event, by the event; an unlisted event's object has the event's name.
 _OBJECTS: Mapping[str, str] = {
     "issues": "issue",
     "pull_request_review": "review",
@@ -24,11 +24,11 @@ _OBJECTS: Mapping[str, str] = {
     "secret_scanning_alert": "alert",
     "status": "",
 }
-#: What stands around the object of an event, from the outermost; the object's own facts come over theirs.
+#: Objects around the object of an event, from the outermost; the object's own facts replace theirs.
 _AROUND = ("pull_request", "issue", "discussion", "deployment", "workflow_run", "check_suite", "merge_group")
-#: Facts that only the object of an event may say: those of what stands around it would be taken for its own.
+#: Facts taken from the object of an event only: a surrounding object's would be taken for its own.
 _OWN = frozenset({"id", "state", "state_reason", "status", "conclusion", "reason", "html_url"})
-#: What is taken over: facts to score by, not texts.
+#: Fields taken over: facts to score by, not texts.
 _FACTS = (
     "id",
     "number",
@@ -72,7 +72,7 @@ _FACTS = (
     "author_association",
     "html_url",
 )
-#: What has a name that is a fact: what was added, taken away or asked for beside the object, what was run.
+#: Objects whose name is a fact: things added, taken away or requested beside the object, things run.
 _BESIDE: Mapping[str, str] = {
     "label": "name",
     "milestone": "title",
@@ -103,7 +103,7 @@ def _kind(message: Message) -> str:
 
 
 def _subjects(message: Message) -> list[str]:
-    """Pull requests first: of a check or a workflow all that it ran for."""
+    """Pull requests first: of a check or a workflow all pull requests of the run."""
     said = message.value
     repository = _repository(message)["full_name"]
     if "pull_request" in said:
@@ -131,13 +131,13 @@ def _repository(message: Message) -> dict[str, Any]:
 
 
 def _pull(repository: str, pull: Mapping[str, Any]) -> str:
-    """A pull request of a check: of the repository that it is to be merged into, which may be another one."""
+    """A pull request of a check: of the repository to merge into, which may be another repository."""
     elsewhere = _PULL_URL.search(str(pull.get("url") or ""))
     return f"pr:{elsewhere[1] if elsewhere else repository}#{pull['number']}"
 
 
 def _commit(said: Mapping[str, Any], about: Mapping[str, Any]) -> str | None:
-    """The commit that it is about; a branch that is deleted has none any more."""
+    """The commit of the event; a deleted branch has none any more."""
     deployment = said.get("deployment") or {}
     suite = about.get("check_suite") or {}
     found = (
@@ -181,7 +181,7 @@ def _data(message: Message) -> dict[str, Any]:
 
 
 def _facts_of(said: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
-    """What the object says; what it doesn't say itself, from the payload's top, and from what stands around it."""
+    """The object's own facts; missing facts from the payload's top, and from the surrounding objects."""
     around = [found for name in _AROUND if isinstance(found := said.get(name), dict) and found is not about]
     facts: dict[str, Any] = {}
     for place in around:
@@ -198,7 +198,7 @@ def _facts_at(place: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_fact(value: Any) -> bool:
-    """Whether it is a plain value, and no commit's id that stands for none."""
+    """Whether the value is plain, and no all-zero commit id."""
     if isinstance(value, str):
         return len(value) <= 500 and not (len(value) >= 40 and _NO_COMMIT.fullmatch(value))
     return isinstance(value, bool | int | float)
@@ -214,7 +214,7 @@ def _beside(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _before(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What an edit changed, by name, and what a repository was called before."""
+    """The fields changed by an edit, by name, and a repository's earlier name."""
     changes = said.get("changes")
     earlier = earlier_name(said)
     return {
@@ -224,7 +224,7 @@ def _before(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def earlier_name(payload: Mapping[str, Any]) -> str | None:
-    """What a repository was called before the event that renames it or gives it to somebody else."""
+    """A repository's name before the event renaming or transferring the repository."""
     full_name = (payload.get("repository") or {}).get("full_name")
     changes = payload.get("changes")
     if not isinstance(changes, dict) or not isinstance(full_name, str) or "/" not in full_name:

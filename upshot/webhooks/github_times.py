@@ -1,8 +1,8 @@
-"""When what a webhook of GitHub's tells happened: GitHub sends no such time, some payloads hold it.
+"""The time of the event in a webhook of GitHub's: GitHub sends no such time, some payloads hold one.
 
-An object's `updated_at` is the time of its last change, whatever that was, so it counts only where nothing but the
-event itself can have been that change. Where no field holds the event's own time there is none, and the outcome
-has the time at which the webhook came.
+An object's `updated_at` is the time of its last change, of whatever kind, so `updated_at` counts only where
+nothing but the event itself can have been the change. Where no field holds the event's own time there is
+none, and the outcome has the webhook's time of arrival.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-#: By event and action: where the time is, `.`-separated from the payload's top, the first that is there.
+#: By event and action: places of the time, `.`-separated from the payload's top; the first present counts.
 _TIMES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "check_run": {"created": ["check_run.started_at"], "completed": ["check_run.completed_at"]},
     "check_suite": {"requested": ["check_suite.created_at"], "completed": ["check_suite.updated_at"]},

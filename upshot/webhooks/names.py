@@ -1,4 +1,4 @@
-"""Repositories that change their names: what is known of the names that each has had."""
+"""Repositories with changing names: the known names of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from upshot.webhooks.github import earlier_name
 
 
 class Named(NamedTuple):
-    """Something that a webhook tells of, by the provider's id: what it is called now, and was before, if that is told."""
+    """The object of a webhook, by the provider's id: its present name, and the name before, if given."""
 
     id: str
     name: str
@@ -20,7 +20,7 @@ class Named(NamedTuple):
 
 
 def repository_named(payload: Any) -> Named | None:
-    """The repository of a webhook of GitHub's; None where there is none, or no id of it."""
+    """The repository of a webhook of GitHub's; None where there is none, or no id."""
     repository = payload.get("repository") if isinstance(payload, dict) else None
     if not isinstance(repository, dict):
         return None
@@ -31,7 +31,7 @@ def repository_named(payload: Any) -> Named | None:
 
 
 class Names:
-    """Which names each thing has had; a name that was given to another thing is that one's.
+    """The names of each thing, past and present; a name given to another thing belongs to the other thing.
 
     Names are compared without letter case.
     """
@@ -44,7 +44,7 @@ class Names:
         self._owners[name.lower()] = ident
 
     def news(self, named: Named, prefix: str = "github:") -> Mapping[str, str]:
-        """What is to be recorded because of a webhook: names, and whose they are."""
+        """The records to write because of a webhook: names, with their owners."""
         found: dict[str, str] = {}
         if named.before and prefix + named.before.lower() not in self._owners:
             found[prefix + named.before.lower()] = named.id
@@ -53,14 +53,14 @@ class Names:
         return found
 
     def others(self, named: Named, prefix: str = "github:") -> Sequence[str]:
-        """The other names that the same thing has had, sorted."""
+        """The other names of the same thing, past and present, sorted."""
         mine = {name.removeprefix(prefix) for name, owner in self._owners.items() if owner == named.id}
         before = {named.before.lower()} if named.before else set()
         return sorted((mine | before) - {named.name.lower()})
 
 
 def under_other_names(outcome: bytes, name: str, others: Sequence[str]) -> list[bytes]:
-    """The same outcome about the same thing under its other names; none where its subject doesn't hold the name."""
+    """The same outcome under the thing's other names; none where the subject doesn't hold the name."""
     event = msgspec.json.decode(outcome)
     subject = event["subject"]
     if not isinstance(subject, str):

@@ -1,4 +1,4 @@
-"""The providers whose webhooks are understood."""
+"""The known providers of webhooks."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from upshot.webhooks.signatures import check_github, check_stripe, check_zendesk
 from upshot.webhooks.stripe import STRIPE
 from upshot.webhooks.zendesk import ZENDESK
 
-#: Raises Unsigned where the headers don't prove with one of the secrets who sent the body.
+#: Raises Unsigned where the headers don't prove the body's sender with any of the secrets.
 Check = Callable[[Mapping[str, str], bytes, Sequence[str], datetime], None]
 
 
 @dataclass(frozen=True)
 class Provider:
-    """One provider: how it signs and in which header, what its webhooks mean by default, the header that names a delivery."""
+    """A provider: its signing and header of signatures, its default mapping, the header naming a delivery."""
 
     name: str
     check: Check
     signature: str
     default: Source
     delivery: str
-    #: What a payload is about, by an id that stays when its name changes.
+    #: The object of a payload, by an id which stays when the name changes.
     named: Callable[[Any], Named | None] = lambda payload: None
 
     def secrets(self, settings: Settings) -> list[str]:
-        """Its secrets; none where it isn't set up."""
+        """The secrets; none where the provider isn't set up."""
         said: SecretStr = getattr(settings, f"webhook_{self.name}_secret")
         return [secret.strip() for secret in said.get_secret_value().split(",") if secret.strip()]
 

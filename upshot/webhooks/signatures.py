@@ -1,4 +1,4 @@
-"""Whether a webhook was sent by who it says: each provider signs in a way of its own."""
+"""Whether a webhook comes from its provider: each provider signs in a way of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_github(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]
 
 
 def check_stripe(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> None:
-    """`Stripe-Signature: t=<seconds>,v1=<hex>[,v1=…]` over time, a full stop and the body. Raises Unsigned."""
+    """`Stripe-Signature: t=<seconds>,v1=<hex>[,v1=…]` over time, full stop and body. Raises Unsigned."""
     parts = [part.strip().partition("=") for part in _header(headers, "Stripe-Signature").split(",")]
     times = [text for name, _, text in parts if name == "t"]
     if len(times) != 1 or not (times[0].isascii() and times[0].isdigit() and len(times[0]) < 12):
@@ -35,7 +35,7 @@ def check_stripe(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]
 
 
 def check_zendesk(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> None:
-    """`X-Zendesk-Webhook-Signature: <base64>` over the header with the time, and the body. Raises Unsigned."""
+    """`X-Zendesk-Webhook-Signature: <base64>` over the time's header and the body. Raises Unsigned."""
     said = _header(headers, "X-Zendesk-Webhook-Signature")
     time = _header(headers, "X-Zendesk-Webhook-Signature-Timestamp")
     try:
@@ -65,7 +65,7 @@ def _in_time(name: str, signed_at: datetime, now: datetime) -> None:
 
 
 def _compare(name: str, said: Sequence[str], expected: Sequence[str]) -> None:
-    """All are compared, so that the time doesn't tell which one was nearly right."""
+    """All are compared, so that the time doesn't reveal the nearly right one."""
     matches = [
         hmac.compare_digest(one.encode("utf-8", "replace"), other.encode())
         for one in said

@@ -1,4 +1,4 @@
-"""What Stripe's webhooks mean, unless an app says otherwise: `stripe.charge.refunded` of `charge:ch_…`."""
+"""The default mapping of Stripe's webhooks: `stripe.charge.refunded` of `charge:ch_…`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from upshot.sources import Message, Source
 
-#: Metadata at Stripe that names the subject, where the charge isn't what the agent knows.
+#: The key of Stripe's metadata for the subject, where the agent doesn't know the charge.
 SUBJECT = "upshot_subject"
 
-#: What is said about a charge, by the object's kind (or the event's, where kinds share a name): news of that charge.
+#: Kinds of objects about a charge (or of events, where kinds share a name): news of the charge.
 _OF_CHARGE = frozenset({"refund", "dispute", "review", "radar.early_fraud_warning"})
-#: What a reference may stand for, by its name, where it's the object itself in full instead of its id.
+#: References by name, to an id or to the object itself in full.
 _REFERENCES = (
     "charge",
     "customer",
@@ -24,7 +24,7 @@ _REFERENCES = (
     "subscription",
     "latest_charge",
 )
-#: What is taken over of the object: facts to score by, no personal data.
+#: Fields taken over from the object: facts to score by, no personal data.
 _FACTS = (
     "id",
     "object",
@@ -61,7 +61,7 @@ _FACTS = (
 
 
 def _object(message: Message) -> Mapping[str, Any]:
-    """The object that the event is about. Raises ValueError for an event that doesn't hold one."""
+    """The object of the event. Raises ValueError for an event without its object."""
     value = message.value
     if not isinstance(value, dict):
         raise ValueError(f"a webhook of Stripe's is a JSON object, not {type(value).__name__}")
@@ -79,7 +79,7 @@ def _object(message: Message) -> Mapping[str, Any]:
 
 
 def _subject(message: Message) -> str:
-    """What the metadata say; of what is said about a charge, that charge; else the object itself."""
+    """The subject in the metadata; for news of a charge, the charge; else the object itself."""
     about = _object(message)
     if named := _named(about):
         return named
@@ -103,14 +103,14 @@ def _subject(message: Message) -> str:
 
 
 def _named(about: Any) -> str | None:
-    """The subject that an object's metadata name."""
+    """The subject named by an object's metadata."""
     metadata = about.get("metadata") if isinstance(about, dict) else None
     named = metadata.get(SUBJECT) if isinstance(metadata, dict) else None
     return str(named) if named else None
 
 
 def _id(reference: Any) -> str | None:
-    """The id of what a reference stands for, which Stripe may send in full."""
+    """The id of a referenced object, which Stripe may send in full."""
     found = reference.get("id") if isinstance(reference, dict) else reference
     return found if isinstance(found, str) and found else None
 
@@ -134,7 +134,7 @@ def _data(message: Message) -> dict[str, Any]:
 
 
 def _before(message: Message) -> dict[str, Any]:
-    """The facts as they were, where the event says what it changed."""
+    """The earlier facts, where the event has its changes."""
     before = message.value["data"].get("previous_attributes")
     facts = {name: before[name] for name in _FACTS if name in before} if isinstance(before, dict) else {}
     return {"previous": facts} if facts else {}

@@ -1,4 +1,4 @@
-"""What Zendesk's webhooks mean, unless an app says otherwise: `zendesk.ticket.status_changed` of `ticket:8841`."""
+"""Zendesk's webhooks, unless an app has a mapping: `zendesk.ticket.status_changed` of `ticket:8841`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from upshot.sources import Message, Source
 
 _PREFIX = "zen:event-type:"
-#: What is taken over of the ticket: facts to score by, no texts.
+#: Fields taken over from the ticket: facts to score by, no texts.
 _FACTS = (
     "status",
     "priority",
@@ -22,7 +22,7 @@ _FACTS = (
 
 
 def _kind(message: Message) -> Any:
-    """An event of Zendesk's gets our prefix; a trigger's body says its type itself."""
+    """An event of Zendesk's gets our prefix; a trigger's body has its type itself."""
     kind = _stated(message, "type")
     return "zendesk." + kind.removeprefix(_PREFIX) if _is_event(message) else kind
 
@@ -32,7 +32,7 @@ def _is_event(message: Message) -> bool:
 
 
 def _stated(message: Message, name: str) -> Any:
-    """What the body says under a name. Raises ValueError where it doesn't."""
+    """The body's value under a name. Raises ValueError where there is none."""
     value = message.value
     if not isinstance(value, dict):
         raise ValueError(f"a webhook of Zendesk's is a JSON object, not {type(value).__name__}")
