@@ -1,4 +1,4 @@
-"""Bodies of requests, held in memory: limits for each body's size and time, and for all bytes."""
+"""Bodies of requests in memory: limits for a body's size and time, for a peer's bytes and for all bytes."""
 
 from __future__ import annotations
 

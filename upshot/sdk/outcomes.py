@@ -150,9 +150,9 @@ class Outcomes:
     ) -> Source:
         """Declare which messages of a Kafka topic or of a provider's webhook are outcomes; nothing is sent.
 
-        A worker or a web server with this app reads the messages. `type`, `subject`, `data` and the others are
-        paths or functions, described at Source. Returns the Source. Raises ConfigurationError for an unusable
-        mapping.
+        A worker or a web server with this app reads the messages. `type`, `subject`, `data` and the others
+        are paths or functions, described at Source. Returns the Source. Raises ConfigurationError for an
+        unusable mapping.
         """
         return self._map(type, subject, topic, webhook, data=data, **mapping)
 

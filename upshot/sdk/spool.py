@@ -92,7 +92,7 @@ class Spool:
             self._bytes += size
 
     def first(self, limit: int, limit_bytes: int = 4 * 1024 * 1024) -> list[SpooledMessage]:
-        """The oldest facts: at most `limit`, and no more once of `limit_bytes`; at least one if any."""
+        """The oldest facts: at most `limit`, no more once `limit_bytes` are full; at least one if any."""
         sql = "SELECT number, topic, key, value FROM facts ORDER BY number LIMIT ?"
         found: list[SpooledMessage] = []
         with self._mutex:
