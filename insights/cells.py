@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet opens as text: no cell of it is a formula, numbers stay numbers."""
+"""CSV opened as text by spreadsheets: no cell is a formula, numbers stay numbers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _TEXT = re.compile(rb'"(?:[^"]++|"")*+"?+')
 
 
 def without_formulas(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same CSV, as ClickHouse writes it, with `'` before each text cell that would be a formula.
+    """The same CSV, in ClickHouse's format, with `'` before each text cell otherwise taken for a formula.
 
-    A row is given once all of it has come.
+    A row is yielded once all of the row has come.
     """
     held: list[bytes] = []
     inside = False

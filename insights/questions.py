@@ -1,8 +1,8 @@
-"""Named questions: SQL that the command line, the web page, the demo and the dashboards share.
+"""Named queries: SQL shared by the command line, the web page, the demo and the dashboards.
 
-They read the views alone, never storage. `rate_percent` is the share of true among the boolean scores,
-`mean` the mean and `total` the sum of the numeric ones; runs that are replays count in none. Pending are open waits
-and follow-ups that are not done.
+The queries read the views alone, never storage. `rate_percent` is the share of true among the boolean scores,
+`mean` the mean and `total` the sum of the numeric scores; replayed runs count in none. Pending are open waits
+and unfinished follow-ups.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ FROM pending_followups"""
 
 @dataclass(frozen=True)
 class NamedQuery:
-    """A query with a name: `about` says in a line what it answers.
+    """A query with a name: `about` describes the answer in a line.
 
     `parameters` are its ClickHouse query parameters (`{limit:UInt32}`) with their defaults.
     """

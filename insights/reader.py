@@ -34,10 +34,10 @@ _THEIR_NAMES: Mapping[Format, str] = MappingProxyType(
 )
 _FOR_ROWS = "JSONCompact"
 _BLOCK = 64 * 1024
-#: ClickHouse puts an error that comes up while it answers at the end of the answer.
+#: ClickHouse puts an error arising during the answer at the end of the answer.
 _LONGEST_ERROR = 16 * 1024
 _READONLY = 164
-#: What `Reader.query` holds in memory, where it isn't told otherwise; rows in Python take several times as much.
+#: Bytes that `Reader.query` holds in memory by default; rows in Python take several times as much.
 ANSWER_BYTES = 64 * 1024 * 1024
 #: The same for work over recorded data, which needs all of it.
 WORK_BYTES = 1024 * 1024 * 1024
@@ -65,10 +65,10 @@ class QueryResult:
 
 
 class Reader:
-    """Asks ClickHouse. May be shared by threads; nothing stays open between two calls.
+    """Queries ClickHouse. Threads may share a reader; nothing stays open between two calls.
 
-    Every call raises ClickHouseUnavailable where ClickHouse doesn't answer, and QueryFailed with its own
-    first line where it refuses the query. What would change data is refused.
+    Every call raises ClickHouseUnavailable where ClickHouse doesn't answer, and QueryFailed with ClickHouse's
+    own first line for a refused query. Queries that would change data are refused.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Reader:
         self._answer_bytes = answer_bytes
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> QueryResult:
-        """All rows of the answer, in memory. Raises QueryFailed where it's longer than `answer_bytes`."""
+        """All rows of the answer, in memory. Raises QueryFailed for an answer longer than `answer_bytes`."""
         with self._asked(sql, _FOR_ROWS, parameters) as response:
             body = b"".join(self._bounded(_blocks(response)))
             own_format = response.getheader("X-ClickHouse-Format", _FOR_ROWS) != _FOR_ROWS
@@ -92,7 +92,7 @@ class Reader:
         return QueryResult(columns, answer["data"])
 
     def ask(self, question: NamedQuery, parameters: Mapping[str, object] | None = None) -> QueryResult:
-        """The answer to a named question; what `parameters` leave out has its default."""
+        """The answer to a named query; absent `parameters` have their defaults."""
         return self.query(question.sql, {**question.parameters, **(parameters or {})})
 
     def _bounded(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -117,8 +117,8 @@ class Reader:
     ) -> Iterator[bytes]:
         """The answer as bytes, as they arrive. A FORMAT clause in the query itself comes first.
 
-        Where CSV needn't be `exact`, no cell of it is a formula for a spreadsheet (see `cells`). Where ClickHouse
-        fails in the middle, what arrived so far is yielded before the exception.
+        Where CSV needn't be `exact`, no cell is a formula for a spreadsheet (see `cells`). Where ClickHouse
+        fails in the middle, the bytes so far are yielded before the exception.
         """
         with self._asked(sql, _THEIR_NAMES[format], parameters) as response:
             # Not where the query has its own FORMAT.
@@ -170,7 +170,7 @@ class Reader:
 
 
 def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    """The answer, up to an error that ClickHouse may have put at its end; then that error."""
+    """Yields the answer, up to an error possibly put at its end by ClickHouse; then raises the error."""
     held = b""
     broken: Exception | None = None
     while True:
@@ -192,18 +192,18 @@ def _blocks(response: HTTPResponse) -> Iterator[bytes]:
 
 
 def _array(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """JSON objects, a line each, as one JSON array."""
+    """JSON objects, a line each, as a single JSON array."""
     yield b"["
     held = False
     for block in lines:
-        # A newline is never inside of an object, where it is escaped. One at the end waits for what follows.
+        # A newline is never inside of an object, where it is escaped. A newline at the end waits for more.
         yield (b",\n" if held else b"") + block.removesuffix(b"\n").replace(b"\n", b",\n")
         held = block.endswith(b"\n")
     yield b"]\n"
 
 
 def _text(value: object) -> str:
-    """A parameter's value as ClickHouse reads it: escaped as in tab-separated text."""
+    """A parameter's value in ClickHouse's spelling: escaped as in tab-separated text."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""What ClickHouse says when it refuses, as our exceptions: its own first line, and what to do."""
+"""ClickHouse's refusals as our exceptions: ClickHouse's own first line, and advice."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def refusal(text: str) -> QueryFailed | ClickHouseUnavailable:
 
 
 def first_line(text: str) -> str:
-    """ClickHouse's own first line, without codes, traces and versions. It quotes data, which is made harmless."""
+    """ClickHouse's own first line, without codes, traces and versions; quoted data is made harmless."""
     own = text.partition("DB::Exception: ")[2] or text
     line = own.partition(_STACK)[0].strip().partition("\n")[0].rstrip()
     for trailer in _TRAILERS:
@@ -66,9 +66,9 @@ def first_line(text: str) -> str:
 
 
 def parted(end: bytes, tag: str | None, broken: bool) -> tuple[bytes, str]:
-    """The end of an answer without the error that ClickHouse may have put after it; and that error.
+    """The end of an answer without the error possibly appended by ClickHouse; and the error.
 
-    `tag` is what it said it would mark errors with; before 25.11 they stood unmarked in a `broken` answer.
+    `tag` is the announced mark of errors; before 25.11 errors stood unmarked in a `broken` answer.
     """
     if tag:
         at = end.rfind(f"__exception__\r\n{tag}\r\n".encode())

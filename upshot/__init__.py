@@ -50,7 +50,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """The SDK is imported when it is first used: a worker or a command needs none of it."""
+    """Import the SDK at its first use: a worker or a command needs none of the SDK."""
     if name == "replay":
         import upshot.replays
 

@@ -1,4 +1,4 @@
-"""The passwords of a local stack's ClickHouse: random, one pair per data directory, in a file of its owner's alone."""
+"""The passwords of a local stack's ClickHouse: random, a pair per data directory, in a private file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Credentials(NamedTuple):
 
 
 def read_credentials(data_dir: Path) -> Credentials | None:
-    """Those of the stack in `data_dir`; None where it has none, or this user may not read them.
+    """The passwords of the stack in `data_dir`; None where absent, or unreadable for this user.
 
     Raises ConfigurationError where the file holds something else.
     """
@@ -43,9 +43,10 @@ def read_credentials(data_dir: Path) -> Credentials | None:
 
 
 def make_credentials(data_dir: Path) -> Credentials:
-    """Those of `data_dir`, made now where there are none; whoever comes second gets those of the first.
+    """The passwords of `data_dir`, made now where absent; a later caller gets the first caller's passwords.
 
-    The file is closed where it was open. Raises ConfigurationError where it is somebody else's, who then knows them.
+    The file is closed if open to others. Raises ConfigurationError where the file is another user's, who then
+    knows them.
     """
     made = Credentials(app=secrets.token_hex(_BYTES), viewer=secrets.token_hex(_BYTES))
     file = data_dir / FILE_NAME

@@ -1,29 +1,29 @@
-"""Every exception that Upshot raises on purpose.
+"""Every exception raised by Upshot on purpose.
 
     UpshotError
     ├── ConfigurationError      a setting is missing or wrong: nothing was done, fix it and start again
     ├── InvalidEvent            bytes do not parse or validate: dead-lettered, never retried
-    ├── Unavailable             a part does not answer: retried with backoff, nothing is lost
+    ├── Unavailable             a component does not answer: retried with backoff, nothing is lost
     │   ├── KafkaUnavailable
     │   └── ClickHouseUnavailable
-    ├── Misuse                  the SDK was called in a way that can't work: nothing was recorded
-    ├── StepFailed              a step of a follow-up raised: caught, it has failed for good; else all is tried again
-    ├── SpoolFull               no room for a fact while Kafka is away: that fact is not recorded
-    ├── PartFailed              a local part (Kafka, ClickHouse, worker) could not be started: fatal
-    ├── UnitFailed              a worker's unit of work failed: nothing of it is committed, it is done again
-    ├── QueryFailed             ClickHouse refused a query: fatal for that query only
-    ├── ReplayRefused           a run can't be made again, or not any further: what was run so far is told
+    ├── Misuse                  a call of the SDK can't work: nothing was recorded
+    ├── StepFailed              a step of a follow-up raised: if caught, failed for good; else all is retried
+    ├── SpoolFull               no room for a fact while Kafka is away: the fact is not recorded
+    ├── PartFailed              a local component (Kafka, ClickHouse, worker) could not be started: fatal
+    ├── UnitFailed              a worker's unit of work failed: nothing is committed, the unit is done again
+    ├── QueryFailed             ClickHouse refused a query: fatal for this query only
+    ├── ReplayRefused           a run can't be replayed, or not any further: the replay so far is reported
     ├── LinkRefused             a signed link is damaged or expired: nothing is recorded
-    └── Unsigned                a webhook's signature is missing or wrong: nothing is taken, the sender is told why
+    └── Unsigned                a webhook's signature is missing or wrong: refused, and the sender learns why
 
-Each message says what happened, what becomes of the data, and what to do.
+Each message states the event, the fate of the data, and the remedy.
 """
 
 _LONGEST_DETAIL = 2_000
 
 
 class UpshotError(Exception):
-    """The root: catch it to catch all that Upshot raises on purpose."""
+    """The root: a handler of UpshotError catches everything raised by Upshot on purpose."""
 
 
 class ConfigurationError(UpshotError):
@@ -34,7 +34,7 @@ class InvalidEvent(UpshotError):
     """Bytes do not parse or do not validate; dead-lettered, never retried.
 
     `reason` is a stable code (see `upshot.schemas.dead_letters.Reason`), `detail` a sentence for people: cut
-    where it repeats much of the event, and text that can be written whatever it repeats.
+    where much of the event is repeated, and always writable text, whatever the event holds.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -45,7 +45,7 @@ class InvalidEvent(UpshotError):
 
 
 class Unavailable(UpshotError):
-    """A part does not answer; the work is retried with backoff and nothing is lost."""
+    """A component does not answer; the work is retried with backoff and nothing is lost."""
 
 
 class KafkaUnavailable(Unavailable):
@@ -57,37 +57,37 @@ class ClickHouseUnavailable(Unavailable):
 
 
 class Misuse(UpshotError):
-    """The SDK was called in a way that can't work; nothing was recorded, the message says what to write instead."""
+    """A call of the SDK can't work; nothing was recorded, the message names the correct call."""
 
 
 class StepFailed(UpshotError):
-    """A step of a follow-up raised; the message says what, and `__cause__` is the error where it was raised just now.
+    """A step of a follow-up raised; the message has the reason, `__cause__` the error if raised just now.
 
-    Code that catches it and goes on will find that step failed each time. Where nothing catches it, the follow-up is
-    tried again later: this step anew, those that worked are not.
+    Code catching StepFailed and going on will find the same step failed each time. Where nothing catches it,
+    the follow-up is retried later: this step runs anew, successful steps don't.
     """
 
 
 class SpoolFull(UpshotError):
-    """A fact could not be kept until Kafka takes it; it is not recorded, what was kept before is safe."""
+    """A fact could not be spooled for Kafka; this fact is not recorded, facts spooled before are safe."""
 
 
 class PartFailed(UpshotError):
-    """A part of the local stack could not be started or kept alive; fatal, its log says why."""
+    """A component of the local stack could not be started or kept alive; fatal, its log has the reason."""
 
 
 class UnitFailed(UpshotError):
-    """A worker's unit of work failed; fatal for the process: a restart does it again, nothing is lost."""
+    """A worker's unit of work failed; fatal for the process: a restart repeats the unit, nothing is lost."""
 
 
 class QueryFailed(UpshotError):
-    """ClickHouse refused a query; fatal for that query, the data is untouched."""
+    """ClickHouse refused a query; fatal for this query, the data is untouched."""
 
 
 class ReplayRefused(UpshotError):
-    """A run can't be made again, or not any further; the recorded run is untouched, nothing of the world was told.
+    """A run can't be replayed, or not any further; the recorded run is untouched, no other system was told.
 
-    `so_far` is the `upshot.replays.Replayed` of what was run until then, None where that is nothing.
+    `so_far` is the `upshot.replays.Replayed` of the steps until then, None where there were none.
     """
 
     def __init__(self, detail: str, so_far: object = None) -> None:
@@ -104,7 +104,7 @@ class LinkRefused(UpshotError):
 
 
 class Unsigned(UpshotError):
-    """A webhook's signature is missing, wrong or too old; nothing is taken, the sender is told why."""
+    """A webhook's signature is missing, wrong or too old; nothing is taken, the sender learns why."""
 
 
 __all__ = [

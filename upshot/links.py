@@ -1,4 +1,4 @@
-"""Signed links: whoever opens one records one outcome, without a key and until it expires."""
+"""Signed links: opening a link records one outcome, without a key and until the link expires."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from upshot.settings import Settings, load_settings
 #: Characters of a link; some programs cut longer ones.
 LONGEST_LINK = 2000
 _SHORTEST_SECRET = 32
-#: Signed along, so that a signature for something else is none for a link.
+#: Signed along, so that a signature for another purpose is invalid for a link.
 _PURPOSE = b"upshot link 1\n"
 
 
 @dataclass(frozen=True)
 class Link:
-    """What a link says."""
+    """The content of a link."""
 
     type: str
     subject: str
@@ -41,11 +41,12 @@ def outcome_link(
     settings: Settings | None = None,
     now: datetime | None = None,
 ) -> str:
-    """A URL at which somebody can record this outcome, once, until it expires.
+    """A URL for recording this outcome, once, until the URL expires.
 
-    Links that say the same about one subject record one outcome, however many are opened: give each an `id` of
-    its own where each should count. What a link says can be read by whoever has it. `settings` are read from the
-    environment where absent. Raises ConfigurationError where there is no secret, or the link gets too long.
+    Links with the same content about a subject record one outcome, however many are opened: where each should
+    count, give each an `id` of its own. Everybody with the link can read its content. `settings` are read
+    from the environment where absent. Raises ConfigurationError where there is no secret, or the link gets
+    too long.
     """
     settings = settings or load_settings()
     ends = (now or datetime.now(UTC)) + expires
@@ -68,7 +69,7 @@ def outcome_link(
 
 
 def read_link(token: str, settings: Settings, now: datetime) -> Link:
-    """What the last part of a link's URL says. Raises LinkRefused, ConfigurationError where there is no secret."""
+    """The content of a URL's last part. Raises LinkRefused, or ConfigurationError without a secret."""
     payload, _, signature = token.partition(".")
     expected = _text(_signature(settings, payload))
     if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):

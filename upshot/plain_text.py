@@ -15,7 +15,7 @@ _UNSEEN = frozenset(
 
 
 def plain(text: str, keep: str = "") -> str:
-    """The text with each control, format, bidirectional and invisible character as its escape, but for those to keep."""
+    """The text with control, format, bidirectional and invisible characters escaped, except `keep`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(

@@ -1,4 +1,4 @@
-"""Folders and files that nobody but their owner may read, whatever the umask is."""
+"""Folders and files readable by their owner alone, whatever the umask is."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _OTHERS = 0o077
 
 
 def private_folder(folder: Path) -> Path:
-    """Make the folder, and each parent that is missing, for the owner alone (0700); close one that is open to others.
+    """Make the folder, and each missing parent, for the owner alone (0700); close a folder open to others.
 
-    A folder that belongs to somebody else, to everybody (sticky, such as /tmp), or in which other things live (the
-    user's home, the working directory or one above it) stays as it is. Raises OSError where it can't be made.
+    A folder belonging to somebody else, or to everybody (sticky, such as /tmp), or with other purposes (the
+    user's home, the working directory or a folder above) stays as is. Raises OSError where the folder can't
+    be made.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
@@ -28,7 +29,7 @@ def private_folder(folder: Path) -> Path:
 
 
 def is_ours_to_close(folder: Path) -> bool:
-    """Whether the folder may be closed to others: it belongs to this user, and to no other purpose."""
+    """Whether the folder may be closed to others: this user's folder, without other purposes."""
     found = folder.stat()
     place = folder.resolve()
     shared = {*_and_above(Path.cwd), *_and_above(Path.home)}
@@ -36,12 +37,12 @@ def is_ours_to_close(folder: Path) -> bool:
 
 
 def is_open(path: Path) -> bool:
-    """Whether group or others have any right on it."""
+    """Whether group or others have any right on the folder or file."""
     return bool(path.stat().st_mode & _OTHERS)
 
 
 def close_tree(folder: Path) -> None:
-    """Take the rights of group and others from everything in the folder, where it is open itself; links stay."""
+    """Take the rights of group and others from everything in the folder, if it is open; links stay."""
     if not folder.is_dir() or folder.is_symlink() or not is_open(folder):
         return
     for root, folders, files in os.walk(folder):
@@ -53,13 +54,13 @@ def close_tree(folder: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Put the text into a file of mode 0600; readers find what was there before, or all of it."""
+    """Put the text into a file of mode 0600; readers find the earlier text, or all of the new text."""
     draft = _draft(path, text)
     draft.replace(path)
 
 
 def create_private(path: Path, text: str) -> bool:
-    """The same for a file that must not exist yet: False, and nothing is changed, where it does."""
+    """The same for a file that must not exist yet: False, without a change, where the file exists."""
     draft = _draft(path, text)
     try:
         os.link(draft, path)

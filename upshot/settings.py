@@ -1,4 +1,4 @@
-"""All configuration, read once from the environment into one frozen object and handed down."""
+"""All configuration, read once from the environment into a single frozen object and handed down."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class Settings(BaseModel):
 
     @property
     def clickhouse(self) -> ClickHouseAddress:
-        """The ClickHouse URL taken apart. Raises ConfigurationError where it isn't one."""
+        """The ClickHouse URL taken apart. Raises ConfigurationError for any other text."""
         url = urlsplit(self.clickhouse_url.get_secret_value())
         try:
             port = url.port
@@ -242,10 +242,10 @@ class Settings(BaseModel):
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, data_dir: Path | None = None) -> Settings:
-    """Read the settings; a stack that runs in `data_dir` gives the addresses that nobody set.
+    """Read the settings; a stack running in `data_dir` gives the unset addresses.
 
-    Precedence: an explicit `data_dir` whose stack is up, then `UPSHOT_*`, then the stack in the default
-    data directory, then the defaults. Raises ConfigurationError naming each variable that is wrong.
+    Precedence: an explicit `data_dir` with a running stack, then `UPSHOT_*`, then the stack in the default
+    data directory, then the defaults. Raises ConfigurationError naming each wrong variable.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {
@@ -267,15 +267,15 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data_dir: Path | 
 
 
 def local_addresses(data_dir: Path) -> dict[str, str]:
-    """The Kafka and ClickHouse addresses of the stack that runs in `data_dir`, or nothing.
+    """The Kafka and ClickHouse addresses of the stack running in `data_dir`, or nothing.
 
-    Nothing also where this user may not read them. Raises ConfigurationError where the passwords are damaged.
+    Nothing also where this user may not read the addresses. Raises ConfigurationError for damaged passwords.
     """
     try:
         ports = json.loads((data_dir / "ports.json").read_text())
     except (FileNotFoundError, NotADirectoryError, PermissionError, json.JSONDecodeError):
         return {}
-    # A part that this stack leaves to another machine has no port.
+    # A component left to another machine has no port.
     found = {"kafka_url": f"127.0.0.1:{ports['kafka']}"} if ports.get("kafka") else {}
     if ports.get("clickhouse") and (credentials := read_credentials(data_dir)):
         found["clickhouse_url"] = local_url(LOCAL_USER, credentials.app, ports["clickhouse"])
@@ -283,7 +283,7 @@ def local_addresses(data_dir: Path) -> dict[str, str]:
 
 
 def local_viewer(settings: Settings) -> Settings:
-    """The same for reading alone: a local stack has a user for that, who may change nothing."""
+    """The same settings for reading alone: a local stack has a user without the right to change anything."""
     url = settings.clickhouse_url.get_secret_value()
     if url != local_addresses(settings.data_dir).get("clickhouse_url"):
         return settings

@@ -9,7 +9,7 @@ from upshot.cli.exits import Exit
 
 
 def main() -> None:
-    """Run the command line and exit with one of `upshot.cli.exits.Exit`."""
+    """Run the command line and exit with a code of `upshot.cli.exits.Exit`."""
     try:
         _run()
     except KeyboardInterrupt:
@@ -34,7 +34,7 @@ def _run() -> None:
 
 
 def _flush() -> None:
-    """What is still buffered goes out here: at the interpreter's end a closed pipe would print a trace."""
+    """Write buffered output here: at the interpreter's end, a closed pipe would print a trace."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

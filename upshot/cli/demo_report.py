@@ -1,4 +1,4 @@
-"""What the demo shows: its progress, its numbers, and where to look next."""
+"""The demo's output: progress, numbers, and where to look next."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_LANGUAGE = "(none)"
 
 
 class Bars:
-    """A bar for each stage on a terminal; elsewhere a line when it's done."""
+    """A bar for each stage on a terminal; elsewhere a line when the stage is done."""
 
     def __init__(self) -> None:
         console = notes()

@@ -14,7 +14,7 @@ from upshot.errors import (
 
 
 class Exit(IntEnum):
-    """What the command's exit code says."""
+    """The meaning of the command's exit code."""
 
     OK = 0
     REFUSED = 1
@@ -35,7 +35,7 @@ MEANINGS = {
 
 
 def exit_of(error: UpshotError) -> Exit:
-    """The exit code that tells a program what kind of error it was."""
+    """The exit code for the kind of an error."""
     if isinstance(error, ConfigurationError):
         return Exit.USAGE
     if isinstance(error, Unavailable | PartFailed):

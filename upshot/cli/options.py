@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for a 
 
 
 def client_settings(data_dir: Path | None) -> Settings:
-    """The settings of a command that talks to a running system.
+    """The settings of a command against a running system.
 
-    Raises Unavailable where a data directory is named in which no stack runs, or not one of this user: the addresses
-    of another system would be a surprise.
+    Raises Unavailable where a named data directory has no running stack, or no stack of this user: the
+    addresses of another system would be a surprise.
     """
     if data_dir is not None:
         _check_stack(data_dir)

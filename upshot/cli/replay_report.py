@@ -1,4 +1,4 @@
-"""What `upshot replay` prints: the steps of a run, and two runs side by side."""
+"""The output of `upshot replay`: the steps of a run, and two runs side by side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLUMNS = ("step", "", "seconds", "tokens", "cost_usd")
 
 
 def say_steps(top: Recorded, as_json: bool) -> None:
-    """The steps that a replay may begin from, in the order in which they began."""
+    """Print the steps from which a replay may begin, in the order in which they began."""
     steps = sorted((node for node in top.all() if node is not top), key=lambda node: node.place)
     ours = [node for node in steps if node.instrumentation is None]
     if as_json:
@@ -33,7 +33,7 @@ def say_steps(top: Recorded, as_json: bool) -> None:
 
 
 def say_replayed(told: Replayed, as_json: bool, *, recorded: bool) -> None:
-    """Both runs, step by step; what changed in full."""
+    """Print both runs, step by step; differences in full."""
     if as_json:
         say_json(_plain(told))
         return
@@ -69,7 +69,7 @@ def _row(line: ComparedStep) -> tuple[str, ...]:
 
 
 def _both(line: ComparedStep, shown: Callable[[ReplayTotals], str]) -> str:
-    """Before and after; one of them where it is all there is to say."""
+    """Before and after; only one of both where the other adds nothing."""
     before = shown(line.before) if line.before else ""
     after = shown(line.after) if line.after else ""
     if line.what == "recorded" or before == after or not (before or after):

@@ -1,4 +1,4 @@
-"""What `upshot rescore` prints: counts and means by score, the scores that differ, and what couldn't be told."""
+"""The output of `upshot rescore`: counts and means by score, differing scores, unknown results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WHATS: tuple[What, ...] = get_args(What)
 def say_difference(
     told: Difference, version: str, limit: int, as_json: bool, *, written: int, promoted: bool
 ) -> None:
-    """The whole difference, as tables or as JSON (with every score that differs)."""
+    """Print the whole difference, as tables or as JSON (with every differing score)."""
     if as_json:
         say_json(_plain(told, version) | {"promoted": written})
         return
@@ -41,7 +41,7 @@ def say_difference(
 
 
 def _others(told: Difference) -> list[str]:
-    """What became of follow-ups whose scores aren't told."""
+    """Lines about follow-ups without compared scores."""
     lines = []
     if waiting := told.endings.get("waiting", 0):
         lines.append(f"{waiting:,} still wait for what is to come; they aren't compared")

@@ -37,9 +37,10 @@ _STOP_WITHIN = 30.0
 
 
 def run_role(settings: Settings, role: str, app: str | None = None) -> NoReturn:
-    """Run one role until SIGINT or SIGTERM; exits with the runner's code.
+    """Run a role until SIGINT or SIGTERM; exits with the runner's code.
 
-    `app` is the user's, as `module:name`. Raises ConfigurationError where the role needs one and there is none.
+    `app` is the user's app, as `module:name`. Raises ConfigurationError where the role needs an app and has
+    none.
     """
     if SUPERVISED in os.environ:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
@@ -61,7 +62,7 @@ def _end_with_stdin() -> None:
 
 
 async def _prepared(settings: Settings, role: str, inputs: Sequence[str]) -> bool:
-    """Topics and tables are there; False when it was told to stop before they could be."""
+    """Wait until topics and tables exist; False when stopped before."""
     stop = _stop_on_signals()
 
     async def topics() -> None:
@@ -90,9 +91,9 @@ async def _prepared(settings: Settings, role: str, inputs: Sequence[str]) -> boo
 
 
 async def supervise(settings: Settings, roles: Sequence[str], app: str | None = None) -> int:
-    """Run each role as a child, restarted when it fails, until SIGINT or SIGTERM (0). A role may be there several times.
+    """Run each role as a child, restarted on failure, until SIGINT or SIGTERM (0). Roles may repeat.
 
-    A child whose configuration is wrong (2) ends all: to start it again would not help.
+    A child with a wrong configuration (2) ends all: a restart would not help.
     """
     stop = _stop_on_signals()
     numbered = [(role, roles[:place].count(role)) for place, role in enumerate(roles)]

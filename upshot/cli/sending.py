@@ -1,4 +1,4 @@
-"""Sending what was read, acknowledged, in bounded memory."""
+"""Sends the events of an input, acknowledged, in bounded memory."""
 
 from __future__ import annotations
 

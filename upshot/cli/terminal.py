@@ -1,6 +1,6 @@
-"""What people see: results on stdout, progress on stderr; nothing can steer the terminal.
+"""Output for people: results on stdout, progress on stderr; nothing can steer the terminal.
 
-A file or a program gets every cell whole; a terminal gets the beginning of a very long one.
+A file or a program gets every cell whole; a terminal gets the beginning of a very long cell.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from upshot.plain_text import plain, plain_json
 _UNFOLDED = 100_000
 #: Columns are aligned up to this width: a longer cell shifts its own line instead of filling up all others.
 _ALIGNED = 200
-#: Characters of a cell that a terminal shows: nobody reads more of it there.
+#: Characters of a cell shown on a terminal: nobody reads more there.
 _LONGEST_CELL = 2_000
 #: A table of more columns than this that doesn't fit the terminal is shown row by row.
 _FOLDED_COLUMNS = 6
@@ -48,7 +48,7 @@ def notes() -> Console:
 
 
 def note(line: str, style: str = "") -> None:
-    """Say to people how it goes."""
+    """Print progress for people."""
     notes().print(Text(plain(line), style=style), soft_wrap=True)
 
 
@@ -70,7 +70,7 @@ def say_table(
     bold_last: bool = False,
     empty: str = "",
 ) -> None:
-    """Print rows under their columns; numbers to the right. `empty` is said where there are none."""
+    """Print rows under their columns; numbers to the right. `empty` is printed where there are no rows."""
     longest = _LONGEST_CELL if results().is_terminal else None
     kept = [[_cut(cell(value), longest) for value in row] for row in rows]
     right = [_is_number(values) for values in zip(*kept, strict=True)] if kept else [False] * len(columns)
@@ -114,7 +114,7 @@ def _width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
 
 
 def _say_records(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A line for each value: a row that is far wider than the terminal can't be read as one."""
+    """A line for each value: a row far wider than the terminal can't be read as a single line."""
     longest = max(len(name) for name in columns)
     for number, row in enumerate(rows, 1):
         say(f"row {number}", style="bold")
@@ -123,7 +123,7 @@ def _say_records(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """A value as one line of text."""
+    """A value as a single line of text."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -166,7 +166,7 @@ def _reads_as_number(value: str) -> bool:
 
 
 def harmless(blocks: Iterable[bytes], *, is_json: bool) -> Iterator[bytes]:
-    """Text on its way to a terminal, block by block, with nothing in it that steers one."""
+    """Text on its way to a terminal, block by block, without anything that could steer a terminal."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for block in blocks:
         text = decoder.decode(block)

@@ -1,4 +1,4 @@
-"""ClickHouse, the real engine with its HTTP and native listeners, as a part: from a Python package alone."""
+"""The real ClickHouse engine as a component, with HTTP and native listeners: from a Python package alone."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ UNCONFINED = (
 class ClickHouseServer(ProcessPart):
     """Listens on 127.0.0.1 with the database `upshot`; the data is in `data_dir/clickhouse`.
 
-    A port 0 is any free port, the same one after a restart where it is still free. Users: `app`, and the read-only
-    `viewer`, with the passwords of the data directory (see `upshot.credentials`). Both are kept in their databases:
-    no files, no network, no web pages. An acknowledged insert outlives kill -9.
+    Port 0 means any free port; a restart takes the same port again where still free. Users: `app`, and the
+    read-only `viewer`, with the passwords of the data directory (see `upshot.credentials`). Both are confined
+    to their databases: no files, no network, no web pages. An acknowledged insert outlives kill -9.
     """
 
     def __init__(self, data_dir: Path, http_port: int = 0, tcp_port: int = 0) -> None:
@@ -39,17 +39,17 @@ class ClickHouseServer(ProcessPart):
         self._home = self.data_dir / "clickhouse"
         self._wanted = {"http": http_port, "tcp": tcp_port}
         self._ports = dict(self._wanted)
-        #: What people should know of this machine, once it answered.
+        #: A remark for people about this machine, once the server answered.
         self.warning = ""
 
     @property
     def http_port(self) -> int:
-        """Known once it was started."""
+        """The HTTP port; known once the server was started."""
         return self._ports["http"]
 
     @property
     def tcp_port(self) -> int:
-        """The native protocol's port; known once it was started."""
+        """The native protocol's port; known once the server was started."""
         return self._ports["tcp"]
 
     @property
@@ -59,17 +59,17 @@ class ClickHouseServer(ProcessPart):
 
     @property
     def url(self) -> str:
-        """For clients that read and write; known once it was started."""
+        """For clients reading and writing; known once the server was started."""
         return local_url(LOCAL_USER, self.credentials.app, self.http_port)
 
     @property
     def viewer_url(self) -> str:
-        """For clients that read; known once it was started."""
+        """For clients that only read; known once the server was started."""
         return local_url(LOCAL_VIEWER, self.credentials.viewer, self.http_port)
 
     @property
     def credentials(self) -> Credentials:
-        """The passwords; known once it was started."""
+        """The passwords; known once the server was started."""
         found = read_credentials(self.data_dir)
         if found is None:
             raise PartFailed(f"{self.data_dir} has no passwords of ClickHouse: start it once")
@@ -84,7 +84,7 @@ class ClickHouseServer(ProcessPart):
         ports = self.http_port, self.tcp_port
         write_config(self._home, make_credentials(self.data_dir), http_port=ports[0], tcp_port=ports[1])
         engine = [sys.executable, "-I", "-S", clickhouse_engine.__file__, str(extension), str(self._data)]
-        # It ignores the signals that end other programs; the end of its stdin ends it cleanly.
+        # The engine ignores the signals that end other programs; the end of stdin ends the engine cleanly.
         return Launch(
             [*engine, confinement.__file__, *map(str, ports)], cwd=self._home, end="EOF", ours=False
         )
@@ -98,14 +98,14 @@ class ClickHouseServer(ProcessPart):
         return Server("127.0.0.1", self.http_port, self.credentials)
 
     def ready(self) -> bool:
-        """It answers a query, it is this server, not another program at the same port, and it keeps its rules."""
+        """Whether this server, and no other program at the same port, answers a query and keeps its rules."""
         if read_credentials(self.data_dir) is None or self._server.name() != server_name(self._home):
             return False
         self._check_locks()
         return True
 
     def _check_locks(self) -> None:
-        """Raise PartFailed and end the engine where it lets in whom it must not: a pin that drifted."""
+        """End the engine and raise PartFailed where a lock lets a user through: the pinned engine drifted."""
         try:
             found = open_locks(self._server, self.data_dir)
         except (OSError, HTTPException) as error:
@@ -120,7 +120,7 @@ class ClickHouseServer(ProcessPart):
 
 
 def find_extension() -> Path:
-    """The file of the pinned engine. Raises PartFailed when it is not installed, or another version is."""
+    """The file of the pinned engine. Raises PartFailed when the engine is missing or has another version."""
     advice = f"install upshot[local], which pins chdb-core=={PINNED}; nothing was started"
     try:
         found = importlib.metadata.version("chdb-core")

@@ -9,7 +9,7 @@ from upshot.credentials import Credentials
 from upshot.local.clickhouse_users import users_config
 from upshot.private_files import write_private
 
-#: Bytes of the disk that inserts and merges leave free: below that they are refused, and the store waits.
+#: Bytes of disk that inserts and merges leave free: with fewer, both are refused, and the store waits.
 KEPT_FREE = 256 * 1024 * 1024
 
 CONFIG = """\

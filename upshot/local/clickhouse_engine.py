@@ -1,15 +1,15 @@
-"""The ClickHouse server inside chdb-core, as a process: it serves until its stdin ends.
+"""The ClickHouse server inside chdb-core, as a process: the server runs until its stdin ends.
 
     clickhouse_engine.py EXTENSION DATA CONFINEMENT PORT...      in a folder with a `config.xml`
 
-`CONFINEMENT` is the file of `confinement.py`: the engine reaches its folder and its ports, whatever it is asked, where
-the kernel can keep that.
+`CONFINEMENT` is the file of `confinement.py`: where the kernel can confine a process, no query leads the
+engine beyond its folder and its ports.
 
 The extension file holds the whole clickhouse-local application, which can open the real HTTP and native
-listeners. `import chdb` would not do: that starts another, listenerless mode. The entry is not documented;
-`docs/decisions/0001-embedded-parts.md` says what that means.
+listeners. `import chdb` would not do: the import starts another, listenerless mode. The entry is not
+documented; `docs/decisions/0001-embedded-parts.md` has the consequences.
 
-Started as a file and with the standard library alone, so that it meets nobody else's modules.
+Started as a file and with the standard library alone, so the process meets no foreign modules.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def load(extension: str) -> ModuleType:
     return module
 
 
-#: What it reads beside its own folder: libraries, time zones and what tells of the machine.
+#: Read beside the engine's own folder: libraries, time zones and facts about the machine.
 READ = (
     *("/usr", "/lib", "/lib64", "/nix/store", "/proc", "/sys"),
     *("/etc/localtime", "/etc/timezone", "/etc/ld.so.cache"),
@@ -47,7 +47,7 @@ READ = (
 
 
 def confine(confinement: str, extension: str, data: str, ports: list[int]) -> None:
-    """Before the first query: threads that ran already would stay free."""
+    """Call before the first query: threads already running would stay free."""
     spec = importlib.util.spec_from_file_location("confinement", confinement)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""Whether the local ClickHouse keeps its users in: asked at each start, and by `upshot doctor`."""
+"""Whether the local ClickHouse confines its users: checked at each start, and by `upshot doctor`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from upshot.local.clickhouse_users import BEYOND
 from upshot.settings import LOCAL_USER, LOCAL_VIEWER
 
 ANSWER_WITHIN = 5.0
-#: Where a page comes from that was opened from elsewhere.
+#: The origin of a page opened from another server.
 _PAGE = {"Origin": "http://upshot.invalid", "Sec-Fetch-Site": "cross-site"}
 _EXCEPTION = "X-ClickHouse-Exception-Code"
 #: The codes of a refusal: ACCESS_DENIED, SETTING_CONSTRAINT_VIOLATION, QUERY_IS_PROHIBITED, PY_EXCEPTION_OCCURED (our
@@ -46,12 +46,12 @@ _OF_APP: Mapping[str, str] = {
     "keep tables elsewhere": "CREATE TEMPORARY TABLE p (l String) ENGINE = MergeTree ORDER BY l "
     "SETTINGS disk = disk(type = web, endpoint = 'http://127.0.0.1:1/')",
 }
-#: Of a file outside of the engine's folder: what no grant and no setting refuses: the kernel does.
+#: Access to a file outside of the engine's folder, refused by no grant and no setting, but by the kernel.
 _INFILE = "INSERT INTO FUNCTION null('l String') FROM INFILE '{file}' FORMAT LineAsString"
 
 
 class Open(NamedTuple):
-    """A lock that doesn't hold: `who` may do `what`. `is_kernels`: where the kernel can't, nobody else keeps it."""
+    """An open lock: `who` may do `what`. `is_kernels`: only the kernel can keep this lock, if at all."""
 
     who: str
     what: str
@@ -60,14 +60,14 @@ class Open(NamedTuple):
 
 @dataclass(frozen=True)
 class Server:
-    """Where the engine listens, and its passwords."""
+    """The engine's address, and its passwords."""
 
     host: str
     port: int
     credentials: Credentials
 
     def name(self) -> str:
-        """The name that it gives in its answer to a query of `app`; empty where nobody, or somebody else, answers."""
+        """The server's name from the answer to a query of `app`; empty where none, or another, answers."""
         try:
             with closing(self._connection()) as connection:
                 connection.request("POST", "/", b"SELECT 1", self._as(LOCAL_USER))
@@ -79,7 +79,7 @@ class Server:
             return ""
 
     def refuses(self, user: str, sql: str, codes: Collection[int] = _REFUSALS) -> bool:
-        """Whether it refuses the query for want of a right. Where it works on it for long, it doesn't."""
+        """Whether the server refuses the query for want of a right. A long-running query isn't refused."""
         try:
             status, code, _ = self.ask("POST", "/", sql, self._as(user))
         except TimeoutError:
@@ -92,7 +92,7 @@ class Server:
         return status == OK or not code
 
     def answers_pages(self, user: str, method: str) -> bool:
-        """Whether a page that knows the password would get anything but a refusal, or leave to ask."""
+        """Whether a page with the password would get anything but a refusal, or leave to send requests."""
         password = self.credentials.app if user == LOCAL_USER else self.credentials.viewer
         path = "/?" + urlencode({"user": user, "password": password, "query": "SELECT 1"})
         status, _, headers = self.ask(method, path, "", _PAGE | {"Access-Control-Request-Method": "POST"})
@@ -101,7 +101,7 @@ class Server:
     def ask(
         self, method: str, path: str, body: str, headers: Mapping[str, str]
     ) -> tuple[int, int, Mapping[str, str]]:
-        """Status, the exception's code or 0, headers. Raises OSError or HTTPException where nobody answers."""
+        """Status, the exception's code or 0, headers. Raises OSError or HTTPException without an answer."""
         with closing(self._connection()) as connection:
             connection.request(method, path, body.encode(), dict(headers))
             response = connection.getresponse()
@@ -117,7 +117,7 @@ class Server:
 
 
 def open_locks(server: Server, data_dir: Path) -> list[Open]:
-    """The locks that don't hold, of those that we know. Raises OSError or HTTPException where nobody answers."""
+    """The locks found open, among the known. Raises OSError or HTTPException where no server answers."""
     return list(_open(server, data_dir))
 
 

@@ -1,9 +1,10 @@
-"""The users of the embedded ClickHouse, and what each of them may.
+"""The users of the embedded ClickHouse, and the rights of each.
 
-`default` runs the engine's own session and nothing else: that session is its only one, and is there before
-the listeners are, so that nobody else gets in as `default`. (It could not be kept out by network: the
-session counts as a connection from 127.0.0.1.) `app` reads and writes the database `upshot`, and others whose names
-begin with `upshot_`; `viewer` reads `upshot`. Both have passwords. Neither gets beyond its databases: see `BEYOND`.
+`default` runs the engine's own session and nothing else: `default` may have a single session, and the
+engine's is there before the listeners are, so nobody else gets in as `default`. (A network rule could not
+keep others out: the session counts as a connection from 127.0.0.1.) `app` reads and writes the database
+`upshot`, and others whose names begin with `upshot_`; `viewer` reads `upshot`. Both have passwords. Neither
+gets beyond its databases: see `BEYOND`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the stack knows about each thing it runs."""
+"""The stack's interface to each component."""
 
 from __future__ import annotations
 
@@ -8,47 +8,48 @@ from typing import Protocol
 
 
 class Component(Protocol):
-    """One supervised child process: Kafka, ClickHouse, a worker role, the web page.
+    """A supervised child process: Kafka, ClickHouse, a worker role, the web page.
 
-    After `kill()`, or after it died, `start()` works again on the same data and at the same address.
+    After `kill()`, or after a death of the process, `start()` works again on the same data and at the same
+    address.
     """
 
     @property
     def name(self) -> str:
-        """Short and unique in its data directory; the log is named after it."""
+        """Short and unique in the data directory; the log is named after the component."""
 
     @property
     def log(self) -> Path:
-        """Where its output is."""
+        """The file with the component's output."""
 
     @property
     def port(self) -> int | None:
-        """Where it listens, once it was started; None when it does not listen."""
+        """The listening port, once the component was started; None for a component without a port."""
 
     @property
     def pid(self) -> int:
-        """The running process itself, not its guard. Raises PartFailed when it does not run."""
+        """The id of the running process itself, not of its guard. Raises PartFailed when no process runs."""
 
     def start(self) -> None:
-        """Spawn it; returns before it is ready. Raises PartFailed when its data directory is in use."""
+        """Spawn the process; returns before readiness. Raises PartFailed for a data directory in use."""
 
     def wait_ready(self, timeout: float, stop: threading.Event | None = None) -> None:
-        """Return once it answers, or once `stop` is set. Raises PartFailed when it ends first, or is late."""
+        """Return once the component answers, or `stop` is set. Raises PartFailed on early end or timeout."""
 
     def ready(self) -> bool:
-        """Whether it answers now. Raises PartFailed when it does, and is not what it should be."""
+        """Whether the component answers now. Raises PartFailed for an answer unlike the component's own."""
 
     def alive(self) -> bool:
-        """Whether the process runs; says nothing about its health."""
+        """Whether the process runs, healthy or not."""
 
     def last_end(self) -> str:
-        """How it ended, for people."""
+        """How the process ended, as text for people."""
 
     def stop(self, timeout: float) -> None:
-        """End it cleanly; after `timeout` seconds, by force. Harmless when it does not run."""
+        """End the process cleanly; after `timeout` seconds, by force. Harmless when no process runs."""
 
     def kill(self) -> None:
-        """SIGKILL it, as a crash would, and wait until it is gone."""
+        """SIGKILL the process, as a crash would, and wait until the process is gone."""
 
 
 __all__ = ["Component"]

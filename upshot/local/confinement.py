@@ -1,9 +1,9 @@
-"""What a process may reach from now on, kept by the kernel: some folders, some ports to listen at, nothing else.
+"""Confines a process by the kernel: to some folders, some ports to listen at, and nothing else.
 
-By Linux's Landlock, which needs no rights and no package, and which a process can't take back. Where the kernel has
-none (another system, before Linux 5.13), `confine` changes nothing and says so.
+Linux's Landlock needs no rights and no package, and a process can't undo the confinement. Where the kernel
+has no Landlock (another system, before Linux 5.13), `confine` changes nothing and returns the reason.
 
-Read by a program that has the standard library alone.
+Imported by a program with the standard library alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OF_FILES = 0b1100000000000111
 
 
 def why_not() -> str:
-    """Why this system can't confine anything, or nothing."""
+    """The reason why this system can't confine anything, or an empty text."""
     if sys.platform != "linux":
         return f"{sys.platform} has no Landlock"
     libc = ctypes.CDLL(None, use_errno=True)
@@ -40,9 +40,9 @@ def why_not() -> str:
 
 
 def confine(read: Sequence[str], write: Sequence[str], listen: Sequence[int]) -> str:
-    """Confine this thread and all that it starts; returns why that can't be, or nothing.
+    """Confine this thread and everything started by it; returns the reason if impossible, or an empty text.
 
-    Paths that don't exist are left out. Connections by TCP are refused from Linux 6.7 on.
+    Missing paths are left out. Connections by TCP are refused from Linux 6.7 on.
     """
     if why := why_not():
         return why

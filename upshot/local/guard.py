@@ -1,15 +1,17 @@
-"""Run one command, keep its log, and end it when the pipe on stdin closes.
+"""Run a command, keep the command's log, and end the command when the pipe on stdin closes.
 
     guard.py LOG HOW COMMAND...      HOW is `SIGTERM` or `EOF`: how the command is asked to end
 
-Prints the command's process id on stdout; exits with its exit code (128 + n when signal n ended it).
+Prints the command's process id on stdout; exits with the command's exit code (128 + n when signal n ended the
+command).
 
 The supervisor holds the other end of the pipe, so the pipe closes however the supervisor dies, kill -9
-included: this needs nothing but POSIX, so macOS has it too. (PR_SET_PDEATHSIG alone would not do: it is Linux
-only, and it fires when the *thread* that started the child ends.) The guard itself has one thread, so on
-Linux it does use PR_SET_PDEATHSIG, lest its own death leaves the command behind.
+included: the pipe needs nothing but POSIX, so macOS has the same protection. (PR_SET_PDEATHSIG alone would
+not do: the option is Linux only, and fires when the *thread* that started the child ends.) The guard itself
+has a single thread, so on Linux the guard does use PR_SET_PDEATHSIG, lest its own death leaves the command
+behind.
 
-Started as a file and with the standard library alone: it is a small process beside each part.
+Started as a file and with the standard library alone: the guard is a small process beside each component.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class RollingLog:
-    """A log file with a cap. A full disk costs log lines, never the part."""
+    """A log file with a cap. A full disk costs log lines, never the component."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -102,7 +104,7 @@ class Guard:
         return self._child.returncode
 
     def ask_to_end(self) -> None:
-        """Ask once; after GRACE seconds it is forced."""
+        """Ask the command to end, once; after GRACE seconds the end is forced."""
         if self._kill_at is not None:
             return
         self._kill_at = time.monotonic() + GRACE
@@ -112,7 +114,7 @@ class Guard:
             self._signal_group(signal.SIGTERM)
 
     def _copy(self) -> bool:
-        """Move what there is to the log; False once the output is closed."""
+        """Move the available output to the log; False once the output is closed."""
         while True:
             try:
                 data = os.read(self._output.fileno(), 65536)

@@ -37,16 +37,16 @@ class Jar(NamedTuple):
 
 
 def kafka_jars(report: Callable[[str], None]) -> list[Path]:
-    """The class path of the pinned Kafka; fetches what is not there yet, and says so through `report`.
+    """The class path of the pinned Kafka; missing jars are fetched, and `report` gets a line about this.
 
-    Every file is checked against its hash: a fetch that was cut off leaves half a file behind. Raises
-    PartFailed when a file cannot be fetched or is not the pinned one; a new try goes on from there.
+    Every file is checked against its hash: an interrupted fetch leaves half a file behind. Raises PartFailed
+    when a file cannot be fetched or differs from the pinned file; a new try goes on from there.
     """
     repository = Repository()
     jars = read_lock_file()
     if any(not repository.has(jar) for jar in jars):
         os.makedirs(repository.root, exist_ok=True)
-        # Two processes that fetch the same file at once would break it.
+        # Two processes fetching the same file at once would break the file.
         with queue(repository.root / ".upshot.lock"):
             _fetch(repository, [jar for jar in jars if not repository.has(jar)], report)
     return [repository.path(jar) for jar in jars]
@@ -58,7 +58,7 @@ class Repository:
     def __init__(self) -> None:
         config = GlobalSettings.load()
         remote = {"central": MAVEN_CENTRAL_URL} | config.repositories
-        # Not jgo.build: to sort jars into modules, which we do not use, it fetches a whole second JDK.
+        # Not jgo.build, which fetches a whole second JDK to sort jars into modules, unused here.
         self._context = MavenContext(repo_cache=config.repo_cache, remote_repos=remote)
         self.root = Path(self._context.repo_cache)
 
@@ -100,7 +100,7 @@ def read_lock_file() -> list[Jar]:
 
 
 def write_lock_file() -> None:
-    """Resolve `ENDPOINT` and pin what comes out."""
+    """Resolve `ENDPOINT` and pin the result."""
     pinned = []
     for artifact in jgo.resolve(ENDPOINT):
         sha256 = hashlib.sha256(artifact.resolve().read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Apache Kafka, one node in KRaft mode, as a part: the real broker, from packages alone."""
+"""Apache Kafka, a single node in KRaft mode, as a component: the real broker, from packages alone."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ rootLogger.appenderRef.console.ref=console
 class KafkaServer(ProcessPart):
     """Listens on 127.0.0.1, without users; the data is in `data_dir/kafka`.
 
-    `port` 0 is any free port, the same one after a restart where it is still free. What it acknowledged is in
-    the page cache: kill -9 loses nothing, a power cut may. `heap` is Java's -Xmx. The first start fetches
-    Kafka and says so through `report`.
+    `port` 0 means any free port; a restart takes the same port again where still free. Acknowledged records
+    are in the page cache: kill -9 loses nothing, a power cut may. `heap` is Java's -Xmx. The first start
+    fetches Kafka and announces the download through `report`.
     """
 
     def __init__(
@@ -116,12 +116,12 @@ class KafkaServer(ProcessPart):
 
     @property
     def port(self) -> int:
-        """Known once it was started."""
+        """The broker's port; known once the broker was started."""
         return self._port
 
     @property
     def bootstrap(self) -> str:
-        """`host:port` for clients; known once it was started."""
+        """`host:port` for clients; known once the broker was started."""
         return f"127.0.0.1:{self._port}"
 
     def prepare(self) -> Launch:
@@ -161,7 +161,7 @@ class KafkaServer(ProcessPart):
         write_private(self._home / "log4j2.properties", LOG4J_PROPERTIES)
 
     def _format(self, tool: list[str]) -> None:
-        """Make the data folder Kafka's, once; a start that was cut off here does it again."""
+        """Format the data folder for Kafka, once; a later start repeats an interrupted formatting."""
         if (self._home / "data" / "meta.properties").exists():
             return
         arguments = ["format", "--cluster-id", self._cluster_id(), "--config", str(self._properties)]
@@ -180,7 +180,7 @@ class KafkaServer(ProcessPart):
         return file.read_text()
 
     def ready(self) -> bool:
-        """It answers a metadata request, and it is this broker, not another program at the same port."""
+        """Whether this broker, and no other program at the same port, answers a metadata request."""
         if not listens(self._port):
             return False
         with ThreadPoolExecutor(1) as outside:  # the caller may run inside an event loop

@@ -1,4 +1,4 @@
-"""One running process per place on disk, told by flock: the kernel releases it however the holder dies."""
+"""A single running process per place on disk, by flock: the kernel releases it however the holder dies."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LOOK = 0.05
 
 
 def lock(path: Path, what: str) -> int:
-    """Take the lock and return its open file, which holds it until every copy of that file is closed.
+    """Take the lock and return its open file, which holds the lock until every copy of the file is closed.
 
-    A child that inherits the file goes on holding the lock. Raises PartFailed naming the process that has it.
+    A child inheriting the file goes on holding the lock. Raises PartFailed naming the process with the lock.
     """
     private_folder(path.parent)
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -41,7 +41,7 @@ def lock(path: Path, what: str) -> int:
 
 @contextmanager
 def queue(path: Path) -> Iterator[None]:
-    """Hold the lock for a block of code; whoever comes later waits for its turn."""
+    """Hold the lock for a block of code; later callers wait for their turn."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -12,12 +12,12 @@ from upshot.errors import PartFailed
 from upshot.private_files import private_folder, write_private
 
 # Below every system's ephemeral range: a client that connects to a free port of that range again and again
-# can end up connected to itself, and then holds the port that the part wants back after a crash.
+# can end up connected to itself, and then holds the port that the component needs after a crash.
 LOWEST, HIGHEST = 20_000, 32_000
 
 
 def choose_ports(file: Path, wanted: Mapping[str, int]) -> dict[str, int]:
-    """A port for each name: the wanted one; for 0 the one remembered in `file` if free, else any free one.
+    """A port for each name: the wanted port; for 0 the port remembered in `file` if free, else any free port.
 
     The choice is remembered. Raises PartFailed when a wanted port is taken.
     """
@@ -64,7 +64,7 @@ def _remembered(file: Path) -> dict[str, int]:
 
 
 def _free_ports() -> Iterator[int]:
-    """Each port at most once, so that two names never get the same one."""
+    """Each port at most once, so two names never get the same port."""
     for port in random.sample(range(LOWEST, HIGHEST), 2_000):
         if is_free(port):
             yield port

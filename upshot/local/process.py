@@ -1,4 +1,4 @@
-"""A part that is a child process: spawned behind a guard, probed, ended with its supervisor."""
+"""A component run as a child process: spawned behind a guard, probed, ended with its supervisor."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ LOG_TAIL_BYTES = 8_192
 
 @dataclass(frozen=True)
 class Launch:
-    """How to run a command: `end` is how it is asked to end, by a signal or by the end of its stdin.
+    """How to run a command: `end` asks the command to end, by a signal or by the end of the command's stdin.
 
-    A command that is not `ours` gets little of this process's environment, which may hold secrets of anybody.
+    A command without `ours` gets little of this process's environment, which may hold anybody's secrets.
     """
 
     argv: Sequence[str]
@@ -47,15 +47,16 @@ class Launch:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of the child: this process's, and what is to be different."""
+        """The child's environment: this process's, with the given changes."""
         kept = {name: value for name, value in os.environ.items() if self.ours or _is_of_system(name)}
         return kept | dict(self.env)
 
 
 def close_data_dir(data_dir: Path) -> bool:
-    """Make the directory where it is missing, close it to everybody else, and the logs and the run's files in it.
+    """Make the directory if missing; close the directory, and the logs and the run's files inside, to others.
 
-    Returns whether it stays open, since it has other purposes. Raises PartFailed where this user can't use it.
+    Returns whether the directory stays open because of other purposes. Raises PartFailed where this user
+    can't use the directory.
     """
     try:
         private_folder(data_dir)
@@ -78,11 +79,11 @@ def _is_of_system(name: str) -> bool:
 
 
 class ProcessPart:
-    """A Part that runs `argv`, ready when `ready()` says so.
+    """A component running `argv`, ready when `ready()` returns true.
 
-    The command runs in a session of its own, so that Ctrl-C in the terminal reaches the supervisor alone,
-    and ends when this process ends, however that happens (see `guard.py`). Its output is in
-    `data_dir/logs/<name>.log`. Only one part of that name runs in a data directory at a time.
+    The command runs in a session of its own, so Ctrl-C in the terminal reaches the supervisor alone. The
+    command ends with this process, however this process ends (see `guard.py`). The output is in
+    `data_dir/logs/<name>.log`. Only one component of a name runs in a data directory at a time.
     """
 
     def __init__(
@@ -126,21 +127,21 @@ class ProcessPart:
         return self._pid
 
     def prepare(self) -> Launch:
-        """What to run now. Called with the lock held and nothing running; subclasses make their files here."""
+        """The command to run. Called with the lock held and nothing running; subclasses make files here."""
         return self._launch
 
     def ready(self) -> bool:
-        """Whether the part answers; asked again and again while it starts."""
+        """Whether the component answers; asked again and again during the start."""
         return self._ready()
 
     def start(self) -> None:
         close_data_dir(self._data_dir)
         held = lock(self._data_dir / "run" / f"{self._name}.lock", self._name)
         try:
-            self.kill()  # the pipes of one that died are still open
+            self.kill()  # the pipes of a dead child are still open
             self._spawn(self.prepare(), held)
         finally:
-            os.close(held)  # from here on the guard alone holds it
+            os.close(held)  # from here on the guard alone holds the lock
 
     def _spawn(self, launch: Launch, held: int) -> None:
         # -I -S: the guard needs the standard library alone, and must not meet the user's modules.
@@ -196,7 +197,7 @@ class ProcessPart:
         self._close()
 
     def last_end(self) -> str:
-        """How it ended, for people."""
+        """How the process ended, as text for people."""
         code = None if self._guard is None else self._guard.poll()
         if code is None:
             return "was not started" if self._guard is None else "runs"
@@ -214,7 +215,7 @@ class ProcessPart:
         return "\n  ".join([f"The end of its log, {self.log}:", *lines]) if lines else f"Its log: {self.log}"
 
     def _close(self) -> None:
-        """Close the pipes of a guard that ended; its exit code stays known."""
+        """Close the pipes of an ended guard; the exit code stays known."""
         assert self._guard is not None
         for pipe in (self._guard.stdin, self._guard.stdout):
             if pipe is not None:

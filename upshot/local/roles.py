@@ -1,4 +1,4 @@
-"""The worker's roles as commands, for whoever runs them as children."""
+"""The worker's roles as commands, for supervisors of child processes."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from upshot.settings import Settings
 
 
 def role_command(role: str, app: str | None = None) -> list[str]:
-    """The command line of one role; `app` is the user's, as `module:name`."""
+    """The command line of a role; `app` is the user's app, as `module:name`."""
     command = [sys.executable, "-P", "-m", "upshot.cli", "worker", "--role", role]
     return [*command, "--app", app] if app else command
 
 
 def metrics_port(settings: Settings, role: str, number: int = 0) -> int | None:
-    """Where a role's metrics are when all run on one machine: one port after the other, then the further processes'."""
+    """The port of a role's metrics on one machine: a port for each role, then the further processes'."""
     port, roles = settings.metrics_port, list(ROLES)
     return port + number * len(roles) + roles.index(role) if port else port
 
 
 def role_environment(settings: Settings, metrics: int | None = None, number: int = 0) -> dict[str, str]:
-    """What a child needs to meet the same Kafka and ClickHouse, whatever its own folder says.
+    """The environment leading a child to the same Kafka and ClickHouse, whatever the child's own folder has.
 
-    Also a name in its group: who starts a child again, after its end, must use what this returned the first time.
-    `number` tells processes of one role apart.
+    The environment also names the child in its group: after the child's end, start the child again with the
+    environment that was returned the first time. `number` distinguishes processes of a role.
     """
     page = {} if metrics is None else {"UPSHOT_METRICS_PORT": str(metrics)}
     return page | {

@@ -1,4 +1,4 @@
-"""Several parts as one: started in order, watched, started again when they die, stopped in reverse order."""
+"""Several components as a unit: started in order, watched, restarted when dead, stopped in reverse order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STOP_WITHIN = 20.0
 
 @dataclass
 class Watched:
-    """A part, and what the supervisor remembers of it."""
+    """A component, with the supervisor's notes about the component."""
 
     part: Component
     since: float
@@ -44,10 +44,10 @@ class Watched:
 
 
 class Stack:
-    """Supervises `parts` in `data_dir`, from one thread: `run()`, or `start()`, `supervise()`, `stop()`.
+    """Supervises `parts` in `data_dir`, from a single thread: `run()`, or `start()`, `supervise()`, `stop()`.
 
-    `parts` may be a generator: each part is taken when all before it answer, so that it can be made from
-    their addresses. While all of them are up, `data_dir/ports.json` says where they listen. Nothing is
+    `parts` may be a generator: each component is taken when all earlier components answer, so a component can
+    be made from their addresses. While all of them are up, `data_dir/ports.json` has their ports. Nothing is
     printed: `report` gets a line for people now and then, `when_ready` the ports, once.
     """
 
@@ -70,7 +70,7 @@ class Stack:
 
     @property
     def parts(self) -> list[Component]:
-        """Those that were started."""
+        """The components started so far."""
         return [watched.part for watched in self._watched]
 
     @property
@@ -78,10 +78,10 @@ class Stack:
         return self._data_dir / "ports.json"
 
     def run(self, stop: threading.Event) -> None:
-        """Start everything, watch over it until `stop` is set or SIGINT or SIGTERM comes, stop everything.
+        """Start everything, watch until `stop` is set or SIGINT or SIGTERM comes, stop everything.
 
-        Raises PartFailed, with everything stopped, when a part does not come up the first time. A part that
-        dies later is started again, however often that takes. Handles signals in the main thread alone.
+        Raises PartFailed, with everything stopped, when a component does not come up the first time. A
+        component dying later is started again, however often. Handles signals in the main thread alone.
         """
         with _signals(stop):
             try:
@@ -99,7 +99,7 @@ class Stack:
             )
         held = lock(self._data_dir / "run" / "stack.lock", "a stack")
         self._held.callback(os.close, held)
-        self.ports_file.unlink(missing_ok=True)  # of a stack that was killed
+        self.ports_file.unlink(missing_ok=True)  # of a killed stack
         for part in self._parts:
             self._watched.append(Watched(part, time.monotonic()))
             part.start()
@@ -110,13 +110,13 @@ class Stack:
         self._when_ready(ports)
 
     def supervise(self, stop: threading.Event) -> None:
-        """Start again what dies, until `stop` is set."""
+        """Restart dead components, until `stop` is set."""
         while not stop.wait(LOOK):
             for watched in self._watched:
                 self._look_after(watched, time.monotonic())
 
     def stop(self) -> None:
-        """Stop the parts, the last one first; harmless when nothing runs."""
+        """Stop the components, the last first; harmless when nothing runs."""
         with self._held.pop_all():  # the lock, if it was ours
             if self._watched:
                 self.ports_file.unlink(missing_ok=True)
@@ -124,7 +124,7 @@ class Stack:
                 self._watched.pop().part.stop(STOP_WITHIN)
 
     def _look_after(self, watched: Watched, now: float) -> None:
-        # Nothing here waits for a part: it may answer only once another one, dead too, is there again.
+        # Nothing here waits for a component, which may answer only after the restart of another dead one.
         part = watched.part
         if not part.alive():
             if watched.again_at is None:
@@ -145,7 +145,7 @@ class Stack:
             watched.since, watched.again_at, watched.ready_by = now, None, now + self._ready_within
 
     def _ask(self, watched: Watched, now: float, ready_by: float) -> None:
-        """Whether a part that was started again answers; one that does not in time is ended."""
+        """Whether a restarted component answers; a component not answering in time is ended."""
         part = watched.part
         try:
             if part.ready():
@@ -163,7 +163,7 @@ class Stack:
         watched.delay = min(2 * watched.delay, LONGEST_DELAY)
 
     def _write_ports(self) -> Ports:
-        """Whoever reads the file finds all of it or none."""
+        """Write the file atomically: a reader finds all of the file or none."""
         known = {part.name: part.port for part in self.parts if part.port}
         ports: Ports = {**dict.fromkeys(("kafka", "clickhouse", "web")), **known}
         write_private(self.ports_file, json.dumps(ports))
@@ -176,7 +176,7 @@ def _first_line(error: PartFailed) -> str:
 
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM in the block sets the event; the second one does what it did before."""
+    """The first SIGINT or SIGTERM in the block sets the event; the second signal acts as before the block."""
     before: dict[int, Any] = {}
 
     def restore() -> None:

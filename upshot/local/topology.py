@@ -1,4 +1,4 @@
-"""The whole system on this machine: which parts there are, and how each finds the others."""
+"""The whole system on this machine: its components, and how each finds the others."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _LOOK = 0.3
 
 @dataclass
 class Topology:
-    """The parts in `settings.data_dir`, made one after the other as a Stack takes them.
+    """The components in `settings.data_dir`, made in order as a Stack takes them.
 
-    `settings` follows: once Kafka and ClickHouse were started it has their addresses. A part that isn't
-    in `wanted` is expected where the settings say. A port 0 is any free one.
+    `settings` follows: once Kafka and ClickHouse were started, `settings` has their addresses. A component
+    absent from `wanted` is expected at the address in the settings. Port 0 means any free port.
     """
 
     settings: Settings
@@ -46,11 +46,11 @@ class Topology:
     report: Callable[[str], None] = lambda line: None
     #: The user's app, as `module:name`.
     app: str | None = None
-    #: For who only reads; known where ClickHouse is one of the parts.
+    #: For readers; known where ClickHouse is one of the components.
     _viewer_url: str = field(default="", init=False)
 
     def parts(self) -> Iterator[Component]:
-        """Each part, when those before it answer; topics and tables in between. Raises PartFailed."""
+        """Each component, when all earlier ones answer; topics and tables in between. Raises PartFailed."""
         self._check_ports()
         if "kafka" in self.wanted:
             kafka = KafkaServer(self.settings.data_dir, self.ports.get("kafka", 0), report=self.report)
@@ -109,14 +109,14 @@ class Topology:
         return ProcessPart(role, role_command(role), self.settings.data_dir, environment, ready, port=port)
 
     def _role_of_app(self, role: str, app: str) -> ProcessPart:
-        """Sources wait for topics that others create: ready is that it runs."""
+        """Sources wait for topics created by other systems, so a running process counts as ready."""
         environment = role_environment(self.settings, port := self._metrics_port(role))
         ready = _Reads(self.settings, role) if ROLES[role].reads else lambda: True
         command = role_command(role, app)
         return ProcessPart(role, command, self.settings.data_dir, environment, ready, port=port)
 
     def _metrics_port(self, role: str) -> int:
-        """A chosen one is the worker's affair: it goes on without where that is taken."""
+        """A chosen port is the worker's affair: where the port is taken, the worker goes on without."""
         file = self.settings.data_dir / "run" / f"{role}-ports.json"
         return metrics_port(self.settings, role) or choose_ports(file, {"metrics": 0})["metrics"]
 
@@ -125,7 +125,7 @@ class Topology:
         port = choose_ports(ports_file, {"web": self.ports.get("web", 0)})["web"]
         command = [sys.executable, "-P", "-m", "upshot.web", "--port", str(port)]
         command += ["--app", self.app] if self.app else []
-        # It reads alone, and many meet it.
+        # The page only reads, and has many visitors.
         viewer = {"UPSHOT_CLICKHOUSE_URL": self._viewer_url} if self._viewer_url else {}
         environment = role_environment(self.settings) | viewer
         return ProcessPart(
@@ -134,7 +134,7 @@ class Topology:
 
 
 class _Reads:
-    """Whether somebody reads for a role; asks the broker now and then only."""
+    """Whether a consumer reads for a role; asks the broker now and then only."""
 
     def __init__(self, settings: Settings, role: str) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""OpenTelemetry spans as steps and runs: one pure mapping for every dialect, whoever brings the spans.
+"""OpenTelemetry spans as steps and runs: a single pure mapping for every dialect and every source of spans.
 
 Spans come as `SpanRecord`s, whether they end in this process or arrive over OTLP.
 """

@@ -1,8 +1,8 @@
-"""Which attributes of other people's spans are kept while content is off: facts by meaning and size.
+"""Chooses the attributes of foreign spans kept while content is off: facts by meaning and size.
 
-A list of forbidden names is always one release of some instrumentation behind. So a text is kept where its name is
-known to stand for a fact (an id, a name, a kind, an address), and where it is short. Numbers and booleans are kept
-under any name that doesn't speak of content.
+A list of forbidden names is always one release of some instrumentation behind. So a text is kept if its name
+is known for facts (an id, a name, a kind, an address) and the text is short. Numbers and booleans are kept
+under any name not suggesting content.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from upshot.otel.reading import Attributes, is_content, length_of, tidy
 
 #: Characters of a text, or of a list of texts together, that may be a fact.
 LONGEST_FACT = 256
-#: Characters of an attribute that somebody asked for by its name.
+#: Characters of an attribute asked for by its name.
 LONGEST_ASKED = 1000
 
 #: Parts of names (between dots) below which even a number may be somebody's data.
@@ -59,7 +59,7 @@ _CONTENT_WORDS = frozenset(
     ]
 )
 
-#: Names of texts that are facts, by whose they are.
+#: Names of texts that are facts, by the vocabulary's owner.
 _FACTS: Mapping[str, str] = {
     "OpenTelemetry, resources": "service.name service.namespace service.version service.instance.id "
     "telemetry.sdk.name telemetry.sdk.language telemetry.sdk.version telemetry.distro.name "
@@ -155,7 +155,7 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True)
 class RequestedAttributes:
-    """Names of attributes that somebody wants beside the known facts: exact ones, and beginnings."""
+    """Names of attributes wanted beside the known facts: exact names, and beginnings of names."""
 
     names: frozenset[str] = frozenset()
     beginnings: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ NOTHING_ASKED = RequestedAttributes()
 
 
 def asked_for(names: Iterable[str]) -> RequestedAttributes:
-    """The names as a setting says them: one that ends in `*` is the beginning of many."""
+    """The names from a setting: a name ending in `*` is the beginning of many."""
     given = {name.strip() for name in names} - {""}
     beginnings = tuple(sorted(name[:-1] for name in given if name.endswith("*")))
     return RequestedAttributes(frozenset(name for name in given if not name.endswith("*")), beginnings)
@@ -182,7 +182,7 @@ def free(
     with_content: bool,
     asked: RequestedAttributes = NOTHING_ASKED,
 ) -> dict[str, Any]:
-    """What has no field of its own: facts alone, or with content all that isn't kept as input or output."""
+    """Attributes without a field: facts alone, or with content all attributes not kept as input or output."""
     return {
         name: value
         for name, value in tidy(attributes, taken).items()
@@ -207,7 +207,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON has it."""
+    """Whether JSON can hold the value."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     if isinstance(value, Mapping):

@@ -1,11 +1,12 @@
-"""Which spans tell of one and the same model call, so that its usage counts once.
+"""Finds spans of the same model call, so that the call's usage counts once.
 
-Usage counts on the innermost span that says it. Of several spans side by side that tell of one call (two
-instrumentations, or a library that traces by itself) one counts. Two are twins if they name one response of the
-provider's (of one instrumentation also at one time); or, where an id doesn't contradict it, if two instrumentations say one model, the same tokens, and the
-time of one lies within that of the other.
+Usage counts on the innermost span stating the usage. Of several spans side by side about the same call (two
+instrumentations, or a library with tracing of its own) only one counts. Two spans are twins if they name the
+same response of the provider's (of one instrumentation also at the same time); or, where no id contradicts,
+if two instrumentations name the same model, the same tokens, and the time of one lies within the time of the
+other.
 
-The same rule stands in ClickHouse's view `steps`, for what arrives over OTLP in any batches.
+The same rule stands in ClickHouse's view `steps`, for spans arriving over OTLP in any batches.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _LONGEST_ANSWER = 1_000_000
 
 
 class Call(NamedTuple):
-    """What tells a model call from another, of a span or a step that says usage. Times are of any one unit."""
+    """Distinguishes model calls: facts from a span or a step with usage. Times are of any one unit."""
 
     step: str
     parent: str | None
@@ -48,26 +49,26 @@ class Call(NamedTuple):
 
     @property
     def alike(self) -> tuple[str, int | None, int | None] | None:
-        """What twins share; None where too little is said to tell."""
+        """The common facts of twins; None where the facts are too few for a comparison."""
         if not self.model or not (self.input_tokens or self.output_tokens) or self.ended <= 0:
             return None
         return family_of(self.model), self.input_tokens, self.output_tokens
 
     @property
     def teller(self) -> tuple[str, str]:
-        """Who tells it: one instrumentation never tells of a call twice under one name. Steps of no span are one."""
+        """The reporter: none reports a call twice under the same name. Steps without a span share one."""
         return (self.instrumentation, self.name) if self.instrumentation else ("", "")
 
     @property
     def rank(self) -> tuple[bool, bool, int, int, int]:
-        """Of twins the lowest counts: with tokens first, then with a cost, then always of the same instrumentation."""
+        """Of twins the lowest counts: tokens first, then a cost, then always the same instrumentation."""
         teller = crc32("\0".join(self.teller).encode("utf-8", "replace")) if self.instrumentation else 0
         untold = self.input_tokens is None and self.output_tokens is None
         return untold, not self.priced, teller, self.started, crc32(self.step.encode("utf-8", "replace"))
 
 
 def are_twins(one: Call, other: Call) -> bool:
-    """Whether two spans, none of them above the other, tell of one call."""
+    """Whether two spans, neither above the other, report the same call."""
     if one.response_id and other.response_id:
         if one.response_id != other.response_id:
             return False
@@ -88,9 +89,9 @@ def _one_within_the_other(one: Call, other: Call) -> bool:
 
 
 def repeats_of(calls: Sequence[Call], parents: Mapping[str, str | None]) -> dict[str, str]:
-    """The steps whose usage doesn't count, each with the step that says it too; free of the calls' order.
+    """The steps with uncounted usage, each with the step of the counted usage; in any order of calls.
 
-    `parents` has the parent of every step of the run, those without usage among them.
+    `parents` has the parent of every step of the run, including steps without usage.
     """
     above: dict[str, str] = {}
     for call in sorted(calls, key=lambda call: call.step):
@@ -121,14 +122,14 @@ def _that_may_be_twins(calls: Iterable[Call]) -> Iterable[list[Call]]:
 
 
 class Counting:
-    """What has counted so far, for spans that come one by one as they end, children mostly before their parents."""
+    """The usage counted so far, for spans arriving as they end, children mostly before their parents."""
 
     def __init__(self) -> None:
         self._parents: dict[str, str | None] = {}
-        #: Spans above one that says usage, and those that counted.
+        #: Spans above a span with usage, and counted spans.
         self._above: dict[str, str] = {}
         self._counted: dict[str, Call] = {}
-        #: Those whose cost a twin has told.
+        #: Counted spans with a cost from a twin.
         self._priced: set[str] = set()
         self._by_response: dict[str, list[Call]] = defaultdict(list)
         self._alike: dict[tuple[str, int | None, int | None], list[Call]] = defaultdict(list)
@@ -140,7 +141,7 @@ class Counting:
             self._mark(parent, self._above[step])
 
     def repeats(self, call: Call) -> Call | str | None:
-        """Who said before what this span says: a step below or around it, by its id, or a twin. None: it counts."""
+        """The earlier report of this usage: the id of a step below or around, or a twin. None: it counts."""
         self._parents[call.step] = call.parent
         said = self._above.get(call.step) or self._around(call.parent)
         if call.parent is not None:
@@ -157,7 +158,7 @@ class Counting:
         return twin
 
     def lacks_cost(self, counted: Call) -> bool:
-        """Whether nobody has told yet what a call that counted has cost; true once, for the first who does."""
+        """Whether a counted call still has no cost; true once, for the first to ask."""
         lacks = not counted.priced and counted.step not in self._priced
         self._priced.add(counted.step)
         return lacks
@@ -169,7 +170,7 @@ class Counting:
             place = self._parents.get(place)
 
     def _around(self, step: str | None) -> str | None:
-        """A span further out that has counted already: it ended before what it holds."""
+        """An outer span already counted: this span ended before the spans inside."""
         seen: set[str] = set()
         while step is not None and step not in seen:
             if step in self._counted:
@@ -185,7 +186,7 @@ class Counting:
 
 
 def response_id_of(attributes: Attributes) -> str | None:
-    """The provider's id of its answer; OpenInference has it inside the answer itself."""
+    """The provider's id of its answer; OpenInference has the id inside the answer."""
     said = text(attributes, vocabulary.RESPONSE_IDS, LONGEST_ID)
     answer = attributes.get(_ANSWER)
     if said or not isinstance(answer, str) or len(answer) > _LONGEST_ANSWER:
@@ -203,7 +204,7 @@ def response_id_of(attributes: Attributes) -> str | None:
 
 
 def stops_in_answer(attributes: Attributes) -> list[str] | None:
-    """Why the model stopped, where only the answer itself says it."""
+    """The model's reasons to stop, where only the answer itself has them."""
     answer = attributes.get(_ANSWER)
     if not isinstance(answer, str) or not answer.startswith("{") or len(answer) > _LONGEST_ANSWER:
         return None

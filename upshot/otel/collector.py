@@ -1,4 +1,4 @@
-"""Handing log records to an OpenTelemetry collector, which may be away."""
+"""Hands log records to an OpenTelemetry collector, which may be away."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from upshot.settings import Settings
 #: Seconds between two tries, doubled each time up to the second.
 _PAUSES = (0.5, 30.0)
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
-#: The collector says that these very records are the trouble: it won't take them another time either.
+#: The collector blames these very records, and would refuse them another time, too.
 _REFUSED = (400, 413, 422)
 
 log = logging.getLogger(__name__)
 
 
 class Collector:
-    """A collector at `settings.otlp_url`. Raises ConfigurationError where that is no address."""
+    """A collector at `settings.otlp_url`. Raises ConfigurationError where the setting is no address."""
 
     def __init__(self, settings: Settings, pauses: tuple[float, float] = _PAUSES) -> None:
         url = urlsplit(settings.otlp_url)
@@ -44,7 +44,7 @@ class Collector:
         self.refused = 0
 
     async def send(self, records: Sequence[LogRecord]) -> None:
-        """Return once the collector has them; waits as long as it is away. What it refuses is logged and counted."""
+        """Return once the collector has the records, however late. Refused records are logged and counted."""
         body = gzip.compress(request_of(records).SerializeToString(), 1)
         pause, longest = self._pauses
         told = False
@@ -61,7 +61,7 @@ class Collector:
             log.info("the collector at %s takes scores again", self._url)
 
     async def _try(self, session: aiohttp.ClientSession, body: bytes, count: int) -> str:
-        """Why to try again; empty where that's not needed."""
+        """The reason for another try; empty where none is needed."""
         try:
             async with session.post(self._url, data=body, headers=self._headers) as response:
                 content = await response.read()
@@ -79,7 +79,7 @@ class Collector:
         try:
             partial = ExportLogsServiceResponse.FromString(content).partial_success
         except DecodeError:
-            return  # it said 200; some say nothing that is OTLP
+            return  # the status was 200; some collectors send no OTLP answer
         if partial.rejected_log_records:
             self._lose(partial.rejected_log_records, partial.error_message)
 

@@ -1,4 +1,4 @@
-"""Where content stands in a span: the names that inputs and outputs are read from, and what is never a fact."""
+"""Names of content in a span: names for inputs and outputs, and names that are never facts."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ CONTENT = (
     "tool.json_schema",
     "tool.description",
 )
-#: Of those the ones that are none, although they begin alike.
+#: Names with the same beginnings that are no content.
 NO_CONTENT = frozenset(
     {"gen_ai.prompt.name", "gen_ai.prompt.version", "reranker.model_name", "reranker.top_k"}
 )

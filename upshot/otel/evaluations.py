@@ -1,4 +1,4 @@
-"""Scores as OpenTelemetry's `gen_ai.evaluation.result` events, on the trace of their run where it is known."""
+"""Scores as OpenTelemetry's `gen_ai.evaluation.result` events, on the trace of their run where known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def request_of(records: Iterable[LogRecord]) -> ExportLogsServiceRequest:
-    """The records as one request of Upshot's."""
+    """The records as a single request of Upshot's."""
     request = ExportLogsServiceRequest()
     logs = request.resource_logs.add()
     logs.resource.attributes.append(_pair("service.name", "upshot"))
@@ -35,7 +35,7 @@ def request_of(records: Iterable[LogRecord]) -> ExportLogsServiceRequest:
 
 
 def record_of(score: Score, recorded_at: datetime) -> LogRecord:
-    """A revision of a score as an event; each revision is one, and the latest by its number counts."""
+    """A revision of a score as an event; each revision is an event, and the latest number counts."""
     trace_id, span_id = place_in_trace(score)
     return LogRecord(
         event_name=EVENT,
@@ -51,8 +51,8 @@ def record_of(score: Score, recorded_at: datetime) -> LogRecord:
 def place_in_trace(score: Score) -> tuple[str, str]:
     """Trace id and span id in hexadecimal, empty where unknown.
 
-    By the run's id (`<trace>-<span>` of the SDK's, the trace's of OTLP's), else by the attributes `trace_id` and
-    `span_id` that the score has from its wait. A score on a step is on that step's span.
+    By the run's id (`<trace>-<span>` of the SDK's, the trace's of OTLP's), else by the attributes `trace_id`
+    and `span_id`, which the score has from its wait. A score on a step is on the span of this step.
     """
     trace_id, span_id = trace_of(score.run_id) or ("", "")
     if not trace_id and _TRACE.fullmatch(score.run_id):
@@ -88,7 +88,7 @@ def _stated(score: Score) -> dict[str, str | int | float | bool | None]:
 
 
 def _value_and_label(score: Score) -> tuple[float | None, str | None]:
-    """A boolean is 1 or 0 with its word; without a value the reason says why there is none."""
+    """A boolean is 1 or 0 with its word; the reason explains an absent value."""
     if score.value is None:
         return None, score.reason
     if isinstance(score.value, bool):

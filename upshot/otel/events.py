@@ -17,14 +17,14 @@ from upshot.schemas.runs import Run
 from upshot.streams.events.checking import Checked
 from upshot.streams.events.topics import MAX_EVENT_BYTES
 
-#: Where a span or its resource says which run it belongs to, if not the trace's.
+#: Attribute of a span or its resource with the run's id, if not the trace's.
 RUN_ID = "upshot.run_id"
-#: Fact of the run that has the trace's id: the id that its root goes by.
+#: Fact of the run with the trace's id: the id by which its root goes.
 KNOWN_AS = "upshot.known_as"
 
 
 class MappedSpans(NamedTuple):
-    """The events that some spans are, how many spans are none, and why."""
+    """The events made of spans, the number of spans left out, and the reasons."""
 
     events: list[Checked]
     rejected: int
@@ -34,12 +34,12 @@ class MappedSpans(NamedTuple):
 def events_of(
     found: Spans, prices: Prices, *, with_content: bool, asked: RequestedAttributes = NOTHING_ASKED
 ) -> MappedSpans:
-    """Every span as a step of its run, every agent's span as news of the run, and what a trace goes by.
+    """Every span as a step of its run, every agent's span as a run event, and the id by which a trace goes.
 
-    The run's id is the attribute `upshot.run_id` of the span or its resource, else the trace id, so that a span is
-    the same step whatever comes in which batch. A root that says the attribute says it for the whole trace: the
-    views show its steps under that id. Of several agents in a trace the outermost ends last, and what ended last
-    counts. Steps say what their spans say; which usage counts follows from all steps of a run, in the views.
+    The run's id is the attribute `upshot.run_id` of the span or its resource, else the trace id, so that a
+    span is the same step in any batch. The attribute of a root holds for the whole trace: the views show the
+    steps under this id. Of several agents in a trace the outermost ends last, and the last end counts. Steps
+    hold the facts of their spans; the views decide from all steps of a run whose usage counts.
     """
     events: list[Checked] = []
     large = 0
@@ -76,7 +76,7 @@ def _of_span(
 
 
 def _is_agent(span: SpanRecord) -> bool:
-    """An agent, or the root of a trace that is a workflow or a chain: what a run is there."""
+    """Whether a span is an agent, or the root of a trace and a workflow or a chain: a run in that trace."""
     kind = kind_of(span)
     return kind == "agent" or (kind in AROUND and span.parent_span_id is None)
 

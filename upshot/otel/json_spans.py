@@ -1,4 +1,4 @@
-"""Spans in OTLP's JSON, each read by itself, so that a bad one costs itself alone."""
+"""Spans in OTLP's JSON, each read separately, so that a bad span costs only itself."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def read_json(value: bytes, most_spans: int = MAX_SPANS) -> Spans:
 
 
 def _refuse_many_values(value: bytes) -> None:
-    """Raises InvalidEvent for a request that would be large in memory, before anything is made of it."""
+    """Raises InvalidEvent for a request too large in memory, before anything is made of the request."""
     if sum(map(value.count, (b",", b"{", b"["))) <= 2 * MAX_VALUES:
         return
     found = 0
@@ -84,9 +84,9 @@ def _refuse_many_values(value: bytes) -> None:
 
 
 def _decoded(value: bytes) -> tuple[Any, bool]:
-    """The request, and whether its texts and numbers may be such that JSON has no place for.
+    """The request, and whether its texts and numbers may be impossible in JSON.
 
-    One span with half a character or with NaN must not cost all others.
+    A span with half a character or with NaN must not cost all others.
     """
     try:
         return msgspec.json.decode(value), False
@@ -99,7 +99,7 @@ def _decoded(value: bytes) -> tuple[Any, bool]:
 
 
 def _whole_or_not(digits: str) -> int | float:
-    """Long numbers are no whole numbers for anybody, and take long to read."""
+    """Long numbers are whole numbers for no reader, and take long to read."""
     return int(digits) if len(digits) <= 20 else float("nan")
 
 

@@ -16,17 +16,17 @@ _NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,5})?", r
 
 
 class WrongType(ValueError):
-    """A field holds what it can't; the message says which: "name is no text"."""
+    """A field holds a wrong value; the message names the problem: "name is no text"."""
 
 
 def field(holder: Object, name: str, snake: str) -> Any:
-    """A field by either of its names; None where it's absent or null."""
+    """A field by either of its names; None where absent or null."""
     value = holder.get(name)
     return holder.get(snake) if value is None and snake != name else value
 
 
 def items(holder: Object, name: str, snake: str) -> list[Any]:
-    """A list; empty where it's absent. Raises WrongType."""
+    """A list; empty where absent. Raises WrongType."""
     value = field(holder, name, snake)
     if value is None:
         return []
@@ -36,7 +36,7 @@ def items(holder: Object, name: str, snake: str) -> list[Any]:
 
 
 def objects(holder: Object, name: str, snake: str) -> list[Object]:
-    """A list of objects; empty where it's absent. Raises WrongType."""
+    """A list of objects; empty where absent. Raises WrongType."""
     found = items(holder, name, snake)
     for item in found:
         if not isinstance(item, dict):
@@ -45,7 +45,7 @@ def objects(holder: Object, name: str, snake: str) -> list[Object]:
 
 
 def text(holder: Object, name: str, snake: str) -> str:
-    """A text; empty where it's absent. Raises WrongType."""
+    """A text; empty where absent. Raises WrongType."""
     value = field(holder, name, snake)
     if value is None:
         return ""
@@ -66,7 +66,7 @@ def whole(name: str, value: Any, least: int, most: int) -> int:
 
 
 def number(name: str, value: Any) -> float:
-    """A number, also as text, or one of protobuf's names for what is none. Raises WrongType."""
+    """A number, also as text, or one of protobuf's names for NaN and infinity. Raises WrongType."""
     if isinstance(value, str) and value in _NO_NUMBERS:
         return float(value)
     if isinstance(value, bool) or not (isinstance(value, int | float) or _is_number(value)):
@@ -85,7 +85,7 @@ def _is_number(value: Any) -> bool:
 
 
 def nanoseconds(holder: Object, name: str, snake: str) -> int:
-    """A time in nanoseconds since 1970; 0 where it's absent. Raises WrongType."""
+    """A time in nanoseconds since 1970; 0 where absent. Raises WrongType."""
     value = field(holder, name, snake)
     return 0 if value is None else whole(name, value, 0, 2**64 - 1)
 

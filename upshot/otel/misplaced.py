@@ -1,4 +1,4 @@
-"""Logs and metrics that come where spans are taken: the answer says where they belong."""
+"""Logs and metrics sent to the place of spans: the answer names their place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VARIABLES = {LOGS: "OTEL_LOGS_EXPORTER", METRICS: "OTEL_METRICS_EXPORTER"}
 
 
 def where_it_belongs(signal: str) -> str:
-    """What to do with logs or metrics instead of sending them here."""
+    """Advice for logs or metrics sent here."""
     return (
         f"Upshot takes no {signal}, spans alone, at /v1/traces: send {signal} to an OpenTelemetry Collector or a backend "
         f"for {signal}. Set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to this server's /v1/traces in place of "
@@ -19,7 +19,7 @@ def where_it_belongs(signal: str) -> str:
 
 
 def misplaced(signal: str) -> InvalidEvent:
-    """The refusal of a request that holds logs or metrics, and no spans."""
+    """The refusal of a request with logs or metrics, and no spans."""
     return InvalidEvent("not_otlp", f"these are {signal}, no spans. {where_it_belongs(signal)}")
 
 

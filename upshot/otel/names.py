@@ -1,4 +1,4 @@
-"""One name for one thing: kinds, providers, models and stop reasons as instrumentations spell them, made equal."""
+"""Unifies kinds, providers, models and stop reasons, which instrumentations spell in many ways."""
 
 from __future__ import annotations
 
@@ -128,13 +128,13 @@ _LONGEST_RELEASE = 11
 
 
 def kind_of_operation(word: str) -> str | None:
-    """Our kind for the word of an operation, in sync and async spelling; None for a word that isn't known."""
+    """Our kind for the word of an operation, in sync and async spelling; None for an unknown word."""
     folded = _SPELLED.sub("_", word.strip().lower())
     return _OPERATIONS.get(folded) or (_OPERATIONS.get(folded[1:]) if folded.startswith("a") else None)
 
 
 def provider_of(word: str) -> str | None:
-    """OpenTelemetry's word for a provider; one that isn't known in lower case; None for what serves no model."""
+    """OpenTelemetry's word for a provider; an unknown one in lower case; None for carriers without models."""
     folded = _SPELLED.sub("_", word.strip().lower())
     while (shorter := _SERVICES.sub("", folded)) != folded:
         folded = shorter
@@ -145,7 +145,7 @@ def provider_of(word: str) -> str | None:
 
 
 def model_of(name: str) -> tuple[str, str | None]:
-    """A model's name without what routers put before it, and the provider that this says.
+    """A model's name without a router's prefix, and the provider named by the prefix.
 
     A beginning that is no provider's name stays: `meta-llama/Llama-3.3-70B`, `house/llama`.
     """
@@ -196,7 +196,7 @@ def stop_of(word: str) -> str:
 
 
 def listed(value: str) -> list[str] | None:
-    """The texts of a list that was written as JSON; None for any other text."""
+    """The texts of a list written as JSON; None for any other text."""
     if not value.startswith("[") or len(value) > 1000:
         return None
     try:

@@ -7,12 +7,12 @@ from upshot.otel.json_spans import read_json
 from upshot.otel.protobuf_spans import read_protobuf
 from upshot.otel.request_reading import MAX_SPANS, Spans
 
-#: A request in protobuf begins with it, which JSON may do as well: it is a line's end.
+#: The first byte of a request in protobuf; JSON may begin with this byte as well, a line's end.
 _FIRST_FIELD = b"\x0a"
 
 
 def read_request(value: bytes, most_spans: int = MAX_SPANS) -> Spans:
-    """The spans in either encoding, told apart by the first bytes. Raises InvalidEvent."""
+    """The spans in either encoding, recognised by the first bytes. Raises InvalidEvent."""
     if value.lstrip(b" \t\r\n")[:1] != b"{":
         return read_protobuf(value, most_spans)
     try:

@@ -1,4 +1,4 @@
-"""What a model call costs: a price table, by the optional package genai-prices."""
+"""The cost of a model call: a price table, by the optional package genai-prices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Usage(NamedTuple):
 
     @property
     def uncached(self) -> int | None:
-        """Input tokens that no cache was involved in. Negative: the producer doesn't count cached ones as input."""
+        """Input tokens without any cache. Negative: the producer doesn't count cached tokens as input."""
         if self.input_tokens is None:
             return None
         return self.input_tokens - (self.cached_input_tokens or 0) - (self.cache_write_input_tokens or 0)
@@ -33,16 +33,16 @@ _MOST_UNKNOWN = 10_000
 
 
 def unpriced(provider: str | None, model: str, usage: Usage, at: datetime) -> float | None:
-    """No price table: every cost that nobody says is unknown."""
+    """No price table: every cost without a statement is unknown."""
     return None
 
 
-#: Of OpenTelemetry's words for providers those that the table spells otherwise.
+#: OpenTelemetry's words for providers that the table spells otherwise.
 _SPELLED: Mapping[str, str] = MappingProxyType({"x_ai": "x-ai", "gcp.gen_ai": "google"})
 
 
 def _in_table(provider: str | None, model: str) -> str | None:
-    """The table knows whose most models are by their names, but not whose embeddings."""
+    """The table recognises the provider of most models by name, but not of embeddings."""
     if provider is None:
         return "openai" if model.startswith("text-embedding-") else None
     return _SPELLED.get(provider, provider)
@@ -51,7 +51,7 @@ def _in_table(provider: str | None, model: str) -> str | None:
 def price_of(
     prices: Prices, provider: str | None, models: Iterable[str], usage: Usage, at: datetime
 ) -> float | None:
-    """The price of a usage that makes sense, by the first spelling of the model that the table knows."""
+    """The price of a plausible usage, by the first spelling of the model in the table."""
     if usage.uncached is None or usage.uncached < 0:
         return None
     found = (prices(provider, model, usage, at) for model in models)
@@ -59,9 +59,9 @@ def price_of(
 
 
 def price_table() -> Prices:
-    """The table of genai-prices where that is installed (`upshot[prices]`), else `unpriced`.
+    """The table of genai-prices where installed (`upshot[prices]`), else `unpriced`.
 
-    A model that the table doesn't know has no price, never the price zero. Nothing is fetched.
+    A model absent from the table has no price, never the price zero. Nothing is fetched.
     """
     try:
         import genai_prices

@@ -1,4 +1,4 @@
-"""Spans in protobuf: found on the wire and parsed one by one, so that a bad one costs itself alone."""
+"""Spans in protobuf: found on the wire and parsed separately, so that a bad span costs only itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _UNREADABLE = "that are no spans in protobuf, or hold text that is not UTF-8"
 _BAD_PARENT = "with a parent's span id that is none"
 _BAD_RESOURCE = "of a resource or scope that can't be read"
 
-#: The field of a scope that its spans are.
+#: The field of a scope with its spans.
 _SPANS = 2
 #: Where a message begins and ends.
 _Place = tuple[int, int]
@@ -85,14 +85,14 @@ def _read_resource(value: bytes, place: _Place, reading: Reading) -> None:
 
 
 def _messages(value: bytes, place: _Place, number: int) -> Iterable[_Place]:
-    """The places of the messages that are this field of the message at `place`."""
+    """The places of the messages in field `number` of the message at `place`."""
     return (
         (begin, end) for found, kind, begin, end in fields(value, *place) if found == number and kind == LEN
     )
 
 
 def _merged(value: bytes, place: _Place, number: int, kind: type[Message], shape: Shape) -> Any:
-    """A field that is a message, parsed; one that comes several times is merged, as protobuf wants it."""
+    """A message field, parsed; repeated occurrences are merged, as protobuf demands."""
     data = b"".join(value[begin:end] for begin, end in _messages(value, place, number))
     if has_more_messages(data, shape, MAX_VALUES):
         raise too_many_values()

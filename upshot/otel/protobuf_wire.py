@@ -48,7 +48,7 @@ def fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, i
 
 
 def _varint(data: bytes, place: int, end: int) -> tuple[int, int]:
-    """The number at `place`, and the place behind it."""
+    """The number at `place`, and the place after the number."""
     value = shift = 0
     for at in range(place, min(end, place + _LONGEST_VARINT)):
         byte = data[at]

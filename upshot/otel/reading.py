@@ -28,7 +28,7 @@ V = TypeVar("V")
 
 
 def index_of(table: Mapping[str, Iterable[str]]) -> Index:
-    """A table of names by field, turned over: what each name may be, and its rank among that field's names."""
+    """A table of names by field, inverted: each name's fields, with its rank among a field's names."""
     index: dict[str, tuple[tuple[str, int], ...]] = {}
     for field, names in table.items():
         for rank, name in enumerate(names):
@@ -58,12 +58,12 @@ def text(attributes: Attributes, names: Iterable[str], longest: int = LONGEST_NA
 
 
 def as_text(value: Any) -> str | None:
-    """A text that is not empty, cut to a name's length."""
+    """A non-empty text, cut to a name's length."""
     return value[:LONGEST_NAME] if isinstance(value, str) and value else None
 
 
 def as_count(value: Any) -> int | None:
-    """A whole number that is not negative; also 12.0 or "12", as some exporters write it."""
+    """A whole number, not negative; also 12.0 or "12", as some exporters write whole numbers."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -74,14 +74,14 @@ def as_count(value: Any) -> int | None:
 
 
 def as_amount(value: Any) -> float | None:
-    """A finite number that is not negative."""
+    """A finite number, not negative."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf:
         return float(value)
     return None
 
 
 def as_texts(value: Any) -> list[str] | None:
-    """A list of texts that are not empty, or such a list as JSON; a single text is a list of one."""
+    """A list of non-empty texts, or such a list as JSON; a single text is a list of one."""
     if isinstance(value, str):
         value = listed(value) or [value]
     items = value if isinstance(value, list | tuple) else []
@@ -89,7 +89,7 @@ def as_texts(value: Any) -> list[str] | None:
 
 
 def content(attributes: Attributes, names: Iterable[str]) -> str | None:
-    """The first content, as text or JSON; what is spread over many attributes is gathered into one object."""
+    """The first content, as text or JSON; content spread over many attributes is gathered into one object."""
     for name in names:
         value: Any = _gathered(attributes, name) if name.endswith(".") else attributes.get(name)
         if value is not None:
@@ -105,7 +105,7 @@ def _gathered(attributes: Attributes, beginning: str) -> dict[str, Any] | None:
 
 
 def tidy(attributes: Attributes, taken: Iterable[str]) -> dict[str, Any]:
-    """What has no field of its own, under a name that an event may have."""
+    """The attributes without a field, under names allowed in an event."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in attributes.items()
@@ -114,7 +114,7 @@ def tidy(attributes: Attributes, taken: Iterable[str]) -> dict[str, Any]:
 
 
 def is_content(name: str, value: Any) -> bool:
-    """Whether an attribute is known for content, or so long that it must be: never kept as an attribute."""
+    """Whether an attribute is known for content, or too long for a fact: never kept as an attribute."""
     if name in NO_CONTENT:
         return False
     if isinstance(value, float) and not isfinite(value):
@@ -123,7 +123,7 @@ def is_content(name: str, value: Any) -> bool:
 
 
 def length_of(value: Any) -> int:
-    """The characters of all texts in a value, and one for anything else."""
+    """The characters of all texts in a value, and 1 for anything else."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):

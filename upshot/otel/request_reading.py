@@ -1,4 +1,4 @@
-"""OTLP's two encodings of spans as neutral records; a span that can't be read costs itself alone."""
+"""OTLP's two encodings of spans as neutral records; an unreadable span costs only itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STATUSES: Mapping[int, SpanStatus] = {1: "ok", 2: "error"}
 
 
 class BadSpan(ValueError):
-    """One span that can't be read; the message says what is wrong with it, as a plural: "without a valid id"."""
+    """An unreadable span; the message describes the problem for a plural: "without a valid id"."""
 
 
 class Spans(NamedTuple):
@@ -36,12 +36,12 @@ class Spans(NamedTuple):
 
     @property
     def nameless(self) -> int:
-        """How many can't be told apart from others."""
+        """The number of spans left out as indistinguishable from others."""
         return self.left_out.get(NO_ID, 0)
 
 
 class Reading:
-    """What was read of a request so far, and how much more may come."""
+    """The spans of a request read so far, and the room for more."""
 
     def __init__(self, most_spans: int) -> None:
         self.spans: list[SpanRecord] = []
@@ -72,12 +72,12 @@ class Reading:
             raise too_many_values()
 
     def result(self) -> Spans:
-        """All that was read."""
+        """All spans read."""
         return Spans(self.spans, self.left_out)
 
 
 def too_many_values() -> InvalidEvent:
-    """The refusal of a request that is small on the wire and would be large in memory."""
+    """The refusal of a request small on the wire and large in memory."""
     return InvalidEvent(
         "too_large", f"more than {MAX_VALUES:,} values: send fewer spans or attributes at a time"
     )

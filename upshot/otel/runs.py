@@ -1,4 +1,4 @@
-"""A run's id is that of its span; a run from the span of an agent."""
+"""A run's id is the id of its span; a run is made from the span of an agent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_id_of(trace_id: str, span_id: str) -> str:
 
 
 def trace_of(run_id: str) -> tuple[str, str] | None:
-    """Trace id and span id of a run whose id was made by `run_id_of`; None for another id."""
+    """Trace id and span id of a run with an id made by `run_id_of`; None for another id."""
     match = _RUN_ID.fullmatch(run_id)
     return (match[1], match[2]) if match else None
 
@@ -33,7 +33,7 @@ def trace_of(run_id: str) -> tuple[str, str] | None:
 def run_of(
     span: SpanRecord, *, with_content: bool = False, asked: RequestedAttributes = NOTHING_ASKED
 ) -> Run:
-    """The run that this span is, finished: the root span of an agent, say."""
+    """The finished run of this span: the root span of an agent, say."""
     said = span.attributes
     status, error, _ = failure_of(span, LONGEST_CONTENT if with_content else LONGEST_ERROR)
     return Run(

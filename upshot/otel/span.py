@@ -1,4 +1,4 @@
-"""A finished span as plain data: what the mapping reads, free of any OpenTelemetry library."""
+"""A finished span as plain data: the input of the mapping, free of any OpenTelemetry library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class SpanEvent:
-    """Something that happened at an instant of a span; `at_ns` is nanoseconds since 1970."""
+    """An event at an instant of a span; `at_ns` is nanoseconds since 1970."""
 
     name: str
     at_ns: int
@@ -24,11 +24,12 @@ class SpanEvent:
 
 @dataclass(frozen=True, slots=True)
 class SpanRecord:
-    """A span that has ended.
+    """An ended span.
 
-    `trace_id` is 32 and `span_id` 16 lower-case hexadecimal digits; `parent_span_id` is None for the root of a
-    trace. Times are nanoseconds since 1970. Attribute values are JSON: strings, numbers, booleans, lists, objects.
-    `scope` is the name of the instrumentation scope; `resource` holds the attributes of the resource.
+    `trace_id` is 32 and `span_id` 16 lower-case hexadecimal digits; `parent_span_id` is None for the root of
+    a trace. Times are nanoseconds since 1970. Attribute values are JSON: strings, numbers, booleans, lists,
+    objects. `scope` is the name of the instrumentation scope; `resource` holds the attributes of the
+    resource.
     """
 
     trace_id: str

@@ -32,9 +32,9 @@ from upshot.schemas.steps import CostSource, Step, StepStatus
 
 #: Which instrumentation a step's span is of.
 INSTRUMENTATION = "otel.scope.name"
-#: Of a step whose usage doesn't count: the step that tells of the same call.
+#: On a step with uncounted usage: the step that reports the same call.
 REPEATS = "upshot.repeats"
-#: Characters of an error that are kept where content isn't: its words may repeat what was asked.
+#: Characters of an error kept while content is off: the error may repeat the request.
 LONGEST_ERROR = 1000
 _TEXTS = index_of(vocabulary.TEXTS)
 _COUNTS = index_of(vocabulary.COUNTS)
@@ -43,7 +43,7 @@ _LISTS = index_of(vocabulary.LISTS)
 _PROVIDER = index_of({"provider": vocabulary.PROVIDERS})
 #: What stays an attribute where usage isn't counted.
 _USAGE_NAMES = frozenset((*_COUNTS, *vocabulary.AMOUNTS["given"], *vocabulary.AMOUNTS["span"]))
-#: Whose values may be told in another spelling: then the raw one stays an attribute.
+#: Names whose values the step may spell differently: then the raw value stays an attribute.
 _RESPELLED = (*_PROVIDER, *vocabulary.MODELS, *_LISTS)
 _OPERATION_IN_NAME = ("chat", "text_completion", "generate_content", "embeddings")
 _TAKEN = frozenset(
@@ -72,9 +72,9 @@ def steps_of(
     prices: Prices = unpriced,
     with_content: bool = False,
 ) -> list[Step]:
-    """The steps of all spans of one run; `root` is the span that the run itself is, and no step.
+    """The steps of all spans of a run; `root` is the run's own span, which is no step.
 
-    Usage that several spans say, see `calls`, is on one of their steps alone.
+    Usage stated by several spans, see `calls`, is on a single step of theirs.
     """
     repeated = repeated_usage(spans)
     return [
@@ -101,11 +101,12 @@ def step_of(
     with_content: bool = False,
     asked: RequestedAttributes = NOTHING_ASKED,
 ) -> Step:
-    """The step that a span is. Never raises for what the span says: what isn't usable is left out.
+    """The step of a span. Never raises because of the span's content: unusable values are left out.
 
-    `root` is the span id of the run itself: a step right below it has no parent step. `repeats` tells that another
-    span says its usage, too: tokens and cost don't count then and stay among the attributes. `with_content` keeps
-    input and output, which may hold personal data; without it, attributes are facts alone, and those `asked` for.
+    `root` is the span id of the run itself: a step right below has no parent step. `repeats`: another span
+    states the same usage; tokens and cost don't count then and stay among the attributes. `with_content`
+    keeps input and output, which may hold personal data; without content, attributes are facts alone, and the
+    names in `asked`.
     """
     said = spread(span.attributes)
     kind = kind_of(span)
@@ -142,14 +143,14 @@ def step_of(
 
 
 def repeated_usage(spans: Iterable[SpanRecord]) -> dict[str, str]:
-    """The ids of the spans whose usage doesn't count, each with the span that says it, too."""
+    """The ids of the spans with uncounted usage, each with the span of the counted usage."""
     spans = list(spans)
     parents = {span.span_id: span.parent_span_id for span in spans}
     return repeats_of([call_of(span) for span in spans if says_usage(span)], parents)
 
 
 def call_of(span: SpanRecord, priced: bool = False) -> Call:
-    """What tells the call of a span from others."""
+    """The facts distinguishing the call of a span from others."""
     said = spread(span.attributes)
     usage, texts = usage_in(said), _texts(span, said, "")
     return Call(
@@ -168,18 +169,18 @@ def call_of(span: SpanRecord, priced: bool = False) -> Call:
 
 
 def says_usage(span: SpanRecord) -> bool:
-    """Whether a span says what it used, of its own or again."""
+    """Whether a span states usage, its own or repeated."""
     said = spread(span.attributes)
     return usage_in(said) != NOTHING or _stated_cost(said) is not _NO_COST
 
 
 def usage_of(span: SpanRecord) -> Usage:
-    """The tokens that a span names."""
+    """The tokens named by a span."""
     return usage_in(spread(span.attributes))
 
 
 def kind_of(span: SpanRecord) -> str:
-    """Our word for what a span is; `function` where nothing says it."""
+    """Our word for the kind of a span; `function` where the span doesn't state a kind."""
     said = span.attributes
     for name, words in vocabulary.KINDS.items():
         word = text(said, (name,))
@@ -198,7 +199,7 @@ def kind_of(span: SpanRecord) -> str:
 
 
 def failure_of(span: SpanRecord, longest: int = LONGEST_CONTENT) -> tuple[StepStatus, str | None, str | None]:
-    """How a span ended, what went wrong in at most `longest` characters, and the type of the error."""
+    """How a span ended, the failure in at most `longest` characters, and the type of the error."""
     if span.status != "error":
         return "ok", None, None
     exception: dict[str, Any] = {}
@@ -214,7 +215,7 @@ def failure_of(span: SpanRecord, longest: int = LONGEST_CONTENT) -> tuple[StepSt
 
 
 def instant_or_none(nanoseconds: int) -> datetime | None:
-    """When it was; None where the contract doesn't know such an instant."""
+    """The instant; None for an instant outside the contract."""
     instant = instant_of(nanoseconds)
     return instant if EARLIEST <= instant < LATEST else None
 
@@ -228,7 +229,7 @@ _NO_COST = _Cost(None, None)
 
 
 def _texts(span: SpanRecord, said: Attributes, kind: str) -> dict[str, str | None]:
-    """The texts of a step by field, each in one spelling."""
+    """The texts of a step by field, each in a single spelling."""
     texts: dict[str, str | None] = {**fields_of(said, _TEXTS, as_text)}
     texts |= fields_of(said, _PROVIDER, _as_provider)
     operation, _, rest = span.name.partition(" ")
@@ -256,7 +257,7 @@ def _stops(said: Attributes, kind: str) -> dict[str, list[str]]:
 
 
 def _respelled(said: Attributes, spelled: set[str]) -> Iterable[str]:
-    """The attributes whose values are told in other words: these stay beside."""
+    """The attributes whose values the step spells differently: these stay beside."""
     for name in _RESPELLED:
         if name in said and not spelled.issuperset(as_texts(said[name]) or ()):
             yield name
@@ -265,7 +266,7 @@ def _respelled(said: Attributes, spelled: set[str]) -> Iterable[str]:
 def _cost(
     span: SpanRecord, attributes: Attributes, usage: Usage, texts: Mapping[str, str | None], prices: Prices
 ) -> _Cost:
-    """What somebody said on purpose, else what the span says, else the table."""
+    """The cost stated on purpose, else the span's cost, else the table's."""
     said = _stated_cost(attributes)
     if said is not _NO_COST:
         return said

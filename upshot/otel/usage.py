@@ -1,4 +1,4 @@
-"""What a call used, in one way of counting: cached tokens are part of the input, thinking is part of the output."""
+"""A call's usage in a single way of counting: cached tokens are part of the input, thinking of the output."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def spread(attributes: Attributes) -> Attributes:
 
 
 def usage_in(attributes: Attributes) -> Usage:
-    """The tokens that spread attributes name, whatever the producer's way of counting."""
+    """The tokens named by spread attributes, for any producer's way of counting."""
     said = fields_of(attributes, _COUNTS, as_count)
     if not said:
         return NOTHING
@@ -48,8 +48,8 @@ def usage_in(attributes: Attributes) -> Usage:
 def inclusive(usage: Usage, total: int | None, *, beside: bool = False) -> Usage:
     """The same usage with cached tokens inside the input and reasoning inside the output; never negative.
 
-    `total` tells which of both the producer means, where it adds up. Else a part that is larger than the whole
-    stands beside it, and `beside` says what this dialect does with cached tokens.
+    `total` decides between inside and beside, where the sum fits. Else a part larger than the whole stands
+    beside, and `beside` states this dialect's way with cached tokens.
     """
     read, written = usage.cached_input_tokens or 0, usage.cache_write_input_tokens or 0
     thought = usage.reasoning_output_tokens or 0
@@ -72,7 +72,7 @@ def inclusive(usage: Usage, total: int | None, *, beside: bool = False) -> Usage
 def _that_adds_up(
     given: int, made: int, total: int | None, read: int, written: int, thought: int
 ) -> tuple[int, int] | None:
-    """How much of input and output stands beside them, by the total; None where no reading of it adds up."""
+    """The tokens beside input and output, by the total; None where no reading adds up."""
     for in_more in (0, read + written, read, written):
         for out_more in (0, thought):
             fits = given + in_more >= read + written and made + out_more >= thought

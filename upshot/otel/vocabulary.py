@@ -1,10 +1,10 @@
-"""What each dialect calls a thing. Of several names the first that a span has counts.
+"""The names of each dialect. Of several names the first found on a span counts.
 
 Dialects: `gen_ai.*` of OpenTelemetry in its current and its older names, Traceloop (`llm.*`, `traceloop.*`),
-OpenInference (`llm.token_count.*`, `openinference.*`), pydantic-ai (`operation.cost`, `gen_ai.usage.details.*`),
-the Vercel AI SDK (`ai.*`), Sentry, LangSmith, Langfuse, MLflow, Laminar and LiteLLM.
-The schema URL of a span is never looked at: instrumentations set it wrong or not at all. Ours (`upshot.*`)
-is said on purpose and outranks all.
+OpenInference (`llm.token_count.*`, `openinference.*`), pydantic-ai (`operation.cost`,
+`gen_ai.usage.details.*`), the Vercel AI SDK (`ai.*`), Sentry, LangSmith, Langfuse, MLflow, Laminar and
+LiteLLM. The schema URL of a span is never looked at: instrumentations set a wrong URL or none. Ours
+(`upshot.*`) is set on purpose and outranks all.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ PROVIDERS = (
     "traceloop.association.properties.ls_provider",
 )
 MODELS = tuple(dict.fromkeys((*TEXTS["model"], *TEXTS["request_model"])))
-#: The provider's id of its answer: two spans that say the same one tell of one call.
+#: The provider's id of its answer: two spans with the same id report the same call.
 RESPONSE_IDS = ("gen_ai.response.id", "llm.response.id", "ai.response.id")
-#: All tokens of a call: what tells whether cached ones are counted inside the input or beside it.
+#: All tokens of a call: shows whether cached tokens are counted inside the input or beside the input.
 TOTALS = (
     "gen_ai.usage.total_tokens",
     "llm.usage.total_tokens",
@@ -174,7 +174,7 @@ COUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-#: Numbers: what the caller says that it cost, in US dollars; what the instrumentation says; seconds.
+#: Numbers: the cost in US dollars as stated by the caller, or by the instrumentation; seconds.
 AMOUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "given": ("upshot.cost_usd",),
@@ -216,7 +216,7 @@ LISTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-#: Where a span says what it is, and which of our words each of theirs is. A word that isn't listed stays.
+#: The attribute with a span's kind, and our word for each of the vocabulary's. An unlisted word stays.
 KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "upshot.kind": {},
@@ -287,7 +287,7 @@ KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 #: Names whose words are OpenTelemetry's operations, spelled in many ways.
 OPERATIONS = ("gen_ai.operation.name", "llm.request.type")
 
-#: Kinds of steps around other steps, which repeat the usage of those.
+#: Kinds of steps around other steps, which repeat the inner steps' usage.
 AROUND = frozenset({"agent", "workflow", "chain"})
 
 AGENT = (

@@ -1,1 +1,1 @@
-"""The status page: one look at what runs, what was scored, and what went wrong."""
+"""The status page: a look at running components, new scores, and failures."""

@@ -1,4 +1,4 @@
-"""Connections that never send a whole head of a request: they are closed, so that others find room."""
+"""Closes connections without a whole request head, so that other connections find room."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 #: Seconds that a new connection has for the head of its first request.
 HEAD_WITHIN = 10.0
-#: Connections that may be without one at a time; of more, the oldest are closed.
+#: Connections without a head at a time; of more, the oldest are closed.
 MAX_WAITING = 512
 #: Seconds that a connection stays open between two requests, its next head included. Longer than clients keep theirs.
 KEEP_ALIVE = 75.0
@@ -20,18 +20,18 @@ _MANY_FILES = 65_536
 
 
 class Connections:
-    """Knows which connections have sent the head of a request; `close_idle` closes those that don't."""
+    """Knows which connections have sent a request head; `close_idle` closes others."""
 
     def __init__(self) -> None:
         self._asked: set[Any] = set()
         self._since: dict[Any, float] = {}
 
     def has_asked(self, connection: Any) -> None:
-        """It has sent the head of a request."""
+        """Note a connection as having sent a request head."""
         self._asked.add(connection)
 
     def close_idle(self, opened: Sequence[Any], now: float) -> None:
-        """Close what has sent no head for too long, or is one too many; `opened` are all connections."""
+        """Close connections without a head for too long, or over the limit; `opened` are all connections."""
         self._asked.intersection_update(opened)
         waiting = [connection for connection in opened if connection not in self._asked]
         self._since = {connection: self._since.get(connection, now) for connection in waiting}
@@ -42,7 +42,7 @@ class Connections:
 
     @asynccontextmanager
     async def watching(self, opened: Callable[[], Sequence[Any]]) -> AsyncIterator[None]:
-        """Close them from time to time."""
+        """Close idle connections from time to time."""
         task = asyncio.create_task(self._watch(opened))
         try:
             yield
@@ -58,7 +58,7 @@ class Connections:
 
 
 def allow_many_files() -> None:
-    """Let this process have as many connections as the system grants it; most begin with 1,024."""
+    """Let this process have as many connections as the system grants; most processes begin with 1,024."""
     least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MANY_FILES if most == resource.RLIM_INFINITY else min(most, _MANY_FILES)
     if least < wanted:

@@ -1,4 +1,4 @@
-"""The header Expect: aiohttp repeats an unknown one in its answer, and fails where that is no text."""
+"""The header Expect: aiohttp repeats an unknown value in its answer, and fails where the value is no text."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ async def expected(request: web.Request) -> None:
 
 
 def refuse_odd_expectations() -> None:
-    """Have every route that is added from now on, and every path without one, ask `expected`.
+    """Have every later added route, and every path without a route, call `expected`.
 
-    Routes take a handler of their own, but the answer to an unknown path is made by aiohttp with the default one.
+    Routes take a handler of their own, but aiohttp answers an unknown path with the default handler.
     """
     web_urldispatcher._default_expect_handler = expected
 

@@ -1,4 +1,4 @@
-"""What each role does at present, by the metrics of a local stack's workers."""
+"""The present activity of each role, by the metrics of a local stack's workers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from upshot.ops.telemetry.scrape import Page
 
 
 class WorkerFigures:
-    """Reads the workers' pages; what moves shows from the second time on."""
+    """Reads the workers' pages; rates show from the second reading on."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._before: dict[str, Page] = {}
 
     def by_role(self) -> Mapping[str, Sequence[str]]:
-        """The figures of each role whose workers tell what they do. Blocks."""
+        """The figures of each role with readable metrics. Blocks."""
         pages = [page for page in first_look(local_pages(self._data_dir)) if isinstance(page, Page)]
         workers = [Worker(self._before.get(page.url, page), page) for page in pages]
         self._before = {page.url: page for page in pages}

@@ -1,4 +1,4 @@
-"""What every request to the web server passes, whatever its path: it is well-formed, and asked of this server."""
+"""Checks every request to the web server, whatever its path: well-formed, and meant for this server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Render = Callable[[web.Request, Problem], web.Response]
 
 
 def guard(settings: Settings, connections: Connections, unknown: Render) -> Middleware:
-    """A middleware. `connections` hear who asks, `unknown` answers what no route takes."""
+    """A middleware. `connections` learns of each request, `unknown` answers requests without a route."""
     viewers = Viewers(settings)
 
     @web.middleware
@@ -66,7 +66,7 @@ def _problem_of(error: web.HTTPException) -> Problem:
 
 
 class NoHeaders(logging.Filter):
-    """Takes what a stranger sent out of the log: a line that is no HTTP may be the one with the key."""
+    """Keeps a stranger's bytes out of the log: a malformed line may be the line with the key."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """True: the record is written, without the line."""

@@ -1,4 +1,4 @@
-"""The status as HTML. Everything that comes from events is escaped, cut, and can't turn what stands around it."""
+"""The status as HTML. Everything from events is escaped, cut, and can't turn the text around it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def page(status: Status, settings: Settings) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """A value of the template; what is marked up already stays."""
+    """A value of the template; existing markup stays."""
     if type(value) is not str:
         return value
     text = plain(value[:_LONGEST], keep="\n")
@@ -50,18 +50,18 @@ def _shown(value: Any) -> Any:
 
 
 def _here(data_dir: Path) -> str:
-    """The option that makes a command find this stack."""
+    """The option leading a command to this stack."""
     return "" if data_dir == _DEFAULT_DATA_DIR else f" --data-dir {quote(str(data_dir))}"
 
 
 def _ago(now: datetime, instant: str) -> str:
-    """How long ago, in one unit; `instant` is UTC as ClickHouse writes it."""
+    """The time since `instant`, in one unit; `instant` is UTC as ClickHouse writes it."""
     seconds = max(0.0, (now - datetime.fromisoformat(instant).replace(tzinfo=UTC)).total_seconds())
     return f"{span(seconds)} ago"
 
 
 def _value(row: Mapping[str, Any]) -> str:
-    """A score's value as people say it."""
+    """A score's value in words for people."""
     if row["kind"] == "boolean":
         return "true" if row["value"] else "false"
     return f"{row['value']:g}"

@@ -1,4 +1,4 @@
-"""`/schemas/`: a JSON Schema of every event, as it is now and by an id that never means anything else."""
+"""`/schemas/`: a JSON Schema of every event, in its present form and by an id with a fixed meaning."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Schemas:
         )
 
     async def latest(self, request: web.Request) -> web.Response:
-        """The schema that holds now; 304 where the asker has it."""
+        """The present schema; 304 where the client has this schema."""
         name = self._known(request)
         return self._answer(request, name, _ASK_AGAIN)
 
     async def immutable(self, request: web.Request) -> web.Response:
-        """The schema of that id alone."""
+        """The schema of this very id."""
         name = self._known(request)
         if request.match_info["digest"] != self._digests[name]:
             raise Problem(

@@ -1,4 +1,4 @@
-"""The web server: the page, its style, `/healthz` for programs, and the door for events."""
+"""The web server: the page, its style, `/healthz` for programs, and the HTTP API for events."""
 
 from __future__ import annotations
 

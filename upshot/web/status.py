@@ -1,4 +1,4 @@
-"""What the page shows: the parts, counts, scores and dead letters, asked for at most once a second."""
+"""The page's data: components, counts, scores and dead letters, queried at most once a second."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from upshot.ops.health import Health, Looks
 from upshot.settings import Settings
 from upshot.web.figures import WorkerFigures
 
-#: Seconds that an answer is good for, so that many readers cost no more than one.
+#: Seconds for which an answer is reused, so that many readers cost no more than one.
 _FRESH = 1.0
 #: Seconds between two looks where nobody asks.
 _EVERY = 5.0
@@ -33,7 +33,7 @@ SELECT
     (SELECT count() FROM pending WHERE overdue) AS overdue
 """
 
-#: Rows of a table that the page shows: those with the most in them.
+#: Rows of a table on the page: the rows with the largest weight.
 _SHOWN = 50
 
 Row = dict[str, Any]
@@ -41,7 +41,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class StatusTable:
-    """The rows that the page shows, and how many more there are."""
+    """The rows on the page, and the number of further rows."""
 
     rows: Sequence[Row] = ()
     more: int = 0
@@ -49,7 +49,7 @@ class StatusTable:
 
 @dataclass(frozen=True)
 class Status:
-    """Everything at one moment. `trouble` says why there are no figures, where there are none."""
+    """All data of one moment. `trouble` gives the reason where figures are missing."""
 
     at: datetime
     health: Health
@@ -58,7 +58,7 @@ class Status:
     latest: Sequence[Row] = ()
     dead: StatusTable = StatusTable()
     trouble: str = ""
-    #: What each role does at present, where its workers tell.
+    #: Each role's present activity, where its workers have metrics.
     figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
@@ -94,7 +94,7 @@ class Watch:
             await asyncio.sleep(_EVERY)
 
     async def status(self) -> Status:
-        """What the page shows."""
+        """The page's data, queried at most once a second."""
         health = await self.health()
         async with self._turn:
             if self._status is None or monotonic() - self._status_at >= _FRESH:
@@ -121,7 +121,7 @@ class Watch:
             return Status(now, health, trouble=str(error), figures=figures)
 
     def _most(self, question: str, weight: str, key: Callable[[Row], Any] = lambda row: 0) -> StatusTable:
-        """The rows of a question with the most in them, in its own order but for `key`."""
+        """The rows of a named query with the largest `weight`, the largest first, but for `key`."""
         asked = QUESTIONS[question]
         sql = f"SELECT *, count() OVER () AS of FROM ({asked.sql}) ORDER BY {weight} DESC LIMIT {_SHOWN}"
         rows = self._reader.query(sql, asked.parameters).objects()

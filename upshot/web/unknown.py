@@ -1,4 +1,4 @@
-"""Paths and methods that nobody serves: the answer says what there is."""
+"""Paths and methods without a handler: the answer names the known paths."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from aiohttp import web
 from upshot.ingest.answers import Problem, as_problem
 from upshot.streams.events.topics import TOPICS
 
-#: Of a path that nobody serves this much is repeated.
+#: Characters of an unknown path repeated in the answer.
 _SHOWN = 100
 
 
 def unknown(paths: Sequence[str]) -> Callable[[web.Request, Problem], web.Response]:
-    """Answers 404 and 405 with the paths that there are."""
+    """Answers 404 and 405 with the known paths."""
 
     def answered(request: web.Request, problem: Problem) -> web.Response:
         if problem.status == 405:
@@ -37,7 +37,7 @@ def _nothing_at(path: str, paths: Sequence[str]) -> str:
 
 
 def paths_of(app: web.Application) -> list[str]:
-    """What an application serves."""
+    """The paths served by an application."""
     return sorted({resource.canonical for resource in app.router.resources()})
 
 

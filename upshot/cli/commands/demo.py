@@ -109,7 +109,7 @@ def _end(number: int, frame: object) -> NoReturn:
 
 @contextmanager
 def _folder(wanted: Path | None) -> Iterator[Path]:
-    """The folder for data; a temporary one is removed at the end, unless a part failed whose log it holds."""
+    """The folder for data; a temporary one is removed at the end, unless with a failed component's log."""
     if wanted is not None:
         yield wanted
         return

@@ -1,4 +1,4 @@
-"""`upshot doctor`: look at every part and say what to do."""
+"""`upshot doctor`: checks every component and gives advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`upshot followups`: deferred work, how it stands, and having it tried again."""
+"""`upshot followups`: lists deferred work with its state, and has failed work tried again."""
 
 from __future__ import annotations
 

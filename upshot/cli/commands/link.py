@@ -1,4 +1,4 @@
-"""`upshot link`: a signed URL at which somebody can record one outcome."""
+"""`upshot link`: a signed URL for recording a single outcome."""
 
 from __future__ import annotations
 

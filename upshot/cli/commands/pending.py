@@ -1,4 +1,4 @@
-"""`upshot pending`: what is still to be answered, and ending waits that nobody needs any more."""
+"""`upshot pending`: lists open waits and unfinished follow-ups, and cancels unneeded waits."""
 
 from __future__ import annotations
 

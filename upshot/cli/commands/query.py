@@ -1,4 +1,4 @@
-"""`upshot query`: ask ClickHouse, by SQL or by a question's name."""
+"""`upshot query`: queries ClickHouse, by SQL or by the name of a named query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`upshot rescore`: a new version of a scorer over what has happened, before it counts."""
+"""`upshot rescore`: a new version of a scorer over past events, before the version counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`upshot worker`: the roles that turn events into scores and rows."""
+"""`upshot worker`: the roles turning events into scores and rows."""
 
 from __future__ import annotations
 
