@@ -89,7 +89,7 @@ def _one_within_the_other(one: Call, other: Call) -> bool:
 
 
 def repeats_of(calls: Sequence[Call], parents: Mapping[str, str | None]) -> dict[str, str]:
-    """The steps with uncounted usage, each with the step of the counted usage; in any order of calls.
+    """The steps with uncounted usage, each with the step of the counted usage; the order of calls is free.
 
     `parents` has the parent of every step of the run, including steps without usage.
     """
@@ -170,7 +170,7 @@ class Counting:
             place = self._parents.get(place)
 
     def _around(self, step: str | None) -> str | None:
-        """An outer span already counted: this span ended before the spans inside."""
+        """An outer span already counted: the outer span ended before the spans inside."""
         seen: set[str] = set()
         while step is not None and step not in seen:
             if step in self._counted:
