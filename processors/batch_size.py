@@ -1,4 +1,4 @@
-"""How much of a long piece of work is done at once, so that what else there is doesn't wait for it."""
+"""How much of a long piece of work is done at once, so that other work needn't wait."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ FIRST, LEAST, LARGEST = 500, 50, 4_000
 
 
 class Done:
-    """What one slice has done so far."""
+    """The work done so far by one slice."""
 
     def __init__(self) -> None:
         self.keys = 0
 
 
 class AdaptiveBatchSize:
-    """A number of keys that moves to what takes `AIM`; at most doubled from one slice to the next.
+    """A number of keys, adapted to take `AIM`; at most doubled from one slice to the next.
 
-    `with slice.timed() as done:` does one, and tells it in `done.keys` how many keys it was.
+    `with slice.timed() as done:` runs one slice, and reports its number of keys in `done.keys`.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -31,7 +31,7 @@ class AdaptiveBatchSize:
 
     @contextmanager
     def timed(self) -> Iterator[Done]:
-        """Time a slice, and learn from it."""
+        """Time a slice, and learn from the result."""
         done, started = Done(), self._clock()
         yield done
         spent = self._clock() - started

@@ -1,4 +1,4 @@
-"""The clock that workers go by; handed to what decides, which has none of its own."""
+"""The clock of workers; handed to deciding code, which has no clock of its own."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ Runs = Literal["always", "app", "collector"]
 class Role:
     """One role: a consumer group of its own, run by any number of processes.
 
-    `reads` and `writes` are short names of topics; `build` is `module:function`, a function of the settings and the
-    user's app (`module:name` or None) that returns an `upshot.streams.runtime.RoleApp`.
+    `reads` and `writes` are short names of topics; `build` is `module:function`, a function of the settings
+    and the user's app (`module:name` or None) that returns an `upshot.streams.runtime.RoleApp`.
     """
 
     name: str
@@ -119,13 +119,13 @@ ALWAYS = tuple(role.name for role in _DECLARED if role.runs == "always")
 
 
 def roles_of(settings: Settings) -> tuple[str, ...]:
-    """The roles that a system with these settings runs, without an app's."""
+    """The roles run by a system with these settings, without an app's roles."""
     collector = tuple(role.name for role in _DECLARED if role.runs == "collector")
     return (*ALWAYS, *(collector if settings.otlp_url else ()))
 
 
 def roles_of_app(named: str | None) -> tuple[str, ...]:
-    """The roles that have work with the app `module:name`: sources that read topics, scorers. None: no role.
+    """The roles with work for the app `module:name`: sources that read topics, scorers. None: no role.
 
     Raises ConfigurationError where the app can't be loaded.
     """
@@ -140,7 +140,7 @@ def _has_topics(app: SourceApp) -> bool:
 
 
 def has_scorers(app: SourceApp) -> bool:
-    """Whether an app has code that can be deferred."""
+    """Whether an app has deferrable code."""
     return bool(getattr(app, "scorers", None))
 
 

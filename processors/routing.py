@@ -1,4 +1,4 @@
-"""What comes in on topics that share a key: read, in its right place, or kept with the reason why it can't be used."""
+"""Records from topics sharing a key: decoded, in their right place, or kept with the reason of refusal."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 
 class Router(Generic[T]):
-    """Reads the records of `topics`, whose key is the field `key` of what they say.
+    """Reads the records of `topics`, whose key is the field `key` of their content.
 
-    A record on a partition that isn't its key's goes on to the right one, an invalid one to the dead letters.
-    `counts` tells what happened how often since the start: the processor adds its own.
+    A record on another partition than its key's goes on to the right partition, an invalid record to the dead
+    letters. `counts` holds how often each event happened since the start: the processor adds its own.
     """
 
     def __init__(self, context: BatchContext, settings: Settings, topics: Sequence[str], key: str) -> None:
@@ -101,7 +101,7 @@ class Router(Generic[T]):
         effects.outputs.append(dead_letter(self._settings, record, error))
 
     def tell(self, log: logging.Logger, now: Micros) -> None:
-        """What happened since the start, in a line of the log now and then."""
+        """Log the counts since the start, in one line now and then."""
         if now < self._tell_at or self.counts == self._reported:
             return
         self._tell_at, self._reported = now + _TELL_EVERY, self.counts.copy()

@@ -1,4 +1,4 @@
-"""Until which instant everything that was written has been applied."""
+"""The instant up to which every written record has been applied."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from upshot.streams.runtime import TP, BatchContext, Unsettled
 
 
 class Watermark:
-    """Answers "what was written until when has all been applied?", so that a backlog can't expire a wait.
+    """Answers "up to when have all written records been applied?", so that a backlog can't expire a wait.
 
-    Asked at an instant, it notes where the partitions end and answers once they are read up to there. A
-    record read from the wrong partition goes on to the right one, behind the ends that were noted: so
-    it's done twice, the second time with what was forwarded on the way.
+    Asked at an instant, the watermark notes where the partitions end, and answers once they are read up to
+    there. A record read from the wrong partition goes on to the right partition, behind the noted ends: so
+    the watermark reads twice, the second time with the records forwarded on the way.
     """
 
     def __init__(self, context: BatchContext, now: Callable[[], Micros]) -> None:
@@ -52,7 +52,7 @@ class Watermark:
         return self._asked_at
 
     def unread(self) -> Mapping[TP, int]:
-        """How many records are to be read up to the ends that were noted; callable from any thread."""
+        """How many records are to be read up to the noted ends; callable from any thread."""
         ends = self._ends if self._round else {}
         try:
             left = {tp: end - self._context.position(tp) for tp, end in ends.items()}

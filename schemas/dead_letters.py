@@ -1,4 +1,4 @@
-"""Dead letters: input that could not be used, kept with its reason and its original bytes."""
+"""Dead letters: unusable input, kept with its reason and its original bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Reason = Literal[
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
-#: What each reason means and what to do about it.
+#: The meaning of each reason, and the remedy.
 MEANINGS: Mapping[Reason, str] = MappingProxyType(
     {
         "empty": "The record has no value. Send the event as the value, not as the key.",
@@ -69,7 +69,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
 
 
 class DeadLetter(Event):
-    """A record that was refused. It can be mended and sent again."""
+    """A refused record. The record can be mended and sent again."""
 
     dead_letter_id: Id = Field(description="Made from the record's place and the reason; the record's key.")
     reason: Reason = Field(description="Why, as a stable code.")

@@ -1,4 +1,4 @@
-"""Deferrals: work on a run that code does later, once it knows what happened next."""
+"""Deferrals: work on a run that code does later, once outcomes are known."""
 
 from __future__ import annotations
 
@@ -15,45 +15,49 @@ from upshot.schemas.ids import fact_id
 class Deferral(Event):
     """Run `run_id` leaves work to the code `scorer`: a follow-up.
 
-    A worker that has the code runs it, each time that something new is known of what it waits for. Of two
-    deferrals with one id the one deferred first counts. With `cancelled_at` the deferral is taken back: it withdraws
-    what `deferred_by` said up to that `revision`. A follow-up that nobody wants any more gives no scores.
+    A worker with the code runs the follow-up, each time that news of its waits arrives. Of two deferrals with
+    one id the earlier counts. A deferral with `cancelled_at` is a cancellation: all statements of
+    `deferred_by` about the follow-up up to that `revision` are withdrawn. A follow-up no longer wanted by
+    anybody gives no scores.
     """
 
     followup_id: Id | None = Field(
         None, description="Made from run, step, scorer, version and key where absent; the record's key."
     )
-    run_id: Id = Field(description="The run that it's about.")
-    step_id: Id | None = Field(None, description="The step that it's about, if not the whole run.")
-    scorer: Name = Field(description="The code, by the name that it's registered under.")
-    version: Name = Field("1", description="Which version of that code.")
-    data: Any = Field(None, description="What the code is given, as JSON.")
-    deferred_at: Instant | None = Field(None, description="When; the record's timestamp where absent.")
+    run_id: Id = Field(description="The run that the follow-up is about.")
+    step_id: Id | None = Field(
+        None, description="The step that the follow-up is about, if not the whole run."
+    )
+    scorer: Name = Field(description="The code, by its registered name.")
+    version: Name = Field("1", description="The version of that code.")
+    data: Any = Field(None, description="The data given to the code, as JSON.")
+    deferred_at: Instant | None = Field(
+        None, description="When the work was deferred; the record's timestamp where absent."
+    )
     since: Instant | None = Field(
         None,
-        description="From when events count that the code waits for, such as the run's start; `deferred_at` "
-        "where absent.",
+        description="From when awaited events count, such as the run's start; `deferred_at` where absent.",
     )
     key: Id | None = Field(
         None,
         description="Tells apart deferrals of one scorer on one run; repeats with one key are one follow-up.",
     )
     deferred_by: Id | None = Field(
-        None, description="The follow-up whose code defers it; absent where another program does."
+        None, description="The follow-up whose code defers the work; absent where another program does."
     )
     revision: Count = Field(
         0,
-        description="One more each time that `deferred_by` says something else about this follow-up: of each the "
-        "highest counts, and of two equal ones the one that cancels.",
+        description="One more each time that `deferred_by` changes its deferral of this follow-up: the "
+        "highest counts, and of two equal ones the cancellation.",
     )
     cancelled_at: Instant | None = Field(
-        None, description="Set where the deferral is taken back: since when it isn't wanted any more."
+        None, description="Set in a cancellation: since when the follow-up isn't wanted any more."
     )
     agent: Name | None = Field(None, description="The run's agent; scores inherit it.")
     exposures: Items[Assignment] = Field(
         default_factory=list, description="The experiments that the run takes part in; scores inherit them."
     )
-    attributes: Attributes = Field(default_factory=dict, description="Facts that scores inherit.")
+    attributes: Attributes = Field(default_factory=dict, description="Facts inherited by scores.")
 
     @property
     def identity(self) -> str:
@@ -73,7 +77,7 @@ class Deferral(Event):
 
 
 def deferral_id(run_id: str, step_id: str | None, scorer: str, version: str, key: str | None) -> str:
-    """The id of a follow-up that was deferred without one."""
+    """The id of a follow-up deferred without an id."""
     return fact_id("followup", run_id, step_id or "", scorer, version, key or "")
 
 

@@ -1,4 +1,4 @@
-"""The registry of experiments: what runs with which weights."""
+"""The registry of experiments: variants and their weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Strategy = Literal["fixed", "weighted", "bucket", "custom", "adaptive"]
 
 
 class Experiment(Event):
-    """An experiment as it stands; the latest record of a key counts."""
+    """An experiment in its present state; the latest record of a key counts."""
 
     experiment: Name = Field(description="The experiment; the record's key.")
     phase: Name = Field("1", description="A change of weights opens a new phase.")

@@ -18,7 +18,7 @@ class Assignment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     experiment: Name = Field(description="The experiment.")
-    variant: Name = Field(description="The variant that the run was given.")
+    variant: Name = Field(description="The variant given to the run.")
     phase: Name = Field("1", description="The experiment's version at that time.")
     probability: Probability = Field(1.0, description="How likely that choice was.")
 
@@ -29,12 +29,14 @@ class Exposure(Event):
     exposure_id: Id | None = Field(None, description="Made from run and experiment where absent.")
     run_id: Id = Field(description="The run; the record's key.")
     experiment: Name = Field(description="The experiment.")
-    variant: Name = Field(description="The variant that the run was given.")
+    variant: Name = Field(description="The variant given to the run.")
     phase: Name = Field("1", description="The experiment's version at that time.")
     probability: Probability = Field(1.0, description="How likely that choice was.")
-    unit: Id | None = Field(None, description="What was randomised: a user, a ticket; the run where absent.")
+    unit: Id | None = Field(None, description="The randomised unit: a user, a ticket; the run where absent.")
     strategy: Name = Field("fixed", description="How the choice was made.")
-    exposed_at: Instant | None = Field(None, description="When; the record's timestamp where absent.")
+    exposed_at: Instant | None = Field(
+        None, description="When the run was exposed; the record's timestamp where absent."
+    )
 
     @property
     def identity(self) -> str:
@@ -43,7 +45,7 @@ class Exposure(Event):
 
 
 def exposure_id(run_id: str, experiment: str) -> str:
-    """The id of an exposure that came without one."""
+    """The id of an exposure sent without an id."""
     return fact_id("exposure", run_id, experiment)
 
 

@@ -1,4 +1,4 @@
-"""The types of our events' fields, with the limits that make bad input visible."""
+"""The types of the events' fields, with limits making bad input visible."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _text_only(value: Any) -> Any:
 
 
 def _leap_second(value: Any) -> Any:
-    """`23:59:60Z` at a month's end is the first second of the next day, as clocks that have no 60th tell it."""
+    """`23:59:60Z` at a month's end is the next day's first second, as on clocks without a 60th second."""
     if not (isinstance(value, str) and (found := _LEAP_SECOND.fullmatch(value))):
         return value
     try:
@@ -146,7 +146,7 @@ Attributes = Named[Any]
 
 
 class Event(BaseModel):
-    """What all of our own events share.
+    """The fields shared by all of Upshot's own events.
 
     Unknown fields are ignored, so that newer producers can talk to older readers.
     """
@@ -154,7 +154,7 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
 
     schema_version: Annotated[StrictInt, AfterValidator(_known_version)] = Field(
-        SCHEMA_VERSION, description="Version of this event's shape; 1 where it's absent."
+        SCHEMA_VERSION, description="Version of this event's shape; 1 where absent."
     )
 
 

@@ -1,4 +1,4 @@
-"""Follow-ups: what became of deferred work."""
+"""Follow-ups: the standing of deferred work."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from upshot.schemas.fields import Count, Event, Id, Instant, Items, Name, Text
 
-#: `running`: its code runs, or will as soon as there's room, or when it's tried again. `waiting`: it waits for
-#: events or for a time. `done`: its code has ended; a late event can still make it run again. `failed`: its code
-#: raised, and isn't tried again by itself. `undeployed`: no worker has that code in that version. `withdrawn`: who
-#: deferred it doesn't any more, and its scores and waits are withdrawn.
+#: `running`: the code runs, or will as soon as there's room, or at the next try. `waiting`: the code waits
+#: for events or for a time. `done`: the code has ended; a late event can still make the code run again.
+#: `failed`: the code raised, and isn't tried again by itself. `undeployed`: no worker has the code in that
+#: version. `withdrawn`: the deferral was cancelled by its sender, and the scores and waits are withdrawn.
 Standing = Literal["running", "waiting", "done", "failed", "undeployed", "withdrawn"]
 
 
 class Awaited(BaseModel):
-    """What a follow-up waits for: events about a subject, or, without one, a time."""
+    """A follow-up's open wait: for events about a subject, or, without a subject, for a time."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -26,18 +26,21 @@ class Awaited(BaseModel):
 
 
 class FollowupStatus(Event):
-    """How a follow-up stands, each time that this changes."""
+    """The standing of a follow-up, sent with each change."""
 
     followup_id: Id = Field(description="The follow-up; the record's key.")
-    run_id: Id = Field(description="The run that it's about.")
-    step_id: Id | None = Field(None, description="The step that it's about, if not the whole run.")
-    scorer: Name = Field(description="Its code.")
+    run_id: Id = Field(description="The run that the follow-up is about.")
+    step_id: Id | None = Field(
+        None, description="The step that the follow-up is about, if not the whole run."
+    )
+    scorer: Name = Field(description="The follow-up's code.")
     version: Name = Field("1", description="The version of that code.")
     agent: Name | None = Field(None, description="The run's agent.")
     status: Standing = Field(
-        description="`running`: its code runs or soon will. `waiting`: for events or a time. `done`: its code has "
-        "ended. `failed`: its code raised and isn't tried again by itself. `undeployed`: no worker has that code. "
-        "`withdrawn`: who deferred it doesn't any more, its scores and waits are withdrawn."
+        description="`running`: the code runs or soon will. `waiting`: for events or a time. `done`: the "
+        "code has ended. `failed`: the code raised and isn't tried again by itself. "
+        "`undeployed`: no worker has the code. `withdrawn`: the deferral was cancelled by its "
+        "sender, the scores and waits are withdrawn."
     )
     attempts: Count = Field(0, description="How often its code has failed since it last went well.")
     error: Text | None = Field(None, description="What it failed with last.")

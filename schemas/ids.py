@@ -1,4 +1,4 @@
-"""Deterministic ids: a hash of what a fact is about, never a date or a random number."""
+"""Deterministic ids: a hash of a fact's subject matter, never a date or a random number."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _LENGTH = Struct(">I").pack
 
 
 def fact_id(*parts: str) -> str:
-    """The id of the fact that `parts` name: 32 hexadecimal digits, the same everywhere and for ever.
+    """The id of the fact named by `parts`: 32 hexadecimal digits, the same everywhere and for ever.
 
-    BLAKE2b with a 16-byte digest over the parts, each preceded by its length in UTF-8 bytes, so that
-    ("ab", "c") and ("a", "bc") differ.
+    BLAKE2b with a 16-byte digest over the parts, each preceded by its length in UTF-8 bytes, so that ("ab",
+    "c") and ("a", "bc") differ.
     """
     data = b""
     for part in parts:

@@ -9,7 +9,7 @@ _BOOLEANS = ("bool_", "bool")
 
 
 def plain_number(value: Any) -> bool | int | float | None:
-    """The same number or boolean as Python's own; None for what is none."""
+    """The same number or boolean as Python's own; None for all other values."""
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, str | bytes | bytearray | complex):
@@ -33,7 +33,7 @@ def plain_number(value: Any) -> bool | int | float | None:
 
 
 def plain(value: Any) -> Any:
-    """A number of another library as Python's own; all else as it is."""
+    """A number of another library as Python's own; all other values unchanged."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     number = plain_number(value) if _is_scalar(value) else None

@@ -1,4 +1,4 @@
-"""Spans in OpenTelemetry's encoding, from a Collector that knows nothing of us."""
+"""Spans in OpenTelemetry's encoding, from a Collector without knowledge of Upshot."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class TraceRequest(BaseModel):
     """OTLP's ExportTraceServiceRequest: as protobuf or as JSON, told apart by the first byte.
 
-    This is what the Kafka exporter of the OpenTelemetry Collector writes with `encoding: otlp_proto` (its default)
-    or `otlp_json`. Spans without valid ids are left out and dead-lettered; the others are taken.
+    The Kafka exporter of the OpenTelemetry Collector writes this request with `encoding: otlp_proto` (its
+    default) or `otlp_json`. Spans without valid ids are left out and dead-lettered; the others are taken.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -1,4 +1,4 @@
-"""Outcomes: what happened next, as CloudEvents 1.0."""
+"""Outcomes: events about a subject, as CloudEvents 1.0."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from upshot.schemas.fields import Id, Instant, Name
 
-#: An outcome's place among those of its source at one time: numbers by value, texts by their characters.
+#: An outcome's place among the outcomes of its source at one time: numbers by value, texts by their
+#: characters.
 Sequence = int | str
 _LONGEST_SEQUENCE = 200
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
@@ -30,7 +31,7 @@ def _text_or_integer(value: Any) -> Any:
 
 
 def sequence_of(sequence: Sequence, sequencetype: str | None) -> Sequence:
-    """A CloudEvent's `sequence` as it is compared. Raises ValueError where it isn't what `sequencetype` says."""
+    """A CloudEvent's `sequence` as compared. Raises ValueError where `sequencetype` is contradicted."""
     if isinstance(sequence, int) or sequencetype != "Integer":
         return sequence
     if not _INTEGER.fullmatch(sequence):
@@ -39,7 +40,7 @@ def sequence_of(sequence: Sequence, sequencetype: str | None) -> Sequence:
 
 
 class Outcome(BaseModel):
-    """An event in the world: a CloudEvent 1.0 whose `subject` is the correlation key.
+    """An event about a subject: a CloudEvent 1.0 whose `subject` is the correlation key.
 
     `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be
     absent: `id` then is made from the record's topic, partition and offset, and which topic of that name it
@@ -52,16 +53,18 @@ class Outcome(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     specversion: Literal["1.0"] = Field("1.0", description="CloudEvents version.")
-    type: Name = Field(description="What happened, such as `pr.closed`.")
-    subject: Id = Field(description="What it happened to, such as `pr:acme/web#12`; the record's key.")
+    type: Name = Field(description="The type of event, such as `pr.closed`.")
+    subject: Id = Field(description="The subject of the event, such as `pr:acme/web#12`; the record's key.")
     id: Id | None = Field(None, description="Unique for its source.")
-    source: Annotated[StrictStr, Field(max_length=512)] = Field("", description="Who tells it.")
-    time: Instant | None = Field(None, description="When it happened.")
-    data: Any = Field(None, description="Facts about it, as JSON.")
+    source: Annotated[StrictStr, Field(max_length=512)] = Field(
+        "", description="The system reporting the event."
+    )
+    time: Instant | None = Field(None, description="When the event happened.")
+    data: Any = Field(None, description="Facts about the event, as JSON.")
     sequence: Annotated[Sequence, BeforeValidator(_text_or_integer)] | None = Field(
         None,
-        description="Its place among the events of one time, as CloudEvents' extension has it: compared as a number "
-        "where `sequencetype` is `Integer`, else as text.",
+        description="The event's place among the events of one time, as in CloudEvents' extension: "
+        "compared as a number where `sequencetype` is `Integer`, else as text.",
     )
     sequencetype: StrictStr | None = Field(None, description="`Integer` where `sequence` is a number.")
 
@@ -78,7 +81,7 @@ class Outcome(BaseModel):
 
     @property
     def place_in_sequence(self) -> Sequence | None:
-        """Its `sequence` as it is compared."""
+        """The `sequence` as compared."""
         return None if self.sequence is None else sequence_of(self.sequence, self.sequencetype)
 
 

@@ -1,4 +1,4 @@
-"""Resumptions: what a follow-up is told, so that its code goes on."""
+"""Resumptions: answers to a follow-up, so that its code goes on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from upshot.schemas.fields import Count, Event, Id, Instant, Name
 
-#: `answer`: a wait was answered, by an event or because its time ran out. `reopened`: what had answered it
-#: turned out otherwise and doesn't count any more. `retry`: somebody wants a failed follow-up to be tried again.
+#: `answer`: a wait was answered, by an event or by the end of its time. `reopened`: the earlier answer turned
+#: out otherwise and doesn't count any more. `retry`: somebody wants a failed follow-up to be tried again.
 Kind = Literal["answer", "reopened", "retry"]
 
 
@@ -20,36 +20,40 @@ class AnsweringEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Id = Field(description="Unique for its source.")
-    type: Name = Field(description="What happened.")
-    subject: Id = Field(description="What it happened to.")
-    time: Instant = Field(description="When it happened.")
-    source: Annotated[StrictStr, Field(max_length=512)] = Field("", description="Who tells it.")
-    data: Any = Field(None, description="Facts about it, as JSON.")
+    type: Name = Field(description="The type of event.")
+    subject: Id = Field(description="The subject of the event.")
+    time: Instant = Field(description="When the event happened.")
+    source: Annotated[StrictStr, Field(max_length=512)] = Field(
+        "", description="The system reporting the event."
+    )
+    data: Any = Field(None, description="Facts about the event, as JSON.")
     sequence: StrictInt | StrictStr | None = Field(
-        None, description="Its place among the events of one time, where its source says so."
+        None, description="The event's place among the events of one time, where its source states the place."
     )
     recorded_at: Instant | None = Field(
-        None, description="The least timestamp of the records that told it; decides after `sequence`."
+        None, description="The least timestamp of the event's records; decides after `sequence`."
     )
 
 
 class Resumption(Event):
-    """News for the follow-up `followup_id`. Of the answers to one wait that with the highest revision counts."""
+    """News for the follow-up `followup_id`. Of the answers to one wait the highest revision counts."""
 
-    followup_id: Id = Field(description="Who is told; the record's key.")
+    followup_id: Id = Field(description="The follow-up to resume; the record's key.")
     kind: Kind = Field(
         "answer",
-        description="`answer`: a wait was answered. `reopened`: what had answered it doesn't count any more. "
-        "`retry`: a failed follow-up is to be tried again.",
+        description="`answer`: a wait was answered. `reopened`: the earlier answer doesn't count any "
+        "more. `retry`: a failed follow-up is to be tried again.",
     )
-    wait_id: Id | None = Field(None, description="The wait that it answers; none for `retry`.")
+    wait_id: Id | None = Field(None, description="The answered wait; none for `retry`.")
     revision: Count = Field(1, description="From 1, one more for each other answer to that wait.")
-    event: AnsweringEvent | None = Field(None, description="What came; null where the time ran out.")
+    event: AnsweringEvent | None = Field(
+        None, description="The answering event; null where the time ran out."
+    )
     at: Instant | None = Field(
         None,
-        description="When what decided it happened: the event's time or the deadline; needed for `answer`.",
+        description="The time of the deciding event, or the deadline; needed for `answer`.",
     )
-    late: bool = Field(False, description="Whether the event arrived after the deadline was judged.")
+    late: bool = Field(False, description="Whether the event arrived after the deadline was evaluated.")
 
     @model_validator(mode="after")
     def _answers_a_wait(self) -> Self:

@@ -13,33 +13,34 @@ Origin = Literal["live", "replay"]
 
 
 class Run(Event):
-    """What is known of a run so far. Several events about one run merge, in any order.
+    """The known facts of a run so far. Several events about one run merge, in any order.
 
-    For each field the event with the latest `occurred_at` counts, attributes one by one; a final status
-    is never overwritten by `running`.
+    For each field the event with the latest `occurred_at` counts, attributes one by one; a final status is
+    never overwritten by `running`.
     """
 
     run_id: Id = Field(description="The run's id; the record's key.")
     agent: Name | None = Field(None, description="The agent's name.")
     version: Name | None = Field(None, description="The agent's version.")
-    status: RunStatus | None = Field(None, description="Where the run stands.")
-    started_at: Instant | None = Field(None, description="When it started.")
-    ended_at: Instant | None = Field(None, description="When it ended.")
+    status: RunStatus | None = Field(None, description="The run's status.")
+    started_at: Instant | None = Field(None, description="When the run started.")
+    ended_at: Instant | None = Field(None, description="When the run ended.")
     occurred_at: Instant | None = Field(
         None,
-        description="When this fact came about; `ended_at`, `started_at` or the record's timestamp where absent.",
+        description="When this fact came about; `ended_at`, `started_at` or the record's timestamp where "
+        "absent.",
     )
-    session_id: Id | None = Field(None, description="The conversation or session that it belongs to.")
+    session_id: Id | None = Field(None, description="The run's conversation or session.")
     parent_run_id: Id | None = Field(None, description="The run that started this one.")
     origin: Origin = Field("live", description="`replay` keeps a run out of production statistics.")
-    error: Text | None = Field(None, description="What went wrong, where the status is `failed`.")
-    input: Text | None = Field(None, description="What the agent was given; opt-in.")
-    output: Text | None = Field(None, description="What the agent gave; opt-in.")
+    error: Text | None = Field(None, description="The error, where the status is `failed`.")
+    input: Text | None = Field(None, description="The agent's input; opt-in.")
+    output: Text | None = Field(None, description="The agent's output; opt-in.")
     attributes: Attributes = Field(default_factory=dict, description="Free facts, such as the language.")
 
     @property
     def stated_origin(self) -> Origin | None:
-        """The origin, if the event states one: `live` is also what nobody stated."""
+        """The origin, if stated by the event: `live` is also the default of an unstated origin."""
         return self.origin if "origin" in self.model_fields_set else None
 
 

@@ -11,53 +11,54 @@ from upshot.schemas.exposures import Assignment
 from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Items, Name, Text, Value
 from upshot.schemas.ids import fact_id
 
-#: `outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. `expired`: nothing
-#: came and the rule gives no score. `given`: somebody said it. `reopened`: the wait turned out
-#: to have been opened earlier, and what had decided it no longer counts. `followup`: a follow-up gave it
-#: before it had heard of anything. `rescored`: other code than the one that had decided says so, see
-#: `upshot rescore`; it counts over all that is decided, not over what is given. `cancelled`: the wait or the follow-up
-#: was withdrawn, there is no score.
+#: `outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. `expired`: nothing came
+#: and the rule gives no score. `given`: somebody gave the score. `reopened`: the wait turned out to have been
+#: opened earlier, and the earlier decision no longer counts. `followup`: a follow-up gave the score before
+#: receiving any answer. `rescored`: the score comes from other code than the deciding code, see `upshot
+#: rescore`; a rescored value counts over all decided values, not over given ones. `cancelled`: the wait or
+#: the follow-up was withdrawn, there is no score.
 Reason = Literal["outcome", "deadline", "expired", "given", "reopened", "followup", "rescored", "cancelled"]
 
 
 class Score(Event):
-    """One revision of a score; the latest revision with a value is the current one.
+    """One revision of a score; the latest revision with a value is the current score.
 
-    A score given directly needs `run_id`, `name` and `value` alone. It has the identity (run, step,
-    name, key): given again, the later one by `decided_at` counts and the earlier stays as history.
+    A score given directly needs `run_id`, `name` and `value` alone. Such a score has the identity (run, step,
+    name, key): given again, the later by `decided_at` counts and the earlier stays as history.
     """
 
     score_id: Id | None = Field(
-        None, description="What the revisions share; made from what the score is about."
+        None, description="The id shared by all revisions; made from the score's subject matter."
     )
-    run_id: Id = Field(description="The run that it's about; the record's key.")
-    step_id: Id | None = Field(None, description="The step that it's about, if not the whole run.")
-    name: Name = Field(description="What is scored, such as `merged`.")
+    run_id: Id = Field(description="The run that the score is about; the record's key.")
+    step_id: Id | None = Field(None, description="The step that the score is about, if not the whole run.")
+    name: Name = Field(description="The name of the score, such as `merged`.")
     value: Value | None = Field(
         None, description="A boolean or a finite number; null where the wait expired."
     )
     key: Id | None = Field(
         None, description="Tells apart scores of one name on one run; repeats with one key are one score."
     )
-    revision: Count = Field(1, description="From 1, one more for each change of mind.")
-    supersedes: Count | None = Field(None, description="The revision that this one replaces.")
+    revision: Count = Field(1, description="From 1, one more for each change of the score.")
+    supersedes: Count | None = Field(None, description="The revision replaced by this revision.")
     reason: Reason = Field(
         "given",
         description="`outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. "
-        "`expired`: nothing came and the rule gives no score. `given`: somebody said it. `reopened`: what "
-        "decided it doesn't count any more, the wait is open again. `followup`: a follow-up gave it before it had "
-        "heard of anything. `rescored`: another version of the scorer says so. `cancelled`: the wait or the "
-        "follow-up was withdrawn.",
+        "`expired`: nothing came and the rule gives no score. `given`: somebody gave the "
+        "score. `reopened`: the earlier decision doesn't count any more, the wait is open "
+        "again. `followup`: a follow-up gave the score before receiving any answer. "
+        "`rescored`: the score comes from another version of the scorer. `cancelled`: the "
+        "wait or the follow-up was withdrawn.",
     )
-    late: bool = Field(False, description="Whether the outcome arrived after the deadline was judged.")
-    subject: Id | None = Field(None, description="The subject of the wait that it answers.")
-    wait_id: Id | None = Field(None, description="The wait that it answers.")
-    outcome_id: Id | None = Field(None, description="The outcome that decided it.")
+    late: bool = Field(False, description="Whether the outcome arrived after the deadline was evaluated.")
+    subject: Id | None = Field(None, description="The subject of the answered wait.")
+    wait_id: Id | None = Field(None, description="The answered wait.")
+    outcome_id: Id | None = Field(None, description="The deciding outcome.")
     occurred_at: Instant | None = Field(
-        None, description="When what decided it happened: the outcome's time or the deadline."
+        None, description="The time of the deciding outcome, or the deadline."
     )
     decided_at: Instant | None = Field(
-        None, description="When it was decided; the record's timestamp where absent."
+        None, description="When the decision was made; the record's timestamp where absent."
     )
     agent: Name | None = Field(None, description="The run's agent.")
     source: Name | None = Field(None, description="Who gave it.")
@@ -73,12 +74,12 @@ class Score(Event):
 
     @property
     def identity(self) -> str:
-        """The id that all revisions share."""
+        """The id shared by all revisions."""
         return self.score_id or given_score_id(self.run_id, self.step_id, self.name, self.key)
 
 
 def given_score_id(run_id: str, step_id: str | None, name: str, key: str | None) -> str:
-    """The id of a score that was given without one."""
+    """The id of a score given without an id."""
     return fact_id("given", run_id, step_id or "", name, key or "")
 
 

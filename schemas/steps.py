@@ -8,30 +8,31 @@ from pydantic import Field
 
 from upshot.schemas.fields import Attributes, Count, Event, Id, Instant, Items, Money, Name, Seconds, Text
 
-#: `given`: somebody said it. `span`: its instrumentation said it. `table`: a price table says it.
+#: `given`: somebody stated the cost. `span`: the step's instrumentation stated the cost. `table`: the cost
+#: follows from a table of prices.
 CostSource = Literal["given", "span", "table"]
 StepStatus = Literal["running", "ok", "error", "cancelled"]
 
 
 class Step(Event):
-    """One model call, tool call, retrieval or function inside a run; sent once, when it's done."""
+    """One model call, tool call, retrieval or function inside a run; sent once, after its end."""
 
-    run_id: Id = Field(description="The run that it belongs to; the record's key.")
+    run_id: Id = Field(description="The step's run; the record's key.")
     step_id: Id = Field(description="The step's id, unique in its run.")
     parent_step_id: Id | None = Field(None, description="The step around it.")
-    name: Name = Field(description="What it is called.")
+    name: Name = Field(description="The step's name.")
     kind: Name = Field("function", description="`model`, `tool`, `retrieval`, `function` or another word.")
-    status: StepStatus = Field("ok", description="How it ended.")
-    attempt: Count = Field(1, description="Which try this is, from 1.")
-    started_at: Instant | None = Field(None, description="When it started.")
-    ended_at: Instant | None = Field(None, description="When it ended.")
+    status: StepStatus = Field("ok", description="The step's status.")
+    attempt: Count = Field(1, description="The number of the try, from 1.")
+    started_at: Instant | None = Field(None, description="When the step started.")
+    ended_at: Instant | None = Field(None, description="When the step ended.")
     operation: Name | None = Field(
         None,
-        description="What was asked for, in OpenTelemetry's words: `chat`, `embeddings`, `execute_tool`.",
+        description="The operation, in OpenTelemetry's words: `chat`, `embeddings`, `execute_tool`.",
     )
-    provider: Name | None = Field(None, description="Who serves the model.")
+    provider: Name | None = Field(None, description="The provider serving the model.")
     model: Name | None = Field(None, description="The model that answered.")
-    request_model: Name | None = Field(None, description="The model that was asked for.")
+    request_model: Name | None = Field(None, description="The requested model.")
     input_tokens: Count | None = Field(None, description="Tokens read, cached ones included.")
     output_tokens: Count | None = Field(None, description="Tokens written.")
     cached_input_tokens: Count | None = Field(None, description="Tokens read from a cache.")
@@ -43,23 +44,25 @@ class Step(Event):
     finish_reasons: Items[Name] = Field(default_factory=list, description="Why the model stopped: `stop`.")
     tool_name: Name | None = Field(None, description="The tool that was called.")
     tool_call_id: Name | None = Field(None, description="The model's id of that call.")
-    prompt_name: Name | None = Field(None, description="The name of the prompt that was used.")
+    prompt_name: Name | None = Field(None, description="The name of the used prompt.")
     prompt_version: Name | None = Field(None, description="The version of that prompt.")
-    cost_usd: Money | None = Field(None, description="What it cost, in US dollars; absent where unknown.")
+    cost_usd: Money | None = Field(
+        None, description="The cost of the step, in US dollars; absent where unknown."
+    )
     cost_source: CostSource | None = Field(
         None,
-        description="`given`: somebody said the cost. `span`: its instrumentation said it. "
-        "`table`: it follows from a table of prices.",
+        description="`given`: somebody stated the cost. `span`: the step's instrumentation stated the "
+        "cost. `table`: the cost follows from a table of prices.",
     )
     response_id: Id | None = Field(
         None,
-        description="The provider's id of its answer: two steps of a run with the same one tell of one model call, "
-        "whose usage counts once.",
+        description="The provider's id of its answer: two steps of a run with the same id report one "
+        "model call, whose usage counts once.",
     )
-    error: Text | None = Field(None, description="What went wrong, where the status is `error`.")
-    error_type: Name | None = Field(None, description="What kind of error that is, such as `TimeoutError`.")
-    input: Text | None = Field(None, description="What it was given; opt-in.")
-    output: Text | None = Field(None, description="What it gave; opt-in.")
+    error: Text | None = Field(None, description="The error, where the status is `error`.")
+    error_type: Name | None = Field(None, description="The kind of error, such as `TimeoutError`.")
+    input: Text | None = Field(None, description="The step's input; opt-in.")
+    output: Text | None = Field(None, description="The step's output; opt-in.")
     attributes: Attributes = Field(default_factory=dict, description="Free facts.")
 
 

@@ -1,4 +1,4 @@
-"""Subjects that are spelled differently and mean the same."""
+"""Subjects with different spellings and one meaning."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _PREFIXES = ("pr:", "issue:", "commit:", "repo:", "branch:")
 def folded(subject: str) -> str:
     """The one spelling under which a subject is joined.
 
-    Subjects are compared letter by letter, but for those that name a repository as our webhooks do: its name is in
-    lower case, in Unicode's composed form (NFC). `pr:Acme/Web#12` is `pr:acme/web#12`.
+    Subjects are compared letter by letter, except for subjects naming a repository as Upshot's webhooks do:
+    the repository's name is in lower case, in Unicode's composed form (NFC). `pr:Acme/Web#12` is
+    `pr:acme/web#12`.
     """
     if subject.startswith(_PREFIXES) and (end := _end_of_name(subject)):
         return normalize("NFC", subject[:end].lower()) + subject[end:]

@@ -1,4 +1,4 @@
-"""Waits: open questions of a run about a subject, with a rule and a deadline."""
+"""Waits: pending scorers of a run about a subject, with a rule and a deadline."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ def _path_or_value(value: Any) -> Any:
 
 
 class Match(BaseModel):
-    """What an outcome of one type says."""
+    """The reading of outcomes of one type."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     score: Annotated[Path | Value, BeforeValidator(_path_or_value)] | None = Field(
-        None, description="A constant, or a path into the outcome that gives a number or a boolean."
+        None, description="A constant, or a path into the outcome to a number or a boolean."
     )
     when: Path | None = Field(None, description="Counts only the outcomes for which this path gives true.")
     times: Value | None = Field(
@@ -99,11 +99,11 @@ class Match(BaseModel):
 class Rule(BaseModel):
     """How outcomes become a score.
 
-    Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the
-    outcome's own time (ties by `sequence`, by the record's timestamp, by id); `all` is decided once every listed type came, with the least of
-    their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum`
-    adds their scores. `last`, `count` and `sum` give the score as it stands and revise it until the
-    deadline.
+    Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the outcome's
+    own time (ties by `sequence`, by the record's timestamp, by id); `all` is decided once every listed type
+    came, with the least of their scores (for booleans: whether all were true); `count` counts the matching
+    outcomes and `sum` adds their scores. `last`, `count` and `sum` give the present score and revise the
+    score until the deadline.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
@@ -116,7 +116,7 @@ class Rule(BaseModel):
         None,
         alias="else",
         description="The score at the deadline where nothing decided: a value, or null for no score, "
-        "recorded as expired. For `count` and `sum` it is 0 where absent.",
+        "recorded as expired. Absent means 0 for `count` and `sum`.",
     )
     mode: Mode = Field("first", description="How several outcomes become one score.")
 
@@ -157,10 +157,10 @@ class Rule(BaseModel):
 
 
 class After(BaseModel):
-    """An event that was heard before: of the same types, only what follows it in the order of events counts.
+    """An event received before: of the same types, only events following in the order of events count.
 
-    The order is by `time`, then `sequence` (none, numbers, texts), then the least timestamp of the records that told the
-    event, then `id` and `source`.
+    The order is by `time`, then `sequence` (none, numbers, texts), then the least timestamp of the event's
+    records, then `id` and `source`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -170,58 +170,63 @@ class After(BaseModel):
     )
     time: Instant = Field(description="When the event happened.")
     id: Id = Field(description="The event's id.")
-    source: Annotated[StrictStr, Field(max_length=512)] = Field("", description="Who told it.")
-    sequence: StrictInt | StrictStr | None = Field(
-        None, description="Its place among the events of one time, where its source says so."
+    source: Annotated[StrictStr, Field(max_length=512)] = Field(
+        "", description="The system that reported the event."
     )
-    recorded_at: Instant | None = Field(None, description="The least timestamp of the records that told it.")
+    sequence: StrictInt | StrictStr | None = Field(
+        None, description="The event's place among the events of one time, where its source states the place."
+    )
+    recorded_at: Instant | None = Field(None, description="The least timestamp of the event's records.")
 
 
 class Wait(Event):
-    """A pending scorer: run `run_id` asks what becomes of `subject`.
+    """A pending scorer: run `run_id` waits for outcomes about `subject`.
 
-    Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time; and so do those that
-    lie before `since` by no more than `tolerance`, for clocks that differ. An instant written in whole seconds covers
-    that second, here and in outcomes: what it covers has to meet the window. Of two
-    waits with one id about one subject the one opened first counts: to ask again, use another id. A wait can be cancelled
-    (see WaitCancellation), and opened again by a higher `revision`.
+    Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time; outcomes
+    before `since` by no more than `tolerance` count too, for clocks that differ. An instant written in whole
+    seconds covers the whole second, here and in outcomes: the covered span has to meet the window. Of two
+    waits with one id about one subject the wait opened first counts: to ask again, use another id. A wait can
+    be cancelled (see WaitCancellation), and opened again by a higher `revision`.
     """
 
     wait_id: Id | None = Field(
         None, description="Unique for the subject; made from run, step, name and subject where absent."
     )
-    run_id: Id = Field(description="The run that asks.")
-    step_id: Id | None = Field(None, description="The step that asks, where the score belongs to a step.")
+    run_id: Id = Field(description="The run opening the wait.")
+    step_id: Id | None = Field(
+        None, description="The step opening the wait, where the score belongs to a step."
+    )
     name: Name = Field(description="The name of the score.")
-    subject: Id = Field(description="What it waits for news about; the record's key.")
+    subject: Id = Field(description="The awaited outcomes' subject; the record's key.")
     opened_at: Instant | None = Field(
         None, description="When the wait began; the record's timestamp where absent."
     )
     since: Instant | None = Field(None, description="From when outcomes count; `opened_at` where absent.")
     tolerance: Tolerance | None = Field(
         None,
-        description="By how much outcomes may lie before `since` (ISO 8601, such as `PT1S` or `PT0S`); the setting "
-        "`UPSHOT_SINCE_TOLERANCE` where absent.",
+        description="How far outcomes may lie before `since` (ISO 8601, such as `PT1S` or `PT0S`); the "
+        "setting `UPSHOT_SINCE_TOLERANCE` where absent.",
     )
     after: Items[After] = Field(
         default_factory=list,
-        description="Events that were heard before: of their types only what follows them counts.",
+        description="Events received before: of their types only later events count.",
     )
     rule: Rule = Field(description="How outcomes become the score.")
     revision: Count = Field(
         0,
-        description="Of two waits with one id about one subject that with the higher revision counts; it opens again what was "
-        "cancelled with a lower one.",
+        description="Of two waits with one id about one subject the higher revision counts; a wait "
+        "cancelled with a lower revision is opened again.",
     )
     agent: Name | None = Field(None, description="The run's agent; the score inherits it.")
     exposures: Items[Assignment] = Field(
         default_factory=list,
-        description="The experiments that the run takes part in; the score inherits them.",
+        description="The experiments of the run; the score inherits them.",
     )
-    attributes: Attributes = Field(default_factory=dict, description="Facts that the score inherits.")
+    attributes: Attributes = Field(default_factory=dict, description="Facts inherited by the score.")
     reply_to: Id | None = Field(
         None,
-        description="The follow-up that asks: it's told what came, in topic `resumptions`, and there's no score.",
+        description="The follow-up opening the wait: its answer goes to topic `resumptions`, and there's "
+        "no score.",
     )
 
     @model_validator(mode="after")

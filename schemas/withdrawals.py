@@ -1,4 +1,4 @@
-"""Withdrawals: what is said on topic `waits` of waits that nobody needs any more, or that must be forgotten."""
+"""Withdrawals: events on topic `waits` about waits no longer needed, or to be forgotten."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from upshot.schemas.ids import fact_id
 
 
 class WaitCancellation(Event):
-    """A wait that isn't needed any more: it ends at `cancelled_at`, without a score where nothing had decided by then.
+    """A wait isn't needed any more: the wait ends at `cancelled_at`.
 
-    What outcomes of up to `cancelled_at` had decided stays: for modes `first` and `all`. A wait whose window had ended
-    by then stays as it is. It doesn't matter whether the cancellation comes before the wait or after it, or twice.
-    The wait is named by `wait_id`, or by what its id is made from where it was opened without one.
+    Where nothing had decided by then, there is no score; a decision by outcomes of up to `cancelled_at`
+    stays, for modes `first` and `all`. A wait whose window had ended by then stays unchanged. The
+    cancellation may come before the wait or after the wait, or twice. The wait is named by `wait_id`, or,
+    where opened without an id, by the parts of its id.
     """
 
-    subject: Id = Field(description="What the wait is about; the record's key.")
+    subject: Id = Field(description="The subject of the wait; the record's key.")
     wait_id: Id | None = Field(
         None, description="The wait; made from run, step, name and subject where absent."
     )
-    run_id: Id | None = Field(None, description="The run that asked; needed where there is no `wait_id`.")
-    step_id: Id | None = Field(None, description="The step that asked, where one did.")
+    run_id: Id | None = Field(
+        None, description="The run that opened the wait; needed where there is no `wait_id`."
+    )
+    step_id: Id | None = Field(None, description="The step that opened the wait, if any.")
     name: Name | None = Field(None, description="The name of the score; needed where there is no `wait_id`.")
     cancelled_at: Instant = Field(description="Since when the wait isn't needed any more.")
     revision: Count = Field(
-        0, description="Cancels what was opened with this `revision` or a lower one: see Wait."
+        0, description="Cancels a wait opened with this `revision` or a lower one: see Wait."
     )
     reply_to: Id | None = Field(
-        None, description="The follow-up that asked; a follow-up's waits are cancelled by itself alone."
+        None,
+        description="The follow-up that opened the wait; a follow-up's waits are cancelled by itself alone.",
     )
 
     @model_validator(mode="after")
@@ -49,19 +53,19 @@ class WaitCancellation(Event):
 
 
 class Erasure(Event):
-    """What a run asked about a subject up to `erased_at` is to be forgotten: nothing is told of it any more.
+    """A run's waits about a subject up to `erased_at` are to be forgotten: no more events follow from them.
 
-    The scores that it gave are not revised. A null record whose key is the subject has all of a subject forgotten:
-    its waits and its outcomes of up to the record's timestamp.
+    Scores already given are not revised. A null record whose key is the subject has the whole subject
+    forgotten: its waits and its outcomes of up to the record's timestamp.
     """
 
-    subject: Id = Field(description="What the waits are about; the record's key.")
-    run_id: Id = Field(description="The run that asked.")
-    erased_at: Instant = Field(description="Waits that were opened by then are forgotten.")
+    subject: Id = Field(description="The subject of the waits; the record's key.")
+    run_id: Id = Field(description="The run that opened the waits.")
+    erased_at: Instant = Field(description="Waits opened by then are forgotten.")
 
 
 def withdrawal_at(event: WaitCancellation | Erasure) -> tuple[str, datetime]:
-    """The time that it says, and the name of that field."""
+    """The name of the event's time field, and its value."""
     if isinstance(event, Erasure):
         return "erased_at", event.erased_at
     return "cancelled_at", event.cancelled_at

@@ -1,4 +1,4 @@
-"""What the schemas refuse, in words that say nothing of how they check it."""
+"""The schemas' refusals, in words independent of the checks behind them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def place_in(error: ErrorDetails) -> str:
-    """The field that an error is about: `rule.on.pr.closed.score`; empty for the event as a whole."""
+    """The field at fault: `rule.on.pr.closed.score`; empty for the event as a whole."""
     parts = [str(part) for part in error["loc"]]
     if parts and parts[-1] == "[key]":
         return f"a name in {'.'.join(parts[:-2])}"
@@ -59,7 +59,7 @@ def _is_check(part: str) -> bool:
 
 
 def sentence_of(error: ErrorDetails) -> str:
-    """What is wrong with that field, to be read behind its name: `must be a text`."""
+    """The fault of that field, to be read behind its name: `must be a text`."""
     kind = error["type"]
     if said := _SENTENCES.get(kind):
         return said(error.get("ctx", {}))
@@ -74,7 +74,7 @@ def sentence_of(error: ErrorDetails) -> str:
 
 
 def in_words(error: Exception) -> str:
-    """The first thing that is wrong with a value, after an error of its check: `ticket_id: Field required`."""
+    """The first fault of a value, after an error of its check: `ticket_id: Field required`."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         where = place_in(first)

@@ -1,4 +1,4 @@
-"""When a subject must be looked at again, and what may then be forgotten."""
+"""When a subject must be looked at again, and when its parts may be forgotten."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from upshot.processors.correlate.rules import IRRELEVANT, read
 from upshot.processors.correlate.state import Mark, StoredOutcome, StoredWait, Subject, WaitState
 from upshot.streams.events.instants import MICROSECOND, Micros
 
-#: Between two looks at what is past its horizon.
+#: Between two looks at parts past their horizon.
 _SHORTEST: Micros = 1_000_000
 
 
 @dataclass(frozen=True)
 class Horizons:
-    """How long things are kept, and how long after a deadline it is judged."""
+    """How long outcomes and waits are kept, and how long after a deadline the deadline is evaluated."""
 
     look_back: timedelta
     settled: timedelta
@@ -25,7 +25,7 @@ class Horizons:
 
     @cached_property
     def grace_micros(self) -> Micros:
-        """How long after its deadline a wait is judged."""
+        """How long after its deadline a wait is evaluated."""
         return self.grace // MICROSECOND
 
     @cached_property
@@ -37,28 +37,28 @@ class Horizons:
         return self.settled // MICROSECOND
 
     def outcome_ends(self, outcome: StoredOutcome | Mark) -> Micros:
-        """When an outcome that no question needs, or a mark, may be forgotten."""
+        """When an outcome needed by no wait, or a mark, may be forgotten."""
         return outcome.arrived + self._look_back
 
     def wait_ends(self, waiting: WaitState) -> Micros:
-        """When an answered question may be forgotten: counted from its deadline, or its arrival if that is later."""
+        """When an answered wait may be forgotten: counted from its deadline, or from its arrival if later."""
         return self.ends(waiting.question, waiting.arrived)
 
     def ends(self, question: StoredWait, arrived: Micros) -> Micros:
-        """The same, of a question that arrived then."""
+        """The same, of a wait with this arrival."""
         return max(question.deadline, arrived) + self._settled
 
     def between_sweeps(self, sweeps: int) -> Micros:
-        """How long until outcomes are looked at again, where that is to happen so often while one is kept."""
+        """How long until outcomes are looked at again, with `sweeps` looks while one outcome is kept."""
         return max(self._look_back // sweeps, _SHORTEST)
 
     def judged_from(self, waiting: WaitState) -> Micros:
-        """From when an open question's deadline may be judged."""
+        """From when an open wait's deadline may be evaluated."""
         return waiting.question.ends + self.grace_micros
 
 
 def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
-    """The next instant at which this subject needs a look; None where there is nothing to come."""
+    """The next instant at which this subject needs a look; None where nothing is to come."""
     waits = subject.waits.values()
     if len(waits) == 1:
         for waiting in waits:
@@ -70,7 +70,7 @@ def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
 
 
 def open_waits(subject: Subject) -> int:
-    """How many of its deadlines are still to be judged."""
+    """How many of the subject's deadlines are still to be evaluated."""
     count = 0
     for waiting in subject.waits.values():
         count += waiting.is_open
@@ -82,7 +82,7 @@ def _look_at(waiting: WaitState, horizons: Horizons) -> Micros:
 
 
 def retire(subject: Subject, now: Micros, horizons: Horizons) -> Subject:
-    """The subject without what is past its horizon: answered questions, and outcomes that none of the rest needs."""
+    """The subject without parts past their horizon: answered waits, and outcomes needed by no other wait."""
     waits = {
         wait_id: waiting
         for wait_id, waiting in subject.waits.items()

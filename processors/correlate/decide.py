@@ -1,8 +1,8 @@
-"""The join: outcomes and questions about one subject become revisions of scores.
+"""The join: outcomes and waits about one subject become revisions of scores.
 
-Pure functions of (what is known, what comes in, now). What is known only ever grows until it's retired,
-and each verdict follows from the set of what is known; so the order of arrival, repetition and the way
-that a log is cut into batches can't change where it ends.
+Pure functions of (stored state, arrival, now). Stored state only ever grows until retired, and each verdict
+follows from the set of stored outcomes and waits; so the order of arrival, repetition and the cutting of a
+log into batches can't change the final state.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _ERASED: tuple[EventKind, ...] = ("erased",)
 
 
 class Correlated(msgspec.Struct, frozen=True, gc=False):
-    """What one arrival changes: the subject afterwards, the facts to announce, and what happened."""
+    """The changes by one arrival: the subject afterwards, the facts to announce, and the event kinds."""
 
     subject: Subject
     facts: tuple[Fact, ...]
@@ -63,7 +63,7 @@ class Correlated(msgspec.Struct, frozen=True, gc=False):
 
 
 class Changes(NamedTuple):
-    """What a batch changes: the subjects that differ now, the facts to announce, and what happened how often."""
+    """The changes by a batch: the changed subjects, the facts to announce, and counts of event kinds."""
 
     subjects: dict[str, Subject]
     facts: list[Fact]
@@ -71,9 +71,9 @@ class Changes(NamedTuple):
 
 
 def step(states: Mapping[str, Subject], arrivals: Sequence[Arrival], now: Micros) -> Changes:
-    """Apply a batch. `states` holds every subject that the batch names and that is known already.
+    """Apply a batch. `states` holds every subject named by the batch and known already.
 
-    Applied again to its own result it changes nothing and announces the same facts again.
+    A batch applied again to its own result changes nothing and announces the same facts again.
     """
     subjects: dict[str, Subject] = {}
     facts: list[Fact] = []
@@ -93,7 +93,7 @@ def step(states: Mapping[str, Subject], arrivals: Sequence[Arrival], now: Micros
 
 
 def _once(facts: Iterable[Fact], repeated: Container[str]) -> Iterator[Fact]:
-    """The facts, none of them twice; only those about the `repeated` subjects can be."""
+    """The facts, none of them twice; only facts about the `repeated` subjects can repeat."""
     told: set[tuple[str | int, ...]] = set()
     for fact in facts:
         if fact.subject in repeated:
@@ -120,9 +120,9 @@ def correlate(subject: Subject, arrival: Arrival, now: Micros) -> Correlated:
 
 
 def expire(key: str, subject: Subject, upto: Micros, now: Micros) -> Correlated:
-    """Judge every open question whose deadline is at or before `upto`.
+    """Expire every open wait whose deadline is at or before `upto`.
 
-    Call it only when everything that was written before `upto` has been applied.
+    Call `expire` only when every record written before `upto` has been applied.
     """
     waits = dict(subject.waits)
     facts: list[Fact] = []
@@ -223,7 +223,7 @@ def _ask(key: str, subject: Subject, question: StoredWait, now: Micros) -> Corre
 def _revise(
     waiting: WaitState, rule: StoredRule, heard: Iterable[Heard], now: Micros
 ) -> tuple[WaitState, Revision | None]:
-    """Decide anew; append a revision, and return it, where the verdict differs from the one announced last."""
+    """Decide anew; append and return a revision where the verdict differs from the verdict announced last."""
     question, revisions = waiting.question, waiting.revisions
     judged, cancelled_at = waiting.judged_at is not None, waiting.cancelled_at
     if cancelled_at is None:
@@ -250,7 +250,7 @@ def _readings(rule: StoredRule, question: StoredWait, outcomes: Iterable[StoredO
 
 
 def _announced_because_of(key: str, subject: Subject, outcome: StoredOutcome) -> tuple[Fact, ...]:
-    """All that was announced because of `outcome`: said again when it comes again."""
+    """All facts announced because of `outcome`: announced again when the outcome comes again."""
     facts: tuple[Fact, ...] = ()
     for waiting in subject.waits.values():
         if read(waiting.question.rule, waiting.question, outcome) is not IRRELEVANT:
@@ -262,7 +262,7 @@ def _announced_to(
     key: str, waiting: WaitState, subject: Subject, outcomes: Iterable[StoredOutcome]
 ) -> tuple[Fact, ...]:
     question, revisions = waiting.question, waiting.revisions
-    # A follow-up needs the last alone; what decided those before may have been replaced.
+    # A follow-up needs the last revision alone; outcomes behind earlier revisions may have been replaced.
     said = revisions if question.reply_to is None else revisions[-1:]
     refused = _refusals(key, question, _readings(question.rule, question, outcomes))
     known = subject.outcomes.values()

@@ -40,7 +40,7 @@ class _Score(msgspec.Struct, gc=False):
 
 
 class _AnsweringEvent(msgspec.Struct, gc=False):
-    """See `upshot.schemas.resumptions.Heard`."""
+    """See `upshot.schemas.resumptions.AnsweringEvent`."""
 
     id: str
     type: str
@@ -65,7 +65,7 @@ class _Resumption(msgspec.Struct, gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
-#: What is decided together is decided at one instant.
+#: Facts decided together have one instant of deciding.
 _decided = lru_cache(maxsize=64)(instant)
 
 
@@ -97,7 +97,7 @@ def encode_score(fact: ScoreRevised) -> bytes:
 
 
 def encode_resumption(fact: Replied) -> bytes:
-    """What a follow-up is told, as an event of topic `resumptions`."""
+    """The answer to a follow-up, as an event of topic `resumptions`."""
     question, revision, outcome = fact.question, fact.revision, fact.outcome
     heard = None
     if outcome is not None:
@@ -119,7 +119,7 @@ def encode_resumption(fact: Replied) -> bytes:
 
 
 def outcome_bytes(subject: str, outcome: StoredOutcome) -> bytes:
-    """An outcome as the CloudEvent that it was."""
+    """An outcome as its original CloudEvent."""
     event: dict[str, Any] = {
         "specversion": "1.0",
         "type": outcome.type,

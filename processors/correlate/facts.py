@@ -11,7 +11,7 @@ from upshot.streams.events.instants import Micros
 
 
 class OutcomeReceived(msgspec.Struct, frozen=True, gc=False):
-    """An outcome arrived. `spelled` is its subject as it was told, where that isn't the spelling that joins."""
+    """An outcome arrived. `spelled` is its subject as received, where spelled unlike the join's subject."""
 
     subject: str
     outcome: StoredOutcome
@@ -26,7 +26,7 @@ class WaitReceived(msgspec.Struct, frozen=True, gc=False):
 
 
 class Cancelled(msgspec.Struct, frozen=True, gc=False):
-    """A wait isn't needed any more: of this id, and asked by this follow-up (empty for a program)."""
+    """A wait isn't needed any more: the wait of this id, opened by this follow-up (empty for a program)."""
 
     subject: str
     wait_id: str
@@ -36,7 +36,7 @@ class Cancelled(msgspec.Struct, frozen=True, gc=False):
 
 
 class SubjectErased(msgspec.Struct, frozen=True, gc=False):
-    """What was asked and told of the subject up to `at` is to be forgotten; what `run_id` asked, where there is one."""
+    """Waits and outcomes of the subject up to `at` are to be forgotten; with `run_id` only its waits."""
 
     subject: str
     at: Micros
@@ -56,12 +56,12 @@ class ScoreRevised(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def identity(self) -> tuple[str | int, ...]:
-        """What makes two of them the same fact."""
+        """Two revisions with equal identity are the same fact."""
         return self.subject, self.question.wait_id, self.revision.number
 
 
 class Replied(msgspec.Struct, frozen=True, gc=False):
-    """What a follow-up is told of its question; `outcome` is the one that decided, where one did."""
+    """The answer to a follow-up's wait; `outcome` is the deciding outcome, where an outcome decided."""
 
     subject: str
     question: StoredWait
@@ -70,12 +70,12 @@ class Replied(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def identity(self) -> tuple[str | int, ...]:
-        """What makes two of them the same fact."""
+        """Two answers with equal identity are the same fact."""
         return self.subject, self.question.wait_id, self.revision.number
 
 
 class UnusableOutcome(msgspec.Struct, frozen=True, gc=False):
-    """An outcome that should decide a question but can't, to be dead-lettered."""
+    """An outcome that should decide a wait but can't, to be dead-lettered."""
 
     subject: str
     question: StoredWait
@@ -84,17 +84,17 @@ class UnusableOutcome(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def identity(self) -> tuple[str | int, ...]:
-        """What makes two of them the same fact."""
+        """Two refusals with equal identity are the same fact."""
         return self.subject, self.question.wait_id, self.outcome.key, self.detail
 
 
 Fact = ScoreRevised | Replied | UnusableOutcome
 
-#: `early`: an outcome that nobody waits for yet. `joined`: one that a question was waiting for.
-#: `noted`: one that a question waits for but that leaves its answer as it is. `repeated`: something known already. `opened`: a question without an answer yet. `answered`: one whose
-#: answer was already here. `expired`: a deadline was judged. `late`: an outcome inside its window came
-#: after the judgement. `corrected`: an answer was replaced by another. `cancelled`: a wait isn't needed any more.
-#: `erased`: something was forgotten, or belongs to what was.
+#: `early`: an outcome without a wait yet. `joined`: an outcome awaited by a wait. `noted`: an awaited outcome
+#: leaving the wait's answer as before. `repeated`: an event known already. `opened`: a wait without an answer
+#: yet. `answered`: a wait whose answer was already here. `expired`: a deadline was evaluated. `late`: an
+#: outcome inside its window came after the evaluation. `corrected`: an answer was replaced by another.
+#: `cancelled`: a wait isn't needed any more. `erased`: an event was forgotten, or belongs to an erasure.
 EventKind = Literal[
     "early",
     "joined",

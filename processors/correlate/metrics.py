@@ -1,6 +1,6 @@
-"""The metrics of the role `correlate`, read from what the join counts anyway.
+"""The metrics of the role `correlate`, read from the join's own counts.
 
-Collecting reads it from another thread: each read is of one whole object.
+Collecting reads the counts from another thread: each read is of one whole object.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from upshot.streams.runtime import TP
 
 
 class Joining(Protocol):
-    """What is read of the join."""
+    """The part of the join read by the metrics."""
 
     counts: Counter[str]
     #: By reason.
@@ -25,10 +25,10 @@ class Joining(Protocol):
     next_deadline: Micros | None
 
     def open_waits(self) -> Mapping[int, int]:
-        """Waits without an answer whose deadline is still to be judged, by partition."""
+        """Waits without an answer, their deadline still to be evaluated, by partition."""
 
     def unread(self) -> Mapping[TP, int]:
-        """Records that must be read before due deadlines can be judged."""
+        """Records to be read before due deadlines can be evaluated."""
 
 
 def watch_join(instruments: Instruments, join: Joining, now: Callable[[], Micros]) -> None:
@@ -52,7 +52,7 @@ def watch_join(instruments: Instruments, join: Joining, now: Callable[[], Micros
 
 
 def _events(counts: Mapping[str, int]) -> Iterable[Measured]:
-    """All that can happen, from the beginning: the first of a kind would else be no increase."""
+    """All event kinds, from the beginning: the first event of a kind would else be no increase."""
     return [(counts.get(name, 0), name) for name in (*get_args(EventKind), "forwarded")]
 
 

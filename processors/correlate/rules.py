@@ -1,4 +1,4 @@
-"""Rules: from a question and all outcomes known of its subject to a verdict, whatever order they came in."""
+"""Rules: from a wait and all known outcomes of its subject to a verdict, in whatever order they came."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Reads(msgspec.Struct, frozen=True, gc=False):
 
 
 class Irrelevant(msgspec.Struct, frozen=True, gc=False):
-    """The outcome doesn't count for this question: another type, another time, or its condition is not met."""
+    """The outcome doesn't count for this wait: another type, another time, or its condition is not met."""
 
 
 class NoReading(msgspec.Struct, frozen=True, gc=False):
@@ -36,10 +36,10 @@ IRRELEVANT = Irrelevant()
 
 
 def decide(question: StoredWait, outcomes: Iterable[StoredOutcome], *, judged: bool) -> Verdict | None:
-    """The verdict that follows from the set of `outcomes`; `judged` tells that the deadline passed without one.
+    """The verdict following from the set of `outcomes`; `judged`: the deadline passed without a verdict.
 
-    None where nothing has decided yet and the deadline isn't judged. Depends on the set alone: order of arrival
-    and repetition change nothing.
+    None where nothing has decided yet and the deadline isn't evaluated. Depends on the set alone: order of
+    arrival and repetition change nothing.
     """
     rule = question.rule
     heard = [(outcome, read(rule, question, outcome)) for outcome in outcomes]
@@ -49,7 +49,7 @@ def decide(question: StoredWait, outcomes: Iterable[StoredOutcome], *, judged: b
 def verdict_of(
     rule: StoredRule, question: StoredWait, heard: Iterable[Heard], judged: bool
 ) -> Verdict | None:
-    """The same, from what each outcome says to the question (see `read`), whose rule it is."""
+    """The same, from each outcome's reading (see `read`) for the wait, whose rule is `rule`."""
     counted = [(outcome, reading.value) for outcome, reading in heard if type(reading) is Reads]
     if counted:
         if len(counted) > 1:
@@ -75,7 +75,7 @@ def _in_order(counted: _Counted) -> tuple[Any, ...]:
 
 
 def _in_time_before(counted: _Counted) -> tuple[Any, ...]:
-    """As the version ordered them that knew neither sequences nor the records' timestamps."""
+    """The order of the version without sequences and the records' timestamps."""
     outcome = counted[0]
     return outcome.time, outcome.id, outcome.source
 
@@ -103,10 +103,10 @@ def _decided_by(question: StoredWait, rule: StoredRule, counted: list[_Counted])
 
 
 def _sum(values: list[bool | float]) -> float:
-    """The sum, whatever their order; the largest double, with its sign, where it is beyond all doubles."""
+    """The sum, in whatever order; the largest double, with its sign, for a sum beyond all doubles."""
     try:
         return fsum(values)
-    except OverflowError:  # also of a sum on its way to one that isn't beyond
+    except OverflowError:  # also raised for a partial sum beyond, though the whole isn't
         exact = sum(map(Fraction, values))
     try:
         return float(exact)
@@ -115,7 +115,7 @@ def _sum(values: list[bool | float]) -> float:
 
 
 def is_inside(question: StoredWait, outcome: StoredOutcome) -> bool:
-    """Whether what the outcome's time covers meets the question's window."""
+    """Whether the span covered by the outcome's time meets the wait's window."""
     time, tolerance = outcome.time, question.tolerance
     if question.after and not all(outcome.follows(heard) for heard in question.after):
         return False
@@ -125,7 +125,7 @@ def is_inside(question: StoredWait, outcome: StoredOutcome) -> bool:
 
 
 def read(rule: StoredRule, question: StoredWait, outcome: StoredOutcome) -> Reading:
-    """What `outcome` says to `question`, whose rule it is."""
+    """The reading of `outcome` for `question`, whose rule is `rule`."""
     match = rule.on.get(outcome.type)
     if match is None or not is_inside(question, outcome):
         return IRRELEVANT
@@ -133,7 +133,7 @@ def read(rule: StoredRule, question: StoredWait, outcome: StoredOutcome) -> Read
 
 
 def reading_of_rule(rule: StoredRule, outcome: StoredOutcome) -> Reading:
-    """What `outcome` says to all questions of this rule, whose window it lies in."""
+    """The reading of `outcome` for all waits of this rule whose window contains the outcome."""
     match = rule.on.get(outcome.type)
     return IRRELEVANT if match is None else _score(rule, match, outcome)
 

@@ -1,4 +1,4 @@
-"""What the join remembers of one subject, as plain immutable data.
+"""The join's memory of one subject, as plain immutable data.
 
 Instants are whole microseconds since 1970 in UTC (`Micros`): exact, small, and quick to compare.
 """
@@ -19,13 +19,13 @@ from upshot.streams.events.decode import LONGEST_OF_MANY
 from upshot.streams.events.decoded import DecodedOutcome, DecodedWait, Preceding
 from upshot.streams.events.instants import Micros
 
-#: What the setting `since_tolerance` is where nobody sets it.
+#: The default of the setting `since_tolerance`.
 TOLERANCE: Micros = 500_000
 _NULL, _NO_EXPOSURES, _NO_ATTRIBUTES = Raw(b"null"), Raw(b"[]"), Raw(b"{}")
 
 
 class StoredMatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an outcome of one type says: a constant or a path, under which condition, and by what it's multiplied."""
+    """The reading of outcomes of one type: a constant or a path, its condition, and its factor."""
 
     score: bool | float | str | None = None
     when: str | None = None
@@ -33,7 +33,7 @@ class StoredMatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StoredRule(msgspec.Struct, frozen=True, array_like=True):
-    """How outcomes become a score; see `upshot.schemas.waits.StoredRule`."""
+    """How outcomes become a score; see `upshot.schemas.waits.Rule`."""
 
     on: dict[str, StoredMatch]
     nothing_came: bool | float | None = None
@@ -41,15 +41,16 @@ class StoredRule(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def json(self) -> Raw:
-        """What a question keeps of it. A match that multiplies nothing looks as in versions that couldn't."""
+        """The rule as stored in a wait. A match without a factor looks as in versions without factors."""
         on = {kind: (m.score, m.when) if m.times is None else m for kind, m in self.on.items()}
         return Raw(_encoder.encode((on, self.nothing_came, self.mode)))
 
 
 class StoredWait(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A wait, as the join keeps it. Outcomes count whose time meets the window from `since` - `tolerance` to `ends`.
+    """A wait, as the join keeps waits.
 
-    What the join only hands on stays as JSON, and so does the rule: many questions share it, and it's read once.
+    Outcomes count whose time meets the window from `since` - `tolerance` to `ends`. Fields that the join only
+    hands on stay as JSON, and so does the rule: many waits share a rule, and each rule is read once.
     """
 
     wait_id: str
@@ -63,22 +64,23 @@ class StoredWait(msgspec.Struct, frozen=True, array_like=True, gc=False):
     agent: str | None = None
     exposures: Raw = _NO_EXPOSURES
     attributes: Raw = _NO_ATTRIBUTES
-    #: The follow-up that is told, instead of a score.
+    #: The follow-up to be answered, instead of a score.
     reply_to: str | None = None
-    #: None where a version asked that knew neither tolerance nor widths: by its rules the wait is answered.
+    #: None for a wait from a version without tolerance and widths: the wait is answered by that version's
+    #: rules.
     tolerance: Micros | None = None
-    #: What `opened_at`, and so `deadline`, covers beyond itself, as it was written.
+    #: The span covered by `opened_at`, and so by `deadline`, beyond the instant itself, as written.
     width: Micros = 0
-    #: Whether the wait itself says its tolerance, not the setting.
+    #: Whether the wait itself states its tolerance, not the setting.
     says_tolerance: bool = False
-    #: Of two with one id the higher counts.
+    #: Of two waits with one id the higher counts.
     revision: int = 0
-    #: What was heard before.
+    #: The events received before.
     after: tuple[Preceding, ...] = ()
 
     @property
     def ends(self) -> Micros:
-        """The last instant of its window."""
+        """The last instant of the wait's window."""
         return self.deadline + self.width
 
     @property
@@ -89,9 +91,9 @@ class StoredWait(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def rank(self) -> tuple[Micros, bytes, Micros, Micros]:
-        """Of two waits with one id the lesser counts: what was asked again can't move the window.
+        """Of two waits with one id the lesser counts: a wait opened again can't move the window.
 
-        A tolerance that is the setting's says nothing: the one that was kept first stays.
+        A tolerance from the setting doesn't decide: the tolerance kept first stays.
         """
         said = msgspec.structs.replace(self, tolerance=None, width=0, says_tolerance=False)
         content = msgspec.json.encode(_plain(msgspec.json.encode(said)), order="sorted")
@@ -99,31 +101,32 @@ class StoredWait(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.opened_at, content, stated, self.width
 
     def outranks(self, other: StoredWait) -> bool:
-        """Of two waits with one id the one with the higher revision counts, then the one with the lesser rank."""
+        """Of two waits with one id the higher revision counts, then the lesser rank."""
         if self.revision != other.revision:
             return self.revision > other.revision
         return self.rank <= other.rank
 
     def is_the_same(self, other: StoredWait) -> bool:
-        """Whether they ask the same, but for the revision."""
+        """Whether both waits are equal, but for the revision."""
         return self == msgspec.structs.replace(other, revision=self.revision)
 
 
-#: A total order of outcomes: by the first microsecond that their time covers; those of one such instant by their
-#: sequence (none, then numbers, then texts), then by the least timestamp of their records, then by id and source.
+#: A total order of outcomes: by the first microsecond covered by their time; outcomes of one such instant by
+#: their sequence (none, then numbers, then texts), then by the least timestamp of their records, then by id
+#: and source.
 Order = tuple[Micros, tuple[int, int | str], int, str, str]
 _NO_SEQUENCE: tuple[int, int | str] = (0, 0)
 
 
 def in_sequence(sequence: int | str | None) -> tuple[int, int | str]:
-    """Where an event stands among those of one time."""
+    """Where an event stands among the events of one time."""
     if sequence is None:
         return _NO_SEQUENCE
     return (1, sequence) if type(sequence) is int else (2, sequence)
 
 
 class StoredOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An outcome that is kept: what it says, when it arrived and where it lies in Kafka."""
+    """A kept outcome: its content, when the outcome arrived and its place in Kafka."""
 
     id: str
     type: str
@@ -133,35 +136,35 @@ class StoredOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
     source: str = ""
     data_json: Raw = _NULL
-    #: What its time covers beyond itself, as it was written.
+    #: The span covered by its time beyond the instant itself, as written.
     width: Micros = 0
-    #: Its place among the events of one time, where its source says so.
+    #: Its place among the events of one time, where its source states the place.
     sequence: int | str | None = None
-    #: The least timestamp of the records that told it, in milliseconds since 1970; 0 where a version kept it that
-    #: didn't note it.
+    #: The least timestamp of the outcome's records, in milliseconds since 1970; 0 where the outcome was kept
+    #: by a version without the field.
     recorded: int = 0
     #: Tells the topic that it lies in from those of its name before it.
     made: str = ""
 
     @property
     def data(self) -> Any:
-        """The facts about it."""
+        """The facts about the outcome."""
         return _plain(self.data_json)
 
     @property
     def key(self) -> str:
-        """What makes two deliveries the same outcome."""
+        """Two deliveries with equal key are the same outcome."""
         return f"{self.source}\n{self.id}"
 
     @property
     def rank(self) -> tuple[Micros, bytes, Micros, tuple[int, int | str]]:
-        """Of two deliveries of one outcome the lesser counts: what was sent again can't move it to later."""
+        """Of two deliveries of one outcome the lesser counts: no repetition moves the outcome to later."""
         content = msgspec.json.encode((self.type, self.data), order="sorted")
         return self.time, content, self.width, self._in_sequence
 
     @property
     def order(self) -> Order:
-        """Its place among the outcomes of its subject; see `Order`."""
+        """The outcome's place among the outcomes of its subject; see `Order`."""
         return self.time, self._in_sequence, self.recorded, self.id, self.source
 
     @property
@@ -169,7 +172,7 @@ class StoredOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return in_sequence(self.sequence)
 
     def follows(self, heard: Preceding) -> bool:
-        """Whether it comes after an event that was heard before, or is of another type than was listened to then."""
+        """Whether the outcome comes after an earlier event, or has a type not listened to then."""
         if self.type not in heard.types:
             return True
         if (self.id, self.source) == (heard.id, heard.source):
@@ -178,12 +181,12 @@ class StoredOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.order > before
 
     def with_earlier_record(self, recorded: int) -> StoredOutcome:
-        """The same, of which a record with this timestamp tells, too."""
+        """The same outcome, with a further record of this timestamp."""
         return self if self.recorded <= recorded else msgspec.structs.replace(self, recorded=recorded)
 
     @property
     def fingerprint(self) -> str:
-        """What makes two outcomes say the same: not alone who sent which, but all that it says, and its place."""
+        """Two outcomes with equal fingerprint say the same: same source and id, same content, same place."""
         said = (self.key, str(self.time), self.rank[1].decode())
         if not self.recorded:
             return fact_id("outcome", *said)
@@ -191,9 +194,10 @@ class StoredOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a question's answer is, given all that is known. `at` is event time.
+    """The answer of a wait, given all known outcomes. `at` is event time.
 
-    Of a follow-up's question `outcome_id` is the outcome's fingerprint: it's told what the outcome says.
+    For a follow-up's wait `outcome_id` is the outcome's fingerprint: the follow-up receives the outcome's
+    content.
     """
 
     value: bool | float | None
@@ -203,7 +207,7 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Revision(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A verdict as it was announced: numbered from 1, with our own time of deciding."""
+    """A verdict as announced: numbered from 1, with the worker's own time of deciding."""
 
     number: int
     verdict: Verdict
@@ -212,18 +216,18 @@ class Revision(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Cancellation(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """That a wait isn't needed any more since `at`; opened with a higher revision it's needed again."""
+    """A wait isn't needed any more since `at`; opened with a higher revision the wait is needed again."""
 
     at: Micros
     revision: int = 0
 
     def outranks(self, other: Cancellation | None) -> bool:
-        """Of two the one with the higher revision counts, then the earlier."""
+        """Of two cancellations the higher revision counts, then the earlier."""
         return other is None or (-self.revision, self.at) < (-other.revision, other.at)
 
 
 def ended_by(cancellation: Cancellation | None, question: StoredWait) -> Micros | None:
-    """When a question ended by being cancelled; None where it didn't, or only after its window."""
+    """When a wait ended by cancellation; None where not cancelled, or only after its window."""
     if cancellation is None or cancellation.revision < question.revision:
         return None
     if question.reply_to is None and cancellation.at > question.ends:
@@ -232,7 +236,7 @@ def ended_by(cancellation: Cancellation | None, question: StoredWait) -> Micros 
 
 
 class WaitState(msgspec.Struct, frozen=True, array_like=True):
-    """A question and the history of its answers. `judged_at` is set once its deadline was judged."""
+    """A wait and the history of its answers. `judged_at` is set once its deadline was evaluated."""
 
     question: StoredWait
     arrived: Micros
@@ -242,17 +246,17 @@ class WaitState(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def verdict(self) -> Verdict | None:
-        """The answer as announced last; None before the first."""
+        """The answer announced last; None before the first."""
         return self.revisions[-1].verdict if self.revisions else None
 
     @property
     def cancelled_at(self) -> Micros | None:
-        """When it ended by being cancelled; None where it didn't, or only after its window."""
+        """When the wait ended by cancellation; None where not cancelled, or only after its window."""
         return ended_by(self.cancellation, self.question)
 
     @property
     def is_open(self) -> bool:
-        """Whether its deadline is still to be judged."""
+        """Whether the wait's deadline is still to be evaluated."""
         revisions = self.revisions
         if self.cancelled_at is not None:
             return False
@@ -260,7 +264,7 @@ class WaitState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is remembered of what isn't there: a cancellation before its wait, or since when something was erased."""
+    """The memory of something absent: a cancellation before its wait, or since when something was erased."""
 
     arrived: Micros
     cancellation: Cancellation | None = None
@@ -268,7 +272,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Subject(msgspec.Struct, frozen=True, array_like=True):
-    """All that is remembered of one subject: outcomes by key, questions by wait id, marks as `withdrawing` names them."""
+    """The join's memory of one subject: outcomes by key, waits by wait id, marks by their names."""
 
     outcomes: dict[str, StoredOutcome] = {}
     waits: dict[str, WaitState] = {}
@@ -292,12 +296,12 @@ def encode_subject(subject: Subject) -> bytes | None:
 
 
 def decode_subject(value: bytes | None) -> Subject:
-    """The subject behind a table's value; an empty one where there is none."""
+    """The subject behind a table's value; an empty subject for no value."""
     return Subject() if value is None else _decoder.decode(value)
 
 
 def question_of(wait: DecodedWait, tolerance: Micros = TOLERANCE) -> StoredWait:
-    """A wait as the join keeps it; with this tolerance, where it says none itself."""
+    """A wait as the join keeps waits; with this tolerance, where the wait states none itself."""
     stated = wait.tolerance
     return StoredWait(
         wait.wait_id,

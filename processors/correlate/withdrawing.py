@@ -1,4 +1,4 @@
-"""What cancellations and erasures make of a subject: elements of what is known like any other, in whatever order they come."""
+"""The effect of cancellations and erasures on a subject: parts of its state, in whatever order they come."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALL = "erased\n"
 
 
 def cancelled_verdict(waiting: WaitState, heard: Iterable[Heard], at: Micros) -> Verdict:
-    """The verdict of a wait that was cancelled at `at`: what was decided by then, else that it was cancelled."""
+    """The verdict of a wait cancelled at `at`: the decision made by then, else `cancelled`."""
     question = waiting.question
     rule = question.rule
     if rule.mode in ("first", "all"):
@@ -35,7 +35,7 @@ def cancelled_verdict(waiting: WaitState, heard: Iterable[Heard], at: Micros) ->
 
 
 def early_cancellation(subject: Subject, question: StoredWait) -> tuple[Subject, Cancellation | None]:
-    """The cancellation that came before its wait, taken out of the subject's marks."""
+    """The cancellation received before its wait, taken out of the subject's marks."""
     name = cancelled_name(question.wait_id, question.reply_to or "")
     mark = subject.marks.get(name)
     if mark is None:
@@ -47,7 +47,7 @@ def early_cancellation(subject: Subject, question: StoredWait) -> tuple[Subject,
 def note_cancellation(
     subject: Subject, wait_id: str, reply_to: str, cancellation: Cancellation, now: Micros
 ) -> Subject:
-    """The subject with a cancellation of a wait that isn't there; the same object where that changes nothing."""
+    """The subject with a cancellation of an absent wait; the same object where nothing changes."""
     name = cancelled_name(wait_id, reply_to)
     mark = subject.marks.get(name)
     if mark is not None and not cancellation.outranks(mark.cancellation):
@@ -56,9 +56,10 @@ def note_cancellation(
 
 
 def erase(subject: Subject, run_id: str | None, at: Micros, now: Micros) -> Subject:
-    """The subject without what was asked and told up to `at`, or without what this run asked.
+    """The subject without all waits and outcomes up to `at`, or without this run's waits.
 
-    It stays noted, by no more than a hash of the run's id: what comes again, or late, is left out as well.
+    The erasure stays noted, by no more than a hash of the run's id: waits and outcomes coming again, or late,
+    are left out as well.
     """
     name = erased_name(run_id)
     mark = subject.marks.get(name)
@@ -77,7 +78,7 @@ def erase(subject: Subject, run_id: str | None, at: Micros, now: Micros) -> Subj
 
 
 def is_erased(marks: Mapping[str, Mark], said: StoredWait | StoredOutcome) -> bool:
-    """Whether it belongs to what was erased, given a subject's marks."""
+    """Whether a wait or an outcome belongs to an erasure, given a subject's marks."""
     if not marks:
         return False
     if isinstance(said, StoredOutcome):
@@ -92,12 +93,12 @@ def _is_up_to(mark: Mark | None, at: Micros) -> bool:
 
 
 def cancelled_name(wait_id: str, reply_to: str) -> str:
-    """What the cancellation of a wait is noted by."""
+    """The name of the mark for a wait's cancellation."""
     return f"cancelled\n{reply_to}\n{wait_id}"
 
 
 def erased_name(run_id: str | None) -> str:
-    """What an erasure is noted by: of a run's, no more than a hash of its id."""
+    """The name of the mark for an erasure: for a run's erasure, no more than a hash of the run's id."""
     return _ALL if run_id is None else _ALL + fact_id("erased", run_id)
 
 

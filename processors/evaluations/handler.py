@@ -21,7 +21,7 @@ _MOST = 2_000
 
 
 class Evaluations:
-    """Reads `scores`. Offsets are committed once the collector has the events; after a crash some come again."""
+    """Reads `scores`. Offsets are committed once the collector has the events; a crash repeats some."""
 
     def __init__(self, settings: Settings, collector: Collector) -> None:
         self._settings = settings
@@ -30,19 +30,19 @@ class Evaluations:
 
     @property
     def topics(self) -> Sequence[str]:
-        """What it reads."""
+        """The topics read by the role."""
         return [self._settings.topic("scores")]
 
     async def assigned(self, tps: frozenset[TP]) -> None:
-        """Start with nothing: what was gathered before is read again, or is somebody else's."""
+        """Start with nothing: scores gathered before are read again, or by another worker."""
         self._gathered = []
 
     async def revoked(self, tps: frozenset[TP]) -> None:
-        """What was gathered is sent and committed, or read again."""
+        """Gathered scores are sent and committed, or read again."""
         self._gathered = []
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
-        """Gather the events; send them when there are many."""
+        """Gather the events; once there are many, send them."""
         for records in batches.values():
             for record in records:
                 self._take(record)
@@ -55,7 +55,7 @@ class Evaluations:
         return Effects()
 
     async def flush(self) -> None:
-        """Send all that was gathered. Waits as long as the collector is away."""
+        """Send all gathered events. Waits as long as the collector is away."""
         while self._gathered:
             await self._collector.send(self._gathered[:_MOST])
             del self._gathered[:_MOST]
@@ -64,12 +64,12 @@ class Evaluations:
         try:
             score = decode_score(record)
         except InvalidEvent:
-            return  # the store keeps it as a dead letter
+            return  # the store keeps the record as a dead letter
         self._gathered.append(record_of(score, recorded_at(record)))
 
 
 def evaluations_app(settings: Settings, timing: Timing | None = None, meter: Meter | None = None) -> BatchApp:
-    """The Faust app of the role. Raises ConfigurationError; call it within a running event loop."""
+    """The Faust app of the role. Raises ConfigurationError; call within a running event loop."""
     instruments = Instruments(ROLE, meter)
     handler = Evaluations(settings, Collector(settings))
     return batch_app(

@@ -1,4 +1,4 @@
-"""The role `sources`: topics of others, read for the outcomes that they mean."""
+"""The role `sources`: topics of other systems, read for their outcomes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ ROLE = "sources"
 class Sources:
     """Reads the sources' topics, writes `outcomes` and `dead-letters`; keeps nothing but counts.
 
-    A record that a source can't map is a dead letter with its bytes; the other sources of its topic still see it.
+    A record that a source can't map becomes a dead letter with its bytes; the other sources of its topic
+    still see the record.
     """
 
     def __init__(self, settings: Settings, sources: Sequence[Source]) -> None:
@@ -38,17 +39,17 @@ class Sources:
 
     @property
     def topics(self) -> Sequence[str]:
-        """What it reads."""
+        """The topics read by the role."""
         return list(self._by_topic)
 
     async def assigned(self, tps: frozenset[TP]) -> None:
-        """Nothing: it keeps no state."""
+        """Nothing: the role keeps no state."""
 
     async def revoked(self, tps: frozenset[TP]) -> None:
-        """Nothing: it keeps no state."""
+        """Nothing: the role keeps no state."""
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
-        """Every record by itself; ids follow from its place, so that what comes again is the same outcome."""
+        """Every record by itself; ids follow from its place, so that a repetition is the same outcome."""
         effects = Effects()
         for tp, records in batches.items():
             for record in records:
@@ -61,7 +62,7 @@ class Sources:
         return Effects()
 
     async def flush(self) -> None:
-        """Nothing: the outputs are the room's."""
+        """Nothing: the runtime owns the outputs."""
 
     def _map(self, source: Source, number: int, record: Record, effects: Effects) -> None:
         if record.value is None:
@@ -80,7 +81,7 @@ class Sources:
 
 
 def _message(source: Source, record: Record) -> Message:
-    """The record as its source sees it. Raises InvalidEvent where it can't be decoded."""
+    """The record as its source sees the record. Raises InvalidEvent where decoding fails."""
     return Message(
         value=source.read(record.value or b""),
         origin=record.topic,
@@ -92,12 +93,12 @@ def _message(source: Source, record: Record) -> Message:
 
 
 def topics_of(sources: Sequence[Source]) -> list[str]:
-    """The topics that these sources read, by their full names."""
+    """The topics read by these sources, by their full names."""
     return list(dict.fromkeys(source.topic for source in sources if source.topic))
 
 
 async def check_topics(settings: Settings, topics: Sequence[str]) -> None:
-    """Raises Unavailable where one of these topics isn't there yet: somebody else creates them."""
+    """Raises Unavailable where one of these topics is missing: somebody else creates them."""
     async with admin_client(settings) as admin:
         if missing := sorted(set(topics) - set(await admin.list_topics())):
             raise Unavailable(f"these topics don't exist yet at {settings.kafka_url}: {', '.join(missing)}")
@@ -108,7 +109,8 @@ def sources_app(
 ) -> BatchApp:
     """The Faust app of the role for the sources of `app`; its group is named after the app.
 
-    Raises ConfigurationError where none of them reads a topic. Call it within a running event loop.
+    Raises ConfigurationError where none of the sources reads a topic. Call `sources_app` within a running
+    event loop.
     """
     instruments = Instruments(ROLE, meter)
     handler = Sources(settings, app.sources)

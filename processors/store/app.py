@@ -20,7 +20,7 @@ ROLE = "store"
 def store_app(settings: Settings, timing: Timing | None = None, meter: Meter | None = None) -> BatchApp:
     """The Faust app of the store, measured on `meter`.
 
-    The database must be migrated; call it within a running event loop.
+    The database must be migrated; call `store_app` within a running event loop.
     """
     timing = timing or Timing(session_timeout=settings.session_timeout)
     timing = replace(timing, tick_interval=min(timing.tick_interval, settings.store_interval / 5))

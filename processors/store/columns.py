@@ -39,7 +39,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-#: Those that hold more than 64 bits. They come last in their tables.
+#: Columns of more than 64 bits. They come last in their tables.
 WIDE = frozenset({"row_version", "precedence"})
 
 __all__ = ["COLUMNS", "WIDE"]

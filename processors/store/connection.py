@@ -10,15 +10,15 @@ from clickhouse_connect.driver.client import Client
 from upshot.plain_text import plain
 from upshot.settings import Settings
 
-# It writes a stack trace for each failed try; what failed is told by whoever tries.
+# clickhouse_connect writes a stack trace for each failed try; callers report the failure.
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
-#: An insert or a query that takes longer counts as failed, and is tried again.
+#: An insert or a query taking longer counts as failed, and is tried again.
 TIMEOUT = 60
 
 
 def connect(settings: Settings, *, database: bool = True) -> Client:
-    """A client; without `database` one that needs none to exist. Raises clickhouse-connect's own errors."""
+    """A client; without `database` a client needing no database. Raises clickhouse-connect's own errors."""
     address = settings.clickhouse
     return get_client(
         host=address.host,
@@ -36,14 +36,14 @@ def connect(settings: Settings, *, database: bool = True) -> Client:
 
 
 def first_line(error: Exception) -> str:
-    """What ClickHouse said, or why it couldn't be reached, without wrapping, versions and traces."""
+    """ClickHouse's message, or why ClickHouse couldn't be reached, without wrapping, versions and traces."""
     _, found, own = str(error).partition("DB::Exception: ")
     line = (own if found else _root(error)).strip().split("\n")[0]
     return plain(line.split(" (for url")[0].split(" (version ")[0][:500])
 
 
 def _root(error: BaseException) -> str:
-    """The innermost cause: `Connection refused` rather than the pool that met it."""
+    """The innermost cause: `Connection refused` rather than the pool's error."""
     text = str(error)
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause

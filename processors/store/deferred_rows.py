@@ -1,4 +1,4 @@
-"""Rows of follow-ups, what was deferred and how each stands; and of what was cancelled."""
+"""Rows of deferrals, of follow-ups' standings and of cancellations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def deferral_row(deferral: Deferral | FastDeferral, record: Record) -> Row:
-    """What was deferred, or that it isn't any more; of two with one id that of the higher revision, then the earlier."""
+    """A deferral, or its cancellation; of two with one id the higher revision counts, then the earlier."""
     recorded = recorded_moment(record)
     if deferral.cancelled_at is not None:
         return _cancelled(deferral, moment(deferral.cancelled_at), recorded)
@@ -41,7 +41,7 @@ def deferral_row(deferral: Deferral | FastDeferral, record: Record) -> Row:
 
 
 def cancellation_row(cancelling: Cancelling, record: Record) -> Row:
-    """That a wait isn't needed any more; of two with one revision the earlier counts."""
+    """The cancellation of a wait; of two with one revision the earlier counts."""
     named = "waits", cancelling.subject, cancelling.wait_id, cancelling.reply_to, cancelling.revision, ""
     return pack_version(
         "raw_cancellations", (*named, cancelling.at, recorded_moment(record)), earlier_wins(cancelling.at)

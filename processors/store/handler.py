@@ -22,27 +22,27 @@ from upshot.streams.runtime import TP, Effects
 
 log = logging.getLogger(__name__)
 
-#: Bytes of records that one block gathers at the most: long texts are bounded by it, not by rows.
+#: Bytes of records gathered in one block at the most: long texts are bounded by bytes, not by rows.
 STORE_BYTES = 32 * 1024 * 1024
 LETTERS = "raw_dead_letters"
-#: Where an insert took long, rows are gathered for so many times as long, up to so many seconds: larger blocks are
-#: less work for a ClickHouse that has too much.
+#: After a long insert, rows are gathered for so many times as long, up to so many seconds: larger blocks are
+#: less work for an overloaded ClickHouse.
 PATIENCE, LONGEST = 2.0, 1.0
 
 
 class Block:
-    """Rows that are inserted together, by table, with the records that they are of."""
+    """Rows inserted together, by table, with their records."""
 
     def __init__(self) -> None:
         self.tables: dict[str, tuple[list[bytes], list[Record]]] = {}
         self.rows = self.bytes = 0
-        #: Whose kind is to be looked at once they are written.
+        #: Records of scores whose kind is checked once their rows are written.
         self.scores: list[Record] = []
-        #: Where each partition was read to when the last row was gathered, or later.
+        #: The read position of each partition when the last row was gathered, or later.
         self.ends: Mapping[TP, int] = {}
 
     def add(self, row: Row, record: Record) -> None:
-        """One more."""
+        """Add one row."""
         if row.table not in self.tables:
             self.tables[row.table] = ([], [])
         rows, records = self.tables[row.table]
@@ -57,9 +57,10 @@ class Block:
 class StoreHandler:
     """Reads every stored topic and inserts one block per table and `store_interval`.
 
-    A block is inserted while the next is gathered: two are in memory at the most. What was taken is durable
-    once `flush` returns, or where `durable` says so: commits needn't wait for inserts. `counts` tells what happened how often since the start: `rows`, `dead_lettered` (by
-    the store), `skipped` (by the join), `erased`, `rejected` (by ClickHouse).
+    A block is inserted while the next is gathered: two are in memory at the most. Taken records are durable
+    once `flush` returns, or where `durable` says so: commits needn't wait for inserts. `counts` holds how
+    often each event happened since the start: `rows`, `dead_lettered` (by the store), `skipped` (by the
+    join), `erased`, `rejected` (by ClickHouse).
     """
 
     def __init__(
@@ -81,28 +82,28 @@ class StoreHandler:
         self._since = 0.0
         #: Seconds of the last insert.
         self._took = 0.0
-        #: What is being inserted, less what is durable.
+        #: The block being inserted, less its durable rows.
         self._leaving: Block | None = None
         self._insert: asyncio.Task[None] | None = None
-        #: Up to where records were taken, and up to where they are durable; of what is ours now.
+        #: Up to where records were taken, and up to where they are durable; of the partitions assigned now.
         self._taken: dict[TP, int] = {}
         self._durable: dict[TP, int] = {}
 
     @property
     def topics(self) -> Sequence[str]:
-        """What it reads."""
+        """The topics read by the store."""
         return list(self._names)
 
     async def assigned(self, tps: frozenset[TP]) -> None:
-        """Start with nothing: what was gathered before is read again, or is somebody else's."""
+        """Start with nothing: rows gathered before are read again, or by another worker."""
         await self._forget()
 
     async def revoked(self, tps: frozenset[TP]) -> None:
-        """What was gathered is inserted and committed, or read again."""
+        """Gathered rows are inserted and committed, or read again."""
         await self._forget()
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
-        """Gather the rows; begin to insert them when there are enough."""
+        """Gather the rows; once there are enough, begin to insert them."""
         effects = Effects()
         for tp, records in batches.items():
             topic = self._names[tp.topic]
@@ -113,12 +114,12 @@ class StoreHandler:
         return effects
 
     async def tick(self) -> Effects:
-        """Begin to insert what has waited long enough."""
+        """Begin to insert rows gathered long enough ago."""
         await self._insert_what_is_due()
         return Effects()
 
     async def flush(self) -> None:
-        """Insert all that was gathered. Waits as long as ClickHouse is away."""
+        """Insert all gathered rows. Waits as long as ClickHouse is away."""
         await self._finish()
         self._begin()
         await self._finish()
@@ -160,14 +161,14 @@ class StoreHandler:
                 assert_never(other)
 
     def _begin(self) -> None:
-        """Insert what was gathered, beside what comes next. Nothing may be under way."""
+        """Insert the gathered rows, beside gathering the next. No insert may be under way."""
         if self._gathered.rows:
             self._leaving, self._gathered = self._gathered, Block()
             self._leaving.ends = self._taken.copy()
             self._insert = asyncio.create_task(self._write(self._leaving))
 
     async def _finish(self) -> None:
-        """Wait until what is under way is durable; begin again what was cut off."""
+        """Wait until the insert under way is durable; begin a cut-off insert again."""
         if self._leaving is None:
             return
         if self._insert is None or self._insert.cancelled():
@@ -179,13 +180,14 @@ class StoreHandler:
         began = self._now()
         await asyncio.gather(*(self._write_table(block, table) for table in COLUMNS if table != LETTERS))
         await self._refuse_clashes(block)
-        await self._write_table(block, LETTERS)  # last: what was rejected or refused by now is among them
+        await self._write_table(block, LETTERS)  # last: rejected and refused records are among them
         self._durable.update(block.ends)
         self._took = self._now() - began
 
     async def _refuse_clashes(self, block: Block) -> None:
-        """Scores of another kind than their name's are stored, since which kind came first may turn out later; and are
-        dead letters.
+        """Scores of another kind than their name's become dead letters, and are stored.
+
+        Which kind came first may turn out later.
         """
         if not block.scores:
             return
@@ -207,7 +209,7 @@ class StoreHandler:
         del block.tables[table]
 
     def _reject(self, block: Block, table: str, record: Record, detail: str) -> None:
-        """Kept as a row, not as a record: it must be durable before the offsets are committed."""
+        """The record is kept as a row, not as a record: a row durable before the offsets are committed."""
         self.counts["rejected"] += 1
         log.error(
             "ClickHouse rejects %s/%s/%s for %s: %s; kept as a dead letter",

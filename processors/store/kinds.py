@@ -1,6 +1,6 @@
-"""Scores of another kind than the first of their name: which records of a block they are, and why they are refused.
+"""Scores of another kind than the first score of their name: the records of a block, and the reasons.
 
-ClickHouse knows what each name is pinned to, whichever worker stored its scores (view `score_kinds`).
+ClickHouse knows the kind pinned to each name, whichever worker stored its scores (view `score_kinds`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from upshot.streams.events.instants import Micros, instant
 from upshot.streams.events.records import Record, parse
 from upshot.streams.events.topics import MAX_SCORE_BYTES
 
-#: Names that scores of both kinds came for; hardly ever any.
+#: Names with scores of both kinds; hardly ever any.
 MIXED = (
     "SELECT name, kind, toUnixTimestamp64Micro(first_at), run_id FROM score_kinds WHERE refused_kind != ''"
 )
@@ -23,7 +23,7 @@ _INSTEAD: Mapping[str, str] = {"number": "1.0 or 0.0", "boolean": "true or false
 
 
 class Pinned(NamedTuple):
-    """What a name's scores are, and where that comes from: when the first of them was decided, and its run."""
+    """The kind of a name's scores, and its origin: when the first of them was decided, and its run."""
 
     kind: str
     at: Micros
@@ -31,7 +31,7 @@ class Pinned(NamedTuple):
 
 
 def clashes(records: Iterable[Record], mixed: Mapping[str, Pinned]) -> Iterator[tuple[Record, InvalidEvent]]:
-    """The records of topic `scores`, each a valid one, that are refused, with the reason."""
+    """The refused records of topic `scores`, each a valid event, with the reason."""
     for record in records if mixed else ():
         event: dict[str, Any] = parse(record.value, MAX_SCORE_BYTES)
         kind, pinned = kind_of(event.get("value")), mixed.get(event["name"])

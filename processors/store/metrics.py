@@ -1,4 +1,4 @@
-"""The metrics of the role `store`, read from what the handler counts anyway."""
+"""The metrics of the role `store`, read from the handler's own counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from upshot.streams.metrics.instruments import Instruments, watch_dead_letters
 
 
 class Storing(Protocol):
-    """What is read of the store."""
+    """The part of the store read by the metrics."""
 
     counts: Counter[str]
     #: By reason.

@@ -40,7 +40,7 @@ class Migration(NamedTuple):
 
     @property
     def checksum(self) -> str:
-        """What tells whether it was edited."""
+        """The checksum revealing an edit."""
         return sha256(self.sql.encode()).hexdigest()
 
     @property
@@ -52,7 +52,7 @@ class Migration(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """`done` of `total` migrations are applied; `name` is the one that comes next, or was the last."""
+    """`done` of `total` migrations are applied; `name` is the next migration, or the last."""
 
     done: int
     total: int
@@ -60,7 +60,7 @@ class Progress(NamedTuple):
 
 
 def migrations() -> list[Migration]:
-    """All that this release brings, in order. Raises ConfigurationError where numbers are missing or double."""
+    """All migrations of this release, in order. Raises ConfigurationError for missing or double numbers."""
     folder = resources.files("upshot.schemas") / "migrations"
     found = []
     for file in folder.iterdir():
@@ -78,10 +78,10 @@ def migrate(
     *,
     known: Sequence[Migration] | None = None,
 ) -> list[Migration]:
-    """Bring the database to this release, creating it where it's absent; returns what was applied now.
+    """Bring the database to this release, creating an absent database; returns the migrations applied now.
 
-    Safe to run again and by several processes at once. Raises ConfigurationError where the database is
-    newer than this release or a migration was edited after it was applied (nothing is changed then),
+    Safe to run again and by several processes at once. Raises ConfigurationError where the database is newer
+    than this release or a migration was edited after being applied (nothing is changed then),
     ClickHouseUnavailable, or QueryFailed where a statement fails (the next run starts with its migration).
     """
     known = migrations() if known is None else known

@@ -1,7 +1,7 @@
-"""Rows as the bytes that ClickHouse reads: its MsgPack format, packed once, for the hash and for the way.
+"""Rows as bytes for ClickHouse: its MsgPack format, packed once, for the hash and for the way.
 
-The format is strict where its JSON is not: bytes and doubles arrive as they are, DateTime64 is the integer
-that it holds, and a value of another type is refused rather than read as something near.
+The format is strict where its JSON is not: bytes and doubles arrive unchanged, DateTime64 is its stored
+integer, and a value of another type is refused rather than read as something near.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from upshot.streams.events.instants import Micros
 
 Values = tuple[Any, ...]
 
-#: Above every instant of the contract; taken away from, it makes the earlier the higher.
+#: Above every instant of the contract; an instant subtracted from `_END` makes the earlier the higher.
 _END = 1 << 62
-#: Higher ones are told apart no more.
+#: Higher revisions are no longer told apart.
 _MOST_REVISIONS = 1023
 _encode = msgspec.msgpack.Encoder().encode
 _U128, _U256 = b"\xc4\x10", b"\xc4\x20"
@@ -45,14 +45,14 @@ def pack_version(table: str, values: Values, order: int) -> Row:
 
 
 def pack_precedence(table: str, values: Values, order: int, precedence: int) -> Row:
-    """The same with a precedence that has the hash at its end too."""
+    """The same with a precedence, also ending in the hash."""
     body, tie = _body(table, values)
     version = (order | tie).to_bytes(16, "little")
     return Row(table, b"".join((body, _U128, version, _U256, (precedence | tie).to_bytes(32, "little"))))
 
 
 def unpack(packed: bytes, table: str) -> list[Any]:
-    """A row's values again, in the order of `columns.COLUMNS`; what holds over 64 bits as bytes."""
+    """A row's values again, in the order of `columns.COLUMNS`; values over 64 bits as bytes."""
     values: list[Any] = msgspec.msgpack.decode(_head(len(COLUMNS[table])) + packed)
     return values
 
@@ -68,16 +68,16 @@ def earlier_wins(at: Micros) -> int:
 
 
 def higher_wins(revision: int, at: Micros) -> int:
-    """An order: the higher revision, of equal ones the earlier; without a revision that of `earlier_wins`."""
+    """An order: the higher revision, of equal ones the earlier; without a revision as `earlier_wins`."""
     if not revision:
         return earlier_wins(at)
     return (_END + (min(revision, _MOST_REVISIONS) << 52) + (1 << 52) - at) << 64
 
 
 def _body(table: str, values: Values) -> tuple[bytes, int]:
-    """The values one after the other, and 64 bits that differ when they do.
+    """The values one after the other, and 64 bits, different for different values.
 
-    Raises OverflowError and TypeError for what no column holds.
+    Raises OverflowError and TypeError for values that no column holds.
     """
     array = _encode(values)
     head = _HEADS[table]

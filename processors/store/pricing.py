@@ -1,4 +1,4 @@
-"""The cost of a step that nobody says one for: by the price table, as spans get theirs."""
+"""The cost of a step without a stated cost: by the price table, as for spans."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from upshot.streams.events.instants import Micros, instant
 
 
 def cost_of(step: Step | FastStep, at: Micros, prices: Prices) -> tuple[float | None, str]:
-    """By the price table, with the prices of the time at which it was used: the same whenever the step is read."""
+    """By the price table, with the prices at the time of use: the same whenever the step is read."""
     assert step.model is not None
     usage = Usage(
         step.input_tokens,

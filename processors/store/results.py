@@ -1,4 +1,4 @@
-"""What becomes of a record at the store."""
+"""The results of a record at the store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Skipped(NamedTuple):
 
 
 class NothingToStore(NamedTuple):
-    """The record says what is to be forgotten: there is nothing to store. Rows are deleted by whoever sent it."""
+    """The record asks for something to be forgotten: nothing to store. Rows are deleted by the sender."""
 
 
 Result = Row | RefusedRow | Skipped | NothingToStore

@@ -1,8 +1,8 @@
-"""Events to rows: pure. One record is one row of one table, or a named reason why it isn't.
+"""Events to rows: pure. One record is one row of one table, or a named reason for no row.
 
-Every row carries what makes it free of order: `row_version` decides between two rows of one key, and its
-low bits are a hash of the whole row, so that equal versions are equal rows. Runs have no version: each of
-their fields is a register of its own, with the time at which it was said.
+Rows may come in any order: `row_version` decides between two rows of one key, and its low bits are a hash of
+the whole row, so that equal versions are equal rows. Runs have no version: each of their fields is a register
+of its own, with the time of its statement.
 """
 
 from __future__ import annotations
@@ -70,9 +70,10 @@ from upshot.streams.events.withdrawals import (
     read_withdrawal,
 )
 
-#: Given scores outrank decided ones: somebody corrects what a rule said.
+#: Given scores outrank decided ones: somebody corrects a rule's score.
 _GIVEN = 1 << 255
-#: Rescored ones stand between: another version of the code has spoken, whatever the first one may still hear.
+#: Rescored scores stand between: another version of the code has decided, whatever events may still reach the
+#: first one.
 _RESCORED = 1 << 254
 _UNSAID = (0, "")
 _encode = msgspec.json.Encoder().encode
@@ -84,9 +85,9 @@ E = TypeVar("E", bound=BaseModel)
 
 
 def row_of(topic: str, record: Record, prices: Prices = unpriced) -> Result:
-    """What becomes of a record of `topic` (the name without the prefix).
+    """The result of a record of `topic` (the name without the prefix).
 
-    A step that says a model and tokens but no cost gets that of `prices`.
+    A step stating a model and tokens but no cost gets its cost from `prices`.
     """
     try:
         if is_tombstone(record):
@@ -271,7 +272,7 @@ def _score(score: Score | FastScore, record: Record) -> Row:
     if score.reason in ("given", "rescored"):
         if value is None and score.reason == "given":
             raise NeedsSchema
-        # What was given is when and what; the later counts.
+        # A given score is identified by its time and value; the later counts.
         fact = fact_id(score.reason, identity, str(decided), f"{kind} {value!r}")
         rank = _GIVEN if score.reason == "given" else _RESCORED
         precedence = rank | decided << 128 | int(fact[:16], 16) << 64
@@ -353,7 +354,7 @@ def _letter(values: Values) -> Row:
 def _either(
     kind: type[Q], model: type[E], make: Callable[[Q | E, Record], Row], largest: int = MAX_EVENT_BYTES
 ) -> Callable[[Record], Row]:
-    """The row of what was read fast; of what the schema makes of it, where that wasn't sure."""
+    """The row of an event decoded fast; decoded by the schema, where fast decoding needs the schema."""
 
     def read(record: Record) -> Row:
         event = parse(record.value, largest)
@@ -380,7 +381,7 @@ _READERS: Mapping[str, Callable[[Record], Row | NothingToStore]] = MappingProxyT
     }
 )
 
-#: The topics that become tables.
+#: The topics stored as tables.
 STORED: tuple[str, ...] = tuple(_READERS)
 
 __all__ = ["STORED", "NothingToStore", "RefusedRow", "Result", "Row", "Skipped", "letter_row", "row_of"]

@@ -27,17 +27,17 @@ LONGEST_PAUSE = 10.0
 #: Between two lines of the log while ClickHouse is away.
 REMINDER = 60.0
 
-#: ClickHouse's codes for a block whose content it can't take: INCORRECT_DATA and its kin. All others, from
-#: a missing table to too many parts, pass once somebody or time has mended them. CANNOT_READ_ALL_DATA (33) is
-#: none of them: it's what a full disk and a connection that was cut look like.
+#: ClickHouse's codes for a block with unusable content: INCORRECT_DATA and its kin. All others, from a
+#: missing table to too many parts, pass once somebody or time has mended them. CANNOT_READ_ALL_DATA (33) is
+#: none of them: a full disk and a cut connection raise the same code.
 _CONTENT_CODES = frozenset({6, 27, 38, 41, 53, 69, 70, 72, 117, 130, 131, 321, 349, 441})
-#: ILLEGAL_COLUMN: the content's fault where it's said of a value in MsgPack, the table's fault otherwise.
+#: ILLEGAL_COLUMN: the content's fault where raised for a value in MsgPack, the table's fault otherwise.
 _ILLEGAL_COLUMN = 44
 
 SCORES = "raw_scores"
 _FORMAT = "MsgPack"
-#: Rows are idempotent, which is what a retry relies on. Deduplication of blocks would only get in the way:
-#: after a crash between a table and its materialized view the retried block would be skipped by both.
+#: Rows are idempotent: retries rely on idempotence. Deduplication of blocks would only get in the way: after
+#: a crash between a table and its materialized view the retried block would be skipped by both.
 _INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 0, "input_format_null_as_default": 0}
 
 
@@ -45,11 +45,11 @@ T = TypeVar("T")
 
 
 class _Refused(Exception):
-    """The rows can't be stored, whatever is tried."""
+    """The rows can't be stored, however often they are tried."""
 
 
 class Rejection(NamedTuple):
-    """Row `number` (from 0) can't be stored, whatever is tried; all others are."""
+    """Row `number` (from 0) can't be stored, however often tried; all other rows are."""
 
     number: int
     detail: str
@@ -59,15 +59,17 @@ class Sink(Protocol):
     """A place for rows."""
 
     async def write(self, table: str, rows: Sequence[bytes]) -> list[Rejection]:
-        """Write rows as `packed` makes them. Returns once every row is durable, but for those that are returned as rejected.
+        """Write rows packed by `packed`. Returns, once every other row is durable, the rejected rows.
 
         Waits as long as the place is away. Writing a row again changes nothing. May be cancelled at any
         point: rows may then be written or not.
         """
 
     async def mixed_kinds(self) -> Mapping[str, Pinned]:
-        """The names that scores of both kinds were written for, and what each is pinned to: the kind of its first score
-        by the time of decision. Waits as long as the place is away.
+        """The names with scores of both kinds, and the kind pinned to each name.
+
+        The pinned kind is the kind of the first score by time of decision. Waits as long as the place is
+        away.
         """
 
     async def close(self) -> None:
@@ -85,7 +87,7 @@ class ClickHouseSink:
     ) -> None:
         self._settings = settings
         self._now = now
-        #: One for each table: inserts into several run side by side.
+        #: One client for each table: inserts into several tables run side by side.
         self._clients: dict[str, Client] = {}
         #: The tables whose inserts fail at present.
         self._failing: set[str] = set()
@@ -134,14 +136,17 @@ class ClickHouseSink:
         return [*first, *(Rejection(middle + number, detail) for number, detail in second)]
 
     async def _insert_patiently(self, table: str, rows: Sequence[bytes]) -> None:
-        """Raises _Refused where it's the rows' fault."""
+        """Raises _Refused for faulty rows."""
         took = await self._patiently(table, lambda: self._insert(table, rows))
         self.rows[table] += len(rows)
         self._sizes.record(len(rows), table)
         self._durations.record(took, table)
 
     async def _patiently(self, table: str, work: Callable[[], T]) -> T:
-        """What `work` gives, in a thread. Raises _Refused where it's the rows' fault; tries again for all else."""
+        """The result of `work`, in a thread.
+
+        Raises _Refused for faulty rows; tries again after all other errors.
+        """
         pause = FIRST_PAUSE
         while True:
             try:
@@ -157,7 +162,7 @@ class ClickHouseSink:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _insert(self, table: str, rows: Sequence[bytes]) -> float:
-        """Returns the seconds that it took."""
+        """Returns the seconds taken."""
         began = monotonic()
         self._client(table).raw_insert(
             table,
@@ -214,7 +219,10 @@ class _First(NamedTuple):
 
 
 class MemorySink:
-    """Keeps each row once: what `Sink` promises, for tests and dry runs. Rejects what `refuses` gives a reason for."""
+    """Keeps each row once, as `Sink` promises: for tests and dry runs.
+
+    Rejects rows for which `refuses` gives a reason.
+    """
 
     def __init__(self, refuses: Callable[[str, bytes], str] = lambda table, row: "") -> None:
         self._tables: dict[str, dict[bytes, None]] = defaultdict(dict)
@@ -223,7 +231,7 @@ class MemorySink:
         self._kinds: dict[str, dict[str, _First]] = defaultdict(dict)
 
     def rows(self, table: str) -> list[bytes]:
-        """What was written so far, in the order in which it first came."""
+        """The rows written so far, in the order of their first arrival."""
         return list(self._tables[table])
 
     async def write(self, table: str, rows: Sequence[bytes]) -> list[Rejection]:

@@ -23,7 +23,7 @@ def texts(attributes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def assignments(exposures: Iterable[Assignment | FastAssignment]) -> list[tuple[str, str, str, float]]:
-    """The experiments that a wait or a score carries, in an order of their own."""
+    """The experiments of a wait or a score, in an order of their own."""
     return sorted((e.experiment, e.variant, e.phase, float(e.probability)) for e in exposures)
 
 
@@ -33,7 +33,7 @@ def number_of(value: bool | float | None) -> float | None:
 
 
 def kind_of(value: bool | float | None) -> str:
-    """What the value was: a boolean or a number; empty for none."""
+    """The kind of a value: a boolean or a number; empty for none."""
     return "" if value is None else "boolean" if isinstance(value, bool) else "number"
 
 

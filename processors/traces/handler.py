@@ -22,7 +22,7 @@ TOPIC = "otlp"
 
 
 class Traces:
-    """Reads `otlp`, writes `steps`, `runs` and `dead-letters`; keeps nothing but counts of dead letters by reason."""
+    """Reads `otlp`, writes `steps`, `runs` and `dead-letters`; keeps only dead-letter counts by reason."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -32,17 +32,17 @@ class Traces:
 
     @property
     def topics(self) -> Sequence[str]:
-        """What it reads."""
+        """The topics read by the role."""
         return [self._settings.topic(TOPIC)]
 
     async def assigned(self, tps: frozenset[TP]) -> None:
-        """Nothing: it keeps no state."""
+        """Nothing: the role keeps no state."""
 
     async def revoked(self, tps: frozenset[TP]) -> None:
-        """Nothing: it keeps no state."""
+        """Nothing: the role keeps no state."""
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
-        """Every record by itself; the ids follow from the spans, so that what comes again is the same."""
+        """Every record by itself; ids follow from the spans, so that a repetition gives the same events."""
         effects = Effects()
         for records in batches.values():
             for record in records:
@@ -54,7 +54,7 @@ class Traces:
         return Effects()
 
     async def flush(self) -> None:
-        """Nothing: the outputs are the room's."""
+        """Nothing: the runtime owns the outputs."""
 
     def _take(self, record: Record, effects: Effects) -> None:
         try:
@@ -83,7 +83,7 @@ class Traces:
 
 
 def traces_app(settings: Settings, timing: Timing | None = None, meter: Meter | None = None) -> BatchApp:
-    """The Faust app of the role, measured on `meter`. Call it within a running event loop."""
+    """The Faust app of the role, measured on `meter`. Call `traces_app` within a running event loop."""
     instruments = Instruments(ROLE, meter)
     handler = Traces(settings)
     watch_dead_letters(instruments, handler.dead_letters)

@@ -1,7 +1,7 @@
-"""Subjects that hold much: kept in parts, answered from ordered shelves, and weighed a little at a time.
+"""Subjects with much to hold: kept in parts, answered from ordered shelves, and weighed a little at a time.
 
-Comes in: what a subject was told and asked, in order. Goes out: the same facts as `upshot.processors.correlate.decide`
-gives, the parts that changed, and how far the work is. See decision 0019.
+Comes in: the outcomes and waits of a subject, in order. Goes out: the same facts as
+`upshot.processors.correlate.decide` gives, the changed parts, and how far the work is. See decision 0019.
 """
 
 from upshot.processors.correlate.crowded.crowd import Crowd

@@ -1,8 +1,9 @@
-"""A crowded subject in memory: what is known of it, and the answers of its waits, changed one entry at a time.
+"""A crowded subject in memory: its outcomes, marks and waits with their answers, changed one entry at a time.
 
-The answers are those of `upshot.processors.correlate.decide`. Work comes as iterators that give up after each wait, so that
-whoever drives them may do something else in between; what is known changes at once, answers one after the other. A wait notes the
-last entry that it was weighed against, so that what is weighed again after a crash counts once.
+The answers equal the answers of `upshot.processors.correlate.decide`. Work comes as iterators pausing after
+each wait, so that their caller may do something else in between; outcomes change at once, answers one after
+the other. A wait notes the last entry weighed against the wait, so that an entry weighed again after a crash
+counts once.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from upshot.processors.correlate.state import Mark, Revision, StoredOutcome, Sto
 from upshot.processors.correlate.withdrawing import cancelled_name, is_erased
 from upshot.streams.events.instants import Micros
 
-#: Outcomes are looked at so often while they're kept.
+#: Sweeps over an outcome while the outcome is kept.
 _SWEEPS = 10
 
 
 class Crowd(Recalled):
-    """What is known, and the answers of its waits."""
+    """The outcomes, waits and marks of a subject, and the answers of the waits."""
 
     def weigh(self, ordinal: int, segment: int, entry: Entry, now: Micros) -> Strides:
         """Take one entry."""
@@ -39,7 +40,7 @@ class Crowd(Recalled):
             case Marked(name, mark):
                 yield from self._erased(segment, name, mark, now)
             case Kept(waiting):
-                # Nobody appends such an entry.
+                # No code appends such an entry.
                 yield from self._asked(
                     ordinal, segment, Held(waiting.question, waiting.arrived, segment), now
                 )
@@ -170,8 +171,9 @@ class Crowd(Recalled):
         yield None, "erased"
 
     def look(self, upto: Micros, now: Micros) -> Strides:
-        """Judge what is due, given that all that was written before `upto` (less the grace) was taken; forget what is
-        past its horizon.
+        """Expire due waits, and forget parts past their horizon.
+
+        All records written before `upto` (less the grace) must have been taken.
         """
         waiting: list[tuple[Micros, str]] = []
         while self._looks and self._looks[0][0] <= now:
@@ -216,7 +218,10 @@ class Crowd(Recalled):
         self._sweep_at = now + self._horizons.between_sweeps(_SWEEPS) if kept else None
 
     def _is_needed(self, outcome: StoredOutcome) -> bool:
-        """Whether a wait may still go by it; some that none does are kept longer, since asking each takes time."""
+        """Whether a wait may still use the outcome.
+
+        Some outcomes used by none are kept longer, since asking each wait takes time.
+        """
         return any(
             group.reaches(outcome) and group.says(outcome) is not IRRELEVANT
             for group in self._groups_of(outcome.type)
@@ -232,7 +237,7 @@ class Crowd(Recalled):
 
     def _revise(self, held: Held, group: WaitGroup, ordinal: int, now: Micros) -> Stride:
         if held.seen >= ordinal:
-            # It was weighed against this entry before a crash.
+            # The wait was weighed against this entry before a crash.
             group.settle(held.weighed)
             return EFFORT
         before = held.last
@@ -249,7 +254,7 @@ class Crowd(Recalled):
         return fact, "corrected" if before else "joined"
 
     def _decided(self, held: Held, group: WaitGroup, now: Micros) -> ScoreRevised | Replied | None:
-        """Decide anew; the revision, where the verdict differs from the one announced last. See `correlate`."""
+        """Decide anew; the revision, where the verdict differs from the last announced. See `correlate`."""
         question, last = held.question, held.last
         found, cancelled_at = group.settle(held.weighed), held.cancelled_at
         if cancelled_at is None:
@@ -291,8 +296,9 @@ class Crowd(Recalled):
                 yield UnusableOutcome(self.key, held.question, outcome, reading.detail), None
 
     def _say_again(self, known: StoredOutcome | None, outcome: StoredOutcome) -> Strides:
-        """What was announced because of a record that is read again; only of before the subject was crowded, since all
-        that came later was announced before it was remembered.
+        """The facts of a record read again, from before the subject was crowded.
+
+        All later facts were announced before their outcome was remembered.
         """
         yield None, "repeated"
         if known is None or (known.partition, known.offset) != (outcome.partition, outcome.offset):
@@ -309,7 +315,7 @@ class Crowd(Recalled):
                     yield from self._say_history(held, known.arrived)
 
     def _say_history(self, held: Held, since: Micros = 0) -> Strides:
-        """The revisions of before the subject was crowded that were decided since then."""
+        """The revisions from before the subject was crowded, if decided at or after `since`."""
         question, group = held.question, self._group(held.question)
         if not held.history:
             return

@@ -1,8 +1,8 @@
-"""The waits of one rule, and what outcomes say to it: read once for all of them.
+"""The waits of one rule, and the readings of outcomes: each outcome read once for all of the waits.
 
-A wait's answer is looked up on the shelves, so a new outcome needs only to find the waits whose answer it can change:
-of modes `first` and `all` those that lack what it brings, or that hold something later; of the others all whose window
-it lies in.
+A wait's answer is looked up on the shelves, so a new outcome needs only to find the waits whose answer the
+outcome can change: of modes `first` and `all` the waits lacking such an outcome, or holding a later outcome;
+of the other modes all waits whose window contains the outcome.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _ONLY = ""
 
 
 class Found(NamedTuple):
-    """A question's answer: its value, and the outcome that decided."""
+    """A wait's answer: its value, and the deciding outcome."""
 
     value: bool | float
     outcome: StoredOutcome
 
 
 class WaitGroup:
-    """The questions of one rule. `before`: those of the version that knew neither widths nor sequences."""
+    """The waits of one rule. `before`: waits of the version without widths and sequences."""
 
     def __init__(self, rule: StoredRule, *, before: bool) -> None:
         self.rule = rule
@@ -38,7 +38,7 @@ class WaitGroup:
         #: By slot, then by width, since the windows of one width are one stretch of instants.
         self._shelves: dict[str, dict[Micros, Shelf]] = {}
         self._by_end: list[tuple[Micros, str]] = []
-        #: By slot: the waits that hold nothing there, by their end; those that do, by what they hold.
+        #: By slot: the waits holding nothing there, by their end; all others, by the outcome they hold.
         self._lacking: dict[str, list[tuple[Micros, str]]] = {slot: [] for slot in self._slots}
         self._holding: dict[str, list[tuple[Any, ...]]] = {slot: [] for slot in self._slots}
         self._places: dict[str, dict[str, tuple[Any, ...] | None]] = {}
@@ -61,7 +61,7 @@ class WaitGroup:
         return len(self._by_end)
 
     def says(self, outcome: StoredOutcome) -> Reading:
-        """What an outcome says to those whose window it lies in."""
+        """The reading of an outcome for all waits whose window contains the outcome."""
         return reading_of_rule(self.rule, outcome)
 
     def reaches(self, outcome: StoredOutcome) -> bool:
@@ -69,7 +69,7 @@ class WaitGroup:
         return bool(self._by_end) and self._by_end[-1][0] >= outcome.time
 
     def add(self, outcome: StoredOutcome) -> Reading:
-        """Take what an outcome says."""
+        """Take an outcome's reading."""
         reading = self.says(outcome)
         if type(reading) is Reads:
             by_width = self._shelves.setdefault(self._slot(outcome), {})
@@ -82,7 +82,7 @@ class WaitGroup:
         return reading
 
     def drop(self, outcome: StoredOutcome) -> None:
-        """Forget what an outcome said."""
+        """Forget an outcome's reading."""
         self.unusable.pop(outcome.key, None)
         for shelf in self._shelves.get(self._slot(outcome), {}).values():
             shelf.discard(self._order(outcome))
@@ -102,7 +102,7 @@ class WaitGroup:
         return [wait_id for _, wait_id in self._by_end[bisect_left(self._by_end, (outcome.time,)) :]]
 
     def settle(self, question: StoredWait) -> Found | None:
-        """What the outcomes say to a question by now; keeps it among the waits, as it then stands."""
+        """The answer of a wait from the outcomes so far; the group keeps the wait as it then stands."""
         firsts = {slot: self._first(slot, question) for slot in self._slots}
         self._put(
             question, {slot: None if row is None else self._order(row.known) for slot, row in firsts.items()}
@@ -120,7 +120,7 @@ class WaitGroup:
         return self._so_far(question)
 
     def forget(self, question: StoredWait) -> None:
-        """It's asked no more."""
+        """Remove a wait from the group."""
         place = self._places.pop(question.wait_id)
         _remove(self._by_end, (question.ends, question.wait_id))
         for slot, order in place.items():
@@ -162,14 +162,14 @@ class WaitGroup:
         return Found(rounded(sum([exact(row.value) for row in rows])), rows[-1].known)
 
     def _rows(self, slot: str, question: StoredWait) -> Iterator[ShelfRow]:
-        """What counts for a question that follows what was heard before, in order."""
+        """The rows counting for a wait that follows earlier events, in order."""
         shelves = [shelf.rows(low, high) for shelf, low, high in self._within(slot, question)]
         for row in merge(*shelves, key=lambda row: self._order(row.known)):
             if is_inside(question, row.known):
                 yield row
 
     def _within(self, slot: str, question: StoredWait) -> Iterator[tuple[Shelf, Micros, Micros]]:
-        """The shelves, and the stretch of each that lies in the question's window; see `rules.is_inside`."""
+        """The shelves, and the stretch of each shelf inside the wait's window; see `rules.is_inside`."""
         start = question.since - (question.tolerance or 0)
         for width, shelf in self._shelves.get(slot, {}).items():
             yield shelf, start - width, question.deadline if self._before else question.ends

@@ -28,25 +28,25 @@ class Held:
 
     @property
     def cancelled_at(self) -> Micros | None:
-        """When it ended by being cancelled; None where it didn't."""
+        """When the wait ended by cancellation; None where not cancelled."""
         return ended_by(self.cancellation, self.question)
 
     @property
     def weighed(self) -> StoredWait:
-        """The question as outcomes are held against it: no longer than until it was cancelled."""
+        """The wait as compared with outcomes: no longer than until its cancellation."""
         at, question = self.cancelled_at, self.question
         return question if at is None else replace(question, deadline=min(at, question.deadline), width=0)
 
     @property
     def is_open(self) -> bool:
-        """Whether its deadline is still to be judged."""
+        """Whether the wait's deadline is still to be evaluated."""
         if self.cancelled_at is not None:
             return False
         return self.judged_at is None and (self.last is None or self.last.verdict.reason == "reopened")
 
     @property
     def standing(self) -> WaitStanding:
-        """What is kept of it, beside the entry that asked."""
+        """The kept state of the wait, beside the entry with the wait itself."""
         last = self.last
         if last is None:
             return WaitStanding(self.seen, self.arrived, self.judged_at, cancellation=self.cancellation)
@@ -55,7 +55,7 @@ class Held:
 
 
 def verdict_of(question: StoredWait, found: Found | None, judged: bool) -> Verdict | None:
-    """A question's answer, given what the outcomes say and whether its deadline was judged."""
+    """A wait's answer, given the outcomes' reading and whether the deadline was evaluated."""
     if found is not None:
         outcome = found.outcome
         known_by = outcome.id if question.reply_to is None else outcome.fingerprint

@@ -1,12 +1,11 @@
-"""How a crowded subject lies in the table: a head, what it was told and asked in the order of arrival, and where its
-waits stand.
+"""How a crowded subject lies in the table: a head, its arrivals in order, and the standings of its waits.
 
     <subject>                            the head
     \xff <subject> \xff s <number>       a segment: some arrivals; written once
     \xff <subject> \xff v <wait id>      where a wait stands; written anew with each revision
 
-No subject's name has the byte 0xff, so the keys of parts are nobody's. The head is written last: what a crash left
-of parts that it doesn't know yet is written again, or overwritten.
+No subject's name has the byte 0xff, so the keys of parts never meet a subject's key. The head is written
+last: parts left by a crash, and not yet known to the head, are written again, or overwritten.
 """
 
 from __future__ import annotations
@@ -37,26 +36,29 @@ _PLACES = 1 << 20
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is where. Segments up to `weighed` count in the answers; those up to `after` are still to be weighed."""
+    """The layout of a crowded subject.
+
+    Segments up to `weighed` count in the answers; segments up to `after` are still to be weighed.
+    """
 
     version: int = _VERSION
     weighed: int = 0
     after: int = 0
     #: No segment is left below this one.
     first: int = 0
-    #: Those below come from before it was crowded: what follows from them may have to be said again.
+    #: Segments below come from before the subject was crowded: their facts may have to be announced again.
     converted: int = 0
     #: Arrivals in the segments, and their bytes.
     arrivals: int = 0
     size: int = 0
-    #: Deadlines that are still to be judged, as of `weighed`.
+    #: Deadlines still to be evaluated, as of `weighed`.
     open_waits: int = 0
-    #: When to look at it again, as of `weighed`.
+    #: When to look at the subject again, as of `weighed`.
     due: Micros | None = None
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something is still to be weighed."""
+        """Whether arrivals are still to be weighed."""
         return self.weighed < self.after
 
 
@@ -99,7 +101,7 @@ Entry = OutcomeRecalled | Put | Kept | Cut | Marked
 
 
 class WaitStanding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where a wait stands: its last revision, after all entries up to `seen`. `gone`: it was forgotten."""
+    """Where a wait stands: its last revision, after all entries up to `seen`. `gone`: forgotten."""
 
     seen: int
     arrived: Micros
@@ -113,7 +115,7 @@ class WaitStanding(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def revision(self) -> Revision | None:
-        """Its last revision."""
+        """The wait's last revision."""
         if self.verdict is None:
             return None
         return Revision(self.number, self.verdict, self.decided_at, self.late)
@@ -131,7 +133,7 @@ def is_head(value: bytes) -> bool:
 
 
 def ordinal(segment: int, place: int) -> int:
-    """The place of an entry among all of its subject."""
+    """The place of an entry among all entries of its subject."""
     return segment * _PLACES + place
 
 
@@ -193,7 +195,7 @@ def segments(entries: Iterable[Entry]) -> Iterator[tuple[bytes, list[Entry]]]:
 
 
 def entries_of(subject: Subject) -> Iterator[Entry]:
-    """A subject that has become crowded, as entries."""
+    """A newly crowded subject, as entries."""
     yield from map(OutcomeRecalled, subject.outcomes.values())
     yield from map(Kept, subject.waits.values())
     yield from map(Marked, subject.marks, subject.marks.values())

@@ -1,4 +1,4 @@
-"""Which outcomes a crowded subject holds, and which of its segments anything is left of."""
+"""The outcomes that a crowded subject holds, and the segments with anything left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from upshot.streams.events.instants import Micros
 
 
 class Ledger:
-    """Outcomes by key and by type; where each, and each wait, is written."""
+    """Outcomes by key and by type; the segments of each outcome, and of each wait."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, StoredOutcome] = {}
@@ -18,7 +18,7 @@ class Ledger:
         self._homes: dict[str, tuple[int, ...]] = {}
         self._alive: Counter[int] = Counter()
         self._emptied: set[int] = set()
-        #: Waits that were forgotten: in which segment they were asked, and when they were forgotten.
+        #: Forgotten waits: the segment of the wait, and when the wait was forgotten.
         self.gone: dict[str, tuple[int, Micros]] = {}
 
     def of(self, kind: str) -> list[StoredOutcome]:
@@ -26,7 +26,7 @@ class Ledger:
         return list(self._kinds.get(kind, {}).values())
 
     def merged(self, outcome: StoredOutcome) -> StoredOutcome:
-        """What is known with this outcome; the one that is known already where it says nothing new."""
+        """The stored outcome merged with this outcome; the same object where this outcome adds nothing."""
         known = self.outcomes.get(outcome.key)
         if known is None:
             return outcome
@@ -35,7 +35,7 @@ class Ledger:
         return outcome.with_earlier_record(known.recorded)
 
     def keep(self, outcome: StoredOutcome, segment: int) -> None:
-        """Have this outcome, of which the segment tells."""
+        """Keep this outcome, contained in the segment."""
         key = outcome.key
         before = self.outcomes.get(key)
         if before is not None:
@@ -44,7 +44,7 @@ class Ledger:
         self._kinds.setdefault(outcome.type, {})[key] = outcome
         homes = self._homes.get(key, ())
         if segment not in homes:
-            # What is kept of it may come from both.
+            # The kept outcome may combine both segments.
             self._homes[key] = (*homes, segment)
             self.live(segment)
 
@@ -56,19 +56,19 @@ class Ledger:
             self.died(segment)
 
     def home(self, outcome: StoredOutcome) -> int:
-        """The first segment that tells of an outcome."""
+        """The first segment with an outcome."""
         return min(self._homes[outcome.key])
 
     def homes(self, outcome: StoredOutcome) -> set[int]:
-        """The segments that tell of an outcome."""
+        """The segments with an outcome."""
         return set(self._homes[outcome.key])
 
     def live(self, segment: int) -> None:
-        """Something more of a segment is kept."""
+        """One more entry of a segment is kept."""
         self._alive[segment] += 1
 
     def died(self, segment: int) -> None:
-        """Something less of a segment is kept."""
+        """One entry less of a segment is kept."""
         self._alive[segment] -= 1
         self.look_at(segment)
 
@@ -82,13 +82,13 @@ class Ledger:
         return self._alive[segment] > 0
 
     def take_emptied(self, below: int) -> set[int]:
-        """The segments of which nothing is left, of those below this one; each is told once."""
+        """The segments below `below` with nothing left; each segment is reported once."""
         found = {segment for segment in self._emptied if segment < below}
         self._emptied -= found
         return {segment for segment in found if not self.is_left(segment)}
 
     def forgotten(self, segments: Iterable[int]) -> list[str]:
-        """The waits that were asked in these segments and are gone: with the segments, nothing has to be kept of them."""
+        """The forgotten waits of these segments: once the segments go, nothing of the waits need be kept."""
         if not (left := set(segments)):
             return []
         found = [wait_id for wait_id, (segment, _) in self.gone.items() if segment in left]

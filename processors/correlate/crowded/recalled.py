@@ -1,4 +1,4 @@
-"""What is known of a crowded subject, as it's read from the table and kept, and when it has to be looked at."""
+"""The content of a crowded subject, as read from the table and kept, and when the subject needs a look."""
 
 from __future__ import annotations
 
@@ -23,18 +23,16 @@ from upshot.processors.correlate.state import Cancellation, Mark, StoredOutcome,
 from upshot.processors.correlate.withdrawing import cancelled_name, is_erased
 from upshot.streams.events.instants import Micros
 
-#: What came of one step: a fact to announce, and what happened; None for effort alone.
+#: The result of one step: a fact to announce, and its event kind; None for effort alone.
 Stride = tuple[Fact | None, EventKind | None]
 Strides = Iterator[Stride]
 EFFORT: Stride = (None, None)
-#: Outcomes that are read between two chances to stop.
+#: Outcomes read between two chances to stop.
 AT_ONCE = 50
 
 
 class Recalled:
-    """What is known of subject `key`. `changed` has the waits that stand elsewhere since whoever drives it
-    cleared it.
-    """
+    """The content of subject `key`. `changed`: waits with a new standing since the caller cleared the set."""
 
     def __init__(self, key: str, horizons: Horizons, converted: int = 0) -> None:
         self.key = key
@@ -45,7 +43,7 @@ class Recalled:
         #: Of cancellations before their waits, and of what was erased; see `processors.withdrawing`.
         self.marks: dict[str, Mark] = {}
         self._mark_homes: dict[str, int] = {}
-        #: Segments that still have what was erased.
+        #: Segments still containing erased entries.
         self.rewritten: set[int] = set()
         self._horizons = horizons
         self._converted = converted
@@ -60,14 +58,14 @@ class Recalled:
 
     @property
     def next_look(self) -> Micros | None:
-        """When it needs a look; None where there is nothing to come."""
+        """When the subject needs a look; None where nothing is to come."""
         while self._looks and not self._is_due(*self._looks[0]):
             heappop(self._looks)
         dues = [at for at in (self._looks[0][0] if self._looks else None, self._sweep_at) if at is not None]
         return min(dues, default=None)
 
     def recall(self, segment: int, entries: Iterable[Entry]) -> None:
-        """Take entries over that count already; then `stand`, once all of them are here."""
+        """Take over entries already counted; then `stand`, once all entries are here."""
         for entry in entries:
             match entry:
                 case OutcomeRecalled(outcome):
@@ -89,7 +87,7 @@ class Recalled:
         self.ledger.look_at(segment)
 
     def purge(self) -> None:
-        """What was recalled, without what was erased; cancellations find their waits."""
+        """Remove erased entries from the recalled ones; cancellations find their waits."""
         for held in list(self.waits.values()):
             if is_erased(self.marks, held.question):
                 del self.waits[held.question.wait_id]
@@ -101,7 +99,7 @@ class Recalled:
                 self.ledger.drop(outcome)
 
     def _mark(self, name: str, mark: Mark, segment: int) -> bool:
-        """Note something of what isn't there; whether it says anything new."""
+        """Note an erasure, or a cancellation before its wait; whether the mark says anything new."""
         before = self.marks.get(name)
         if before is not None:
             newer = mark.cancellation is not None and mark.cancellation.outranks(before.cancellation)
@@ -113,7 +111,7 @@ class Recalled:
         return True
 
     def _take_mark(self, question: StoredWait) -> Cancellation | None:
-        """The cancellation that came before its wait: from now on it's the wait's."""
+        """The cancellation received before its wait: from now on kept with the wait."""
         name = cancelled_name(question.wait_id, question.reply_to or "")
         mark = self.marks.pop(name, None)
         if mark is None:
@@ -154,7 +152,7 @@ class Recalled:
         self._sweep_later(now)
 
     def left_of(self, entries: Iterable[Entry]) -> list[Entry]:
-        """The entries of a segment without what was erased."""
+        """The entries of a segment without erased ones."""
         return [entry for entry in entries if not self._is_erased(entry)]
 
     def _is_erased(self, entry: Entry) -> bool:
@@ -174,7 +172,7 @@ class Recalled:
             self._sweep_at = max(now, min(map(self._horizons.outcome_ends, kept)))
 
     def standing(self, wait_id: str) -> WaitStanding:
-        """Where a wait stands that changed."""
+        """Where a changed wait stands."""
         held = self.waits.get(wait_id)
         return WaitStanding(-1, self.ledger.gone[wait_id][1], gone=True) if held is None else held.standing
 
@@ -185,7 +183,7 @@ class Recalled:
         return [group for group in self._groups.values() if kind in group.rule.on]
 
     def _group_of(self, question: StoredWait) -> Generator[Stride, None, WaitGroup]:
-        """The group of a question; a new one hears all that is known."""
+        """The group of a wait; a new group receives all stored outcomes."""
         key = bytes(question.rule_json), question.tolerance is None
         group = self._groups.get(key)
         if group is None:

@@ -1,6 +1,6 @@
-"""Readings in their order: the first, the last, how many, and what they add up to, between two instants.
+"""Readings in their order: the first, the last, how many, and their sum, between two instants.
 
-A list of short sorted lists: adding, removing and each question touch two of them, and count the others.
+A list of short sorted lists: adding, removing and each look-up touch two of the lists, and count the others.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import msgspec
 from upshot.processors.correlate.state import StoredOutcome
 from upshot.streams.events.instants import Micros
 
-#: A block that has grown to so many is cut in two.
+#: A block grown to so many rows is cut in two.
 LARGEST_BLOCK = 1_000
 #: Every double is a multiple of this fraction of one.
 _PARTS = 1 << 1074
 
 
 class ShelfRow(msgspec.Struct, frozen=True, gc=False):
-    """An outcome that counts, and its score."""
+    """A counting outcome, and its score."""
 
     known: StoredOutcome
     value: bool | float
@@ -35,7 +35,7 @@ def exact(value: bool | float) -> int:
 
 
 def rounded(parts: int) -> float:
-    """The nearest double; the largest, with its sign, where it is beyond all doubles."""
+    """The nearest double; the largest double, with its sign, for a sum beyond all doubles."""
     try:
         return parts / _PARTS
     except OverflowError:
@@ -43,7 +43,7 @@ def rounded(parts: int) -> float:
 
 
 class Shelf:
-    """Rows by their order; the order's first element is the instant. `summed` keeps what each block adds up to."""
+    """Rows by their order; the order's first element is the instant. `summed` keeps the sum of each block."""
 
     def __init__(self, *, summed: bool = False) -> None:
         self._orders: list[list[tuple[Any, ...]]] = []
@@ -53,7 +53,7 @@ class Shelf:
         self._summed = summed
 
     def add(self, order: tuple[Any, ...], row: ShelfRow) -> None:
-        """Put a row in its place, which nobody has."""
+        """Put a row in its place, not taken by another row."""
         if not self._orders:
             self._open(0, [order], [row])
             return
@@ -69,7 +69,7 @@ class Shelf:
             self._cut(block)
 
     def discard(self, order: tuple[Any, ...]) -> None:
-        """Take the row of this order out, if it's there."""
+        """Take out the row of this order, if present."""
         block = bisect_right(self._lowest, order) - 1
         if block < 0:
             return
@@ -120,7 +120,7 @@ class Shelf:
         return sum(map(len, self._rows[start:stop])) - begin + end if (start, begin) < (stop, end) else 0
 
     def total(self, low: Micros, high: Micros) -> int:
-        """What they add up to, in the parts of `exact`."""
+        """The sum of the rows, in the parts of `exact`."""
         start, begin = self._place(low)
         stop, end = self._place(high + 1)
         if (start, begin) >= (stop, end):

@@ -1,6 +1,7 @@
 """All crowded subjects of a worker: arrivals are written down at once, and weighed between everything else.
 
-What follows from an arrival is announced before it's remembered: a crash in between weighs it again, to the same.
+The facts following from an arrival are announced before they're remembered: after a crash in between the
+arrival is weighed again, with the same result.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ from upshot.streams.runtime import Change
 
 #: The due instant of a subject with arrivals to weigh: before all others.
 AT_ONCE: Micros = 1
-#: Seconds that one turn takes at the most.
+#: Seconds of one turn at the most.
 SLICE = 0.04
 #: Steps between two looks at the clock.
 STRIDES = 8
-#: Bytes of subjects that stay in memory, as they lie in the table and a little for each arrival; beyond, those that
-#: rest longest are read again.
+#: Bytes of subjects kept in memory, as they lie in the table and a little for each arrival; beyond the limit,
+#: the subjects longest at rest are read again.
 IN_MEMORY = 256 * 1024 * 1024
 _EACH = 1_000
 _KEYS = 500
@@ -63,20 +64,20 @@ Place = tuple[int, str]
 
 
 class CrowdedTable(Protocol):
-    """What is read of the table; see `upshot.streams.runtime.TableView`."""
+    """The part of the table read here; see `upshot.streams.runtime.TableView`."""
 
     def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]: ...
 
 
 class Limits(NamedTuple):
-    """What is kept of one subject at the most: bytes in the table, outcomes and waits."""
+    """The most that is kept of one subject: bytes in the table, outcomes and waits."""
 
     size: int
     arrivals: int
 
 
 class WeighingTurn(NamedTuple):
-    """What came of some work: facts to announce before the changes are made, and what happened."""
+    """The result of some work: facts to announce before the changes are made, and event kinds."""
 
     changes: Mapping[int, Changes]
     facts: Sequence[Fact]
@@ -84,14 +85,15 @@ class WeighingTurn(NamedTuple):
 
 
 class _Work:
-    """A crowd with its queue, and the work on it that was begun."""
+    """A crowd with its queue, and the work begun on the crowd."""
 
     def __init__(self, crowd: Crowd) -> None:
         self.crowd = crowd
         self.queue: deque[tuple[int, Sequence[Entry]]] = deque()
         self.sizes: dict[int, int] = {}
         self.going: Strides | None = None
-        #: Whether all segments were read, so that what comes goes into the queue; and whether the crowd is complete.
+        #: Whether all segments were read, so that new entries go into the queue; and whether the crowd is
+        #: complete.
         self.is_read = self.is_ready = False
         self.weight = 0
         self.upto: Micros = 0
@@ -99,7 +101,7 @@ class _Work:
 
 
 class Crowds:
-    """The crowded subjects of the partitions that are ours. For one thread."""
+    """The crowded subjects of this worker's partitions. For one thread."""
 
     def __init__(
         self, table: Callable[[], CrowdedTable], horizons: Horizons, clock: Callable[[], float] = monotonic
@@ -109,14 +111,14 @@ class Crowds:
         self._clock = clock
         self._heads: dict[Place, Head] = {}
         self._work: dict[Place, _Work] = {}
-        #: With something to do now, in the order of their turns.
+        #: Subjects with work to do now, in the order of their turns.
         self._pending: dict[Place, None] = {}
         self._weight = 0
-        #: As they are in the table.
+        #: As the heads are in the table.
         self._written: dict[Place, Head] = {}
 
     def forget(self) -> None:
-        """The partitions are no longer ours, or have just become so."""
+        """The partitions are no longer this worker's, or have just been assigned to the worker."""
         self._heads.clear()
         self._written.clear()
         self._work.clear()
@@ -129,7 +131,7 @@ class Crowds:
         return bool(self._pending)
 
     def head(self, partition: int, key: str, found: Head) -> Head:
-        """What is where, given what the table says."""
+        """The head of a subject, given the head found in the table."""
         place = partition, key
         if place not in self._heads:
             self._heads[place] = self._written[place] = found
@@ -160,9 +162,9 @@ class Crowds:
     def append(
         self, partition: int, key: str, arrivals: Iterable[Arrival], now: Micros, limits: Limits
     ) -> Changes | None:
-        """Write down what arrived about a subject whose `head` was asked for; to be weighed in a turn of its own.
+        """Write down the arrivals of a subject whose `head` was asked for; to be weighed in their own turn.
 
-        None where that would be too much.
+        None where the subject would exceed the limits.
         """
         place, name, changes = (partition, key), key.encode(), Changes()
         head, work = self._heads[place], self._work.get(place)
@@ -189,7 +191,7 @@ class Crowds:
         self._pending[partition, key] = None
 
     def turn(self, upto: Micros, now: Micros) -> WeighingTurn:
-        """Do some of the work: a slice of time for the one whose turn it is, or for several that need little."""
+        """Do some of the work: a slice of time for the next subject, or for several with little work."""
         changes: dict[int, Changes] = {}
         facts: list[Fact] = []
         happened: list[EventKind] = []
@@ -244,7 +246,7 @@ class Crowds:
         yield from crowd.look(work.upto, work.now)
 
     def _load(self, place: Place, work: _Work) -> Strides:
-        """Read what is kept. What is appended meanwhile is read, too: it's in the table already."""
+        """Read the kept segments. Segments appended meanwhile are read, too: they're in the table already."""
         partition, name, crowd = place[0], place[1].encode(), work.crowd
         number = self._heads[place].first
         while number < self._heads[place].after:
@@ -271,7 +273,7 @@ class Crowds:
         work.is_ready = True
 
     def _changed(self, place: Place, work: _Work) -> Changes:
-        """The parts that differ now, the head last."""
+        """The parts differing now, the head last."""
         name, crowd, changes = place[1].encode(), work.crowd, Changes()
         head = self._heads[place]
         if not work.is_ready:
@@ -307,7 +309,7 @@ class Crowds:
         return changes | {name: _change(head)} | gone
 
     def _rewritten(self, place: Place, crowd: Crowd) -> Changes:
-        """Segments without what was erased."""
+        """Segments without their erased entries."""
         name, weighed = place[1].encode(), self._heads[place].weighed
         numbers = sorted(number for number in crowd.rewritten if number < weighed)
         crowd.rewritten -= {*numbers}
