@@ -3,9 +3,9 @@
 /** JSON, whatever is in it. */
 export type Json = unknown;
 
-/** What is known of a run so far. Several events about one run merge, in any order. For each field the event with the latest `occurred_at` counts, attributes one by one; a final status is never overwritten by `running`. */
+/** The known facts of a run so far. Several events about one run merge, in any order. For each field the event with the latest `occurred_at` counts, attributes one by one; a final status is never overwritten by `running`. */
 export interface RunEvent {
-  /** Version of this event's shape; 1 where it's absent. */
+  /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
   /** The run's id; the record's key. */
   run_id: string;
@@ -13,59 +13,59 @@ export interface RunEvent {
   agent?: string | null;
   /** The agent's version. */
   version?: string | null;
-  /** Where the run stands. */
+  /** The run's status. */
   status?: "running" | "completed" | "failed" | "cancelled" | null;
-  /** When it started. */
+  /** When the run started. */
   started_at?: string | null;
-  /** When it ended. */
+  /** When the run ended. */
   ended_at?: string | null;
   /** When this fact came about; `ended_at`, `started_at` or the record's timestamp where absent. */
   occurred_at?: string | null;
-  /** The conversation or session that it belongs to. */
+  /** The run's conversation or session. */
   session_id?: string | null;
   /** The run that started this one. */
   parent_run_id?: string | null;
   /** `replay` keeps a run out of production statistics. */
   origin?: "live" | "replay";
-  /** What went wrong, where the status is `failed`. */
+  /** The error, where the status is `failed`. */
   error?: string | null;
-  /** What the agent was given; opt-in. */
+  /** The agent's input; opt-in. */
   input?: string | null;
-  /** What the agent gave; opt-in. */
+  /** The agent's output; opt-in. */
   output?: string | null;
   /** Free facts, such as the language. */
   attributes?: Record<string, Json>;
 }
 
-/** One model call, tool call, retrieval or function inside a run; sent once, when it's done. */
+/** One model call, tool call, retrieval or function inside a run; sent once, after its end. */
 export interface StepEvent {
-  /** Version of this event's shape; 1 where it's absent. */
+  /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
-  /** The run that it belongs to; the record's key. */
+  /** The step's run; the record's key. */
   run_id: string;
   /** The step's id, unique in its run. */
   step_id: string;
   /** The step around it. */
   parent_step_id?: string | null;
-  /** What it is called. */
+  /** The step's name. */
   name: string;
   /** `model`, `tool`, `retrieval`, `function` or another word. */
   kind?: string;
-  /** How it ended. */
+  /** The step's status. */
   status?: "running" | "ok" | "error" | "cancelled";
-  /** Which try this is, from 1. */
+  /** The number of the try, from 1. */
   attempt?: number;
-  /** When it started. */
+  /** When the step started. */
   started_at?: string | null;
-  /** When it ended. */
+  /** When the step ended. */
   ended_at?: string | null;
-  /** What was asked for, in OpenTelemetry's words: `chat`, `embeddings`, `execute_tool`. */
+  /** The operation, in OpenTelemetry's words: `chat`, `embeddings`, `execute_tool`. */
   operation?: string | null;
-  /** Who serves the model. */
+  /** The provider serving the model. */
   provider?: string | null;
   /** The model that answered. */
   model?: string | null;
-  /** The model that was asked for. */
+  /** The requested model. */
   request_model?: string | null;
   /** Tokens read, cached ones included. */
   input_tokens?: number | null;
@@ -85,51 +85,51 @@ export interface StepEvent {
   tool_name?: string | null;
   /** The model's id of that call. */
   tool_call_id?: string | null;
-  /** The name of the prompt that was used. */
+  /** The name of the used prompt. */
   prompt_name?: string | null;
   /** The version of that prompt. */
   prompt_version?: string | null;
-  /** What it cost, in US dollars; absent where unknown. */
+  /** The cost of the step, in US dollars; absent where unknown. */
   cost_usd?: number | null;
-  /** `given`: somebody said the cost. `span`: its instrumentation said it. `table`: it follows from a table of prices. */
+  /** `given`: somebody stated the cost. `span`: the step's instrumentation stated the cost. `table`: the cost follows from a table of prices. */
   cost_source?: "given" | "span" | "table" | null;
-  /** The provider's id of its answer: two steps of a run with the same one tell of one model call, whose usage counts once. */
+  /** The provider's id of its answer: two steps of a run with the same id report one model call, whose usage counts once. */
   response_id?: string | null;
-  /** What went wrong, where the status is `error`. */
+  /** The error, where the status is `error`. */
   error?: string | null;
-  /** What kind of error that is, such as `TimeoutError`. */
+  /** The kind of error, such as `TimeoutError`. */
   error_type?: string | null;
-  /** What it was given; opt-in. */
+  /** The step's input; opt-in. */
   input?: string | null;
-  /** What it gave; opt-in. */
+  /** The step's output; opt-in. */
   output?: string | null;
   /** Free facts. */
   attributes?: Record<string, Json>;
 }
 
-/** An event in the world: a CloudEvent 1.0 whose `subject` is the correlation key. `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be absent: `id` then is made from the record's topic, partition and offset, and which topic of that name it is, `time` from its timestamp. In binary mode the attributes are record headers (`ce_type`, `ce_subject`, …) and the value is the data. Two events with the same `source` and `id` about one subject are one outcome, at the earlier of their times. A `time` written in whole seconds, such as `05:00:00Z`, covers that second, one in whole milliseconds that millisecond. */
+/** An event about a subject: a CloudEvent 1.0 whose `subject` is the correlation key. `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be absent: `id` then is made from the record's topic, partition and offset, and which topic of that name it is, `time` from its timestamp. In binary mode the attributes are record headers (`ce_type`, `ce_subject`, …) and the value is the data. Two events with the same `source` and `id` about one subject are one outcome, at the earlier of their times. A `time` written in whole seconds, such as `05:00:00Z`, covers that second, one in whole milliseconds that millisecond. */
 export interface OutcomeEvent {
   /** CloudEvents version. */
   specversion?: "1.0";
-  /** What happened, such as `pr.closed`. */
+  /** The type of event, such as `pr.closed`. */
   type: string;
-  /** What it happened to, such as `pr:acme/web#12`; the record's key. */
+  /** The subject of the event, such as `pr:acme/web#12`; the record's key. */
   subject: string;
   /** Unique for its source. */
   id?: string | null;
-  /** Who tells it. */
+  /** The system reporting the event. */
   source?: string;
-  /** When it happened. */
+  /** When the event happened. */
   time?: string | null;
-  /** Facts about it, as JSON. */
+  /** Facts about the event, as JSON. */
   data?: Json;
-  /** Its place among the events of one time, as CloudEvents' extension has it: compared as a number where `sequencetype` is `Integer`, else as text. */
+  /** The event's place among the events of one time, as in CloudEvents' extension: compared as a number where `sequencetype` is `Integer`, else as text. */
   sequence?: number | string | null;
   /** `Integer` where `sequence` is a number. */
   sequencetype?: string | null;
 }
 
-/** An event that was heard before: of the same types, only what follows it in the order of events counts. The order is by `time`, then `sequence` (none, numbers, texts), then the least timestamp of the records that told the event, then `id` and `source`. */
+/** An event received before: of the same types, only events following in the order of events count. The order is by `time`, then `sequence` (none, numbers, texts), then the least timestamp of the event's records, then `id` and `source`. */
 export interface After {
   /** The types that were listened to when the event was heard. */
   types: string[];
@@ -137,11 +137,11 @@ export interface After {
   time: string;
   /** The event's id. */
   id: string;
-  /** Who told it. */
+  /** The system that reported the event. */
   source?: string;
-  /** Its place among the events of one time, where its source says so. */
+  /** The event's place among the events of one time, where its source states the place. */
   sequence?: number | string | null;
-  /** The least timestamp of the records that told it. */
+  /** The least timestamp of the event's records. */
   recorded_at?: string | null;
 }
 
@@ -149,7 +149,7 @@ export interface After {
 export interface Assignment {
   /** The experiment. */
   experiment: string;
-  /** The variant that the run was given. */
+  /** The variant given to the run. */
   variant: string;
   /** The experiment's version at that time. */
   phase?: string;
@@ -157,9 +157,9 @@ export interface Assignment {
   probability?: number;
 }
 
-/** What an outcome of one type says. */
+/** The reading of outcomes of one type. */
 export interface Match {
-  /** A constant, or a path into the outcome that gives a number or a boolean. */
+  /** A constant, or a path into the outcome to a number or a boolean. */
   score?: string | boolean | number | null;
   /** Counts only the outcomes for which this path gives true. */
   when?: string | null;
@@ -167,57 +167,57 @@ export interface Match {
   times?: boolean | number | null;
 }
 
-/** How outcomes become a score. Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the outcome's own time (ties by `sequence`, by the record's timestamp, by id); `all` is decided once every listed type came, with the least of their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum` adds their scores. `last`, `count` and `sum` give the score as it stands and revise it until the deadline. */
+/** How outcomes become a score. Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the outcome's own time (ties by `sequence`, by the record's timestamp, by id); `all` is decided once every listed type came, with the least of their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum` adds their scores. `last`, `count` and `sum` give the present score and revise the score until the deadline. */
 export interface Rule {
   /** Outcome types and what each of them says. */
   on: Record<string, Match>;
   /** How long after `opened_at` outcomes count (ISO 8601, such as `P14D`). */
   within: string;
-  /** The score at the deadline where nothing decided: a value, or null for no score, recorded as expired. For `count` and `sum` it is 0 where absent. */
+  /** The score at the deadline where nothing decided: a value, or null for no score, recorded as expired. Absent means 0 for `count` and `sum`. */
   else?: boolean | number | null;
   /** How several outcomes become one score. */
   mode?: "first" | "last" | "all" | "count" | "sum";
 }
 
-/** A pending scorer: run `run_id` asks what becomes of `subject`. Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time; and so do those that lie before `since` by no more than `tolerance`, for clocks that differ. An instant written in whole seconds covers that second, here and in outcomes: what it covers has to meet the window. Of two waits with one id about one subject the one opened first counts: to ask again, use another id. A wait can be cancelled (see WaitCancellation), and opened again by a higher `revision`. */
+/** A pending scorer: run `run_id` waits for outcomes about `subject`. Outcomes count from `since` to `opened_at` + `rule.within`, both included, by their own time; outcomes before `since` by no more than `tolerance` count too, for clocks that differ. An instant written in whole seconds covers the whole second, here and in outcomes: the covered span has to meet the window. Of two waits with one id about one subject the wait opened first counts: to ask again, use another id. A wait can be cancelled (see WaitCancellation), and opened again by a higher `revision`. */
 export interface WaitEvent {
-  /** Version of this event's shape; 1 where it's absent. */
+  /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
   /** Unique for the subject; made from run, step, name and subject where absent. */
   wait_id?: string | null;
-  /** The run that asks. */
+  /** The run opening the wait. */
   run_id: string;
-  /** The step that asks, where the score belongs to a step. */
+  /** The step opening the wait, where the score belongs to a step. */
   step_id?: string | null;
   /** The name of the score. */
   name: string;
-  /** What it waits for news about; the record's key. */
+  /** The awaited outcomes' subject; the record's key. */
   subject: string;
   /** When the wait began; the record's timestamp where absent. */
   opened_at?: string | null;
   /** From when outcomes count; `opened_at` where absent. */
   since?: string | null;
-  /** By how much outcomes may lie before `since` (ISO 8601, such as `PT1S` or `PT0S`); the setting `UPSHOT_SINCE_TOLERANCE` where absent. */
+  /** How far outcomes may lie before `since` (ISO 8601, such as `PT1S` or `PT0S`); the setting `UPSHOT_SINCE_TOLERANCE` where absent. */
   tolerance?: string | null;
-  /** Events that were heard before: of their types only what follows them counts. */
+  /** Events received before: of their types only later events count. */
   after?: After[];
   /** How outcomes become the score. */
   rule: Rule;
-  /** Of two waits with one id about one subject that with the higher revision counts; it opens again what was cancelled with a lower one. */
+  /** Of two waits with one id about one subject the higher revision counts; a wait cancelled with a lower revision is opened again. */
   revision?: number;
   /** The run's agent; the score inherits it. */
   agent?: string | null;
-  /** The experiments that the run takes part in; the score inherits them. */
+  /** The experiments of the run; the score inherits them. */
   exposures?: Assignment[];
-  /** Facts that the score inherits. */
+  /** Facts inherited by the score. */
   attributes?: Record<string, Json>;
-  /** The follow-up that asks: it's told what came, in topic `resumptions`, and there's no score. */
+  /** The follow-up opening the wait: its answer goes to topic `resumptions`, and there's no score. */
   reply_to?: string | null;
 }
 
 /** A run was given a variant of an experiment. */
 export interface ExposureEvent {
-  /** Version of this event's shape; 1 where it's absent. */
+  /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
   /** Made from run and experiment where absent. */
   exposure_id?: string | null;
@@ -225,53 +225,53 @@ export interface ExposureEvent {
   run_id: string;
   /** The experiment. */
   experiment: string;
-  /** The variant that the run was given. */
+  /** The variant given to the run. */
   variant: string;
   /** The experiment's version at that time. */
   phase?: string;
   /** How likely that choice was. */
   probability?: number;
-  /** What was randomised: a user, a ticket; the run where absent. */
+  /** The randomised unit: a user, a ticket; the run where absent. */
   unit?: string | null;
   /** How the choice was made. */
   strategy?: string;
-  /** When; the record's timestamp where absent. */
+  /** When the run was exposed; the record's timestamp where absent. */
   exposed_at?: string | null;
 }
 
-/** One revision of a score; the latest revision with a value is the current one. A score given directly needs `run_id`, `name` and `value` alone. It has the identity (run, step, name, key): given again, the later one by `decided_at` counts and the earlier stays as history. */
+/** One revision of a score; the latest revision with a value is the current score. A score given directly needs `run_id`, `name` and `value` alone. Such a score has the identity (run, step, name, key): given again, the later by `decided_at` counts and the earlier stays as history. */
 export interface ScoreEvent {
-  /** Version of this event's shape; 1 where it's absent. */
+  /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
-  /** What the revisions share; made from what the score is about. */
+  /** The id shared by all revisions; made from the score's subject matter. */
   score_id?: string | null;
-  /** The run that it's about; the record's key. */
+  /** The run that the score is about; the record's key. */
   run_id: string;
-  /** The step that it's about, if not the whole run. */
+  /** The step that the score is about, if not the whole run. */
   step_id?: string | null;
-  /** What is scored, such as `merged`. */
+  /** The name of the score, such as `merged`. */
   name: string;
   /** A boolean or a finite number; null where the wait expired. */
   value?: boolean | number | null;
   /** Tells apart scores of one name on one run; repeats with one key are one score. */
   key?: string | null;
-  /** From 1, one more for each change of mind. */
+  /** From 1, one more for each change of the score. */
   revision?: number;
-  /** The revision that this one replaces. */
+  /** The revision replaced by this revision. */
   supersedes?: number | null;
-  /** `outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. `expired`: nothing came and the rule gives no score. `given`: somebody said it. `reopened`: what decided it doesn't count any more, the wait is open again. `followup`: a follow-up gave it before it had heard of anything. `rescored`: another version of the scorer says so. `cancelled`: the wait or the follow-up was withdrawn. */
+  /** `outcome`: outcomes decided. `deadline`: nothing came, the rule's `else` counts. `expired`: nothing came and the rule gives no score. `given`: somebody gave the score. `reopened`: the earlier decision doesn't count any more, the wait is open again. `followup`: a follow-up gave the score before receiving any answer. `rescored`: the score comes from another version of the scorer. `cancelled`: the wait or the follow-up was withdrawn. */
   reason?: "outcome" | "deadline" | "expired" | "given" | "reopened" | "followup" | "rescored" | "cancelled";
-  /** Whether the outcome arrived after the deadline was judged. */
+  /** Whether the outcome arrived after the deadline was evaluated. */
   late?: boolean;
-  /** The subject of the wait that it answers. */
+  /** The subject of the answered wait. */
   subject?: string | null;
-  /** The wait that it answers. */
+  /** The answered wait. */
   wait_id?: string | null;
-  /** The outcome that decided it. */
+  /** The deciding outcome. */
   outcome_id?: string | null;
-  /** When what decided it happened: the outcome's time or the deadline. */
+  /** The time of the deciding outcome, or the deadline. */
   occurred_at?: string | null;
-  /** When it was decided; the record's timestamp where absent. */
+  /** When the decision was made; the record's timestamp where absent. */
   decided_at?: string | null;
   /** The run's agent. */
   agent?: string | null;
@@ -285,67 +285,67 @@ export interface ScoreEvent {
   attributes?: Record<string, Json>;
 }
 
-/** Run `run_id` leaves work to the code `scorer`: a follow-up. A worker that has the code runs it, each time that something new is known of what it waits for. Of two deferrals with one id the one deferred first counts. With `cancelled_at` the deferral is taken back: it withdraws what `deferred_by` said up to that `revision`. A follow-up that nobody wants any more gives no scores. */
+/** Run `run_id` leaves work to the code `scorer`: a follow-up. A worker with the code runs the follow-up, each time that news of its waits arrives. Of two deferrals with one id the earlier counts. A deferral with `cancelled_at` is a cancellation: all statements of `deferred_by` about the follow-up up to that `revision` are withdrawn. A follow-up no longer wanted by anybody gives no scores. */
 export interface DeferralEvent {
-  /** Version of this event's shape; 1 where it's absent. */
+  /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
   /** Made from run, step, scorer, version and key where absent; the record's key. */
   followup_id?: string | null;
-  /** The run that it's about. */
+  /** The run that the follow-up is about. */
   run_id: string;
-  /** The step that it's about, if not the whole run. */
+  /** The step that the follow-up is about, if not the whole run. */
   step_id?: string | null;
-  /** The code, by the name that it's registered under. */
+  /** The code, by its registered name. */
   scorer: string;
-  /** Which version of that code. */
+  /** The version of that code. */
   version?: string;
-  /** What the code is given, as JSON. */
+  /** The data given to the code, as JSON. */
   data?: Json;
-  /** When; the record's timestamp where absent. */
+  /** When the work was deferred; the record's timestamp where absent. */
   deferred_at?: string | null;
-  /** From when events count that the code waits for, such as the run's start; `deferred_at` where absent. */
+  /** From when awaited events count, such as the run's start; `deferred_at` where absent. */
   since?: string | null;
   /** Tells apart deferrals of one scorer on one run; repeats with one key are one follow-up. */
   key?: string | null;
-  /** The follow-up whose code defers it; absent where another program does. */
+  /** The follow-up whose code defers the work; absent where another program does. */
   deferred_by?: string | null;
-  /** One more each time that `deferred_by` says something else about this follow-up: of each the highest counts, and of two equal ones the one that cancels. */
+  /** One more each time that `deferred_by` changes its deferral of this follow-up: the highest counts, and of two equal ones the cancellation. */
   revision?: number;
-  /** Set where the deferral is taken back: since when it isn't wanted any more. */
+  /** Set in a cancellation: since when the follow-up isn't wanted any more. */
   cancelled_at?: string | null;
   /** The run's agent; scores inherit it. */
   agent?: string | null;
   /** The experiments that the run takes part in; scores inherit them. */
   exposures?: Assignment[];
-  /** Facts that scores inherit. */
+  /** Facts inherited by scores. */
   attributes?: Record<string, Json>;
 }
 
 /** A score crossed a line. */
 export interface AlertEvent {
-  /** Version of this event's shape; 1 where it's absent. */
+  /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
   /** Made from the alert's name and the score's revision. */
   alert_id: string;
-  /** Which line was crossed. */
+  /** The line that was crossed. */
   name: string;
-  /** The run that it's about; the record's key. */
+  /** The run that the alert is about; the record's key. */
   run_id: string;
-  /** The score that crossed it. */
+  /** The score that crossed the line. */
   score_id: string;
-  /** Which revision of it. */
+  /** The revision of the score. */
   revision?: number;
   /** The score's value. */
   value: boolean | number;
-  /** What to tell people. */
+  /** The message for people. */
   message?: string;
-  /** When. */
+  /** When the score crossed the line. */
   raised_at: string;
 }
 
-/** An experiment as it stands; the latest record of a key counts. */
+/** An experiment in its present state; the latest record of a key counts. */
 export interface ExperimentEvent {
-  /** Version of this event's shape; 1 where it's absent. */
+  /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
   /** The experiment; the record's key. */
   experiment: string;
