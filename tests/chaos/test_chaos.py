@@ -30,7 +30,7 @@ DAMAGES = {
 async def test_chaos_changes_nothing_and_damage_is_found(tmp_path: Path) -> None:
     async with trial(PLAN, tmp_path, print) as running:
         sending = asyncio.create_task(running.load.run(PLAN.cases))
-        storm = Storm(running.fleet, running.load, running.progress, print)
+        storm = Storm(running.fleet, running.load, running.progress, running.anew, print)
         workers = [member.name for member in running.fleet.workers]
         await storm.rage(schedule(PLAN.seed, workers), kills=6)
         running.load.stop()
