@@ -49,7 +49,7 @@ def test_the_page(stack: WholeStack, tmp_path: Path) -> None:
     )
     stack.eventually(
         f"SELECT count() AS runs FROM runs WHERE agent = 's-{own}' AND status = 'completed'",
-        [{"runs": 6}],
+        [{"runs": 7}],
     )
     stack.eventually(
         f"SELECT name, value FROM current_scores WHERE name = 'helpful' AND agent = 's-{own}'",
