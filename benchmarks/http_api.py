@@ -1,9 +1,9 @@
-"""What an event costs at the HTTP door, beside sending it to Kafka directly.
+"""What an event costs over HTTP, beside sending it to Kafka directly.
 
     python benchmarks/http_api.py [--events 20000]
 
 The same outcomes go to the same broker three ways: one by one over HTTP, a hundred and a thousand to a request, and
-by the producer that the door itself uses. All are acknowledged by all replicas. Sixteen requests are under way at a
+by the producer that the HTTP API itself uses. All are acknowledged by all replicas. Sixteen requests are under way at a
 time. Of each: events a second, and CPU microseconds per event of the process that sends to Kafka (the web server,
 or the producer's own).
 """
@@ -49,7 +49,7 @@ def main() -> None:
     )
     parser.add_argument("--events", type=int, default=20_000, help="events of each way (default 20,000)")
     events = [_event(number) for number in range(parser.parse_args().events)]
-    with tempfile.TemporaryDirectory(prefix="upshot-door-") as name:
+    with tempfile.TemporaryDirectory(prefix="upshot-http-api-") as name:
         folder = Path(name)
         kafka = KafkaServer(folder, report=print)
         kafka.start()

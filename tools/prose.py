@@ -1,7 +1,8 @@
 """`python -m tools.prose` counts, in docs and docstrings, the words that hide the subject of a sentence.
 
 Prints the share of such words for each package and page, worst first; exits with 1 where the whole is above
-the limit. `--room NAME` lists the sentences of a package or page with most of these words.
+the limit. `--room NAME` lists the sentences of a package or page with most of these words. `--check` prints the
+whole alone, and above the limit the worst packages and pages.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +20,8 @@ CODE = ("schemas", "streams", "processors", "insights", "upshot", "tools")
 HIDING = frozenset({"what", "it", "that", "those", "whoever", "one"})
 #: Of a hundred words, so many may hide a subject.
 LIMIT = 5.0
+#: So many of the worst packages and pages are printed by `--check`.
+WORST = 5
 _WORD = re.compile(r"[A-Za-z]+(?:['\u2019][A-Za-z]+)?")
 _FENCE = re.compile(r"```.*?```|`[^`]*`|<!--.*?-->|\]\([^)]*\)", re.DOTALL)
 
@@ -50,25 +53,40 @@ def docstrings() -> Iterator[tuple[str, str]]:
                     yield str(inside.parent), ast.get_docstring(node) or ""
 
 
+def report(counts: Mapping[str, tuple[int, int]], *, check: bool) -> tuple[str, bool]:
+    """The text to print, and whether the whole is above the limit; for `check`, the short text."""
+    found, words = (sum(count[n] for count in counts.values()) for n in (0, 1))
+    above = 100 * found > LIMIT * words
+    worst = sorted(counts.items(), key=lambda entry: -_share(*entry[1]))
+    if check:
+        worst = worst[:WORST] if above else []
+    lines = [f"{_share(*count):5.1f} % of {count[1]:6} words  {place}" for place, count in worst]
+    whole = f"{_share(found, words):5.1f} % of {words:6} words in all; the limit is {LIMIT:g} %"
+    return "\n".join([*lines, whole]), above
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tools.prose", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--room", help="list the sentences of this room or page")
-    wanted = parser.parse_args().room
+    parser.add_argument("--check", action="store_true", help="print the whole alone, or the worst places")
+    options = parser.parse_args()
     counts: dict[str, tuple[int, int]] = {}
     for place, text in [*pages(), *docstrings()]:
         found, words = hiding(text)
         before = counts.get(place, (0, 0))
         counts[place] = before[0] + found, before[1] + words
-        if place == wanted:
+        if place == options.room:
             _list(text)
-    if wanted:
+    if options.room:
         return 0
-    for place, (found, words) in sorted(counts.items(), key=lambda entry: -entry[1][0] / (entry[1][1] or 1)):
-        print(f"{100 * found / words if words else 0:5.1f} % of {words:6} words  {place}")
-    found, words = (sum(count[n] for count in counts.values()) for n in (0, 1))
-    print(f"{100 * found / words:5.1f} % of {words:6} words in all; the limit is {LIMIT:g} %")
-    return int(100 * found > LIMIT * words)
+    text, above = report(counts, check=options.check)
+    print(text)
+    return int(above)
+
+
+def _share(found: int, words: int) -> float:
+    return 100 * found / words if words else 0.0
 
 
 def _list(text: str) -> None:

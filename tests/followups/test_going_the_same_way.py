@@ -321,6 +321,18 @@ def test_a_loop_that_never_ends_is_found_out(app: App) -> None:
             assert "say since=event" in (f.error or "")
 
 
+def test_a_loop_that_never_ends_fails_also_where_the_code_catches_the_refusal(app: App) -> None:
+    @app.scorer
+    async def endless(ctx: upshot.Followup[None]) -> None:
+        with contextlib.suppress(Exception):
+            while True:
+                ctx.score("n", 1)
+
+    with followup(endless, None) as f:
+        assert f.status == "failed"
+        assert "a loop that never ends?" in (f.error or "")
+
+
 def test_ctx_ends_with_its_code(app: App) -> None:
     kept: list[upshot.Followup[None]] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -281,6 +282,34 @@ def test_a_step_isnt_cut_short_from_outside(app: App) -> None:
         assert "Put a time limit into the step's own function" in (f.error or "")
     with followup(impatient, None) as f:
         assert f.scores == {"impatient": True}
+
+
+def test_code_that_catches_the_refusal_after_a_cancelled_step_fails(app: App) -> None:
+    async def in_a_hurry(ctx: upshot.Followup[None]) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await ctx.step("slow", asyncio.sleep, 0.1)
+
+    async def catches_everything(ctx: upshot.Followup[None]) -> None:
+        await in_a_hurry(ctx)
+        with contextlib.suppress(Exception):
+            ctx.score("score", 1)
+
+    async def catches_as_value(ctx: upshot.Followup[None]) -> None:
+        await asyncio.gather(catches_nothing(ctx), return_exceptions=True)
+
+    async def catches_nothing(ctx: upshot.Followup[None]) -> None:
+        await in_a_hurry(ctx)
+        ctx.score("score", 1)
+
+    async def starts_and_forgets(ctx: upshot.Followup[None]) -> None:
+        task = asyncio.create_task(catches_nothing(ctx))
+        await asyncio.wait([task])
+
+    for function in (catches_everything, catches_as_value, starts_and_forgets):
+        with followup(app.scorer(function), None) as f:
+            assert f.status == "failed", function
+            assert "step 'slow' was cancelled by the code around it" in (f.error or "")
 
 
 def test_errors_of_ours_in_a_step_are_failures_too(app: App) -> None:

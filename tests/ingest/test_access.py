@@ -209,6 +209,12 @@ def test_what_programs_send_by_themselves_says_nothing() -> None:
     assert [name for name in ORDINARY if relayed_by([name])] == []
 
 
+def test_a_refusal_without_keys_names_the_setting_and_the_header() -> None:
+    refusal = keyless(("Host", "evil.example")) or ""
+    assert "set UPSHOT_API_KEYS, and send one of the keys" in refusal
+    assert "Authorization: Bearer KEY" in refusal
+
+
 def test_one_key_and_no_second_one() -> None:
     access = Access(Settings(api_keys=SecretStr(KEY)))
     good, bad = ("Authorization", f"Bearer {KEY}"), ("Authorization", "Bearer something-else-1")

@@ -221,6 +221,38 @@ async def test_a_step_is_not_run_unless_somebody_says_so(past: MemoryPast, tmp_p
     assert (told.endings, sorted(ran)) == ({"done": 2}, [1, 2, 11, 12])
 
 
+async def test_only_steps_without_a_recorded_result_are_run(past: MemoryPast, tmp_path: Any) -> None:
+    ran: list[int] = []
+
+    def judge(number: int) -> float:
+        ran.append(number)
+        return float(number)
+
+    @app_of(tmp_path).scorer(version="2")
+    async def closed(ctx: Followup[Ticket]) -> float:
+        first = await ctx.step("judge", judge, ctx.data.number)
+        await ctx.wait_for_event("closed", subject=f"ticket:{ctx.data.number}", timeout=DAY)
+        second = await ctx.step("judge", judge, ctx.data.number + 10)
+        return first + second + await ctx.step("judge", judge, ctx.data.number + 20)
+
+    for number in (1, 2, 3):
+        past.defer(number)
+    all_results = await recorded(past, closed, "f1")
+    [first, _, third] = (await recorded(past, closed, "f2")).items()
+    ran.clear()
+    asked: list[Sequence[str]] = []
+
+    def results(ids: Sequence[str]) -> dict[str, dict[str, Raw]]:
+        asked.append(ids)
+        # The first and the last step of the second follow-up have a result, the middle step has none.
+        return {"f1": all_results, "f2": dict([first, third])}
+
+    told = await over(past, closed, results=results, run_steps=True)
+    assert (told.endings, sorted(ran)) == ({"done": 3}, [3, 12, 13, 23])
+    assert asked == [["f1", "f2", "f3"]]
+    assert {one.origin.run_id: one.after for one in told.moved} == {"r1": 33.0, "r2": 36.0, "r3": 39.0}
+
+
 async def recorded(past: MemoryPast, scorer: Scorer[Any, Any], ident: str) -> dict[str, Raw]:
     """What the steps of a follow-up give, as its state keeps it."""
     kept: dict[str, Raw] = {}

@@ -215,7 +215,7 @@ def test_a_mapping_is_of_one_topic_or_one_webhook(where: dict[str, str]) -> None
 def test_what_is_about_messages_needs_to_say_where_they_are() -> None:
     wrong: Any = App("shop").outcome
     with pytest.raises(
-        Misuse, match="when= is about the messages of others: say where they are, topic='github'"
+        Misuse, match=r"when= is about the messages of others: .* app\.map_outcomes\(…, topic='github'\) or"
     ):
         wrong("pr.closed", "pr:1", when="merged")
     with pytest.raises(ConfigurationError, match="a topic or a webhook"):

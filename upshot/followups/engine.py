@@ -73,6 +73,8 @@ async def _replay(
             await _turns(replay)
         if ending == "done" and replay.missing is not None:
             ending, error = "failed", swallowed(replay.missing)
+        if ending == "done" and replay.misuse is not None:
+            ending, error = "failed", replay.misuse
         if ending == "waiting" and (raised := _raised_in_a_branch(replay)) is not None:
             ending, error = "failed", error_text(raised)
         return ending, error

@@ -95,7 +95,10 @@ def _not_from_here(headers: Headers, peer: str | None) -> str | None:
     if is_loopback(peer) and all(map(is_loopback, names)) and not foreign and relay is None:
         return None
     why = f" (the header {relay[:60]} says that this one was passed on)" if relay else ""
-    return f"without UPSHOT_API_KEYS only programs on this machine may send events{why}: set keys to open the door"
+    return (
+        f"without UPSHOT_API_KEYS only programs on this machine may send events{why}: set UPSHOT_API_KEYS, and send "
+        "one of the keys with each request, Authorization: Bearer KEY"
+    )
 
 
 __all__ = ["SHORTEST_KEY", "Access", "Viewers"]

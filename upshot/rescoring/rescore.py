@@ -67,23 +67,27 @@ async def rescore(
 ) -> list[Rescored]:
     """Run `scorer` for each of these follow-ups, as if deferred instead of the original code.
 
-    Waits are answered by the join, from all stored outcomes; deadlines before `now` have passed. Steps are
-    never run unless `run_steps` is set: a step's recorded result, from `results`, is given, or the follow-up
-    ends as `steps`. `tolerance` is the setting `since_tolerance`, in microseconds. `progress` receives the
-    number of follow-ups done.
+    Waits are answered by the join, from all stored outcomes; deadlines before `now` have passed. A step's
+    recorded result, from `results`, is given. A step without a recorded result is run where `run_steps` is
+    set; else the follow-up ends as `steps`. `tolerance` is the setting `since_tolerance`, in microseconds.
+    `progress` receives the number of follow-ups done.
     """
     rescored: list[Rescored] = []
     for first in range(0, len(ids), AT_ONCE):
         part = ids[first : first + AT_ONCE]
         origins = await asyncio.to_thread(past.origins, scorer.name, part)
         memories = [Snapshot(replace(origin, version=scorer.version)) for origin in origins]
-        played = [_Played(scorer, memory, now, run_steps, tolerance) for memory in memories]
+        played = [_Played(scorer, memory, now, tolerance) for memory in memories]
         await _settle(played, past)
         if results is not None and (needy := [one for one in played if one.steps]):
             found = await asyncio.to_thread(results, [one.memory.origin.followup_id for one in needy])
             for one in needy:
                 one.remember(found.get(one.memory.origin.followup_id, {}))
             await _settle([one for one in needy if not one.settled], past)
+        if run_steps and (lacking := [one for one in played if one.steps]):
+            for one in lacking:
+                one.runs_steps = True
+            await _settle(lacking, past)
         rescored += [one.rescored for one in played]
         progress(len(rescored))
     return rescored
@@ -111,22 +115,21 @@ async def _settle(played: Iterable[_Played], past: Past) -> None:
 class _Played:
     """A follow-up while its code is run."""
 
-    def __init__(
-        self, scorer: Scorer[Any, Any], memory: Snapshot, now: Micros, run_steps: bool, tolerance: Micros
-    ) -> None:
+    def __init__(self, scorer: Scorer[Any, Any], memory: Snapshot, now: Micros, tolerance: Micros) -> None:
         self.memory = memory
+        #: Whether steps without a result are run, once the recorded results are at hand.
+        self.runs_steps = False
         self.steps: dict[str, str] = {}
         self.settled = False
         self._scorer = scorer
         self._now = now
-        self._run_steps = run_steps
         self._tolerance = tolerance
         self._last = Execution("waiting")
 
     async def run(self) -> None:
         """Run the code with the present snapshot."""
         self.steps = {}
-        self._last = await execute(self._scorer, self.memory, not_run=None if self._run_steps else self.steps)
+        self._last = await execute(self._scorer, self.memory, not_run=None if self.runs_steps else self.steps)
         # A step run once isn't run again when the code goes on.
         gained = {command.step_id: command.result for command in self._asked(KeepResult)}
         self.memory = replace(self.memory, results={**self.memory.results, **gained})

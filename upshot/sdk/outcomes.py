@@ -106,8 +106,9 @@ class Outcomes:
             )
         if mapping:
             raise Misuse(
-                f"{next(iter(mapping))}= is about the messages of others: say where they are, topic='github' or "
-                "webhook='github'; an outcome of your own is told only where it happened"
+                f"{next(iter(mapping))}= is about the messages of others: declare where they are by "
+                "app.map_outcomes(…, topic='github') or app.map_outcomes(…, webhook='github'); app.outcome records an "
+                "outcome of your own, and needs nothing but the outcome"
             )
         return self._tell(type, subject, data, id, source, time)
 

@@ -126,7 +126,7 @@ def _repository(message: Message) -> dict[str, Any]:
         return found
     raise ValueError(
         f"{_event(message)} tells of no repository, so there is no subject of ours: write a source of your own, "
-        "app.outcome(…, webhook='github', subject=…)"
+        "app.map_outcomes(…, webhook='github', subject=…)"
     )
 
 
