@@ -1,5 +1,5 @@
 """Kafka as data and machine: topics, codec, dead letters, the Faust app and its batch path, the producer.
 
-The only room that knows Faust. Comes in: bytes from topics. Goes out: decoded events to `processors`,
-bytes to topics.
+The only package knowing Faust. Comes in: bytes from topics. Goes out: decoded events to `processors`, bytes
+to topics.
 """

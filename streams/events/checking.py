@@ -1,4 +1,4 @@
-"""Checking events before they are sent, by the very decoding that the processors use."""
+"""Checking events before they are sent, by the very decoding of the processors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class Unsent(NamedTuple):
-    """A record as the processors would see it, had it been sent."""
+    """A record as the processors would see a sent record."""
 
     value: bytes
     timestamp: int
@@ -42,9 +42,9 @@ class Unsent(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """An event that the processors will take: the record to send, and the event's id.
+    """An event acceptable to the processors: the record to send, and the event's id.
 
-    The id is None for an outcome that doesn't say one: it gets it from the record's place.
+    The id is None for an outcome stating none: the id then comes from the record's place.
     """
 
     topic: str
@@ -84,7 +84,9 @@ def now_ms() -> int:
 
 
 def check(topic: Topic, value: bytes, headers: Headers = (), at: int | None = None) -> Checked:
-    """The event in `value`, ready to be sent to `topic`. Raises InvalidEvent: it would be dead-lettered."""
+    """The event in `value`, ready to be sent to `topic`. Raises InvalidEvent for an event to be
+    dead-lettered.
+    """
     record = Unsent(value, now_ms() if at is None else at, topic.name, headers)
     if topic.schema is Outcome:
         seen = read_outcome(record)
@@ -97,7 +99,7 @@ def check(topic: Topic, value: bytes, headers: Headers = (), at: int | None = No
 
 
 def check_all(topic: Topic, entries: Iterable[Entry]) -> tuple[list[Checked], list[Refusal]]:
-    """What may be sent of `entries`, and what would be dead-lettered."""
+    """The sendable part of `entries`, and the part to be dead-lettered."""
     taken: list[Checked] = []
     refused: list[Refusal] = []
     at = now_ms()

@@ -1,4 +1,4 @@
-"""Dead letters: what can't be used goes to a topic of its own, with its reason and its original bytes."""
+"""Dead letters: unusable records go to a topic of their own, with the reason and the original bytes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _ALL: dict[str, Any] = {**_HEADERS, "key": None, "value": None}
 def dead_letter(settings: Settings, record: Record, error: InvalidEvent, *, about: str = "") -> Output:
     """The record as a dead letter (see `upshot.schemas.dead_letters.DeadLetter`).
 
-    Its id is made from the place where the record was first written, the reason, and `about` where one
-    record can be refused by several askers: refused again it is the same dead letter. What is too large for
-    the topic is left out.
+    Its id is made from the place where the record was first written, the reason, and `about` where a record
+    can be refused by several askers: refused again, a record gives the same dead letter. Parts too large for
+    the topic are left out.
     """
     place = place_of(record)
     identity = fact_id("dead-letter", str(place), error.reason, about)
@@ -45,7 +45,7 @@ def dead_letter(settings: Settings, record: Record, error: InvalidEvent, *, abou
 
 
 def _fitting(event: dict[str, Any]) -> bytes:
-    """The dead letter as JSON: without what makes it larger than its topic takes, and saying so."""
+    """The dead letter as JSON: without parts exceeding the topic's limit, and saying so."""
     value = msgspec.json.encode(event)
     for left_out in (_HEADERS, _ALL):
         if len(value) > _LARGEST:

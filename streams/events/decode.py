@@ -1,8 +1,8 @@
-"""Waits and outcomes, read fast: what the join and the store need of them, checked as the schemas say.
+"""Waits and outcomes, read fast: the parts needed by the join and the store, checked as the schemas say.
 
-A record goes through a typed decoder first, which takes only what it is sure about. Whatever that refuses
-goes through the schema (`upshot.streams.events.records`), which alone decides what is valid and why not. A property
-test holds both to the same answer.
+A record goes through a typed decoder first, accepting only surely valid records. Every other record goes
+through the schema (`upshot.streams.events.records`), which alone decides about validity and reasons. A
+property test holds both to the same answer.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _OutcomeOnWire(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class _OutcomeWithMore(_OutcomeOnWire, gc=False, forbid_unknown_fields=False):
-    """With fields that are skipped."""
+    """With skipped fields."""
 
 
 class _WaitOnWire(Struct, gc=False, forbid_unknown_fields=True):
@@ -89,7 +89,7 @@ class _WaitOnWire(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class _WaitWithMore(_WaitOnWire, gc=False, forbid_unknown_fields=False):
-    """With fields that are skipped."""
+    """With skipped fields."""
 
 
 _outcome_on_wire = msgspec.json.Decoder(_OutcomeOnWire).decode
@@ -252,7 +252,7 @@ def _preceding(after: After) -> Preceding:
 
 
 def _sure_after(after: Any) -> tuple[Preceding, ...]:
-    """Waits of follow-ups that listen to one event after the other have these: few enough for the schema."""
+    """Waits of follow-ups listening to an event after another have these: few enough for the schema."""
     try:
         return tuple(_preceding(After.model_validate(one)) for one in after)
     except (ValueError, TypeError):
@@ -260,12 +260,14 @@ def _sure_after(after: Any) -> tuple[Preceding, ...]:
 
 
 def exposures_of(exposures: Iterable[Assignment]) -> Raw:
-    """What the schema has read, as JSON."""
+    """The exposures read by the schema, as JSON."""
     return Raw(_encode([msgspec.convert(e.model_dump(), FastAssignment) for e in exposures]))
 
 
 def inherited(exposures: Raw | UnsetType, attributes: Raw | UnsetType) -> tuple[Raw, Raw]:
-    """What scores inherit, checked: exposures with what is absent filled in, and attributes as they came."""
+    """The parts inherited by scores, checked: exposures with absent fields filled in, and attributes as they
+    came.
+    """
     if attributes is UNSET:
         attributes = _NOTHING
     else:
@@ -302,13 +304,15 @@ def _checked(rule: Rule) -> CheckedRule:
 
 
 def _with_more(decode: Callable[[bytes], W], value: bytes) -> W:
-    """The event on the wire. What is skipped in it has to be JSON all the same, and isn't looked at by the decoder."""
+    """The event on the wire. Skipped fields have to be JSON all the same, and aren't looked at by the
+    decoder.
+    """
     _anything(value)
     return decode(value)
 
 
 def bytes_of(record: Record, largest: int = MAX_EVENT_BYTES) -> bytes:
-    """The record's value. Raises Unsure where it's empty, too long or nested too deeply."""
+    """The record's value. Raises NeedsSchema for a value empty, too long or nested too deeply."""
     value = record.value
     if not value or len(value) > largest or is_deep(value):
         needs_schema()
@@ -324,7 +328,7 @@ def near_record(text: str, record: Record) -> Micros:
 
 
 def needs_schema() -> NoReturn:
-    """Leave it to the schema."""
+    """Leave the record to the schema."""
     raise NeedsSchema
 
 

@@ -1,4 +1,6 @@
-"""Deferrals and resumptions, read fast, as `arrivals` reads waits and outcomes: the schema decides where that isn't sure."""
+"""Deferrals and resumptions, read fast, as `decode` reads waits and outcomes: the schema decides about unsure
+cases.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ class DecodedDeferral(Struct, frozen=True, gc=False):
 
 
 class DecodedAnsweringEvent(Struct, frozen=True, gc=False):
-    """The event of a resumption. `data` is JSON as it came."""
+    """The event of a resumption. `data` is JSON as received."""
 
     id: str
     type: str

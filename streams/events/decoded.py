@@ -12,7 +12,7 @@ from upshot.streams.events.instants import Micros
 
 
 class CheckedRule(NamedTuple):
-    """A valid rule, as JSON that says only what was said, and its window in microseconds."""
+    """A valid rule, as JSON with the stated fields only, and its window in microseconds."""
 
     rule: Rule
     json: bytes
@@ -20,7 +20,7 @@ class CheckedRule(NamedTuple):
 
 
 class Preceding(Struct, frozen=True, array_like=True, gc=False):
-    """An event that was heard before: of these types only what follows it counts. See `upshot.schemas.waits.After`."""
+    """An event received before: of these types only later events count. See `upshot.schemas.waits.After`."""
 
     types: tuple[str, ...]
     time: Micros
@@ -32,10 +32,10 @@ class Preceding(Struct, frozen=True, array_like=True, gc=False):
 
 
 class DecodedOutcome(Struct, frozen=True, gc=False):
-    """An outcome with id and time filled in, its subject in the spelling that joins. `data` is JSON as it came.
+    """An outcome with id and time filled in, its subject in the joining spelling. `data` is JSON as received.
 
-    Its time covers `width` microseconds more, by how it is written. `recorded` is the record's timestamp, in
-    milliseconds since 1970.
+    Its time covers `width` microseconds more, by the way the time is written. `recorded` is the record's
+    timestamp, in milliseconds since 1970.
     """
 
     subject: str
@@ -52,12 +52,12 @@ class DecodedOutcome(Struct, frozen=True, gc=False):
 
 
 class DecodedWait(Struct, frozen=True, gc=False):
-    """A wait with id, opening and deadline worked out, its subject in the spelling that joins.
+    """A wait with id, opening and deadline worked out, its subject in the joining spelling.
 
     `exposures` and `attributes` are JSON.
 
-    Its opening, and so its deadline, covers `width` microseconds more, by how it is written. A `tolerance` of None:
-    the wait doesn't say.
+    Its opening, and so its deadline, covers `width` microseconds more, by the way the opening is written. A
+    `tolerance` of None: the wait states none.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""What a unit of work wants done: data, not action."""
+"""The effects of a unit of work: data, not action."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
-    """One record for a topic. A `partition` of None means the key's own (Java's murmur2)."""
+    """A record for a topic. A `partition` of None means the key's own (Java's murmur2)."""
 
     topic: str
     partition: int | None
@@ -20,9 +20,9 @@ class Output(msgspec.Struct, frozen=True, gc=False):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """What a key holds from now on, and when it wants to be looked at: microseconds since 1970, None is never.
+    """The value of a key from now on, and the key's due instant: microseconds since 1970, None is never.
 
-    So many things of it are `waiting`, which the table only counts.
+    So many things of the key are `waiting`, which the table only counts.
     """
 
     value: bytes
@@ -32,15 +32,16 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass
 class Effects:
-    """Table changes by partition and key (None deletes), and the outputs that follow from them.
+    """Table changes by partition and key (None deletes), and the outputs following from them.
 
-    The outputs are sent after the changes are durable, so that nobody sees a result that could be forgotten.
-    What no record brings about, such as a deadline, sets `outputs_first`: nothing would come again to say
-    it after a crash between the two, so it's said, and acknowledged, before it is remembered.
+    The outputs are sent after the changes are durable, so nobody sees a result at risk of being forgotten.
+    Effects not caused by a record, such as a deadline's, set `outputs_first`: no record would come again to
+    repeat the outputs after a crash between the two, so the outputs are sent, and acknowledged, before the
+    changes are stored.
 
-    Work that sets `more` has left something undone: the next tick comes without waiting, in the same turn if it was
-    a `process`, after the next poll if it was a tick itself. `tick_within` is the longest wait for it in seconds,
-    where something goes on beside the cycle that the tick is to take up soon.
+    Work setting `more` has left something undone: the next tick comes without waiting, in the same batch
+    after a `process`, after the next poll after a tick. `tick_within` is the longest wait for the tick in
+    seconds, where something goes on beside the processing loop, to be taken up by the tick soon.
     """
 
     changes: dict[int, dict[bytes, Change | None]] = field(default_factory=dict)

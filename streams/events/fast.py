@@ -1,8 +1,8 @@
-"""Events, read fast: typed as the schemas say, by a decoder that takes only what it is sure about.
+"""Events, read fast: typed as the schemas say, by a decoder accepting only surely valid events.
 
-What it refuses (`NeedsSchema`) is for the schema to judge, which alone decides what is valid and why not. So these
-types may refuse what a schema takes, and never the other way round; tests hold each field, its default, and
-what becomes of random input against the schema.
+Events refused here (`NeedsSchema`) are left to the schema, which alone decides about validity and reasons. So
+these types may refuse events accepted by a schema, and never the other way round; tests compare each field,
+its default, and the results for random input with the schema.
 
 Instants are still text here, and datetimes in the schema's models: `moment` reads both.
 """
@@ -44,7 +44,7 @@ _DAY = 86_400_000_000
 
 
 class NeedsSchema(Exception):
-    """Not surely valid: the schema has to look at it."""
+    """Not surely valid: the schema has to look at the event."""
 
 
 class FastEvent(Struct, gc=False, kw_only=True):
@@ -149,7 +149,7 @@ class FastScore(FastEvent, kw_only=True, gc=False):
 
     @property
     def identity(self) -> str:
-        """The id that all revisions share."""
+        """The id shared by all revisions."""
         return self.score_id or given_score_id(self.run_id, self.step_id, self.name, self.key)
 
 
@@ -261,7 +261,7 @@ def fast(kind: type[Q], event: Any) -> Q:
 
 
 def moment(instant: str | datetime) -> Micros:
-    """An event's instant. Raises Unsure for text that the schema may read otherwise, or refuse."""
+    """An event's instant. Raises NeedsSchema for text the schema may read otherwise, or refuse."""
     if isinstance(instant, datetime):
         return micros(instant)
     # What is finer than a microsecond is rounded here and cut there.
@@ -280,7 +280,7 @@ def moment(instant: str | datetime) -> Micros:
 
 
 def moment_or_none(instant: str | datetime | None) -> Micros | None:
-    """The same for what may be absent."""
+    """The same for an instant possibly absent."""
     return None if instant is None else moment(instant)
 
 

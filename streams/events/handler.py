@@ -1,4 +1,4 @@
-"""What a processor gives to the batch room, and what it gets from it."""
+"""The interface between a processor and the batch engine, in both directions."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class TP(NamedTuple):
 
 
 class Unsettled(Exception):
-    """A topic is gone, was made anew or has other partitions: what is read doesn't belong to it."""
+    """A topic is gone, was made anew or has other partitions: the data read doesn't belong to the topic."""
 
 
 class BatchHandler(Protocol):
-    """One processor. No two of its methods ever run at the same time.
+    """A processor. No two of its methods ever run at the same time.
 
-    Any of them may be cancelled, when partitions are taken away or the worker stops while it runs for too
-    long: what it did is then not committed, and the records come again. An exception stops the worker
-    before the next commit.
+    Any method may be cancelled, when partitions are taken away or the worker stops while the method runs for
+    too long: the method's work is then not committed, and the records come again. An exception stops the
+    worker before the next commit.
     """
 
     @property
@@ -37,7 +37,7 @@ class BatchHandler(Protocol):
         """These are ours, and the table holds their state. Called once before the first `process`."""
 
     async def revoked(self, tps: frozenset[TP]) -> None:
-        """They are no longer ours; what was in flight is committed or dropped. `assigned` comes again."""
+        """They are no longer ours; work in flight is committed or dropped. `assigned` comes again."""
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
         """Handle the next records of each partition: raw bytes, in order, none left out."""
@@ -46,23 +46,27 @@ class BatchHandler(Protocol):
         """Look at the clock. Called about every `Timing.tick_interval`, not before `assigned`."""
 
     async def flush(self) -> None:
-        """Make durable all that `process` took so far; offsets are committed right after. See `Pipelined`."""
+        """Make durable all records taken by `process` so far; offsets are committed right after. See
+        `Pipelined`.
+        """
 
 
 @runtime_checkable
 class Pipelined(Protocol):
-    """A handler that makes records durable by itself while it takes more: no commit has to wait for it.
+    """A handler making records durable by itself while taking more: no commit has to wait for the handler.
 
     Its `flush` is then only called before partitions go.
     """
 
     def durable(self) -> Mapping[TP, int] | None:
-        """Up to where all that `process` took is durable, by partition; None where all of it is."""
+        """Up to where the records taken by `process` are durable, by partition; None where all records are."""
 
 
 @runtime_checkable
 class Refusing(Protocol):
-    """A handler that counts dead letters by reason, also those of records that were set aside before it."""
+    """A handler counting dead letters by reason, including dead letters of records set aside before reaching
+    the handler.
+    """
 
     @property
     def dead_letters(self) -> Counter[str]:
@@ -70,17 +74,17 @@ class Refusing(Protocol):
 
 
 class TableView(Protocol):
-    """The recovered state of the partitions that are ours. It changes by `Effects.changes` alone.
+    """The recovered state of our partitions. The state changes by `Effects.changes` alone.
 
-    `get` and `get_many` tell these at once; everything else once they are durable, which they always are in
-    `tick`.
+    `get` and `get_many` return these changes at once; everything else once the changes are durable, which
+    they always are in `tick`.
     """
 
     def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The value of each key, None where it has none; far quicker than one by one."""
+        """The value of each key, None for a key without a value; far quicker than single calls."""
 
     def get(self, partition: int, key: bytes) -> bytes | None:
-        """The value of `key`, or None where it has none."""
+        """The value of `key`, or None for a key without a value."""
 
     def items(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """All of a partition, by key; don't await while iterating."""
@@ -98,41 +102,43 @@ class TableView(Protocol):
         """
 
     def nearest_due(self) -> int | None:
-        """The earliest due instant of all partitions that are ours; None where nothing is due ever."""
+        """The earliest due instant of all our partitions; None where nothing is due ever."""
 
 
 class BatchContext(Protocol):
-    """What a handler may ask of the room it lives in. Usable from `assigned` on."""
+    """The services of the batch engine for a handler. Usable from `assigned` on."""
 
     @property
     def table(self) -> TableView:
-        """The app's table. Raises ConfigurationError in an app without one."""
+        """The app's table. Raises ConfigurationError in an app without a table."""
 
     async def end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Where each partition ends now, asked from the broker.
 
-        Raises Unsettled while one of the handler's topics isn't what its position belongs to: the partitions will
-        be taken away and given anew.
+        Raises Unsettled while any of the handler's topics isn't the topic of its position: the partitions
+        will be taken away and given anew.
         """
 
     def position(self, tp: TP) -> int:
-        """The next offset to be processed: everything before it was. During `process`, that call's start.
+        """The next offset to be processed: all earlier offsets were. During `process`, the call's start.
 
-        A partition was read to its end when this has reached its end offset; offsets may have gaps.
-        Raises KeyError for a partition that isn't ours.
+        A partition was read to its end when this has reached its end offset; offsets may have gaps. Raises
+        KeyError for a partition not ours.
         """
 
     def assignment(self) -> frozenset[TP]:
-        """The partitions of the handler's topics that are ours."""
+        """Our partitions of the handler's topics."""
 
     async def flush_outputs(self) -> None:
         """Wait until the broker has acknowledged every output sent so far."""
 
     async def partition_count(self, topic: str) -> int:
-        """How many partitions `topic` has; 0 for one of the handler's that is gone."""
+        """How many partitions `topic` has; 0 for an absent topic of the handler."""
 
     def units(self) -> int:
-        """How many partitions the app's table has: topics may have more. Raises ConfigurationError without a table."""
+        """How many partitions the app's table has: topics may have more. Raises ConfigurationError without a
+        table.
+        """
 
 
 __all__ = ["TP", "BatchContext", "BatchHandler", "Pipelined", "Refusing", "TableView", "Unsettled"]

@@ -1,4 +1,4 @@
-"""Reading events from text that people and programs write: JSON lines, an array, one object."""
+"""Reading events from text written by people and programs: JSON lines, an array, a single object."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FEW_ENOUGH = 200_000
 
 
 class Entry(NamedTuple):
-    """One event as it was written, and where: a record's value and headers, not checked yet."""
+    """An event as written, and where: a record's value and headers, not checked yet."""
 
     where: str
     value: bytes
@@ -53,7 +53,7 @@ def read_events(raw: bytes, most: int | None = None) -> list[Entry]:
 def items_of(array: bytes, most: int | None = None) -> list[Entry]:
     """The items of a JSON array, byte for byte.
 
-    Raises msgspec.DecodeError where it's none, InvalidEvent where these are more than `most`.
+    Raises msgspec.DecodeError where the text is no array, InvalidEvent for more than `most` items.
     """
     if most is not None and array.count(b",") > _FEW_ENOUGH:
         _refuse_more(items_at_least(array, most + 1), most)
@@ -63,7 +63,9 @@ def items_of(array: bytes, most: int | None = None) -> list[Entry]:
 
 
 def items_at_least(array: bytes, enough: int) -> int:
-    """How many items a JSON array has, counted up to `enough`: nothing is made of them. Linear, whatever the bytes."""
+    """How many items a JSON array has, counted up to `enough`: no objects are made. Linear, whatever the
+    bytes.
+    """
     depth, found = 0, 1
     for token in _TOKEN.finditer(array):
         mark = token[0]
@@ -89,7 +91,7 @@ def encoded(item: object) -> bytes:
 
 
 def key_of(event: Entry, field: str) -> str | None:
-    """The value of `field` as the record's key; None where it isn't there."""
+    """The value of `field` as the record's key; None for an absent field."""
     try:
         value = msgspec.json.decode(event.value)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Bytes to events: every record either becomes a valid event or a reason why it can't."""
+"""Bytes to events: every record becomes either a valid event or a reason for refusal."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ E = TypeVar("E", bound=BaseModel)
 
 
 class Record(Protocol):
-    """What the codec reads of a Kafka record (aiokafka's ConsumerRecord has it all)."""
+    """The parts of a Kafka record read by the codec (aiokafka's ConsumerRecord has them all)."""
 
     @property
     def topic(self) -> str: ...
@@ -77,7 +77,9 @@ class Record(Protocol):
 
 
 class Place(NamedTuple):
-    """Where a record was first written. `made` tells the topic from those of its name before it, see `incarnations`."""
+    """Where a record was first written. `made` tells the topic from earlier topics of its name, see
+    `incarnations`.
+    """
 
     topic: str
     partition: int
@@ -89,7 +91,7 @@ class Place(NamedTuple):
 
     @property
     def ident(self) -> str:
-        """An id made of it, for what says none."""
+        """An id made of the place, for events stating none."""
         return self._joined("-")
 
     def _joined(self, by: str) -> str:
@@ -100,7 +102,7 @@ class Place(NamedTuple):
 def place_of(record: Record) -> Place:
     """Where the record was first written, before any forwarding.
 
-    Anyone may write the header: one that names no place of the record's own topic counts as absent.
+    Anyone may write the header: a header naming no place of the record's own topic counts as absent.
     """
     for name, value in record.headers:
         if name == FORWARDED_FROM and (
@@ -111,13 +113,15 @@ def place_of(record: Record) -> Place:
 
 
 def made_of(record: Record) -> str:
-    """What tells the record's topic from those of its name before it; only records of a worker's own inputs say it."""
+    """The mark telling the record's topic from earlier topics of its name; only records of a worker's own
+    inputs have the mark.
+    """
     made: str = getattr(record, "made", "")
     return made
 
 
 def _forwarded_place(topic: str, text: str) -> Place | None:
-    """The place in `topic` that the text names: `topic/partition/offset[/made]`."""
+    """The place in `topic` named by the text: `topic/partition/offset[/made]`."""
     if not text.startswith(f"{topic}/"):
         return None
     match text[len(topic) + 1 :].split("/", 3):
@@ -132,7 +136,7 @@ def _forwarded_place(topic: str, text: str) -> Place | None:
 
 
 def _is_number(text: str, digits: int) -> bool:
-    """Whether the text has digits alone, without a sign: one, and `digits` at the most."""
+    """Whether the text has digits alone, without a sign: at least 1, and `digits` at the most."""
     return len(text) <= digits and text.isascii() and text.isdigit()
 
 
@@ -142,7 +146,9 @@ def _is_made(text: str) -> bool:
 
 
 def recorded_at(record: Record) -> datetime:
-    """The record's own timestamp; the earliest instant that the contract knows where it has none or a bogus one."""
+    """The record's own timestamp; the contract's earliest instant where the record has none or a bogus
+    timestamp.
+    """
     try:
         stamp = datetime.fromtimestamp(record.timestamp / 1000, UTC)
     except (OverflowError, ValueError, OSError):
@@ -151,17 +157,21 @@ def recorded_at(record: Record) -> datetime:
 
 
 def decode(model: type[E], record: Record, largest: int = MAX_EVENT_BYTES) -> E:
-    """The record's value, of `largest` bytes at the most, as an event of `model`. Raises InvalidEvent: to be dead-lettered."""
+    """The record's value, of `largest` bytes at the most, as an event of `model`. Raises InvalidEvent: to be
+    dead-lettered.
+    """
     return validate(model, parse(record.value, largest))
 
 
 def decode_wait(record: Record) -> Wait | WaitCancellation | Erasure:
-    """What a record of topic `waits` says; a wait with its id and opening time filled in. Raises InvalidEvent."""
+    """The contents of a record of topic `waits`; a wait with its id and opening time filled in. Raises
+    InvalidEvent.
+    """
     return decode_withdrawal(record) or decode_opened(record)
 
 
 def decode_withdrawal(record: Record) -> WaitCancellation | Erasure | None:
-    """A withdrawal of waits; None where it's none. Raises InvalidEvent."""
+    """A withdrawal of waits; None for any other record. Raises InvalidEvent."""
     event = parse(record.value)
     withdrawn: WaitCancellation | Erasure
     if not isinstance(event, dict):
@@ -200,12 +210,14 @@ def decode_score(record: Record) -> Score:
 
 
 def decode_outcome(record: Record) -> Outcome:
-    """A CloudEvent in structured or binary mode, or the least form; id and time filled in. Raises InvalidEvent."""
+    """A CloudEvent in structured or binary mode, or the least form; id and time filled in. Raises
+    InvalidEvent.
+    """
     return outcome_of(outcome_event(record), record)
 
 
 def outcome_event(record: Record) -> Any:
-    """What a record of outcomes says, in structured or binary mode, not validated. Raises InvalidEvent."""
+    """The contents of a record of outcomes, in structured or binary mode, not validated. Raises InvalidEvent."""
     attributes = {name.lower(): value for name, value in record.headers}
     if "ce_type" in attributes or "ce_specversion" in attributes:
         return _binary_mode(attributes, record.value)
@@ -213,7 +225,7 @@ def outcome_event(record: Record) -> Any:
 
 
 def outcome_of(event: Any, record: Record) -> Outcome:
-    """What the record says as an outcome, id and time filled in. Raises InvalidEvent."""
+    """The record's contents as an outcome, id and time filled in. Raises InvalidEvent."""
     if isinstance(event, dict) and not event.get("subject"):
         raise InvalidEvent(
             "no_subject", "an outcome needs a subject: what it happened to, such as pr:acme/web#12"
@@ -274,7 +286,7 @@ def _parse_json(value: bytes, largest: int = MAX_EVENT_BYTES) -> Any:
 
 
 def _names_no_number(value: bytes) -> bool:
-    """Whether it's JSON but for a number that is none: NaN, Infinity, 1e999."""
+    """Whether the text is JSON but for an invalid number: NaN, Infinity, 1e999."""
     found: list[str] = []
 
     def number(text: str) -> float:
@@ -293,7 +305,7 @@ def _names_no_number(value: bytes) -> bool:
 def is_deep(value: bytes) -> bool:
     """Whether JSON is nested deeper than MAX_DEPTH. In time linear in its length, whatever the bytes are.
 
-    Quick for what has few brackets, as nearly all has.
+    Quick for text with few brackets, like nearly all text.
     """
     if len(value) <= 2 * MAX_DEPTH or value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
         return False

@@ -1,7 +1,8 @@
-"""How exact an instant is, by how it is written: `05:00:00Z` covers that second, `05:00:00.000Z` that millisecond.
+"""How exact an instant is, by the way of writing: `05:00:00Z` covers that second, `05:00:00.000Z` that
+millisecond.
 
-The width of an instant is what it covers beyond its first microsecond: 999,999 for a whole second, 999 for a whole
-millisecond, 0 for one that is written to the microsecond or finer.
+The width of an instant is the time covered beyond the first microsecond: 999,999 for a whole second, 999 for
+a whole millisecond, 0 for an instant written to the microsecond or finer.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LARGEST_SECONDS = 20_000_000_000
 
 
 def width_of(text: str) -> Micros:
-    """The width of an instant that the contract takes, as it is written."""
+    """The width of an instant accepted by the contract, as written."""
     if text[-1] == "Z" and (width := _BY_LENGTH.get(len(text))) is not None:
         return width
     if found := _PARTS.match(text):
@@ -44,7 +45,7 @@ def _by_digits(digits: str | None) -> Micros:
 
 
 def written(at: Micros, width: Micros) -> str:
-    """An instant of this width as RFC 3339 text, which says as much as it covers."""
+    """An instant of this width as RFC 3339 text, with the digits the width allows."""
     text = instant(at).strftime("%Y-%m-%dT%H:%M:%S.%f")
     digits = _BY_DIGITS.index(width) if width in _BY_DIGITS else 0
     return f"{text[: 20 + digits] if digits else text[:19]}Z"

@@ -1,4 +1,4 @@
-"""Every topic, declared once: what it is for, its key, its retention, its schema."""
+"""Every topic, declared once: its purpose, its key, its retention, its schema."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ANY_CLIENT = "any client"
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic of the contract; `name` is without the prefix, `key` the field that is the key, if one is.
+    """A topic of the contract; `name` is without the prefix, `key` the field used as key, if any.
 
     Producers and consumers are roles by name, `ANY_CLIENT`, or programs beside Upshot's roles.
     """

@@ -14,7 +14,9 @@ _LONGEST_KEY = 512
 
 
 class Cancelling(Struct, frozen=True, gc=False):
-    """A wait isn't needed any more since `at`. The subject is in the spelling that joins, and as it was `spelled`."""
+    """A wait isn't needed any more since `at`. The subject is in the joining spelling, and as originally
+    `spelled`.
+    """
 
     subject: str
     wait_id: str
@@ -25,9 +27,10 @@ class Cancelling(Struct, frozen=True, gc=False):
 
 
 class Erasing(Struct, frozen=True, gc=False):
-    """What was asked and told about the subject up to `at` is to be forgotten; what this run asked, where there is one.
+    """The waits and outcomes about the subject up to `at` are to be forgotten; with a run, only the waits of
+    this run.
 
-    The subject is in the spelling that joins, and as it was `spelled`.
+    The subject is in the joining spelling, and as originally `spelled`.
     """
 
     subject: str
@@ -37,12 +40,12 @@ class Erasing(Struct, frozen=True, gc=False):
 
 
 def is_tombstone(record: Record) -> bool:
-    """Whether it's a null record with a key: what the topic said of that key is to be forgotten."""
+    """Whether the record is null with a key: everything in the topic about this key is to be forgotten."""
     return record.value is None and bool(record.key)
 
 
 def is_withdrawal(record: Record) -> bool:
-    """Whether it may be one; `read_withdrawal` knows."""
+    """Whether the record may be a withdrawal; `read_withdrawal` knows."""
     value = record.value
     return value is None or b"cancelled_at" in value or b"erased_at" in value
 

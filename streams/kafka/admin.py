@@ -1,4 +1,4 @@
-"""Making sure that the topics are there."""
+"""Making sure of the topics' existence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHARED = {
 
 
 async def ensure_topics(settings: Settings, topics: Iterable[Topic] = tuple(TOPICS.values())) -> list[str]:
-    """Create the topics that are missing; the names of those that were.
+    """Create the missing topics; returns their names.
 
     Raises KafkaUnavailable where no broker answers, ConfigurationError where the broker refuses.
     """
@@ -44,7 +44,9 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = tuple(TOPI
 
 
 async def _counts(settings: Settings, admin: AIOKafkaAdminClient) -> dict[str, int]:
-    """How many partitions a table asks of the topics that share it: as many as the others of them have by now."""
+    """How many partitions a table needs of the topics sharing the table: as many as the others of them have
+    by now.
+    """
     counts: dict[str, int] = {}
     for table, names in SHARED.items():
         topics = [settings.topic(name) for name in names]

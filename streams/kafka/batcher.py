@@ -1,7 +1,8 @@
-"""Events on their way to the broker: gathered by partition, sent as whole batches, and what became of each.
+"""Events on their way to the broker: gathered by partition, sent as whole batches, each with a delivery
+result.
 
-A partition has one batch on its way; what comes meanwhile gathers in the next. So batches are small and
-quick when little is sent, and large when much is. What an event costs is being written into its batch: tasks and
+A partition has a single batch on its way; further events gather in the next. So batches are small and quick
+under little load, and large under much. The cost of an event is being written into its batch: tasks and
 futures are a batch's.
 """
 
@@ -24,7 +25,9 @@ _CLOSED = "the producer was closed before the broker had it"
 
 
 class DeliveryFuture:
-    """One event that was queued. Awaiting it gives its place, once all replicas have it, or raises KafkaError."""
+    """A queued event. Awaiting the future gives the event's place, once all replicas have the event, or
+    raises KafkaError.
+    """
 
     __slots__ = ("_batch", "_index")
 
@@ -42,7 +45,7 @@ class DeliveryFuture:
         return self.place()
 
     def place(self) -> RecordMetadata:
-        """Where the event was written, once that is known. Raises KafkaError where it wasn't."""
+        """Where the event was written, once known. Raises KafkaError where the event wasn't written."""
         if error := self._batch.sent.exception():
             raise copy(error)
         first = self._batch.sent.result()
@@ -55,7 +58,9 @@ class DeliveryFuture:
 
 
 async def settled(deliveries: Sequence[DeliveryFuture]) -> list[KafkaError | None]:
-    """Wait until the fate of each is known: why it failed, or None where all replicas have it."""
+    """Wait until the result of each is known: the error of a failed event, or None where all replicas have
+    the event.
+    """
     sent = {delivery.sent for delivery in deliveries}
     if sent:
         await asyncio.wait(sent)
@@ -64,7 +69,7 @@ async def settled(deliveries: Sequence[DeliveryFuture]) -> list[KafkaError | Non
 
 
 async def delivered(deliveries: Sequence[DeliveryFuture]) -> list[RecordMetadata]:
-    """Wait for all, and tell where each was written. Raises the first KafkaError: the others may be stored."""
+    """Wait for all, and return where each was written. Raises the first KafkaError: the others may be stored."""
     for error in await settled(deliveries):
         if error is not None:
             raise copy(error)
@@ -79,7 +84,7 @@ def _refusal(future: asyncio.Future[RecordMetadata]) -> KafkaError | None:
 
 
 class Batch:
-    """Events of one partition that share a fate: `sent` is where the first of them was written, or why not."""
+    """Events of a partition sharing a result: `sent` is where the first of them was written, or why not."""
 
     __slots__ = ("builder", "bytes", "sent")
 
@@ -95,7 +100,9 @@ class Batch:
 
 
 class PartitionBatcher:
-    """The batches of one partition, one after another. `settled` is called with the bytes of each, when its fate is known."""
+    """The batches of a partition, in sequence. `settled` is called with the bytes of each, when the batch's
+    result is known.
+    """
 
     def __init__(
         self, producer: AIOKafkaProducer, topic: str, partition: int, settled: Callable[[int], None]
@@ -115,7 +122,7 @@ class PartitionBatcher:
         headers: Sequence[tuple[str, bytes]],
         timestamp_ms: int | None,
     ) -> DeliveryFuture:
-        """Write one event into the batch that is open."""
+        """Write an event into the open batch."""
         stamp = int(time() * 1000) if timestamp_ms is None else timestamp_ms
         batch = self._open or self._begin()
         if batch.builder.append(timestamp=stamp, key=key, value=value, headers=headers) is None:
@@ -127,13 +134,13 @@ class PartitionBatcher:
         return DeliveryFuture(batch, batch.builder.record_count() - 1)
 
     async def flush(self) -> None:
-        """Send what there is; returns when its fate is known."""
+        """Send the gathered events; returns when their result is known."""
         self._start()
         if self._work is not None:
             await asyncio.wait({self._work})
 
     def close(self) -> None:
-        """Give up what wasn't sent."""
+        """Give up unsent events."""
         if self._linger is not None:
             self._linger.cancel()
         if self._work is not None:

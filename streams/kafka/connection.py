@@ -12,7 +12,7 @@ from upshot.settings import Settings
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
-    """The options that aiokafka's producer, consumer and admin client share: addresses and security."""
+    """The options shared by aiokafka's producer, consumer and admin client: addresses and security."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_url.removeprefix("kafka://"),
         "security_protocol": settings.kafka_security,

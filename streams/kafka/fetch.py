@@ -1,4 +1,6 @@
-"""Records as aiokafka fetches them, made in one step each: its own take two calls and eleven fields."""
+"""Records as aiokafka fetches them, made in a single step each: aiokafka's own take two calls and eleven
+fields.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,10 @@ _NOT_YET = 0.02
 
 
 class Fetched(msgspec.Struct, frozen=True, gc=False):
-    """A record of a topic, as `upshot.streams.events.records.Record` asks for it; the timestamp in milliseconds.
+    """A record of a topic, as required by `upshot.streams.events.records.Record`; the timestamp in
+    milliseconds.
 
-    A header that has null for its value has an empty one here.
+    A header with null for its value has an empty value here.
     """
 
     topic: str
@@ -37,9 +40,10 @@ class Fetched(msgspec.Struct, frozen=True, gc=False):
 
 
 class FastRecords(PartitionRecords):  # type: ignore[misc]
-    """The records of one fetch. Offsets, checksums and aborted transactions are seen to as before.
+    """The records of a fetch. Offsets, checksums and aborted transactions are handled as before.
 
-    The name of a header is any bytes: what is no UTF-8 in it is replaced, where aiokafka never gets past it.
+    The name of a header is any bytes: bytes invalid in UTF-8 are replaced, where aiokafka never gets past the
+    header.
     """
 
     #: What the broker answered: the batches as they are on the wire.
@@ -47,11 +51,11 @@ class FastRecords(PartitionRecords):  # type: ignore[misc]
     made: str = ""
 
     def __iter__(self) -> Any:
-        """The iterator itself, not through `__next__`, which only clears it in the end."""
+        """The iterator itself, not through `__next__`, which only clears the iterator in the end."""
         return self._records_iterator
 
     def read_again(self, answered: bytes, made: str = "") -> None:
-        """Begin to read so, of the topic that was `made` so. Nothing may have been read yet."""
+        """Begin to read so, of the topic with the incarnation `made`. Nothing may have been read yet."""
         self.answered = answered
         self.made = made
         self._records_iterator = self._unpack_records()
@@ -78,14 +82,16 @@ class FastRecords(PartitionRecords):  # type: ignore[misc]
 
 
 class _OddlyNamed(_MemoryRecordsPy):  # type: ignore[misc]
-    """The batches from the one with `offset` on, read slowly, with names of headers that may be no UTF-8."""
+    """The batches from the batch with `offset` on, read slowly, with names of headers possibly invalid in
+    UTF-8.
+    """
 
     def __init__(self, batches: bytes, offset: int) -> None:
         super().__init__(batches)
         self._offset = offset
 
     def next_batch(self) -> Any:
-        """See aiokafka's. Those before the offset were read already."""
+        """See aiokafka's. Records before the offset were read already."""
         while True:
             found = self._next_slice
             self._cache_next()
@@ -95,7 +101,7 @@ class _OddlyNamed(_MemoryRecordsPy):  # type: ignore[misc]
 
 
 class _OddBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
-    """A batch of the only format that has headers."""
+    """A batch of the only format with headers."""
 
     _buffer: bytearray
 
@@ -113,12 +119,12 @@ class _Replacing(bytearray):
         return _Replacing(found) if isinstance(at, slice) else found
 
     def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
-        """As text, with U+FFFD for what is none."""
+        """As text, with U+FFFD for undecodable bytes."""
         return super().decode(encoding, "replace")
 
 
 class _Client:
-    """A fetcher's client that has at hand what the broker answered last."""
+    """A fetcher's client keeping the broker's last answer at hand."""
 
     def __init__(self, client: Any, fetching: Fetching) -> None:
         self._client = client
@@ -145,10 +151,10 @@ class _Client:
 def install_fast_records(
     fetcher: Any, fetching: Fetching | None = None, made: Callable[[str], str] = lambda topic: ""
 ) -> None:
-    """Have what `fetcher` brings from now on be read so. For a consumer without deserializers.
+    """Have all further data of `fetcher` be read so. For a consumer without deserializers.
 
-    It fetches by names where nothing is said. `made` tells the incarnation of a topic that is fetched; asked when
-    an answer has come.
+    Without `fetching`, fetches go by names. `made` returns the incarnation of a fetched topic; called when an
+    answer has come.
     """
     if fetching is None:
         fetching = Fetching()

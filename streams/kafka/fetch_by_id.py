@@ -1,7 +1,7 @@
-"""Fetching by the ids of topics: a broker then refuses what was asked of a topic that is another one by now.
+"""Fetching by the ids of topics: a broker then refuses the fetch of a topic made again since.
 
-aiokafka fetches by names, and a topic that was deleted and made again has the name of the one before. From an offset
-of the old one it would go on in the new one, and pass over what lies before it there.
+aiokafka fetches by names, and a topic deleted and made again has the name of the old topic. From an offset of
+the old topic aiokafka would go on in the new topic, and pass over the records before this offset there.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class _Question(RequestStruct):  # type: ignore[misc]
 
 
 class _ById(Request[_Question]):  # type: ignore[misc]
-    """A fetch as aiokafka asks for it, by ids where the broker knows them."""
+    """A fetch as requested by aiokafka, by ids where the broker knows them."""
 
     API_KEY: ClassVar[int] = 1
 
@@ -134,7 +134,7 @@ class _ById(Request[_Question]):  # type: ignore[misc]
 
 
 class Answered(NamedTuple):
-    """What a broker answered, as aiokafka reads it."""
+    """A broker's answer, as aiokafka reads answers."""
 
     topics: Sequence[tuple[str, Sequence[tuple[Any, ...]]]]
     API_VERSION: int = _LIKE_VERSION
@@ -143,9 +143,9 @@ class Answered(NamedTuple):
 class Fetching:
     """Sends aiokafka's fetches on by id, or holds them back until the ids are known.
 
-    `ids` are set by whoever has looked where to begin; None: nobody has, and nothing is fetched. A topic without an id
-    isn't there, and not fetched either. Brokers that are too old to tell ids are asked `by_name`. `doubt` is told
-    the topics that a broker refuses as not, or no more, these.
+    `ids` are set by the code taking positions; None: no positions yet, and nothing is fetched. A topic
+    without an id doesn't exist, and isn't fetched either. Brokers too old for ids are asked `by_name`.
+    `doubt` receives the topics refused by a broker as not, or no more, these.
     """
 
     def __init__(self, doubt: Callable[[str], None] = lambda topic: None) -> None:
@@ -156,14 +156,14 @@ class Fetching:
         self._doubt = doubt
 
     def asked(self, request: FetchRequest) -> Any:
-        """What is to be sent instead; None: nothing yet."""
+        """The request to send instead; None: nothing yet."""
         if self.by_name:
             return request
         ids = self.ids or {}
         return _ById(request, ids) if any(topic in ids for topic, _ in request.topics) else None
 
     def answered(self, request: Any, answer: Any) -> Any:
-        """What aiokafka is given instead."""
+        """The answer given to aiokafka instead."""
         if not isinstance(answer, _Answer):
             return answer
         names = {ident: topic for topic, ident in request._ids.items()}

@@ -33,10 +33,12 @@ Members = Sequence[Mapping[str, bytes]]
 
 
 class Standing(NamedTuple):
-    """How a group stands with one partition, whose log goes from `first` to `end`; `committed` is -1 where nothing is.
+    """How a group stands with a partition, whose log goes from `first` to `end`; `committed` is -1 where
+    nothing is.
 
-    What is behind `stable` is held back by an open transaction. `said` is the metadata of the committed offset, `token`
-    the id of the topic that there is now. `owner` is the member that has the partition, empty without one.
+    Records behind `stable` are held back by an open transaction. `said` is the metadata of the committed
+    offset, `token` the id of the present topic. `owner` is the member with the partition, empty where no
+    member has the partition.
     """
 
     first: int
@@ -49,27 +51,27 @@ class Standing(NamedTuple):
 
     @property
     def is_of_another(self) -> bool:
-        """Whether what is committed belongs to a topic of this name that there is no more."""
+        """Whether the committed offset belongs to a former topic of this name."""
         return self.committed >= 0 and not read_metadata(self.said).is_of(self.token)
 
     @property
     def position(self) -> int:
-        """Where the next record lies that is to be read."""
+        """Where the next record to be read lies."""
         return self.first if self.is_of_another else max(self.first, self.committed)
 
     @property
     def lag(self) -> int:
-        """Records that are written and not committed."""
+        """Records written and not committed."""
         return max(0, self.end - self.position)
 
     @property
     def lost(self) -> int:
-        """Records that were removed before they were read."""
+        """Records removed before being read."""
         return 0 if self.committed < 0 or self.is_of_another else max(0, self.first - self.committed)
 
     @property
     def is_held_back(self) -> bool:
-        """Whether all that could be read is read, but for what an open transaction holds back."""
+        """Whether all readable records are read, but for those held back by an open transaction."""
         return self.position >= self.stable < self.end
 
 
@@ -77,7 +79,7 @@ class Standing(NamedTuple):
 class Group:
     """A consumer group: `state` in Kafka's words, `lag` in records not yet committed, by topic.
 
-    `ownerless` are partitions that it should read and that no member has, `missing` topics that there aren't.
+    `ownerless` are partitions to be read by the group but assigned to no member, `missing` are absent topics.
     """
 
     name: str
@@ -90,19 +92,19 @@ class Group:
 
     @property
     def is_live(self) -> bool:
-        """Whether somebody reads: members that have agreed on who has what."""
+        """Whether the group reads: has members with an agreed assignment."""
         return self.state == "Stable" and self.members > 0
 
     @property
     def total_lag(self) -> int:
-        """Records of all its topics that aren't committed."""
+        """Uncommitted records of all its topics."""
         return sum(self.lag.values())
 
 
 async def group_states(settings: Settings, readers: Mapping[str, Sequence[str]]) -> list[Group]:
-    """How each group stands with the topics (full names) that it reads; in the order of `readers`.
+    """How each group stands with its topics (full names); in the order of `readers`.
 
-    A group that never was is `Dead` without members, and has all of its topics before it. Raises
+    A group that never existed is `Dead` without members, and has all of its topics still to read. Raises
     KafkaUnavailable where the broker does not answer.
     """
     async with admin_client(settings) as admin, _consumer(settings) as consumer:
@@ -118,7 +120,7 @@ async def group_states(settings: Settings, readers: Mapping[str, Sequence[str]])
 
 
 async def further_groups(settings: Settings, names: Callable[[str], bool]) -> dict[str, list[str]]:
-    """The groups with such names that have members, and the topics that they read or have read.
+    """The groups with such names and with members, and the topics they read or have read.
 
     Raises KafkaUnavailable where the broker does not answer.
     """
@@ -179,7 +181,7 @@ def _owners(members: Members) -> dict[TopicPartition, str]:
 async def _logs(
     admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, topics: set[str]
 ) -> dict[TopicPartition, Standing]:
-    """Where each partition of those topics that exist begins and ends; nothing is said of who reads it."""
+    """Where each partition of the existing topics begins and ends; without anything about its reader."""
     tokens = await _topics(admin, topics)
     tps = [TopicPartition(topic, n) for topic, (_, count) in tokens.items() for n in range(count)]
     if not tps:
@@ -192,7 +194,7 @@ async def _logs(
 
 
 async def _topics(admin: AIOKafkaAdminClient, topics: set[str]) -> dict[str, tuple[str, int]]:
-    """The id as text, empty where there is none, and the partitions of those that exist."""
+    """The id as text, empty where there is none, and the partitions of the existing topics."""
     found = await describe(admin._client, topics)
     if found is not None:
         return {
@@ -212,7 +214,7 @@ async def _group(admin: AIOKafkaAdminClient, name: str) -> tuple[str, str, Membe
 
 
 async def _patiently(admin: AIOKafkaAdminClient, name: str) -> tuple[str, str, Members]:
-    """Ask again while the broker says so: it makes its topic of offsets when it is asked first."""
+    """Ask again while the broker says so: the broker makes its topic of offsets at the first request."""
     deadline = monotonic() + _PATIENCE
     while True:
         try:

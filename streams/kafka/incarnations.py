@@ -1,9 +1,9 @@
-"""Telling a topic from those of its name before it, in the identities that are made of a record's place.
+"""Telling a topic from earlier topics of its name, in the identities made of a record's place.
 
-A topic that is deleted and made again begins at offset 0, and so does every topic of a new cluster: topic, partition and
-offset alone then name a second record like the first. So the topic's own id, which Kafka never gives twice, is part of
-a place. The topics that were there before it was are the exception, by their ids: what was stored of them has the
-names that it had, also when it's read once more. They are written down once, in a topic of their own.
+A topic deleted and made again begins at offset 0, and so does every topic of a new cluster: topic, partition
+and offset alone then name a second record like the first. So the topic's own id, which Kafka never gives
+twice, is part of a place. The topics older than this rule are the exception, by their ids: stored facts about
+them keep their names, also when read once more. These topics are written down once, in a topic of their own.
 """
 
 from __future__ import annotations
@@ -33,27 +33,29 @@ _CHANGELOGS = ("correlate-subjects-changelog", "followups-followups-changelog")
 
 
 class _Noted(msgspec.Struct):
-    """The ids, as Kafka's tools write them, of all topics that were there before ids were part of places."""
+    """The ids, as Kafka's tools write them, of all topics older than ids as parts of places."""
 
     before: list[str]
 
 
 class Incarnations:
-    """Which topics' places go without an id: those with these ids."""
+    """Which topics' places go without an id: the topics with these ids."""
 
     def __init__(self, before: Iterable[str] = ()) -> None:
         self._before = frozenset(before)
 
     def of(self, ident: bytes | None) -> str:
-        """What a place in the topic with this id says of it; nothing where the id is unknown."""
+        """The part of a place for the topic with this id; nothing where the id is unknown."""
         text = "" if ident is None else text_of(ident)
         return "" if text in self._before else text[:MADE_LENGTH]
 
 
 async def remembered(settings: Settings, admin: AIOKafkaAdminClient) -> Incarnations:
-    """What was written down, or is now, since nobody has: by whoever comes first after an upgrade, or into a new cluster.
+    """The ids written down, or written now where missing: by the first process after an upgrade, or in a new
+    cluster.
 
-    Raises ConfigurationError where the broker refuses the topic for it, KafkaUnavailable where none answers.
+    Raises ConfigurationError where the broker refuses the topic for them, KafkaUnavailable where none
+    answers.
     """
     # Before looking for what is written down: whoever wrote it meanwhile has made no topic before.
     found = await describe(admin._client, None)
@@ -71,7 +73,9 @@ async def remembered(settings: Settings, admin: AIOKafkaAdminClient) -> Incarnat
 
 
 async def _is_used(settings: Settings, admin: AIOKafkaAdminClient, found: Mapping[str, Described]) -> bool:
-    """Whether workers have read these topics: an earlier version's, since ours write this down before they read."""
+    """Whether workers have read these topics: an earlier version's, since ours write this down before they
+    read.
+    """
     ours = settings.app_id("")
     if any(
         _WORKERS.fullmatch(group, len(ours))
@@ -108,7 +112,7 @@ async def _write_down(settings: Settings, admin: AIOKafkaAdminClient, noted: _No
 
 
 async def read(settings: Settings) -> Incarnations | None:
-    """What is written down; None where nothing is. Raises KafkaUnavailable where no broker answers."""
+    """The ids written down; None where nothing is. Raises KafkaUnavailable where no broker answers."""
     tp = TopicPartition(settings.topic(NAME), 0)
     consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
     try:

@@ -1,4 +1,4 @@
-"""One line per message: what people need while it runs, the rest only on request."""
+"""One line per message: the things people need while the program runs, the rest only on request."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TALKATIVE = ("faust", "mode", "aiokafka", "opentelemetry")
 
 
 class OneLine(logging.Formatter):
-    """Time, level and the first line, which may quote others and can't steer a terminal; a stack trace belongs to the
-    debug file.
+    """Time, level and the first line, which may quote others and can't steer a terminal; a stack trace
+    belongs to the debug file.
     """
 
     def __init__(self) -> None:

@@ -18,9 +18,9 @@ LOOKS = 3
 class Membership:
     """Knows when the broker last confirmed this member. Lives in the consumer's thread.
 
-    A process that was stopped, swapped out or cut off for longer than the session timeout may have a
-    successor that it hasn't heard of yet. aiokafka keeps the time of the last heartbeat to itself, so its
-    coordinator's `_do_heartbeat` is wrapped to note it.
+    A process stopped, swapped out or cut off for longer than the session timeout may have a successor without
+    knowing yet. aiokafka keeps the time of the last heartbeat to itself, so its coordinator's `_do_heartbeat`
+    is wrapped to note it.
     """
 
     def __init__(self, coordinator: Any, session_timeout: float) -> None:
@@ -33,7 +33,7 @@ class Membership:
 
     @property
     def generation(self) -> int:
-        """The group's generation that this member belongs to, or -1."""
+        """The group's generation with this member, or -1."""
         generation: int = self._coordinator.generation
         return generation
 
@@ -46,7 +46,7 @@ class Membership:
         return self.generation == generation and monotonic() - self._confirmed_at < self._fresh_for
 
     async def confirm(self, generation: int) -> bool:
-        """Ask the broker until it says whether this is still a member of `generation`."""
+        """Ask the broker until the answer says whether this is still a member of `generation`."""
         while self.generation == generation and not self._coordinator._closing.done():
             await self._coordinator.ensure_coordinator_known()
             if await self._heartbeat():
@@ -62,7 +62,9 @@ class Membership:
         return member
 
     def look(self) -> bool:
-        """Whether a broker can be reached. Says when none can, and when one can again. Called now and then."""
+        """Whether a broker can be reached. Logs when no broker can, and when a broker can again. Called now
+        and then.
+        """
         if self._coordinator.coordinator_id is None:
             self._looks_without += 1
             if self._looks_without == LOOKS:

@@ -1,7 +1,8 @@
-"""The metadata of a committed offset: the topic that the offset is of, a sign of life, and a note. Pure.
+"""The metadata of a committed offset: the offset's topic, a sign of life, and a note. Pure.
 
-`<topic's id>[ <sign of life>][ <note>]`, where the note is a JSON object and the others have no braces. Every part may
-be missing: brokers that are too old tell no ids, and Kafka's tools and earlier versions commit without metadata.
+`<topic's id>[ <sign of life>][ <note>]`, where the note is a JSON object and the others have no braces. Every
+part may be missing: brokers too old for ids give none, and Kafka's tools and earlier versions commit without
+metadata.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import NamedTuple
 
 
 class OffsetMetadata(NamedTuple):
-    """`token` is the id of the topic as text; `sign` differs while a recovery goes on; `note` is the poison guard's."""
+    """`token` is the id of the topic as text; `sign` differs while a recovery goes on; `note` is the poison
+    guard's.
+    """
 
     token: str = ""
     sign: str = ""
@@ -21,12 +24,14 @@ class OffsetMetadata(NamedTuple):
         return f"{said} {self.note}" if said and self.note else said + self.note
 
     def is_of(self, token: str) -> bool:
-        """Whether the offset is one of the topic with this id. Metadata without an id mean the topic that there is."""
+        """Whether the offset belongs to the topic with this id. Metadata without an id mean the present
+        topic.
+        """
         return not self.token or not token or self.token == token
 
 
 def read_metadata(text: str | None) -> OffsetMetadata:
-    """The parts of an offset's metadata, whoever wrote them."""
+    """The parts of an offset's metadata, of any writer."""
     head, brace, rest = (text or "").partition("{")
     token, _, sign = head.partition(" ")
     return OffsetMetadata(token, sign.strip(), brace + rest)

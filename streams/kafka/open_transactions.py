@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class Reach(NamedTuple):
-    """Offsets of one partition: read so far, readable as of the last fetch, and written by then."""
+    """Offsets of a partition: read so far, readable as of the last fetch, and written by then."""
 
     position: int
     stable: int
@@ -20,10 +20,11 @@ class Reach(NamedTuple):
 
 
 class OpenTransactions:
-    """Notes since when records are held back; one line in the log after `patience` seconds, one when they came.
+    """Notes since when records are held back; a line in the log after `patience` seconds, another when the
+    records came.
 
-    Kafka gives no record out that stands behind an open transaction, whoever wrote it. The producer ends it, or
-    the broker does after the time limit that the producer asked for (15 minutes at the most by default).
+    Kafka gives out no record behind an open transaction, of any writer. The producer ends the transaction, or
+    the broker does after the producer's time limit (15 minutes at the most by default).
     """
 
     def __init__(self, patience: float) -> None:

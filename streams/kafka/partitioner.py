@@ -25,7 +25,7 @@ def partition_for(key: bytes, partitions: int) -> int:
 
 
 def partitions_for(keys: Sequence[bytes], partitions: int) -> list[int]:
-    """The partition of each key, in their order: many keys of one length are hashed together.
+    """The partition of each key, in their order: many keys of the same length are hashed together.
 
     Needs numpy where there are many.
     """
@@ -60,7 +60,7 @@ def murmur2(data: bytes) -> int:
 
 
 def _murmur2_all(joined: bytes, length: int, count: int) -> NDArray[np.uint32]:
-    """MurmurHash2 of `count` keys of one length, one after another in `joined`."""
+    """MurmurHash2 of `count` keys of the same length, in sequence in `joined`."""
     # Imported here: who only sends events has no numpy.
     import numpy as np
 

@@ -49,11 +49,11 @@ class EventProducer:
         headers: Sequence[tuple[str, bytes]] = (),
         timestamp_ms: int | None = None,
     ) -> DeliveryFuture:
-        """Queue one event for `topic` (its short name); await the receipt for the acknowledgement.
+        """Queue an event for `topic` (its short name); await the receipt for the acknowledgement.
 
-        Returning means queued, not stored: until the receipt is there the event may still be lost. Waits while
-        `MAX_WAITING_BYTES` are on their way. Raises KafkaError where nothing was queued. For many events
-        `settled` waits for all receipts at once.
+        Returning means queued, not stored: until the receipt is there the event may still be lost. Waits
+        while `MAX_WAITING_BYTES` are on their way. Raises KafkaError where nothing was queued. For many
+        events `settled` waits for all receipts at once.
         """
         data = None if key is None else key.encode()
         size = len(data or b"") + len(value or b"")
@@ -71,7 +71,9 @@ class EventProducer:
         return delivery
 
     async def places(self, records: Sequence[RecordMetadata]) -> list[Place]:
-        """Where these records lie, as the workers that read them will say. Raises KafkaError, KafkaUnavailable."""
+        """Where these records lie, as stated by the workers reading them. Raises KafkaError,
+        KafkaUnavailable.
+        """
         if not records:
             return []
         if self._incarnations is None:
@@ -89,7 +91,7 @@ class EventProducer:
 
     @property
     def waiting(self) -> int:
-        """Bytes that are queued, or on their way."""
+        """Bytes queued, or on their way."""
         return self._waiting
 
     async def flush(self) -> None:
@@ -97,7 +99,7 @@ class EventProducer:
         await asyncio.gather(*(batcher.flush() for batcher in self._lanes.values()))
 
     def close(self) -> None:
-        """Give up what is still on its way."""
+        """Give up events still on their way."""
         for batcher in self._lanes.values():
             batcher.close()
 

@@ -32,7 +32,7 @@ Sent = Mapping[tuple[str, int], Sequence[tuple[asyncio.Future[Any], int]]]
 
 
 class Ack(NamedTuple):
-    """The broker has so many records from `offset` on; -1 where it could not say from where."""
+    """The broker has so many records from `offset` on; -1 where the broker could not say from where."""
 
     offset: int
     records: int
@@ -41,8 +41,8 @@ class Ack(NamedTuple):
 class BatchSender:
     """Batches out through Faust's own producer (idempotent, acks=all).
 
-    The producer retries by itself. What the broker has refused, or has not acknowledged for `away` seconds,
-    raises: the caller must not commit after that. `written` counts the records by topic.
+    The producer retries by itself. A record refused by the broker, or not acknowledged for `away` seconds,
+    raises: the caller must not commit afterwards. `written` counts the records by topic.
     """
 
     def __init__(self, producer: Callable[[], Any], away: float, written: Counter[str] | None = None) -> None:
@@ -55,7 +55,7 @@ class BatchSender:
         self.guard: Callable[[], Awaitable[None]] | None = None
 
     async def changes(self, topic: str, changes: Mapping[int, Mapping[bytes, bytes | None]]) -> Sent:
-        """Send one changelog batch per partition; `acknowledged` waits until the broker has them."""
+        """Send a changelog batch for each partition; `acknowledged` waits until the broker has them."""
         now = int(time() * 1000)
         entries = {
             (topic, partition): zip(values, values.values(), repeat(now), repeat(_NO_HEADERS))
@@ -64,7 +64,7 @@ class BatchSender:
         return await self._send(entries, self.guard)
 
     async def acknowledged(self, sent: Sent) -> dict[int, list[Ack]]:
-        """Wait for all that was sent; acknowledgements by partition, in order. Raises UnitFailed."""
+        """Wait for all batches sent; acknowledgements by partition, in order. Raises UnitFailed."""
         await self._acknowledged([future for futures in sent.values() for future, _ in futures])
         return {
             partition: [Ack(future.result().offset, count) for future, count in futures]
@@ -91,7 +91,9 @@ class BatchSender:
             self._outstanding += [future for future, _ in futures]
 
     async def _partitions_of(self, topic: str, outputs: Sequence[Output]) -> list[int]:
-        """Where each of the topic's outputs goes: where it says, by its key, or where the turn is."""
+        """Where each of the topic's outputs goes: to its stated partition, by its key, or to the next
+        partition in rotation.
+        """
         said = [output.partition for output in outputs if output.partition is not None]
         if len(said) == len(outputs):
             return said
@@ -107,17 +109,17 @@ class BatchSender:
         return found
 
     async def flush(self) -> None:
-        """Return once the broker has every output handed over so far. Raises UnitFailed for one it refused."""
+        """Return once the broker has every output handed over so far. Raises UnitFailed for a refused output."""
         outstanding = self._outstanding
         await self._acknowledged(outstanding)
         self._outstanding = [future for future in self._outstanding if not _delivered(future)]
 
     def forget(self) -> None:
-        """Stop waiting for what is on its way; its records were dropped and come again."""
+        """Stop waiting for batches on their way; their records were dropped and come again."""
         self._outstanding = []
 
     async def partition_count(self, topic: str) -> int:
-        """How many partitions `topic` has. Raises UnitFailed where it doesn't exist."""
+        """How many partitions `topic` has. Raises UnitFailed where the topic doesn't exist."""
         try:
             return len(await self._producer().partitions_for(topic))
         except KafkaError as error:
@@ -192,7 +194,9 @@ class BatchSender:
 
 
 def _taken(stamp: int, now: int) -> int:
-    """A record's timestamp that the broker takes: it refuses what is far ahead, whoever said it first."""
+    """A record's timestamp as accepted by the broker: timestamps far ahead are refused, whatever their
+    source.
+    """
     return now if stamp > now + MOST_AHEAD else stamp
 
 
@@ -201,7 +205,7 @@ def _delivered(future: asyncio.Future[Any]) -> bool:
 
 
 def _seen(future: asyncio.Future[Any]) -> None:
-    """A failure is raised where it's waited for; a dropped unit waits for none."""
+    """A failure is raised in the waiting code; a dropped unit waits for no failure."""
     if not future.cancelled():
         future.exception()
 

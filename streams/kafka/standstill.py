@@ -1,6 +1,7 @@
-"""Who has something to read and doesn't move: judged from outside, by what groups commit. Pure.
+"""Which readers have something to read and don't move: seen from outside, by the groups' commits. Pure.
 
-A worker whose event loop hangs can't say so itself, and the broker takes its heartbeats, which have a thread of their own.
+A worker with a hanging event loop can't say so itself, and the broker takes its heartbeats, which have a
+thread of their own.
 """
 
 from __future__ import annotations
@@ -27,16 +28,17 @@ class Stuck(NamedTuple):
 
     @property
     def place(self) -> str:
-        """The record that it stands at."""
+        """The record at which the reader stands."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 class Standstill:
-    """Notes, from one look to the next, since when each partition hasn't moved.
+    """Notes, between looks, since when each partition hasn't moved.
 
-    The clock of a partition begins anew when anything is committed for it, a sign of life included; when there was
-    nothing to read; when another member has it, or the group is sharing out; and when an open transaction begins or
-    ends to hold back all that is left, which is told apart. So whatever moves is never stuck, however much is left.
+    The clock of a partition begins anew when anything is committed for the partition, a sign of life
+    included; when there was nothing to read; when another member has the partition, or the group is
+    rebalancing; and when an open transaction begins or ends to hold back all remaining records, a separate
+    case. So a moving partition is never stuck, however much is left.
     """
 
     def __init__(self) -> None:
@@ -66,7 +68,7 @@ class Standstill:
 
 
 def held_back(groups: Iterable[Group]) -> Mapping[TopicPartition, Standing]:
-    """The partitions in which an open transaction holds back records that somebody of these groups would read."""
+    """The partitions in which an open transaction holds back records from these groups."""
     return {
         tp: standing
         for group in groups

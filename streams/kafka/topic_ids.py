@@ -1,4 +1,4 @@
-"""Which topic a name stands for: one that was deleted and made again has another id."""
+"""Which topic a name stands for: a topic deleted and made again has another id."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NONE = bytes(16)
 
 
 class TopicIdClient(Protocol):
-    """What is asked of aiokafka's client."""
+    """The methods needed of aiokafka's client."""
 
     def get_random_node(self) -> Any: ...
 
@@ -100,7 +100,7 @@ class _Question(RequestStruct):  # type: ignore[misc]
 
 
 class _Metadata(Request[_Question]):  # type: ignore[misc]
-    """Metadata of topics, in the first version of the protocol that can be asked by name and tells ids."""
+    """Metadata of topics, in the first version of the protocol taking names and giving ids."""
 
     API_KEY: ClassVar[int] = 3
 
@@ -113,16 +113,19 @@ class _Metadata(Request[_Question]):  # type: ignore[misc]
 
 
 class Described(NamedTuple):
-    """A topic as the brokers know it now; the id is None where it has none (made before Kafka 2.8, with ZooKeeper)."""
+    """A topic as the brokers know the topic now; the id is None for a topic without an id (made before Kafka
+    2.8, with ZooKeeper).
+    """
 
     id: bytes | None
     partitions: int
 
 
 async def describe(client: TopicIdClient, topics: Iterable[str] | None) -> dict[str, Described] | None:
-    """Those of `topics` that exist (None: all there are), asked from a broker by `client`, aiokafka's own.
+    """The existing ones of `topics` (None: all), asked from a broker by `client`, aiokafka's own.
 
-    None where the brokers are too old to tell. Raises KafkaUnavailable where one can't be described now, and KafkaError where no broker answers.
+    None where the brokers are too old for ids. Raises KafkaUnavailable where a topic can't be described now,
+    and KafkaError where no broker answers.
     """
     names = None if topics is None else sorted(topics)
     try:

@@ -16,9 +16,9 @@ from upshot.streams.kafka.admin import admin_client
 
 @dataclass(frozen=True)
 class TopicState:
-    """A topic as the broker has it; `partitions` is 0 where it is missing.
+    """A topic in the broker's state; `partitions` is 0 for a missing topic.
 
-    `differs` maps a setting to what it is and what is declared.
+    `differs` maps a setting to the actual and the declared value.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Whether the topics that are read are still those that the positions belong to."""
+"""Whether the topics being read are still the topics of the positions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SAID: Mapping[Change, str] = {
 
 
 def change_of(known: Described | None, found: Described | None) -> Change | None:
-    """What has happened to a topic, from what it was when its positions were taken; None where it is the same."""
+    """The change of a topic since its positions were taken; None for the same topic."""
     if found is None:
         return "gone"
     if known is None or known.id != found.id:
@@ -38,9 +38,9 @@ def change_of(known: Described | None, found: Described | None) -> Change | None
 
 
 class TopicWatch:
-    """Knows which topics the positions belong to, by their ids, and what became of them since.
+    """Knows the topics of the positions, by their ids, and their changes since.
 
-    Brokers that are too old to tell ids are believed that nothing changes. `look` is given what is found now and then.
+    With brokers too old for ids, nothing counts as changed. `look` is given the topics found now and then.
     """
 
     def __init__(self, topics: Iterable[str], now: Callable[[], float] = monotonic) -> None:
@@ -58,7 +58,7 @@ class TopicWatch:
         self.happened: Counter[tuple[str, Change]] = Counter()
 
     def settle(self, found: Mapping[str, Described] | None) -> None:
-        """Positions are taken anew, in what is found."""
+        """Positions are taken anew, in the topics found."""
         self._known = found
         self._asked_at = -ASK_AGAIN
         self._others = self._topics - found.keys() if found is not None else frozenset()
@@ -72,7 +72,7 @@ class TopicWatch:
                 self._note(topic, "gone")
 
     def look(self, found: Mapping[str, Described] | None) -> bool:
-        """Whether the group has to share out anew, because of what is found now."""
+        """Whether the group has to rebalance, because of the topics found now."""
         changes = self.changes(found)
         self._others = frozenset(topic for topic, change in changes.items() if change != "resized")
         for topic, change in changes.items():
@@ -89,7 +89,9 @@ class TopicWatch:
         return True
 
     def changes(self, found: Mapping[str, Described] | None) -> dict[str, Change]:
-        """The topics that are not what the positions belong to. A topic that was gone when they were taken is gone."""
+        """The topics differing from the topics of the positions. A topic gone when positions were taken is
+        gone.
+        """
         if found is None or self._known is None:
             return {}
         compared = {topic: change_of(self._known.get(topic), found.get(topic)) for topic in self._topics}
@@ -97,29 +99,31 @@ class TopicWatch:
 
     @property
     def tells(self) -> bool:
-        """Whether it's known which topics there are."""
+        """Whether the existing topics are known."""
         return self._known is not None
 
     def holds(self, topic: str) -> bool:
-        """Whether the topic is the one that its positions belong to, as far as is known: it may have grown."""
+        """Whether the topic is still the topic of its positions, as far as known: the topic may have grown."""
         return topic not in self._others
 
     def token(self, topic: str) -> str:
-        """What is committed beside an offset, to tell later which topic it is an offset of."""
+        """The text committed beside an offset, to tell later which topic the offset belongs to."""
         known = (self._known or {}).get(topic)
         return text_of(known.id) if known and known.id else ""
 
     def count(self, topic: str) -> int:
-        """How many partitions the topic had when positions were taken; 0 where it was gone."""
+        """How many partitions the topic had when positions were taken; 0 for an absent topic."""
         known = (self._known or {}).get(topic)
         return known.partitions if known else 0
 
     def ids(self) -> dict[str, bytes]:
-        """The ids of the topics that have one."""
+        """The ids of the topics with an id."""
         return {topic: found.id for topic, found in (self._known or {}).items() if found.id}
 
     def away(self) -> dict[str, float]:
-        """For how long each topic has not been what the positions belong to, in seconds. Callable from any thread."""
+        """For how long each topic has differed from the topic of its positions, in seconds. Callable from any
+        thread.
+        """
         since = self.since.copy()
         return {topic: self._now() - since[topic] if topic in since else 0.0 for topic in self._topics}
 

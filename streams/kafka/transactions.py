@@ -1,4 +1,4 @@
-"""Which producer holds records back by a transaction that it has not ended, as the brokers know it."""
+"""Which producer holds records back by a transaction not ended yet, as known by the brokers."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class _TransactionQuestion(RequestStruct):  # type: ignore[misc]
 
 
 class _Asked(Request[RequestStruct]):  # type: ignore[misc]
-    """A question in the only version that we know."""
+    """A request in the only version known here."""
 
     API_KEY: ClassVar[int] = -1
 
@@ -138,10 +138,11 @@ class _Asked(Request[RequestStruct]):  # type: ignore[misc]
 
 @dataclass
 class OpenTransaction:
-    """A transaction that was begun and not ended.
+    """A transaction begun and not ended.
 
-    `name` is the producer's transactional id, empty where we may not see it; `began_at` seconds since 1970;
-    `ends_within` seconds from then on, when the broker ends it by itself, None where it doesn't tell.
+    `name` is the producer's transactional id, empty where we may not see the id; `began_at` seconds since
+    1970; `ends_within` seconds from then on, when the broker ends the transaction by itself, None where the
+    broker doesn't say.
     """
 
     producer_id: int
@@ -153,7 +154,7 @@ class OpenTransaction:
     first: dict[TopicPartition, int] = field(default_factory=dict)
 
     def about_transactions(self, now: float) -> str:
-        """Whose it is, how long it's open and where it begins, for people."""
+        """The transaction's owner, how long the transaction is open and where it begins, for people."""
         whose = f"producer {self.name}" if self.name else "a producer"
         (tp, offset), *more = sorted(self.first.items())
         others = (
@@ -171,7 +172,7 @@ class OpenTransaction:
         )
 
     def to_do(self, servers: str) -> str:
-        """How to end it."""
+        """How to end the transaction."""
         (tp, offset), *_ = sorted(self.first.items())
         again = f"start it again with the transactional id {self.name}, or " if self.name else ""
         return (
@@ -181,9 +182,10 @@ class OpenTransaction:
 
 
 async def open_transactions(settings: Settings, tps: Iterable[TopicPartition]) -> list[OpenTransaction]:
-    """Those that are open in these partitions, the oldest first. Raises KafkaUnavailable where no broker answers.
+    """The open transactions in these partitions, the oldest first. Raises KafkaUnavailable where no broker
+    answers.
 
-    What brokers are too old to tell, or this user may not see, is left out: then there may be none.
+    Transactions unknown to old brokers, or hidden from this user, are left out: then there may be none.
     """
     wanted: dict[str, list[int]] = {}
     for tp in sorted(tps):
@@ -218,7 +220,7 @@ async def _by_producer(
 
 
 async def _name(admin: AIOKafkaAdminClient, found: Mapping[int, OpenTransaction]) -> None:
-    """Add what the coordinators know."""
+    """Add the coordinators' knowledge."""
     if not found:
         return
     for answer in await _everybody(admin, _Asked(_TransactionsQuestion, [], list(found))):
@@ -242,7 +244,7 @@ async def _everybody(admin: AIOKafkaAdminClient, question: _Asked) -> list[Any]:
 
 
 def oldest(found: Iterable[OpenTransaction], now: float | None = None) -> float:
-    """For how long the one has been open that has been the longest, in seconds; 0 where there is none."""
+    """For how long the longest open transaction has been open, in seconds; 0 where there is none."""
     at = time() if now is None else now
     return max((at - one.began_at for one in found), default=0.0)
 

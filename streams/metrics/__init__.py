@@ -1,1 +1,1 @@
-"""Metrics of workers: each declared once, and the instruments that measure them."""
+"""Metrics of workers: each declared once, and the instruments measuring them."""

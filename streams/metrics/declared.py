@@ -1,7 +1,7 @@
-"""Every metric that a worker tells, declared once.
+"""Every metric emitted by a worker, declared once.
 
-Names and units follow OpenTelemetry's conventions. Each measurement also carries the attribute `role` (`correlate`, `store`, …).
-Counters count since the process started.
+Names and units follow OpenTelemetry's conventions. Each measurement also carries the attribute `role`
+(`correlate`, `store`, …). Counters count since the process started.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SIZES = (1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. `when` says what must be so for it to be told; it always is where that's empty."""
+    """A metric. `when` is the condition for emitting the metric; where empty, the metric is always emitted."""
 
     name: str
     kind: Kind

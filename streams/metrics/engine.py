@@ -1,4 +1,4 @@
-"""What the batch room measures of itself: a few numbers for each batch, nothing for each record."""
+"""The batch engine's own measurements: a few numbers for each batch, nothing for each record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Part = Literal["process", "tick", "changelog", "flush", "commit"]
 
 
 class EngineMetrics:
-    """Takes down what happens. Collecting reads it from another thread, so each read is of one whole object."""
+    """Records events of the engine. Collecting reads from another thread, so each read is of a whole object."""
 
     def __init__(self, instruments: Instruments) -> None:
         self._ages = instruments.histogram("upshot.consumer.age")
@@ -56,11 +56,11 @@ class EngineMetrics:
         instruments.watch_value("upshot.kafka.away", self._away)
 
     def follow(self, positions: Callable[[], Mapping[TP, int]]) -> None:
-        """Where the partitions that are ours stand; called from another thread."""
+        """Where our partitions stand; called from another thread."""
         self._positions = positions
 
     def follow_topics(self, watch: TopicWatch) -> None:
-        """What becomes of the topics; called from another thread."""
+        """The changes of the topics; called from another thread."""
         self._instruments.watch("upshot.topic.unsettled", lambda: [(s, t) for t, s in watch.away().items()])
         self._instruments.watch(
             "upshot.topic.changes",
@@ -80,12 +80,14 @@ class EngineMetrics:
         self._to_recover = 0
 
     def recovering(self, missing: int) -> int:
-        """So many records of the changelog are to be read; returns it."""
+        """So many records of the changelog are to be read; returns this number."""
         self._to_recover = missing
         return missing
 
     def recovery_sign(self) -> str:
-        """How far a recovery is, as a word or two that differ while it goes on; filing what was read has no measure."""
+        """How far a recovery is, as a word or two differing while the recovery goes on; filing the records
+        read has no measure.
+        """
         return f"recovering {self._to_recover}" if self._to_recover else f"recovering {time():.0f}"
 
     def took(self, batches: Mapping[TP, Sequence[Record]]) -> None:
@@ -98,13 +100,13 @@ class EngineMetrics:
 
     @contextmanager
     def timing(self, part: Part) -> Iterator[None]:
-        """Time a part of the unit of work; one that fails is not counted."""
+        """Time a part of the unit of work; a failing part is not counted."""
         began = monotonic()
         yield
         self._durations.record(monotonic() - began, part)
 
     def look(self) -> None:
-        """Note who moves. Called every second, from a thread that goes on where the event loop hangs."""
+        """Note which partitions move. Called every second, from a thread going on where the event loop hangs."""
         now, positions = monotonic(), self._positions()
         standing = {}
         for tp, lag in self.lag().items():
@@ -149,7 +151,7 @@ class EngineMetrics:
             yield size(partition), str(partition)
 
     def lag(self) -> dict[TP, int]:
-        """Records that are written and not processed, of each partition that is ours."""
+        """Records written and not processed, of each of our partitions."""
         positions = self._positions()
         ends = {tp: end for tp, end in list(self.ends.items()) if tp in positions}
         return {tp: max(0, end - positions[tp]) for tp, end in ends.items()}

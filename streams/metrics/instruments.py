@@ -1,4 +1,4 @@
-"""Measuring what `metrics.py` declares, on an OpenTelemetry meter."""
+"""Measuring the metrics of `declared.py`, on an OpenTelemetry meter."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Measured = tuple[float, *tuple[str, ...]]
 
 
 class Instruments:
-    """The instruments of one role. Without a meter nothing is measured.
+    """The instruments of a role. Without a meter nothing is measured.
 
-    Only what is declared can be measured: another name, kind or number of attributes is an error of the
+    Only declared metrics can be measured: another name, kind or number of attributes is an error of the
     program, raised where the instrument is made.
     """
 
@@ -25,7 +25,7 @@ class Instruments:
         self._meter = meter or NoOpMeter("upshot")
 
     def histogram(self, name: str) -> Sizes:
-        """For what has a size or takes time."""
+        """For sizes and durations."""
         metric = _declared(name, "histogram")
         instrument = self._meter.create_histogram(
             name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=metric.buckets
@@ -52,9 +52,9 @@ class Instruments:
         self.watch(name, lambda: [] if (value := read()) is None else [(value,)])
 
     def watch_counts(self, name: str, counts: Mapping[str, int], known: Iterable[str] = ()) -> None:
-        """The same for one that counts by its only attribute. `counts` may grow while it's read.
+        """The same for a metric counted by its only attribute. `counts` may grow while being read.
 
-        What is `known` is told as 0 from the beginning: the first of a kind would else be no increase.
+        The `known` values are emitted as 0 from the beginning: the first of a kind would else be no increase.
         """
         none = dict.fromkeys(known, 0)
         self.watch(name, lambda: [(count, key) for key, count in (none | dict(counts)).items()])
@@ -69,7 +69,7 @@ class Sizes:
         self._role = role
 
     def record(self, size: float, *values: str) -> None:
-        """One size, with the declared attributes in their order."""
+        """A size, with the declared attributes in their order."""
         attributes = dict(zip(self._names, values, strict=True))
         self._instrument.record(size, {"role": self._role, **attributes})
 

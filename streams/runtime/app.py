@@ -121,7 +121,7 @@ class BatchApp(faust.App):  # type: ignore[misc]
         return table
 
     def attach(self, handler: BatchHandler) -> None:
-        """Give the app its handler, once, before it starts."""
+        """Give the app its handler, once, before the start."""
         self.handler = handler
         self.inputs = frozenset(handler.topics)
         self.watch = TopicWatch(self.inputs)
@@ -175,19 +175,21 @@ class BatchApp(faust.App):  # type: ignore[misc]
         """No folders: nothing is kept on disk."""
 
     async def on_stop(self) -> None:
-        """Finish and commit what is in flight, and leave the group, before Faust stops one service after another."""
+        """Finish and commit work in flight, and leave the group, before Faust stops its services in sequence."""
         await self.settle(self.pace.stop_within)
         await self.consumer.leave(self.pace.stop_within)
         await self.standby_replicas.stop()
         await super().on_stop()
 
     async def settle(self, within: float) -> None:
-        """Finish or drop what is in flight; a failure ends the app, also where nobody would hear of it."""
+        """Finish or drop work in flight; a failure ends the app, also where no caller would notice."""
         if await self.processing_loop.close(within) == "failed":
             await self.crash(self.processing_loop.failure)
 
     def _on_rebalance_when_stopped(self) -> None:
-        """Nothing: stock closes the client from the wrong thread, and the stop itself closes it anyway."""
+        """Nothing: stock closes the client from the wrong thread, and the stop itself closes the client
+        anyway.
+        """
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
@@ -240,11 +242,11 @@ def batch_app(
     timing: Timing | None = None,
     instruments: Instruments | None = None,
 ) -> BatchApp:
-    """An app that runs `make_handler(context)` over the handler's topics.
+    """An app running `make_handler(context)` over the handler's topics.
 
-    `app_id` is the consumer group; with `table_name` it has a table, whose changelog is
-    `<app_id>-<table_name>-changelog`. What happens is measured on `instruments`. Must be called within a
-    running event loop.
+    `app_id` is the consumer group; with `table_name` the app has a table, whose changelog is
+    `<app_id>-<table_name>-changelog`. Measurements go to `instruments`. Must be called within a running event
+    loop.
     """
     app = BatchApp(
         app_id,

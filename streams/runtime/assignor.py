@@ -1,4 +1,4 @@
-"""`shares` on the wire: what aiokafka's coordinator and Faust's recovery ask an assignor for."""
+"""`shares` on the wire: the assignor's interface for aiokafka's coordinator and Faust's recovery."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSION = 1
 
 
 class MemberData(msgspec.Struct):
-    """User data of a member that joins: see `Member`. Partition numbers by topic."""
+    """User data of a joining member: see `Member`. Partition numbers by topic."""
 
     version: int = VERSION
     generation: int = -1
@@ -35,7 +35,7 @@ class MemberData(msgspec.Struct):
 
 
 class Given(msgspec.Struct):
-    """User data of an assignment: what is followed. What is worked on is the assignment itself."""
+    """User data of an assignment: the followed units. The units to work on are the assignment itself."""
 
     version: int = VERSION
     standby: dict[str, list[int]] = {}
@@ -50,9 +50,9 @@ D = TypeVar("D", MemberData, Given)
 class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ignore[misc]
     """Gives each member of the group its share, and remembers this member's own.
 
-    With a table, the same partition number of all topics is one unit, named after the changelog. The changelog
-    itself is not assigned: recovery and standbys read it with consumers of their own. Called by aiokafka in the
-    consumer's thread.
+    With a table, the same partition number of all topics is one unit, named after the changelog. The
+    changelog itself is not assigned: recovery and standbys read it with consumers of their own. Called by
+    aiokafka in the consumer's thread.
     """
 
     name = "upshot"
@@ -71,7 +71,7 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
         return self.app.table.changelog_topic_name if self.app.table is not None else None
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """What this member says when it joins."""
+        """The data sent by this member when joining."""
         table = self._changelog
         stored = {table: self.app.table.store.positions()} if table else {}
         said = MemberData(generation=self._generation, owned=_by_topic(self.share.active), stored=stored)
@@ -104,7 +104,9 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
         return ConsumerProtocolMemberAssignment(VERSION, list(tps.items()), msgspec.json.encode(given))
 
     def _inputs(self, active: Iterable[TP], counts: Mapping[str, int], units: int) -> Iterable[TP]:
-        """The partitions to read, of units. Those that a topic has beyond the table's are shared out in turn."""
+        """The partitions to read, of units. A topic's partitions beyond the table's are dealt out in
+        rotation.
+        """
         for unit in active:
             if unit.topic != self._changelog:
                 yield unit
@@ -115,7 +117,7 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
                 )
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Note this member's share, and that it's of this generation."""
+        """Note this member's share, and the share's generation."""
         given = _decoded(assignment.user_data, Given)
         tps = {TP(*tp) for tp in assignment.partitions()}
         table = self._changelog
@@ -132,7 +134,7 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
         return set(self.share.active)
 
     def assigned_standbys(self) -> set[TP]:
-        """None for Faust: what is followed is not its business."""
+        """None for Faust: followed partitions are not its business."""
         return set()
 
     def is_active(self, tp: TP) -> bool:
@@ -142,7 +144,7 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
         return False
 
     def group_for_topic(self, topic: str) -> int:
-        """Faust's transactions, which are off, ask for it."""
+        """Faust's transactions, which are off, ask for the group."""
         return 0
 
     def key_store(self, topic: str, key: bytes) -> Any:
@@ -164,7 +166,7 @@ def _member(reads: frozenset[str], user_data: bytes) -> Member:
 
 
 def _decoded(user_data: bytes, kind: type[D]) -> D:
-    """What is said in a version that this one can't read counts as nothing said."""
+    """Data of a version unreadable here counts as no data."""
     try:
         found = msgspec.json.decode(user_data, type=kind)
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""Faust's consumer, by batches: whole lists of records from aiokafka to the cycle."""
+"""Faust's consumer, by batches: whole lists of records from aiokafka to the processing loop."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ENDS_EVERY = 5.0
 
 
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Notes that the broker has just confirmed this member, and that nothing is fetched until positions are taken."""
+    """Notes the broker's fresh confirmation of this member, and holds fetches back until positions are taken."""
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
         self._thread.positions.hold_back()
@@ -61,7 +61,7 @@ class DaemonThread(WorkerThread):  # type: ignore[misc]
 
 
 class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
-    """aiokafka's consumer in Faust's thread for it, with our options."""
+    """aiokafka's consumer in Faust's consumer thread, with our options."""
 
     logger = SERVICES
     Worker = DaemonThread
@@ -76,7 +76,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         self._transactions = OpenTransactions(timing.held_back)
 
     async def on_thread_stop(self) -> None:
-        """Also without a broker: there aiokafka stumbles over a fetch that it has cancelled itself."""
+        """Also without a broker: there aiokafka stumbles over a fetch cancelled by itself."""
         try:
             await super().on_thread_stop()
         except asyncio.CancelledError:
@@ -106,7 +106,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _look_for_broker(self) -> None:
-        """Also hands on what the coordinator gave up for: stock looks for that only where it polls."""
+        """Also hands on the coordinator's fatal error: stock looks for such errors only where stock polls."""
         async for _ in self.itertimer(1.0, name="broker"):
             self.app.engine_metrics.kafka_answers(self.membership.look())
             self._transactions.look(self._reaches(), monotonic())
@@ -121,7 +121,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _look_for_topics(self) -> None:
-        """Which topics there are, now and then, and at once where a broker refuses one as another."""
+        """Looks up the existing topics now and then, and at once where a broker refuses a topic as another."""
         while not self.should_stop:
             await self.positions.look_at_topics()
 
@@ -133,13 +133,13 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
                 self.app.engine_metrics.ends.update(await self.list_end_offsets(self._states()))
 
     async def stop(self) -> None:
-        """Also when it was never started, since its loop is made with it."""
+        """Also when never started, since the thread's loop is made with the thread."""
         await super().stop()
         if self._thread is None:
             self.thread_loop.close()
 
     async def run_here(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run in this thread's loop, not through its queue of two, where one waiting call can block another."""
+        """Run in this thread's loop, not through its queue of two, where a waiting call can block another."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.thread_loop))
 
     def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
@@ -163,7 +163,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         return Polled({TP(*tp): found for tp, found in records.items()}, positions)
 
     def _states(self) -> dict[TP, Any]:
-        """What aiokafka knows of each assigned partition whose position is known."""
+        """aiokafka's state of each assigned partition with a known position."""
         subscription = self._ensure_consumer()._subscription.subscription
         assignment = subscription.assignment if subscription else None
         if assignment is None:
@@ -179,7 +179,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         }
 
     async def seek_to_start(self, tps: frozenset[TP]) -> Start:
-        """Go to the committed offsets, or to the beginning, and return them. Of a topic that is gone there are none."""
+        """Go to the committed offsets, or to the beginning, and return them. A topic already gone has none."""
         return await self.positions.take(tps)
 
     async def commit_positions(
@@ -201,7 +201,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         self._ensure_consumer()._coordinator.request_rejoin()
 
     async def list_end_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Where the logs end, also behind what an open transaction holds back."""
+        """Where the logs end, also behind records held back by an open transaction."""
         consumer = self._ensure_consumer()
         # It asks for the end at its own isolation level, which would be the last stable offset.
         fetcher = copy.copy(consumer._fetcher)
@@ -213,12 +213,14 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
                 return {TP(*tp): offset for tp, offset in ends.items()}
 
     async def settled_ends(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """The same of partitions that are read. Raises Unsettled where a topic isn't what the positions belong to."""
+        """The same of partitions being read. Raises Unsettled where a topic isn't the topic of the positions."""
         return await self.positions.settled_ends(tps, self.list_end_offsets)
 
 
 class BatchConsumer(Consumer):  # type: ignore[misc]
-    """The source of the cycle. Nothing of Faust's path per record runs: no acks, no gaps, no own commits."""
+    """The source of the processing loop. Nothing of Faust's path per record runs: no acks, no gaps, no own
+    commits.
+    """
 
     logger = SERVICES
     RebalanceListener = RebalanceListener
@@ -227,7 +229,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Give the records to the cycle by lists; stock makes two tasks, an event and an ack of each."""
+        """Give the records to the processing loop by lists; stock makes two tasks, an event and an ack of
+        each.
+        """
         try:
             await self.app.processing_loop.run()
         except asyncio.CancelledError:
@@ -236,18 +240,18 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _commit_handler(self) -> None:
-        """The cycle commits; stock commits by a timer, also in the middle of a handler."""
+        """The processing loop commits; stock commits by a timer, also in the middle of a handler."""
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _commit_livelock_detector(self) -> None:
-        """It looks at the stock path, where nothing ever happens."""
+        """The stock detector looks at the stock path, where nothing ever happens."""
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Nothing: what stock calls at stop or on errors must not commit past the cycle."""
+        """Nothing: stock's calls at stop or on errors must not commit past the processing loop."""
         return False
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
-        """Finish and commit, or drop, what is in flight before the partitions go."""
+        """Finish and commit, or drop, work in flight before the partitions go."""
         if not self.app.should_stop:
             await self.app.settle(self.app.pace.rebalance_within)
         await super().on_partitions_revoked(revoked)
@@ -276,7 +280,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         return ends
 
     async def settled_ends(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Where the logs of partitions that are read end. Raises Unsettled, see BatchContext."""
+        """Where the logs of partitions being read end. Raises Unsettled, see BatchContext."""
         ends: dict[TP, int] = await self._patiently(self._thread.settled_ends(tps))
         return ends
 
@@ -285,7 +289,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         await self._thread.run_here(self._thread.positions.sign(said))
 
     async def leave(self, within: float) -> None:
-        """Leave the group, so that the others take over at once; without a broker its session ends."""
+        """Leave the group, so the others take over at once; without a broker its session ends."""
         if self._thread._thread is None:
             return  # it was never started
         try:
@@ -298,7 +302,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 raise
 
     async def rejoin(self) -> None:
-        """Have the group share out anew, with what this member says now."""
+        """Have the group rebalance, with this member's present data."""
         await self._thread.run_here(self._thread.rejoin())
 
     @property

@@ -1,4 +1,4 @@
-"""The unit of work, one after another: poll, process, changelog, outputs; and the barrier before a commit."""
+"""Units of work, in sequence: poll, process, changelog, outputs; and the barrier before a commit."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ Fate = Literal[
 
 
 class _Fenced(Exception):
-    """The partitions may belong to somebody else: drop what is in flight."""
+    """The partitions may belong to another worker: drop work in flight."""
 
 
 class ProcessingLoop:
     """Runs a handler over a source. Open while partitions are ours, closed in between.
 
-    At any time at most one unit runs: a call of the handler and what follows from it, but for its changes being
-    acknowledged and its outputs after them, which may go on beside the next call. Whatever fails in one is kept, raised from `run`, and nothing is committed after it.
+    At any time at most one unit runs: a call of the handler and its consequences, but for its changes being
+    acknowledged and its outputs after them, which may go on beside the next call. A unit's failure is kept,
+    raised from `run`, and nothing is committed afterwards.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class ProcessingLoop:
         return self._positions[tp]
 
     def positions(self) -> Mapping[TP, int]:
-        """Where every partition that is ours stands. Callable from any thread."""
+        """Where each of our partitions stands. Callable from any thread."""
         return self._positions.copy()
 
     def assignment(self) -> frozenset[TP]:
@@ -106,7 +107,9 @@ class ProcessingLoop:
     async def open(
         self, epoch: int, generation: int, positions: Mapping[TP, int], notes: Mapping[TP, str]
     ) -> None:
-        """Work from these positions on, with what was noted there, unless partitions were taken away since `epoch`."""
+        """Work from these positions on, with the notes found there, unless partitions were taken away since
+        `epoch`.
+        """
 
         async def assign() -> None:
             if epoch != self.epoch:
@@ -123,9 +126,9 @@ class ProcessingLoop:
         self._raise_failure()
 
     async def close(self, within: float) -> Fate:
-        """Stop working: finish what is in flight, flush and commit; or drop it after `within` seconds.
+        """Stop working: finish work in flight, flush and commit; or drop the work after `within` seconds.
 
-        Does not raise what a unit fails with.
+        Does not raise a unit's failure.
         """
         self.epoch += 1
         self._gate.clear()
@@ -142,7 +145,7 @@ class ProcessingLoop:
         return "failed" if self.failure else "committed" if finished and not self._fenced else "dropped"
 
     async def run(self) -> None:
-        """Work until cancelled. Raises what a unit failed with; nothing is committed after that."""
+        """Work until cancelled. Raises a unit's failure; nothing is committed afterwards."""
         while True:
             await self._gate.wait()
             epoch = self.epoch
@@ -158,7 +161,7 @@ class ProcessingLoop:
         return max(0.0, min(self._timing.poll_timeout, due))
 
     async def _turn(self, epoch: int, polled: Polled) -> None:
-        """What was polled, then the clock, then the commit, as each is due."""
+        """The records polled, then the clock, then the commit, as each is due."""
         if epoch != self.epoch or self._fenced:
             return
         try:
@@ -234,7 +237,7 @@ class ProcessingLoop:
     async def _carry_out(self, effects: Effects) -> None:
         """Changes first, and acknowledged; then the outputs. The other way round where the effects say so.
 
-        While the changelog acknowledges, the next unit is already processed; what it brings about waits here.
+        While the changelog acknowledges, the next unit is already processed; its effects wait here.
         """
         wait = 0.0 if effects.more else effects.tick_within
         if wait is not None:
@@ -265,7 +268,7 @@ class ProcessingLoop:
             raise _Fenced
 
     async def _check_changelog(self) -> None:
-        """Find what a former owner wrote late, also to partitions that we write nothing to."""
+        """Find a former owner's late writes, also to partitions without writes of ours."""
         if self._table is not None and self._positions:
             topic = self._table.changelog_topic_name
             numbers = {tp.partition for tp in self._positions if self._table.has(tp.partition)}
@@ -274,17 +277,17 @@ class ProcessingLoop:
             await self._restore(self._table.foreign({tp.partition: end for tp, end in ends.items()}))
 
     async def _restore(self, foreign: Mapping[int, range]) -> None:
-        """Have our values be the last of the changelog, if it's still ours."""
+        """Have our values be the last of the changelog, if the changelog is still ours."""
         if foreign and self._table is not None:
             if not await self._source().is_member(self._generation, ask=True):
                 raise _Fenced
             await self._table.restore(foreign, self._sender)
 
     async def _barrier(self, durable: Mapping[TP, int] | None = None, *, last: bool = False) -> None:
-        """Outputs acknowledged, changelog ours, handler flushed, then one commit of all that was processed.
+        """Outputs acknowledged, changelog ours, handler flushed, then one commit of all processed records.
 
-        Where the handler tells what is `durable` already, that is committed, and nothing is flushed. The `last` one
-        takes back the notes of what is begun.
+        Where the handler reports positions as `durable` already, these are committed, and nothing is flushed.
+        The `last` barrier takes back the notes of begun work.
         """
         if self.failure is not None or self._fenced:
             return
@@ -313,9 +316,9 @@ class ProcessingLoop:
             self._fence()
 
     async def _take_back_notes(self, finished: bool) -> None:
-        """No record is to blame for what shared out anew, changed a topic or was away in the middle of a unit.
+        """No record is to blame for a rebalance, a changed topic or an outage in the middle of a unit.
 
-        Where the group has moved on without this worker, nothing is taken back: that may be a record's doing.
+        Where the group has moved on without this worker, nothing is taken back: a record may be the cause.
         """
         blameless = isinstance(self.failure, Unsettled | KafkaUnavailable)
         if blameless or (self.failure is None and (self._fenced or not finished)):
@@ -353,7 +356,7 @@ class ProcessingLoop:
         return True
 
     async def _exclusive(self, work: Unit) -> None:
-        """Run a unit when the one before it has ended. A unit that was cancelled counts as done."""
+        """Run a unit when the unit before has ended. A cancelled unit counts as done."""
         async with self._busy:
             if self.failure is not None:
                 return
@@ -371,7 +374,7 @@ class ProcessingLoop:
             raise self.failure
 
     async def _cancel(self) -> None:
-        """End the running unit; it's a failure when it doesn't give up."""
+        """End the running unit; a unit not giving up is a failure."""
         if self._unit is not None and not self._unit.done():
             self._unit.cancel()
             if not (await asyncio.wait({self._unit}, timeout=GIVE_UP_WITHIN))[0]:

@@ -1,19 +1,21 @@
-"""Poison records: one that ends the worker, or takes its session, each time it is handled is found and set aside.
+"""Poison records: a record ending the worker, or taking its session, each time it's handled is found and set
+aside.
 
-A worker leaves a note with each offset that it commits, from the first record on, and takes it back when it gives the
-partition away. A note that is found at an assignment tells that the worker before has ended in the middle, in whatever
-way: an exception, a kill for memory, a lost session. Then each poll is committed by itself, and where that isn't
-reached either, less is handled at once, until the record that is to blame stands alone.
+A worker leaves a note with each committed offset, from the first record on, and takes the note back when
+giving the partition away. A note found at an assignment means: the worker before has ended in the middle, in
+any way: an exception, a kill for memory, a lost session. Then each poll is committed by itself, and where no
+commit is reached either, fewer records are handled at once, until the record to blame stands alone.
 
-A record is set aside only after it was in the handler alone, `ALONE` times in a row, when everything ended. The note
-that says so is there for as long as the handler's own call takes, not while anybody waits for Kafka or ClickHouse: an
-ordinary kill, or one during an outage, leaves no such note, or not of the same record again.
+A record is set aside only after having been in the handler alone, `ALONE` times in a row, when everything
+ended. The note saying so is there for as long as the handler's own call takes, not while anything waits for
+Kafka or ClickHouse: an ordinary kill, or one during an outage, leaves no such note, or not of the same record
+again.
 
-A worker that is cut short and knows it takes its notes back: partitions may be shared out anew in the middle of a slow
-call, and topics change. Notes tell of the topic that they were left in, not of one that is made again with its name.
+A worker cut short knowingly takes its notes back: a rebalance may come in the middle of a slow call, and
+topics change. Notes belong to the topic they were left in, not to a topic made again with its name.
 
-The notes lie in the group's metadata (`offset_metadata`): they survive the process and its disk, and the ordinary path pays a commit for
-each assignment.
+The notes lie in the group's metadata (`offset_metadata`): they survive the process and its disk, and the
+ordinary path pays a commit for each assignment.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ Batches = Mapping[TP, Sequence[Record]]
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was begun at a committed offset: `span` records up to `until`; 0 is all that come, however many.
+    """The work begun at a committed offset: `span` records up to `until`; 0 is all coming records, however
+    many.
 
     `alone` counts how often the record at `until` - 1 was in the handler alone.
     """
@@ -68,7 +71,7 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def read_note(metadata: str) -> Note | None:
-    """The note that metadata is; None for no note, and for what somebody else wrote there."""
+    """The note in the metadata; None for no note, and for foreign metadata."""
     with suppress(msgspec.DecodeError):
         return msgspec.json.decode(metadata, type=Note)
     return None
@@ -84,19 +87,21 @@ BEGUN = write_note(Note(1))
 
 
 class Work(Protocol):
-    """What the guard has done by the cycle."""
+    """The guard's calls into the processing loop."""
 
     async def mark(self, notes: Mapping[TP, Note]) -> None:
         """Leave notes at the committed offsets; they are there once this returns."""
 
     async def process(self, batches: Batches) -> Callable[[], Awaitable[None]]:
-        """Call the handler. What is returned carries out what follows."""
+        """Call the handler. The returned call carries out the effects."""
 
     async def settle(self, tp: TP, position: int) -> None:
-        """All before `position` was handled: make it durable and commit it, which leaves a plain note."""
+        """All records before `position` were handled: make them durable and commit, which leaves a plain
+        note.
+        """
 
     async def set_aside(self, record: Record, why: str) -> None:
-        """Keep the record as a dead letter; the broker has it once this returns."""
+        """Keep the record as a dead letter; the broker has the dead letter once this returns."""
 
 
 class PoisonGuard:
@@ -111,7 +116,7 @@ class PoisonGuard:
         self._cautious: dict[TP, int] = {}
 
     def assigned(self, notes: Mapping[TP, str]) -> None:
-        """Begin with what the group's metadata says of each partition."""
+        """Begin with the group's metadata of each partition."""
         found = {tp: note for tp, text in notes.items() if (note := read_note(text)) is not None}
         self._found, self.marked = found, set(found)
         self._cautious = dict.fromkeys(found, CAUTIOUS_POLLS)
@@ -125,7 +130,7 @@ class PoisonGuard:
                 )
 
     def to_take_back(self, positions: Mapping[TP, int]) -> set[TP]:
-        """Partitions without their notes once all goes well; what was found and not come to yet stays as it is."""
+        """Partitions without their notes once all goes well; notes found but not reached yet stay unchanged."""
         return {tp for tp in self.marked if tp not in self._found or positions[tp] >= self._found[tp].until}
 
     def is_calm(self, tp: TP) -> bool:
@@ -133,7 +138,7 @@ class PoisonGuard:
         return tp not in self._cautious
 
     def suspicion(self, tp: TP) -> tuple[int, int]:
-        """How much speaks for a poison record in the partition: those with less go first, and go on."""
+        """How much speaks for a poison record in the partition: partitions with less go first, and go on."""
         note = self._found.get(tp)
         return (0, 0) if note is None or not note.span else (1 + note.alone, -note.span)
 
@@ -161,7 +166,7 @@ class PoisonGuard:
             del self._cautious[tp]
 
     async def _narrowed(self, tp: TP, records: Sequence[Record], found: Note, work: Work) -> Sequence[Record]:
-        """Have those handled that were begun before, and return the others."""
+        """Have the records begun before handled, and return the others."""
         span = max(1, found.span // NARROWER)
         alone = found.alone
         while records and records[0].offset < found.until:
@@ -194,7 +199,7 @@ class PoisonGuard:
             raise
 
     async def _blame(self, work: Work, notes: Mapping[TP, Note]) -> None:
-        """Leave notes of a failure. Where they can't be left, those of before have to do."""
+        """Leave notes of a failure. Where new notes can't be left, the earlier notes have to do."""
         with suppress(Exception):
             await work.mark(notes)
 

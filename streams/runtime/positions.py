@@ -1,4 +1,6 @@
-"""Where reading goes on, and in which topics: taken, committed, lost, and taken anew where a topic is another one."""
+"""Where reading goes on, and in which topics: taken, committed, lost, and taken anew where a topic is
+another.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,16 @@ SIGN_WITHIN = 5.0
 
 
 class Start(NamedTuple):
-    """Where reading begins, and what was noted there of these topics, not of those of their names before them."""
+    """Where reading begins, and the notes found there of these topics, not of earlier topics of their names."""
 
     positions: Mapping[TP, int]
     notes: Mapping[TP, str]
 
 
 class Positions:
-    """Lives in the consumer's thread. Nothing is fetched from `hold_back` until `take` has said where to begin."""
+    """Lives in the consumer's thread. Nothing is fetched from `hold_back` until `take` has said where to
+    begin.
+    """
 
     def __init__(self, app: Any, consumer: AIOKafkaConsumer) -> None:
         self._app = app
@@ -57,7 +61,9 @@ class Positions:
         return made
 
     async def look_at_topics(self) -> None:
-        """Which topics there are; waits for the next look, which comes at once where a broker refuses one as another."""
+        """The existing topics; waits for the next look, which comes at once where a broker refuses a topic as
+        another.
+        """
         self._doubted.clear()
         with suppress(KafkaError, KafkaUnavailable, TimeoutError):  # the next look may find them
             client = self._consumer._client
@@ -69,7 +75,7 @@ class Positions:
             await asyncio.sleep(TOPICS_EVERY / 10)
 
     def reached(self, positions: Mapping[TP, int]) -> None:
-        """A poll has reached these. Says what was removed before it was read: aiokafka goes on without a word."""
+        """A poll has reached these. Logs records removed before being read: aiokafka goes on silently."""
         for tp in self._fetching.out_of_range & set(positions):
             self._fetching.out_of_range.discard(tp)
             lost = positions[tp] - self._stood.get(tp, positions[tp])
@@ -85,7 +91,7 @@ class Positions:
         self._stood = positions
 
     async def take(self, tps: Iterable[TP]) -> Start:
-        """Go to the committed offsets, or to the beginning, and return them. Of a topic that is gone there are none."""
+        """Go to the committed offsets, or to the beginning, and return them. A topic already gone has none."""
         consumer, watch = self._consumer, self._watch
         found = await describe(consumer._client, self._app.inputs)
         watch.settle(found)
@@ -109,9 +115,10 @@ class Positions:
         return Start(positions, notes)
 
     async def commit(self, positions: Mapping[TP, int], notes: Mapping[TP, str]) -> bool:
-        """Commit, with which topic each is an offset of, and its note or none; False when the group has moved on, or a topic changes meanwhile.
+        """Commit, with each offset's topic, and its note or none; False when the group has moved on, or a
+        topic changes meanwhile.
 
-        What belongs to a topic that is gone, or another one by now, is left out: aiokafka would try for ever.
+        Offsets of a topic gone, or made again by now, are left out: aiokafka would try for ever.
         """
         offsets = {
             TopicPartition(*tp): OffsetAndMetadata(
@@ -132,7 +139,7 @@ class Positions:
     async def settled_ends(
         self, tps: Iterable[TP], ends_of: Callable[[Iterable[TP]], Awaitable[dict[TP, int]]]
     ) -> dict[TP, int]:
-        """Where partitions end. Raises Unsettled where a topic isn't what the positions belong to."""
+        """Where partitions end. Raises Unsettled where a topic isn't the topic of the positions."""
         ends = asyncio.ensure_future(ends_of(tps))
         told = await self._unless_topics_change(ends)
         # Asked after the ends: what is the same now was the same when they were told.
@@ -142,7 +149,9 @@ class Positions:
         return ends.result()
 
     async def _unless_topics_change(self, work: asyncio.Future[Any]) -> bool:
-        """Whether `work` was done before a topic is seen to change; else it's given up. Raises what it raises."""
+        """Whether `work` was done before a topic is seen to change; else the work is given up. Raises the
+        errors of `work`.
+        """
         change = asyncio.ensure_future(self._watch.changed())
         try:
             await asyncio.wait({work, change}, return_when=asyncio.FIRST_COMPLETED)
@@ -154,7 +163,7 @@ class Positions:
             change.cancel()
 
     async def sign(self, said: str) -> None:
-        """Commit what is committed once more, with a sign of life beside it. Notes stay."""
+        """Commit the committed offsets once more, with a sign of life beside them. Notes stay."""
         inputs = [tp for tp in self._consumer.assignment() if tp.topic in self._app.inputs]
         with suppress(KafkaError, IllegalStateError, TimeoutError):  # the next one may get through
             committed = await self._consumer._coordinator.fetch_committed_offsets(inputs)

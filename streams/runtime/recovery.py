@@ -37,7 +37,7 @@ TRUSTED_FOR = 12 * 3600.0
 
 
 class BatchRecovery(Recovery):  # type: ignore[misc]
-    """Loads the changelog before Faust looks, so that its own recovery finds nothing left to do.
+    """Loads the changelog before Faust looks, so Faust's own recovery finds nothing left to do.
 
     The partitions of the input are sought to their committed offsets before anything is fetched from them.
     """
@@ -59,7 +59,7 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
             raise RebalanceAgain
 
     async def _build_offsets(self, consumer: Any, tps: set[Any], destination: Any, title: str) -> None:
-        """Load all there is, then say that we have it."""
+        """Load all there is, then report the partitions as recovered."""
         if title == "active":
             for table in self.tables.values():
                 await self._load(table, {tp for tp in tps if self.tp_to_table[tp] is table})
@@ -83,7 +83,9 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
             signs.cancel()
 
     async def _give_signs(self) -> None:
-        """Say beside the committed offsets how far it is: who looks from outside sees nothing else move."""
+        """Say beside the committed offsets how far the recovery is: an observer from outside sees nothing
+        else move.
+        """
         while True:
             await asyncio.sleep(SIGN_EVERY)
             await self.app.consumer.sign(self.app.engine_metrics.recovery_sign())
@@ -116,7 +118,7 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
 async def changelog_reader(
     settings: Settings, wait_ms: int = FETCH_WAIT_MS
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group: what it does concerns nobody else."""
+    """A consumer without a group, without effect on others."""
     reader = AIOKafkaConsumer(
         **client_options(settings),
         enable_auto_commit=False,
@@ -134,7 +136,7 @@ async def changelog_reader(
 async def read_changelog(reader: AIOKafkaConsumer, table: BatchTable, tps: list[TopicPartition]) -> None:
     """Bring the partitions of `table` up to the end of their changelog.
 
-    What the table has already isn't read again. The end is the log's own end when this starts; a partition
+    Records already in the table aren't read again. The end is the log's own end when this starts; a partition
     is there when the reader's position is, since compaction leaves gaps in the offsets.
     """
     progress = RecoveryProgress(table)
@@ -162,7 +164,7 @@ async def read_changelog(reader: AIOKafkaConsumer, table: BatchTable, tps: list[
 
 
 class RecoveryProgress:
-    """Tells how far a recovery is, and how long it will take."""
+    """Tells how far a recovery is, and how long the rest will take."""
 
     def __init__(self, table: BatchTable) -> None:
         self._table = table
@@ -198,7 +200,7 @@ class RecoveryProgress:
 
 
 async def _bulk(reader: AIOKafkaConsumer, table: BatchTable, tp: TopicPartition, end: int) -> BulkLoad | None:
-    """A way to fill the partition in bulk, where nothing of it is here and there is much to read."""
+    """A way to fill the partition in bulk, where nothing of the partition is here and there is much to read."""
     database = table.store.partitions[tp.partition]
     if database.is_new and end - await reader.position(tp) >= BULK_FROM:
         return BulkLoad(database)
@@ -206,7 +208,7 @@ async def _bulk(reader: AIOKafkaConsumer, table: BatchTable, tp: TopicPartition,
 
 
 async def keys_written(settings: Settings, changelog: str, partition: int, offsets: range) -> set[bytes]:
-    """The keys that are written at these offsets of a changelog."""
+    """The keys written at these offsets of a changelog."""
     tp, keys = TopicPartition(changelog, partition), set()
     async with changelog_reader(settings) as reader:
         reader.assign([tp])
@@ -223,7 +225,7 @@ async def seek_on(
     tps: Iterable[TopicPartition],
     ends: Mapping[TopicPartition, int],
 ) -> None:
-    """Go to where each partition's database stands; one that doesn't fit the changelog is rebuilt."""
+    """Go to where each partition's database stands; a database not fitting the changelog is rebuilt."""
     source = await topic_id(reader, table.changelog_topic_name)
     for tp, beginning in (await reader.beginning_offsets(tps)).items():
         database = table.store.database(tp.partition)
@@ -241,7 +243,7 @@ async def seek_on(
 def why_untrusted(database: PartitionTable, source: bytes | None, offsets: range, now: float) -> str | None:
     """Why a database can't be brought up to date by the rest of its changelog; None where it can.
 
-    `source` is the changelog's id, `offsets` where one can begin to read it, `now` in seconds since 1970.
+    `source` is the changelog's id, `offsets` where reading can begin, `now` in seconds since 1970.
     """
     position = database.position
     if position is None:

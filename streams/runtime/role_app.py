@@ -16,7 +16,9 @@ MakeApp = Callable[[Settings, Timing | None, Meter | None], BatchApp]
 
 
 class RoleApp(NamedTuple):
-    """A role, ready to run: `inputs` are topics that somebody else must create, `close` ends what outlives the app."""
+    """A role, ready to run: `inputs` are topics to be created by others, `close` ends all parts outliving the
+    app.
+    """
 
     make: MakeApp
     inputs: Sequence[str] = ()

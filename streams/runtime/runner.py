@@ -1,4 +1,6 @@
-"""Running a batch app as a process: waits for the broker, stops cleanly, says in a line why it ended."""
+"""Running a batch app as a process: waits for the broker, stops cleanly, says in a line why the process
+ended.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ COLLECT_AFTER = (100_000, 50, 100)
 
 
 async def run(app: BatchApp, stop: asyncio.Event) -> int:
-    """Run until `stop` is set (0) or it fails (75: start it again, nothing is lost).
+    """Run until `stop` is set (0) or the app fails (75: start the process again, nothing is lost).
 
     Raises ConfigurationError where a restart would not help.
     """
@@ -64,7 +66,8 @@ def main(make_app: Callable[[], BatchApp], at_end: Callable[[], None] = lambda: 
 
 
 def collect_seldom() -> None:
-    """Make Python look for cycles of garbage seldom, and never among what exists now: modules and models.
+    """Make Python look for cycles of garbage seldom, and never among the objects existing now: modules and
+    models.
 
     A batch makes and drops tens of thousands of objects without a cycle. By its defaults the collector would
     walk over them, and over all modules, again and again.
@@ -85,7 +88,7 @@ async def _run_until_signalled(make_app: Callable[[], BatchApp]) -> int:
 
 
 async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
-    """Wait for the broker; False when stopped before it answers."""
+    """Wait for the broker; False when stopped before an answer."""
     pause, longest = BACKOFF
     changelog = app.table.changelog_topic_name if app.table is not None else None
     while not stop.is_set():
@@ -105,7 +108,7 @@ async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
 
 
 async def _work(app: BatchApp, stop: asyncio.Event) -> None:
-    """Raises what the app failed with."""
+    """Raises the app's failure."""
     started = asyncio.create_task(app.start())
     stopped = asyncio.create_task(stop.wait())
     ended = asyncio.create_task(app.wait_until_stopped())

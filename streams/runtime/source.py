@@ -1,4 +1,4 @@
-"""What the cycle reads from and commits to."""
+"""The source read by the processing loop, and the place of its commits."""
 
 from __future__ import annotations
 

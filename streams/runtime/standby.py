@@ -1,4 +1,4 @@
-"""Copies of other workers' partitions, kept up to date beside the cycle, so that they can be taken over quickly."""
+"""Copies of other workers' partitions, kept up to date beside the processing loop, for a quick takeover."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ NOTE_EVERY = 600.0
 
 
 class StandbyReplicas:
-    """Reads the changelogs of the partitions that this worker stands by for, into databases of its own.
+    """Reads the changelogs of this worker's standby partitions, into databases of its own.
 
-    Once it has what it needs to own the partitions that it warms up for, it asks the group to share out anew.
-    A failure ends the app, which is then started again; a broker that is away is waited for.
+    Once the state suffices to own the partitions being warmed up, the replicas ask the group to rebalance. A
+    failure ends the app, which is then started again; an absent broker is waited for.
     """
 
     def __init__(self, app: Any) -> None:
@@ -39,7 +39,7 @@ class StandbyReplicas:
         self._asked_at = -ASK_AGAIN
 
     def start(self, share: MemberAssignment) -> None:
-        """Follow what the share says, until `stop`."""
+        """Follow the share's partitions, until `stop`."""
         if share.standby:
             self._task = asyncio.create_task(self._run(share))
 
@@ -91,7 +91,7 @@ class StandbyReplicas:
             await store.replay(tp.partition, records, await reader.position(tp))
 
     async def _is_warm(self, reader: AIOKafkaConsumer, share: MemberAssignment) -> bool:
-        """Whether so little is left of what it warms up for that it may be given it."""
+        """Whether so little is left of the partitions being warmed up as to own them."""
         tps = [TopicPartition(*unit) for unit in share.warming]
         left = [await _left(reader, tp) for tp in tps]
         return all(count is not None and count <= TOLERABLE // 2 for count in left)
@@ -103,7 +103,7 @@ class StandbyReplicas:
             await self._app.consumer.rejoin()
 
     async def _note(self, reader: AIOKafkaConsumer, tps: list[TopicPartition]) -> None:
-        """An old copy isn't trusted; this one is not old, even where nothing changes."""
+        """An old copy isn't trusted; this copy is not old, even where nothing changes."""
         for tp in tps:
             if await _left(reader, tp) == 0:
                 await self._app.table.store.apply(tp.partition, {}, await reader.position(tp))

@@ -1,4 +1,4 @@
-"""The partitions of a table that are ours, as Faust's store: databases on disk."""
+"""Our partitions of a table, as Faust's store: databases on disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLICE = 5_000
 
 
 class PartitionStore(Store):  # type: ignore[misc]
-    """A database for each partition. What takes time with the disk runs beside the event loop."""
+    """A database for each partition. Work taking time with the disk runs beside the event loop."""
 
     logger = SERVICES
 
@@ -50,33 +50,35 @@ class PartitionStore(Store):  # type: ignore[misc]
     async def open(self, partitions: Iterable[int], keep: Iterable[int] = ()) -> None:
         """Have these partitions ready, as they were left, or empty; of all others, only those to `keep`.
 
-        Those to keep are not ours: they stay, if they're here, for `follow`.
+        The partitions to keep are not ours: they stay, if they're here, for `follow`.
         """
         wanted = set(partitions)
         await self._step(self._open_only(wanted, set(keep) - wanted))
 
     async def follow(self, partition: int) -> None:
-        """Have a partition ready that is somebody else's, so that its changelog can be replayed here."""
+        """Have another worker's partition ready, for replaying its changelog here."""
         await self._step(self._open_followed(partition))
 
     def _home(self, partition: int) -> dict[int, PartitionTable]:
         return self.partitions if partition in self.partitions else self.followed
 
     def database(self, partition: int) -> PartitionTable:
-        """The database of a partition that is ours, or that is followed."""
+        """The database of our own, or of a followed partition."""
         return self._home(partition)[partition]
 
     def positions(self) -> dict[int, int]:
-        """How far into its changelog each partition is that is here. Callable from any thread."""
+        """How far into its changelog each partition present here is. Callable from any thread."""
         here = [*list(self.partitions.items()), *list(self.followed.items())]
         return {partition: table.position for partition, table in here if table.position is not None}
 
     async def renew(self, partition: int, why: str | None = None) -> None:
-        """Begin with an empty database; the one before is set aside where there is a reason to look into it."""
+        """Begin with an empty database; the former database is set aside where there is a reason to look into
+        it.
+        """
         await self._step(self._renew(partition, why))
 
     async def _step(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do one thing after another, and each to its end: a rebalance may cancel whoever waits for it."""
+        """Do one thing after another, and each to its end: a rebalance may cancel the waiting caller."""
 
         async def in_turn() -> None:
             async with self._turn:
@@ -125,7 +127,7 @@ class PartitionStore(Store):  # type: ignore[misc]
     async def apply(
         self, partition: int, changes: Mapping[bytes, bytes | None], position: int | None
     ) -> None:
-        """Take over framed values (None deletes) and the position that they lead to."""
+        """Take over framed values (None deletes) and the position reached with them."""
         table = self.database(partition)
         while True:
             try:
@@ -152,11 +154,11 @@ class PartitionStore(Store):  # type: ignore[misc]
         await self.apply(partition, {}, position)
 
     async def fill(self, load: BulkLoad, records: Iterable[Any]) -> None:
-        """Take records of the changelog into a table that is being filled. Raises UnknownFormat."""
+        """Take records of the changelog into a table being filled. Raises UnknownFormat."""
         await _paced(load.take(last_values(records)))
 
     async def filled(self, load: BulkLoad, position: int) -> None:
-        """All records of the changelog before `position` are in: make it the partition's state."""
+        """All records of the changelog before `position` are in: make them the partition's state."""
         await _paced(load.index())
         await asyncio.to_thread(load.flush)
         load.finish(position)
@@ -166,7 +168,7 @@ class PartitionStore(Store):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _keep_house(self) -> None:
-        """Note what is in use, and remove what hasn't been for long."""
+        """Note the databases in use, and remove databases long unused."""
         while not self.should_stop:
             for removed in await asyncio.to_thread(self._folders.clean):
                 log.info("removed %s: nobody has used it for long", removed)
@@ -188,12 +190,12 @@ class PartitionStore(Store):  # type: ignore[misc]
         return PartitionTable(claim.folder, self._memory)
 
     def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
-        """Faust's recovery record by record: never reached, since ours leaves it nothing to do."""
+        """Faust's recovery record by record: never reached, since ours leaves nothing to do."""
         raise NotImplementedError("the changelog is read in bulk")
 
 
 def last_values(records: Iterable[Any]) -> dict[bytes, bytes | None]:
-    """What the records leave behind, by key."""
+    """The records' last values, by key."""
     return {record.key: record.value for record in records}
 
 

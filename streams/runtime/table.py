@@ -1,4 +1,4 @@
-"""A Faust table whose unit is a batch of one partition."""
+"""A Faust table whose unit is a batch of a partition."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def changelog_name(app_id: str, table_name: str) -> str:
-    """The topic that keeps a table; pinned, since the state is lost with the name."""
+    """The topic keeping a table; pinned, since the state is lost with the name."""
     return f"{app_id}-{table_name}-changelog"
 
 
@@ -50,7 +50,7 @@ class BatchTable(faust.Table):  # type: ignore[misc]
         return store
 
     async def on_start(self) -> None:
-        """The changelog is there already: it was checked, or created, before the app started."""
+        """The changelog is there already: checked, or created, before the app started."""
         await self.add_runtime_dependency(self.data)
 
     def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -73,7 +73,7 @@ class BatchTable(faust.Table):  # type: ignore[misc]
         return ((key, payload(value)) for key, value in framed)
 
     def has(self, partition: int) -> bool:
-        """Whether the table has that partition, and it is ours: topics may have more."""
+        """Whether the table has the partition, and the partition is ours: topics may have more."""
         return partition in self.store.partitions
 
     def size(self, partition: int) -> int:
@@ -100,7 +100,8 @@ class BatchTable(faust.Table):  # type: ignore[misc]
     ) -> Writing:
         """Send the changes to the changelog, and let `get` and `get_many` see them from now on.
 
-        `finish` has to come before the next `begin`; in between everything else still tells what was before.
+        `finish` has to come before the next `begin`; in between everything else still shows the values
+        before.
         """
         framed = {
             partition: {
@@ -117,9 +118,9 @@ class BatchTable(faust.Table):  # type: ignore[misc]
     async def finish(self, writing: Writing, sender: BatchSender) -> dict[int, range]:
         """Wait until the changelog has the changes, then take them over into the store.
 
-        Returns where in the changelog somebody else has written since our last write, by partition; `restore`
-        is for that. Cancelled half-way, the table is behind its changelog: the next recovery reads on from
-        its position.
+        Returns where in the changelog another worker has written since our last write, by partition;
+        `restore` then writes ours again. Cancelled half-way, the table is behind its changelog: the next
+        recovery reads on from its position.
         """
         acks = await sender.acknowledged(writing.sent)
         foreign = {}
@@ -134,7 +135,7 @@ class BatchTable(faust.Table):  # type: ignore[misc]
         return foreign
 
     def forget(self) -> None:
-        """What was begun is finished, or dropped."""
+        """The begun write is finished, or dropped."""
         self._ahead = {}
 
     def _expect(self, partition: int, offset: int | None) -> None:
@@ -144,7 +145,7 @@ class BatchTable(faust.Table):  # type: ignore[misc]
             self.store.next_offset[partition] = offset
 
     def foreign(self, ends: Mapping[int, int]) -> dict[int, range]:
-        """What somebody else has written to the changelog behind all that we have, given where it ends."""
+        """Another worker's writes to the changelog behind all of ours, given the changelog's end."""
         expected = {partition: self.store.next_offset.get(partition) for partition in ends}
         return {
             partition: range(offset, ends[partition])
@@ -153,10 +154,10 @@ class BatchTable(faust.Table):  # type: ignore[misc]
         }
 
     async def restore(self, foreign: Mapping[int, range], sender: BatchSender) -> None:
-        """Write our values again, of the keys that somebody else has written since.
+        """Write our values again, of the keys written by another worker since.
 
-        A predecessor that was cut off while its write was under way may finish it when it's back, after we
-        have taken over: the changelog must not end with what it said.
+        A predecessor cut off while its write was under way may finish the write when back, after we have
+        taken over: the changelog must not end with the predecessor's values.
         """
         while foreign:
             ours: dict[int, Framed] = {}
@@ -176,9 +177,9 @@ class BatchTable(faust.Table):  # type: ignore[misc]
 
 
 def advance(expected: int | None, acks: Iterable[Ack]) -> tuple[int | None, range]:
-    """How far the changelog is ours after these batches; the offsets before them that are not ours.
+    """How far the changelog is ours after these batches; the earlier offsets not ours.
 
-    None where nobody knows: then the next recovery reads the partition from the start.
+    None where unknown: then the next recovery reads the partition from the start.
     """
     others = range(0)
     for ack in acks:

@@ -1,4 +1,4 @@
-"""Checking, before a worker starts, that its topics are there."""
+"""Checking, before a worker starts, the presence of its topics."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ VISIBLE_WITHIN = 30.0
 async def check_topics(settings: Settings, topics: Sequence[str], changelog: str | None) -> int:
     """All topics exist, and with a changelog all have as many partitions; a missing changelog is created.
 
-    Returns how many the changelog has. A topic with fewer than it is given the ones that are missing: what lies in the
-    wrong partition of a topic is forwarded, but the table can't be shared out anew. A topic may have more of them.
-    Raises ConfigurationError saying what to do, KafkaUnavailable where no broker answers.
+    Returns how many the changelog has. A topic with fewer partitions than the changelog is given the missing
+    partitions: records in the wrong partition of a topic are forwarded, but the table can't be divided anew.
+    A topic may have more partitions. Raises ConfigurationError saying what to do, KafkaUnavailable where no
+    broker answers.
     """
     async with admin_client(settings) as admin:
         names = [*topics, changelog] if changelog else list(topics)
@@ -56,7 +57,7 @@ async def check_topics(settings: Settings, topics: Sequence[str], changelog: str
 
 
 async def _widen(admin: AIOKafkaAdminClient, name: str, before: int, wanted: int) -> None:
-    """Give a topic the partitions that it lacks."""
+    """Give a topic its missing partitions."""
     answer = await admin.create_partitions({name: NewPartitions(wanted)})
     for _, code, *_ in answer.topic_errors:
         if code:

@@ -13,10 +13,10 @@ SIGNS = 10
 
 @asynccontextmanager
 async def watched(within: float) -> AsyncIterator[None]:
-    """End the process, with exit code 1, once this event loop has not turned for so many seconds.
+    """End the process, with exit code 1, once this event loop has stood still for so many seconds.
 
-    The watch is kept in C, beside the interpreter: also code that never gives it up is ended. What isn't committed
-    comes again, and a record that is to blame is found by `poison`.
+    The watch is kept in C, beside the interpreter: also code never giving up the interpreter is ended.
+    Uncommitted records come again, and a record to blame is found by `poison`.
     """
     signs = asyncio.create_task(_show_signs(within))
     try:

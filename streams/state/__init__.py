@@ -1,7 +1,7 @@
 """A table's partitions on disk: keys, values, and when each key wants to be looked at.
 
-Comes in: changes with the position that they bring the partition to, or a changelog's records. Goes out: values
-by key, keys by their due instant. Knows RocksDB; knows neither Kafka nor Faust.
+Comes in: changes with the position reached by the partition through them, or a changelog's records. Goes out:
+values by key, keys by their due instant. Knows RocksDB; knows neither Kafka nor Faust.
 """
 
 from upshot.streams.state.bulk import BulkLoad

@@ -1,4 +1,6 @@
-"""Who of a group works on which partitions, and who follows them: pure functions of what the members say."""
+"""Which member of a group works on which partitions, and who follows them: pure functions of the members'
+data.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,12 @@ TOLERABLE = 100_000
 
 @dataclass(frozen=True)
 class Member:
-    """What one worker says of itself when it joins.
+    """The data sent by a worker when joining.
 
-    A unit is what can't be divided: one partition number of all topics that share a table, named by one of
-    them, or one partition of a topic. `owned` are the units that it worked on in `generation` (-1: it's new);
-    `stored` is how far into a unit's changelog its own copy of the state goes (the offset to read next);
-    `reads` are the topics that it can be given.
+    A unit can't be divided: a partition number of all topics sharing a table, named by any of them, or a
+    partition of a topic. `owned` are the units of this worker in `generation` (-1: the worker is new);
+    `stored` is how far into a unit's changelog the worker's own copy of the state goes (the offset to read
+    next); `reads` are the topics this worker can be given.
     """
 
     reads: frozenset[str]
@@ -32,7 +34,7 @@ class Member:
 
 @dataclass(frozen=True)
 class MemberAssignment:
-    """What a worker gets: to work on, to follow, and of the latter what becomes its own once it has read it."""
+    """The units of a worker: to work on, to follow, and those followed units becoming its own once read."""
 
     active: frozenset[TP] = frozenset()
     standby: frozenset[TP] = frozenset()
@@ -44,10 +46,11 @@ def shares(
 ) -> dict[str, MemberAssignment]:
     """A share for each member, of the units 0 … size-1 of each topic in `sizes`.
 
-    Complete: a unit that somebody reads has one owner, and `replicas` standbys on other members, as far as there
-    are any. Fair: of each topic, and in all, the shares of those who read it differ by at most one. Sticky: no
-    unit moves from a member that stays but for fairness. A unit whose new owner lacks more than `TOLERABLE`
-    records stays where it is until it has them; so long shares may be unfair. Deterministic.
+    Complete: a unit read by any member has exactly 1 owner, and `replicas` standbys on other members, as far
+    as there are any. Fair: of each topic, and in all, the shares of its readers differ by at most 1. Sticky:
+    no unit moves from a remaining member but for fairness. A unit whose new owner lacks more than `TOLERABLE`
+    records stays with the old owner until the new owner has them; so long shares may be unfair.
+    Deterministic.
     """
     owners = _owners(members)
     fair: dict[TP, str] = {}
@@ -85,7 +88,7 @@ def _deal(
     owners: Mapping[TP, str],
     totals: Counter[str],
 ) -> dict[TP, str]:
-    """Owners of one topic's units; `totals` counts what each member has of all topics so far."""
+    """Owners of a topic's units; `totals` counts each member's units of all topics so far."""
     units = [TP(topic, number) for number in range(size)]
     had = {name: [unit for unit in units if owners.get(unit) == name] for name in readers}
     quota = _quotas(size, readers, {name: len(had[name]) for name in readers}, totals)
@@ -105,14 +108,16 @@ def _deal(
 def _quotas(
     size: int, readers: list[str], had: Mapping[str, int], totals: Mapping[str, int]
 ) -> dict[str, int]:
-    """The division's rest goes to those who have the least in all, then to those who had the most of it."""
+    """The division's rest goes to the members with the least in all, then to the members who had most of the
+    topic.
+    """
     each, rest = divmod(size, len(readers))
     order = sorted(readers, key=lambda name: (totals[name], -had[name], name))
     return {name: each + (place < rest) for place, name in enumerate(order)}
 
 
 def _place(units: Sequence[TP], room: Counter[str], members: Mapping[str, Member]) -> dict[TP, str]:
-    """Each unit to a member with room: first those that have the most of its state, then evenly."""
+    """Each unit to a member with capacity: first to the members with most of its state, then evenly."""
     placed: dict[TP, str] = {}
     takers = [name for name, left in sorted(room.items()) if left > 0]
     stored = [
@@ -143,7 +148,9 @@ def _is_cold(unit: TP, name: str, owners: Mapping[TP, str], members: Mapping[str
 def _standbys(
     actives: Mapping[TP, str], warming: Mapping[TP, str], members: Mapping[str, Member], replicas: int
 ) -> dict[TP, set[str]]:
-    """Followers of each unit: those that warm up, and `replicas` in all, where most is stored, but evenly."""
+    """Followers of each unit: the members warming up, and `replicas` in all, where most is stored, but
+    evenly.
+    """
     standbys: dict[TP, set[str]] = {unit: {name} for unit, name in warming.items()}
     loads = Counter(warming.values())
     even = math.ceil(len(actives) * replicas / len(members)) if members else 0

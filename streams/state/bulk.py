@@ -1,7 +1,7 @@
 """Filling an empty partition from a whole changelog, quicker than change by change.
 
 Nothing is read and no log is written while values come in, and the index is made at the end, when each key's
-last value is known. Until `finish` the database has no position: who finds it so begins anew.
+last value is known. Until `finish` the database has no position: a process finding no position begins anew.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ SLICE = 5_000
 
 
 class BulkLoad:
-    """A table being filled: any number of `take`, then `index`, `flush` and `finish`. For one thread at a time."""
+    """A table being filled: any number of `take`, then `index`, `flush` and `finish`. For a single thread at
+    a time.
+    """
 
     def __init__(self, table: PartitionTable) -> None:
         self._table = table
@@ -30,7 +32,7 @@ class BulkLoad:
     def take(self, changes: Mapping[bytes, bytes | None]) -> Iterator[bool]:
         """Take over framed values, later ones over earlier ones; None deletes. Raises UnknownFormat.
 
-        Runs step by step as it's iterated; False says that the database has to catch up before the next.
+        Runs step by step while iterated; False means: the database has to catch up before the next step.
         """
         items = iter(changes.items())
         while part := list(islice(items, SLICE)):
@@ -44,7 +46,7 @@ class BulkLoad:
             yield from self._write(batch)
 
     def index(self) -> Iterator[bool]:
-        """Make the index from what has come. Runs as `take` does."""
+        """Make the index from the values taken. Runs as `take` does."""
         self._size, self._waiting, self._floor = 0, 0, NEVER
         values = self._table.framed_items()
         while part := list(islice(values, SLICE)):
@@ -63,7 +65,7 @@ class BulkLoad:
         self._table.flush()
 
     def finish(self, position: int) -> None:
-        """From now on it is the state at this position of the changelog; everything is on disk."""
+        """From now on the table is the state at this position of the changelog; everything is on disk."""
         self._table.adopt(position, self._size, self._waiting, self._floor)
 
     def _write(self, batch: WriteBatch) -> Iterator[bool]:

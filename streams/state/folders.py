@@ -1,10 +1,11 @@
 """Which folder a partition's database is in, when several workers may share a disk.
 
     <root>/<partition>/<n>        a database
-    <root>/<partition>/<n>.lock   held by the process that uses it; its time is when it was last used
-    <root>/<partition>/<n>.aside  a database that could not be trusted, kept until the next one
+    <root>/<partition>/<n>.lock   held by the process using the database; its time is when that was last used
+    <root>/<partition>/<n>.aside  an untrusted database, kept until the next of its kind
 
-A partition has as many databases as processes hold it at once: one, and one for each standby on this disk.
+A partition has as many databases as processes hold the partition at once: its own, and another for each
+standby on this disk.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ LOOK = 0.02
 
 
 class Claim:
-    """A folder for a database that no other process uses, until `release`."""
+    """A folder for a database used by no other process, until `release`."""
 
     def __init__(self, folder: Path, lock: int) -> None:
         self.folder = folder
@@ -36,7 +37,7 @@ class Claim:
         os.utime(self._lock)
 
     def set_aside(self) -> Path:
-        """Move the database away; an older one that was set aside is removed. Returns where it is now."""
+        """Move the database away; an older database set aside before is removed. Returns the new location."""
         aside = self.folder.with_name(self.folder.name + ".aside")
         shutil.rmtree(aside, ignore_errors=True)
         with suppress(FileNotFoundError):
@@ -44,7 +45,7 @@ class Claim:
         return aside
 
     def release(self) -> None:
-        """Leave the folder to whoever wants it, with what is in it."""
+        """Leave the folder to any process, with its contents."""
         if self._lock >= 0:
             self.touch()
             os.close(self._lock)
@@ -52,16 +53,16 @@ class Claim:
 
 
 class Folders:
-    """The databases of one table on this disk."""
+    """The databases of a table on this disk."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def claim(self, partition: int, patience: float = 0.0) -> Claim:
-        """The folder of this partition that was used last among those that nobody uses now, or a new one.
+        """The folder of this partition last used among the unused folders, or a new folder.
 
-        Where all are in use it waits for `patience` seconds: the partition may be on its way from another
-        process on this disk. Blocks.
+        Where all are in use the claim waits for `patience` seconds: the partition may be on its way from
+        another process on this disk. Blocks.
         """
         home = private_folder(self._root / str(partition))
         give_up = monotonic() + patience
@@ -78,7 +79,7 @@ class Folders:
         return claim
 
     def clean(self) -> list[Path]:
-        """Remove what nobody has used for `KEPT_FOR`; returns what was removed."""
+        """Remove databases unused for `KEPT_FOR`; returns the removed databases."""
         removed = []
         for lock in self._root.glob("*/*.lock"):
             if time() - _used_at(lock) > KEPT_FOR and (claim := _try(lock)):

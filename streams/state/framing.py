@@ -1,7 +1,9 @@
-"""How a value lies in a table and in its changelog: a format, the due instant, what waits for it, the handler's bytes.
+"""How a value lies in a table and in its changelog: a format, the due instant, the number of waiting things,
+the handler's bytes.
 
-The due instant comes first and big-endian, so that bytes sort as instants do and an index can be built from the
-changelog without knowing what the handler's bytes mean. Format 1, which is only read, didn't say how many things wait.
+The due instant comes first and big-endian, so bytes sort as instants do and an index can be built from the
+changelog without knowing the meaning of the handler's bytes. Format 1, which is only read, didn't say how
+many things wait.
 """
 
 from __future__ import annotations
@@ -29,11 +31,11 @@ _MOST = (1 << 32) - 1
 
 
 class UnknownFormat(UpshotError):
-    """A value was written by another version; fatal: nothing is changed, and it's never guessed at."""
+    """A value was written by another version; fatal: nothing is changed, and the meaning is never guessed."""
 
 
 class Unframed(NamedTuple):
-    """What a framed value says."""
+    """The contents of a framed value."""
 
     value: bytes
     due: int | None
@@ -41,13 +43,13 @@ class Unframed(NamedTuple):
 
 
 def due_bytes(due: int) -> bytes:
-    """Microseconds since 1970 as bytes that sort alike; what lies before 1970 is due at once."""
+    """Microseconds since 1970 as bytes sorting alike; instants before 1970 are due at once."""
     return _clamped(due).to_bytes(8, "big")
 
 
 def frame(value: bytes, due: int | None, waiting: int = 0) -> bytes:
-    """A handler's bytes, with the instant (microseconds since 1970) at which the key is due, None is never, and the number
-    of things that wait.
+    """A handler's bytes, with the key's due instant (microseconds since 1970, None is never) and the number
+    of waiting things.
     """
     if due is None:
         due = _NEVER
@@ -57,14 +59,14 @@ def frame(value: bytes, due: int | None, waiting: int = 0) -> bytes:
 
 
 def unframe(framed: bytes) -> Unframed:
-    """What was framed. Raises UnknownFormat."""
+    """The framed contents. Raises UnknownFormat."""
     check(framed)
     due = framed[DUE]
     return Unframed(payload(framed), None if due == NEVER else int.from_bytes(due, "big"), waiting_in(framed))
 
 
 def payload(framed: bytes) -> bytes:
-    """The handler's bytes of a framed value that was checked once."""
+    """The handler's bytes of a framed value checked before."""
     return framed[PAYLOAD[framed[0]] :]
 
 
@@ -74,7 +76,7 @@ def waiting_in(framed: bytes) -> int:
 
 
 def check(framed: bytes) -> None:
-    """Raises UnknownFormat where the value isn't one of ours."""
+    """Raises UnknownFormat where the value isn't ours."""
     if not framed or not _BEFORE <= framed[0] <= FORMAT or len(framed) < PAYLOAD[framed[0]]:
         found = framed[0] if framed else "nothing"
         raise UnknownFormat(

@@ -36,7 +36,9 @@ _NOWHERE = -1
 
 
 class UnusableState(UpshotError):
-    """A database can't be opened or trusted; it is set aside and rebuilt from the changelog, nothing is lost."""
+    """A database can't be opened or trusted; the database is set aside and rebuilt from the changelog,
+    nothing is lost.
+    """
 
 
 class Stalled(UpshotError):
@@ -44,9 +46,9 @@ class Stalled(UpshotError):
 
 
 class State(NamedTuple):
-    """What a database holds. A `position` of None: nobody knows, it has to be rebuilt.
+    """The contents of a database. A `position` of None: unknown, the database has to be rebuilt.
 
-    No entry of the index lies before `floor`; on disk that is an instant, in memory as exact as it is known.
+    No entry of the index lies before `floor`; on disk `floor` is an instant, in memory as exact as known.
     """
 
     position: int | None
@@ -60,10 +62,10 @@ _EMPTY = State(None, 0, 0, 0.0, NEVER)
 
 
 class PartitionTable:
-    """Framed values by key; see `framing`. For one thread at a time.
+    """Framed values by key; see `framing`. For a single thread at a time.
 
     Opening, `close` and long iterations take time with the disk: outside of an event loop's thread. Raises
-    Unusable where the folder holds something that is no database of this layout.
+    UnusableState where the folder's contents are no database of this layout.
     """
 
     def __init__(self, folder: Path, memory: Memory) -> None:
@@ -95,12 +97,12 @@ class PartitionTable:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was ever written to it."""
+        """Whether nothing was ever written to the database."""
         return self._state == _EMPTY
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it was being filled in bulk when its process ended: nobody knows what is missing."""
+        """Whether the process ended while filling the database in bulk: the missing values are unknown."""
         return self.is_new and next(iter(self.database.keys()), None) is not None
 
     @property
@@ -115,25 +117,27 @@ class PartitionTable:
 
     @property
     def written_at(self) -> float:
-        """When it was last written to, in seconds since 1970."""
+        """When the database was last written to, in seconds since 1970."""
         return self._state.written_at
 
     @property
     def source(self) -> bytes | None:
-        """The id of the changelog that it comes from; None where nobody has said."""
+        """The id of the changelog behind the database; None where never noted."""
         source: bytes | None = self._meta.get(_SOURCE)
         return source
 
     def comes_from(self, source: bytes) -> None:
-        """Note the id of the changelog that fills it."""
+        """Note the id of the changelog filling the database."""
         self._meta.put(_SOURCE, source)
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The handler's bytes for each key, None where it has none. What is changed next should be read so."""
+        """The handler's bytes for each key, None for keys without a value. Values changed next should be read
+        so.
+        """
         return [None if framed is None else framed[PAYLOAD[framed[0]] :] for framed in self._framed(keys)]
 
     def framed(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        """The framed value of each key, None where it has none."""
+        """The framed value of each key, None for keys without a value."""
         return dict(zip(keys, self._framed(keys), strict=True))
 
     def framed_items(self) -> Iterator[tuple[bytes, bytes]]:
@@ -141,7 +145,7 @@ class PartitionTable:
         return iter(self.database.items())
 
     def due(self, upto: int, limit: int) -> list[bytes]:
-        """Keys that are due at or before this instant, earliest first; the same again until they're changed."""
+        """Keys due at or before this instant, earliest first; the same again until they're changed."""
         last = due_bytes(upto)
         keys: list[bytes] = []
         for entry in self._due.keys(from_key=self._state.floor):
@@ -160,9 +164,9 @@ class PartitionTable:
         return None
 
     def apply(self, changes: Mapping[bytes, bytes | None], position: int | None) -> None:
-        """Take over framed values (None deletes) and the position that they lead to, all or nothing.
+        """Take over framed values (None deletes) and the position reached with them, all or nothing.
 
-        Raises Stalled where it has to be tried again.
+        Raises Stalled where the call has to be repeated.
         """
         self._remember(changes)
         batch = WriteBatch(raw_mode=True)
@@ -172,21 +176,21 @@ class PartitionTable:
         self._read_bytes += sum(map(len, filter(None, changes.values())))
 
     def flush(self) -> None:
-        """Bring to disk what was written without a log. Takes time with the disk."""
+        """Bring to disk all changes written without a log. Takes time with the disk."""
         for column in (self.database, self._due):
             column.flush()
 
     def adopt(self, position: int, size: int, waiting: int, floor: bytes) -> None:
-        """Take what was written past `apply` as the state at this position."""
+        """Take the values written past `apply` as the state at this position."""
         self._write(WriteBatch(raw_mode=True), State(position, size, waiting, time(), floor))
         self._read.clear()
 
     def touch(self) -> None:
-        """Note that it is still in use, although nothing changes."""
+        """Note the database as still in use, although nothing changes."""
         self.apply({}, self.position)
 
     def close(self) -> None:
-        """Leave the files to whoever opens them next. Nothing works after it."""
+        """Leave the files to the next process opening them. Nothing works after `close`."""
         self._read.clear()
         # RocksDB keeps its files until nothing that it has given out is left.
         del self.in_index, self._in_meta
@@ -209,8 +213,8 @@ class PartitionTable:
             self._read_bytes += sum(map(len, filter(None, values)))
 
     def _fill(self, batch: WriteBatch, changes: Mapping[bytes, bytes | None]) -> tuple[int, int, bytes]:
-        """Write values and index into the batch; how many keys more there are, how many things more wait, and the least
-        entry.
+        """Write values and index into the batch; how many keys more there are, how many things more wait, and
+        the least entry.
         """
         put, delete, read, index = batch.put, batch.delete, self._read, self.in_index
         size, waiting, floor = 0, 0, self._state.floor
@@ -254,7 +258,7 @@ class PartitionTable:
 
 
 def is_stall(error: Exception) -> bool:
-    """Whether RocksDB refused a write because it's behind."""
+    """Whether RocksDB refused a write because of being behind."""
     return "stall" in str(error).lower() or "Incomplete" in str(error)
 
 

@@ -1,4 +1,4 @@
-"""RocksDB for many small databases in one small process."""
+"""RocksDB for many small databases in a small process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INDEX_WINDOW, INDEX_DELETIONS = 4_096, 2_048
 
 
 class Memory:
-    """One budget for all databases of a process, however many partitions it has."""
+    """A single budget for all databases of a process, however many partitions the process has."""
 
     def __init__(self, shared: int = SHARED, writes: int = WRITES) -> None:
         self.cache = Cache(shared)
@@ -46,7 +46,7 @@ def index_options(memory: Memory) -> Options:
 
 
 def meta_options(memory: Memory) -> Options:
-    """For the few bytes that say what the database holds."""
+    """For the few bytes describing the database's contents."""
     return _database(memory, write_buffer=1 * MIB)
 
 

@@ -21,7 +21,7 @@ _PATIENCE = 8.0
 
 @dataclass(frozen=True)
 class PartHealth:
-    """One part; `detail` says why it's not well, or how far behind it is."""
+    """A part; `detail` says why the part isn't well, or how far behind the part is."""
 
     name: str
     ok: bool
@@ -41,12 +41,12 @@ class Health:
         return all(part.ok for part in self.parts)
 
     def of(self, name: str) -> PartHealth:
-        """The part of that name."""
+        """The part of this name."""
         return next(part for part in self.parts if part.name == name)
 
 
 class Looks:
-    """Looks at all parts, and remembers of one look for the next who moved."""
+    """Looks at all parts, and remembers which groups moved, from look to look."""
 
     def __init__(self, settings: Settings, reader: Reader) -> None:
         self._settings = settings
@@ -89,7 +89,7 @@ async def _clickhouse(reader: Reader) -> PartHealth:
 
 
 def worker(role: str, group: Group, trouble: Trouble | None) -> PartHealth:
-    """The workers of one role as a part."""
+    """The workers of a role as a part."""
     if trouble is not None:
         return PartHealth(role, False, f"{trouble.found}: {trouble.to_do}", group.total_lag)
     behind = f"{group.total_lag:,} records behind" if group.total_lag else "nothing left to read"

@@ -1,1 +1,1 @@
-"""The examination: is everything there, does it work, and what to do where it doesn't."""
+"""The examination: is everything there, does it work, and what to do about failures."""

@@ -1,4 +1,4 @@
-"""The database: its tables, and what its rows tell about the health of the whole."""
+"""The database: its tables, and the signs in its rows of the health of the whole."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def examine_clickhouse(settings: Settings) -> list[Finding]:
 
 
 def _version_and_skew(reader: Reader) -> tuple[str, float]:
-    """Its version, and its clock less ours in the middle of the question."""
+    """The database's version, and its clock less ours in the middle of the request."""
     before = time.time()
     [[version, now]] = reader.query("SELECT version(), toUnixTimestamp64Micro(now64(6)) / 1e6").rows
     return str(version), float(now) - (before + time.time()) / 2
@@ -90,7 +90,7 @@ def _tables(reader: Reader, database: str) -> Finding:
 
 
 def tables(applied: set[tuple[int, str]], known: list[Migration]) -> Finding:
-    """The applied migrations beside those of this release."""
+    """The applied migrations beside the migrations of this release."""
     numbers = {number for number, _ in applied}
     if newer := numbers - {migration.number for migration in known}:
         found = f"the database has migration {max(newer)}, this release knows {len(known)}"

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The finding of a check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ State = Literal["fine", "notice", "wrong", "unknown"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what was looked at, what was found, and what to do about it."""
+    """A check: the part looked at, the finding, and the remedy."""
 
     check: str
     state: State
@@ -21,7 +21,7 @@ class Finding:
 
 
 def unknown(*checks: str, because: str) -> list[Finding]:
-    """Checks that could not be made."""
+    """Checks not possible."""
     return [Finding(check, "unknown", f"not looked at: {because}") for check in checks]
 
 

@@ -1,4 +1,4 @@
-"""Follow-ups: which can't go on by themselves, and what would let them."""
+"""Follow-ups: which can't go on by themselves, and the remedies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ WHERE status = 'waiting' AND notEmpty(waiting_for)
 
 
 class FollowupStanding(NamedTuple):
-    """What the tables say. Rows of `undeployed` are (scorer, version, count), of `failed` have the last error too."""
+    """The tables' numbers. Rows of `undeployed` are (scorer, version, count), of `failed` have the last error
+    too.
+    """
 
     counts: dict[str, int]
     undeployed: Sequence[Sequence[Any]] = ()
@@ -51,7 +53,7 @@ class FollowupStanding(NamedTuple):
 
 
 def examine_followups(reader: Reader) -> Finding:
-    """One finding of all follow-ups together."""
+    """A single finding of all follow-ups together."""
     [[waiting, late]] = reader.query(_NOT_ANSWERED).rows
     [[untaken, scorer]] = reader.query(_NOT_TAKEN).rows
     return followups(
@@ -66,7 +68,7 @@ def examine_followups(reader: Reader) -> Finding:
 
 
 def followups(standing: FollowupStanding) -> Finding:
-    """The worst first, each with what to do."""
+    """The worst first, each with its remedy."""
     told: list[tuple[State, str, str]] = []
     if standing.not_taken[0]:
         count, scorer = standing.not_taken

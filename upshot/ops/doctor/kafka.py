@@ -1,4 +1,4 @@
-"""The broker, the topics, and the workers that read them."""
+"""The broker, the topics, and the workers reading them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _PAUSE = 2.0
 
 
 async def examine_kafka(settings: Settings) -> list[Finding]:
-    """Broker, topics, one finding for each worker role. Looks on where a worker seems to stand still, to be sure."""
+    """Broker, topics, a finding for each worker role. Looks on where a worker seems to stand still, to be
+    sure.
+    """
     try:
         async with asyncio.timeout(_PATIENCE):
             topics = await topic_states(settings)
@@ -98,7 +100,7 @@ def topics_finding(settings: Settings, topics: Sequence[TopicState]) -> Finding:
 
 
 def worker(role: str, group: Group, trouble: Trouble | None = None) -> Finding:
-    """Whether somebody reads for the role, and how far behind it is."""
+    """Whether any worker reads for the role, and how far behind the role is."""
     check = f"worker {role}"
     behind = ", ".join(f"{topic} {lag:,}" for topic, lag in group.lag.items() if lag)
     lag = f"{group.total_lag:,} records behind ({behind})" if behind else "nothing left to read"

@@ -1,4 +1,4 @@
-"""Who else gets into a local stack: its folder, its passwords, and what its ClickHouse lets its users do."""
+"""Who else gets into a local stack: its folder, its passwords, and the rights of users in its ClickHouse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ FOLDER, USERS = "privacy", "ClickHouse's users"
 
 
 def examine_locks(data_dir: Path) -> list[Finding]:
-    """The local stack in `data_dir`; nothing where there is none, or it leaves ClickHouse to another machine."""
+    """The local stack in `data_dir`; nothing where there is none, or where the stack leaves ClickHouse to
+    another machine.
+    """
     try:
         port = json.loads((data_dir / "ports.json").read_text()).get("clickhouse")
     except (OSError, ValueError, AttributeError):
@@ -56,7 +58,7 @@ def _users(data_dir: Path, port: int) -> Finding:
 
 
 def users(found: list[Open]) -> Finding:
-    """What the open locks mean."""
+    """The meaning of the open locks."""
     if wrong := [f"{lock.who} {lock.what}" for lock in found if not lock.is_kernels]:
         to_do = (
             f"stop the stack and install chdb-core=={PINNED} again; until then give its passwords to nobody"

@@ -1,4 +1,4 @@
-"""Reading all workers' metrics twice, so that it shows what moves."""
+"""Reading all workers' metrics twice, so movement shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _APART = 2.0
 
 @dataclass(frozen=True)
 class Worker:
-    """One worker at two moments."""
+    """A worker at two moments."""
 
     before: Page
     after: Page
@@ -36,11 +36,11 @@ class Worker:
         return self.after.at - self.before.at
 
     def now(self, name: str) -> float:
-        """A metric as of the second look, 0 where nothing was told."""
+        """A metric as of the second look, 0 where nothing was emitted."""
         return self.after.value(name) or 0.0
 
     def rate(self, name: str) -> float:
-        """How fast a counter grows, each second; 0 where it fell, since the worker was started again."""
+        """How fast a counter grows, each second; 0 for a fallen counter, since the worker was started again."""
         if not self.seconds:
             return 0.0
         return max(0.0, self.now(name) - (self.before.value(name) or 0.0)) / self.seconds
@@ -48,7 +48,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found at the addresses, and why there was nothing at some."""
+    """The workers found at the addresses, and why there was nothing at some."""
 
     workers: Sequence[Worker]
     silent: Sequence[str]
@@ -86,7 +86,7 @@ def second_look(urls: Sequence[str], before: Sequence[Page | str]) -> Looked:
 
 
 def pages_finding(looked: Looked, *, named: bool) -> Finding:
-    """Whether the workers tell what they do. Those of a local stack do their work also where they don't."""
+    """Whether the workers emit metrics. A local stack's workers do their work also without."""
     there = ", ".join(f"{worker.role} at {worker.after.url}" for worker in looked.workers)
     if not looked.silent:
         return Finding("metrics", "fine", there)

@@ -1,4 +1,6 @@
-"""How the workers' groups stand with what they read, and what holds one up: told alike by the doctor and the web server."""
+"""How the workers' groups stand with their topics, and the causes of delays: reported alike by the doctor and
+the web server.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ _SHOWN = 5
 
 
 class Trouble(NamedTuple):
-    """What is wrong, and what to do about it."""
+    """A fault, and its remedy."""
 
     found: str
     to_do: str
@@ -29,14 +31,16 @@ class Trouble(NamedTuple):
 
 @dataclass(frozen=True)
 class Readers:
-    """The groups by role, and the transactions that hold something back from one of them."""
+    """The groups by role, and the transactions holding something back from any of them."""
 
     groups: Mapping[str, Group]
     transactions: Sequence[OpenTransaction] = ()
 
 
 async def look_at_readers(settings: Settings) -> Readers:
-    """Ask for all groups: those of every system, and of an app's roles where they run. Raises KafkaUnavailable."""
+    """Ask for all groups: the groups of every system, and of an app's roles where they run. Raises
+    KafkaUnavailable.
+    """
     apps = {settings.app_id("followups"): "followups"}
     sources = settings.app_id("sources") + "-"
     further = await further_groups(settings, lambda name: name in apps or name.startswith(sources))
@@ -51,7 +55,7 @@ async def look_at_readers(settings: Settings) -> Readers:
 
 
 def read_by_roles(settings: Settings) -> dict[str, list[str]]:
-    """The consumer group of each role, and the full names of the topics that it reads."""
+    """The consumer group of each role, and the full names of its topics."""
     return {
         settings.app_id(role): [settings.topic(topic) for topic in ROLES[role].reads]
         for role in roles_of(settings)
@@ -66,7 +70,7 @@ def trouble_of(
     transactions: Sequence[OpenTransaction] = (),
     now: float | None = None,
 ) -> Trouble | None:
-    """What keeps the workers of a role from reading on, the gravest first; None where nothing does."""
+    """The gravest obstacle keeping the workers of a role from reading on; None without an obstacle."""
     if not group.is_live:
         if group.members:
             return Trouble(f"its group {group.name} is {group.state}: just starting", "wait a few seconds")

@@ -1,4 +1,4 @@
-"""What agents on this machine have recorded and Kafka hasn't taken yet."""
+"""Facts recorded by agents on this machine and not taken by Kafka yet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHECK = "spool"
 
 
 class Waiting(NamedTuple):
-    """The facts in one process's file: how many, since when the first, and how many no broker will ever take."""
+    """The facts in a process's file: how many, since when the first, and how many no broker will ever take."""
 
     facts: int
     since: datetime
@@ -27,7 +27,7 @@ class Waiting(NamedTuple):
 
 
 def examine_spool(folder: Path, now: datetime) -> list[Finding]:
-    """The facts that wait in `folder`; nothing where no agent of this machine keeps any there."""
+    """The facts waiting in `folder`; nothing where no agent of this machine keeps any there."""
     files = sorted(folder.glob("*.db"))
     if not files:
         return []
@@ -63,7 +63,7 @@ def _reported(folder: Path, found: list[Waiting], now: datetime) -> Finding:
 
 
 def _waiting(file: Path) -> Waiting:
-    """Read beside the process whose file it is, which goes on."""
+    """Read beside the process owning the file, which goes on."""
     last = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
         [facts] = db.execute("SELECT count(*) FROM facts").fetchone()

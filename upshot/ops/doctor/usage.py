@@ -1,4 +1,6 @@
-"""Model calls that two instrumentations tell of: counted once, and somebody may want to switch one of them off."""
+"""Model calls reported by two instrumentations: counted once, and users may want to switch either of them
+off.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ ORDER BY calls DESC, who
 
 
 def examine_usage(reader: Reader) -> Finding:
-    """Who tells of model calls that others tell of, too, in the last day."""
+    """Which instrumentations report model calls reported by others, too, in the last day."""
     try:
         rows = reader.query(_TWINS).rows
     except QueryFailed as error:

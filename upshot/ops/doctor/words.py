@@ -6,7 +6,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
 def span(seconds: float) -> str:
-    """A length of time in one unit; below two of a unit the smaller one says more."""
+    """A length of time in a single unit; below two of a unit the smaller unit says more."""
     for unit, length in _UNITS:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""What the workers' own numbers mean: who is behind, for how long, and what to do."""
+"""The meaning of the workers' own numbers: which are behind, for how long, and the remedies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TIGHT = 0.8
 
 
 def examine_workers(workers: Sequence[Worker], stalled_after: float = STALLED_AFTER) -> list[Finding]:
-    """One finding for each thing to know, of all workers together."""
+    """A finding for each thing to know, of all workers together."""
     if not workers:
         return []
     of = {role: [worker for worker in workers if worker.role == role] for role in ROLES}
@@ -43,7 +43,7 @@ def examine_workers(workers: Sequence[Worker], stalled_after: float = STALLED_AF
 
 
 def keeps_up(role: str, workers: Sequence[Worker], stalled_after: float = STALLED_AFTER) -> Finding:
-    """Whether a role keeps up with what is written."""
+    """Whether a role keeps up with the records written."""
     check = f"pace {role}"
     away = max(worker.now("upshot.kafka.away") for worker in workers)
     if away:
@@ -90,7 +90,7 @@ def recovery(workers: Sequence[Worker]) -> Finding:
 
 
 def deadlines(workers: Sequence[Worker]) -> Finding:
-    """Whether deadlines are judged in time, and what they wait for if not."""
+    """Whether deadlines are evaluated in time, and the cause of a delay."""
     known = [
         value for worker in workers if (value := worker.after.value("upshot.join.deadline.next")) is not None
     ]
@@ -149,7 +149,7 @@ def inserts(workers: Sequence[Worker]) -> Finding:
 
 
 def memory(workers: Sequence[Worker]) -> Finding:
-    """What the workers hold, beside what this machine has where they run here."""
+    """The workers' memory, beside this machine's where they run here."""
     held = ", ".join(f"{worker.role} {size(worker.now('process.memory.usage'))}" for worker in workers)
     here = sum(worker.now("process.memory.usage") for worker in workers if "//127.0.0.1:" in worker.after.url)
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -160,7 +160,7 @@ def memory(workers: Sequence[Worker]) -> Finding:
 
 
 def losses(workers: Sequence[Worker]) -> Finding:
-    """Whether records were removed before they were read, and whether topics are what is being read."""
+    """Whether records were removed before they were read, and whether topics are still the topics being read."""
     away = {
         topic: seconds
         for worker in workers
@@ -185,7 +185,7 @@ def losses(workers: Sequence[Worker]) -> Finding:
 
 
 def _standing(workers: Sequence[Worker], after: float) -> str:
-    """The partition that has stood the longest, with its place; empty where none has for too long."""
+    """The partition standing the longest, with its place; empty where none has stood for too long."""
     stalled = {
         tp: (seconds, worker)
         for worker in workers

@@ -41,7 +41,7 @@ _CLOSE_WITHIN_MS = 2_000
 
 @dataclass
 class Telemetry:
-    """What is exported. Without a `meter` nothing is: nobody asked for it."""
+    """The exported metrics. Without a `meter` nothing is exported: nobody asked for metrics."""
 
     meter: Meter | None = None
     #: Where the page for Prometheus is; None where there is none.
@@ -59,9 +59,9 @@ class Telemetry:
 
 
 def export_metrics(settings: Settings, role: str, environ: Mapping[str, str] = os.environ) -> Telemetry:
-    """Export what is measured from now on, where the settings or OpenTelemetry's variables say so.
+    """Export all measurements from now on, where the settings or OpenTelemetry's variables say so.
 
-    A worker does its work with or without: a port that is taken is a warning, a collector that is away too.
+    A worker does its work with or without: a port already taken is a warning, an absent collector too.
     """
     registry = _Registry()
     server = _serve(settings, role, registry)
@@ -85,7 +85,7 @@ def export_metrics(settings: Settings, role: str, environ: Mapping[str, str] = o
 
 
 class _Registry(CollectorRegistry):
-    """One collection at a time: OpenTelemetry's collector mixes up two that run at once."""
+    """One collection at a time: OpenTelemetry's collector mixes up two running at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class _Registry(CollectorRegistry):
 
 
 class PatientExporter(OTLPMetricExporter):
-    """Counts pushes that failed, and says when the collector goes away and when it's back."""
+    """Counts failed pushes, and logs when the collector goes away and when the collector is back."""
 
     failures = 0
     _failing = False

@@ -20,7 +20,9 @@ _App = Callable[[dict[str, Any], _Start], Iterable[bytes]]
 
 
 def serve_page(registry: CollectorRegistry, host: str, port: int) -> WSGIServer:
-    """Serve the metrics in a thread of its own until the server is shut down. Raises OSError where that can't be."""
+    """Serve the metrics in a thread of its own until the server is shut down. Raises OSError where serving
+    isn't possible.
+    """
     family, address = _family(host, port)
 
     class PageServer(ThreadingWSGIServer):
@@ -34,10 +36,10 @@ def serve_page(registry: CollectorRegistry, host: str, port: int) -> WSGIServer:
 
 
 def for_programs(app: _App, names: frozenset[str] | None) -> _App:
-    """`app`, for requests that come from no web page and whose header Host has one of `names`; None takes any name.
+    """`app`, for requests coming from no web page and with a header Host out of `names`; None takes any name.
 
-    A page of somebody else's reaches this machine by a name of its own. Where the metrics are open to other machines,
-    these have names for it that nobody here knows.
+    A page of somebody else's reaches this machine by a name of its own. Where the metrics are open to other
+    machines, these have names for this machine unknown here.
     """
 
     def checked(environ: dict[str, Any], start: _Start) -> Iterable[bytes]:

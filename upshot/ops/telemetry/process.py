@@ -1,4 +1,4 @@
-"""What the process itself uses."""
+"""The process's own use of resources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def watch_process(instruments: Instruments) -> None:
 
 
 def resident() -> int | None:
-    """Bytes of memory that the process holds; None where the system doesn't tell."""
+    """Bytes of memory held by the process; None where the system doesn't say."""
     try:
         return int(_STATM.read_text().split()[1]) * _PAGE
     except FileNotFoundError:

@@ -28,7 +28,7 @@ class Page:
     _samples: Mapping[str, Sequence[Sample]]
 
     def value(self, name: str, **attributes: str) -> float | None:
-        """The sum of all that have these attributes; None where nothing was told."""
+        """The sum of all values with these attributes; None where nothing was emitted."""
         found = [
             sample.value
             for sample in self._samples.get(METRICS[name].prometheus, ())
@@ -37,7 +37,7 @@ class Page:
         return sum(found) if found else None
 
     def total(self, name: str) -> float:
-        """The sum of all sizes that a histogram took down."""
+        """The sum of all sizes recorded by a histogram."""
         return self._sum(METRICS[name].prometheus + "_sum")
 
     def count(self, name: str) -> float:
@@ -48,7 +48,7 @@ class Page:
         return sum(sample.value for sample in self._samples.get(series, ()))
 
     def by(self, name: str, attribute: str) -> dict[str, float]:
-        """The values by one of the attributes, summed over the others."""
+        """The values by a single attribute, summed over the others."""
         found: dict[str, float] = {}
         for sample in self._samples.get(METRICS[name].prometheus, ()):
             key = sample.labels[attribute]
@@ -74,7 +74,7 @@ def read_page(url: str) -> Page:
 
 
 def parse_page(url: str, text: str, at: float) -> Page:
-    """What a page says that was read from `url` at that instant. Raises ValueError where it's not a worker's."""
+    """The metrics of a page read from `url` at this instant. Raises ValueError for a page not of a worker."""
     families = text_string_to_metric_families(text)
     samples: dict[str, list[Sample]] = {}
     for family in families:
