@@ -186,4 +186,7 @@ async def test_no_deadline_is_judged_while_its_topic_is_gone(bench: Bench) -> No
         assert await ensure_topics(bench.settings) == [outcomes]
         now = datetime.now(UTC) - timedelta(seconds=4)
         await bench.outcome("pr:2", merged=True, time=now.isoformat())
-        assert (await bench.scores(2))[1:] == [("pr:2", True, "outcome", 1)]
+        # The first may be announced again where the topic's end cut its batch short.
+        found = await bench.read("scores", lambda scores: {s["subject"] for s in scores} >= {"pr:1", "pr:2"})
+        told = {(s["subject"], s["value"], s["reason"], s["revision"]) for s in found}
+        assert told == {("pr:1", True, "outcome", 1), ("pr:2", True, "outcome", 1)}

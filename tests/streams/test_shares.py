@@ -128,7 +128,7 @@ def settled(members: Mapping[str, Member], sizes: Mapping[str, int], replicas: i
 def test_who_asks_again_gets_the_same(group: tuple[dict[str, Member], dict[str, int]], replicas: int) -> None:
     """Once all have read what they follow, nothing moves any more, and shares are fair."""
     members, sizes = group
-    for _ in range(3):
+    for _ in range(6):
         members = settled(members, sizes, replicas)
     result = shares(members, sizes, replicas)
     assert moved(members, result) == 0

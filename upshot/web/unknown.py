@@ -30,7 +30,8 @@ def unknown(paths: Sequence[str]) -> Callable[[web.Request, Problem], web.Respon
 def _nothing_at(path: str, paths: Sequence[str]) -> str:
     topic = TOPICS.get(path.rstrip("/").rpartition("/")[2])
     if path.startswith("/v1/") and topic is not None and f"/v1/{topic.name}" not in paths:
-        return f"{topic.name} are not sent over HTTP: written by {topic.producers}, read by {topic.consumers}"
+        writers, readers = ", ".join(topic.producers), ", ".join(topic.consumers)
+        return f"{topic.name} are not sent over HTTP: written by {writers}, read by {readers}"
     close = get_close_matches(path[:_SHOWN].rstrip("/").lower(), paths, 1, 0.75)
     hint = f"; did you mean {close[0]}?" if close else "; `paths` lists what there is"
     return f"there is nothing at {path[:_SHOWN]}{hint}"
