@@ -114,18 +114,24 @@ class Bench:
         )
         return name
 
-    async def topic_named(self, name: str, partitions: int, config: Mapping[str, str]) -> None:
+    async def shared_topic(self, name: str) -> None:
+        """A topic that another test on this broker may have made before, with partitions of its own number."""
+        await self.topic_named(name, None, {})
+
+    async def topic_named(self, name: str, partitions: int | None, config: Mapping[str, str]) -> None:
+        """A topic with this number of partitions; None: whatever the topic has already, 1 if it is new."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
         await admin.start()
         try:
-            await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=dict(config))])
+            await admin.create_topics([NewTopic(name, partitions or 1, 1, topic_configs=dict(config))])
             await until(lambda: self._visible(admin, name, partitions))
         finally:
             await admin.close()
 
-    async def _visible(self, admin: AIOKafkaAdminClient, name: str, partitions: int) -> bool:
+    async def _visible(self, admin: AIOKafkaAdminClient, name: str, partitions: int | None) -> bool:
         described = await admin.describe_topics([name])
-        return len(described[0]["partitions"]) == partitions
+        found = len(described[0]["partitions"])
+        return found > 0 if partitions is None else found == partitions
 
     async def fill(self, topic: str, records: Iterable[tuple[int, bytes | None, bytes | None]]) -> None:
         """Write (partition, key, value) and wait until the broker has them."""
