@@ -20,9 +20,11 @@ WINGS = ("streams", "processors", "ops")
 
 
 def room_of(name: str) -> str:
-    """`streams.kafka` for `upshot.streams.kafka.admin`, `cli` for `upshot.cli.commands.up`, `upshot` for `upshot`.
+    """`streams.kafka` for `upshot.streams.kafka.admin`, `cli` for `upshot.cli.commands.up`, `upshot` for
+    `upshot`.
 
-    A wing's own modules are a room beside those of its subpackages: `processors` for `upshot.processors.clock`.
+    A wing's own modules are a room beside those of its subpackages: `processors` for
+    `upshot.processors.clock`.
     """
     _, *parts = name.split(".")
     if not parts:
