@@ -16,7 +16,7 @@ LINKED = ("schemas", "streams", "processors", "insights")
 
 
 #: Packages whose subpackages are rooms of their own.
-WINGS = ("streams", "processors", "ops")
+WINGS = ("streams", "processors", "insights", "ops")
 
 
 def room_of(name: str) -> str:
