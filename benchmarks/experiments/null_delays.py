@@ -1,4 +1,4 @@
-"""False positives when nothing differs: an A/A experiment looked at daily, evaluated the right way and three wrong ones.
+"""False positives when nothing differs: an A/A experiment looked at daily, and four ways to evaluate.
 
     python -m benchmarks.experiments.null_delays [--repeats 1000] [--units 50,500]
 
@@ -24,7 +24,8 @@ RATE, WINDOW, LOOKS, SLOWER = 0.4, 7.0, 28, 2.0
 Z = 1.959964
 Floats = NDArray[np.float64]
 
-#: The delay of a success as a part of half the window, from a uniform number: the slow variant takes twice this.
+#: The delay of a success as a part of half the window, from a uniform number: the slow variant takes twice
+#: as long.
 SHAPES: Mapping[str, Callable[[Floats], Floats]] = {
     "uniform": lambda u: u,
     "early": lambda u: u**3,

@@ -54,7 +54,8 @@ def _error(arm: Moments, spread: float) -> float:
 
 
 def next_weights(arms: Mapping[str, Moments], floor: float = FLOOR) -> dict[str, float]:
-    """The weights of the next phase: top-two Thompson sampling (Russo, arXiv 1602.08448) with a floor for each arm.
+    """The weights of the next phase: top-two Thompson sampling (Russo, arXiv 1602.08448) with a floor for
+    each arm.
 
     An arm is played if it is best, or with probability 1 - β if it is best among the others. The floor keeps
     each propensity away from zero, so that estimates stay possible: floor × arms must be at most 1.

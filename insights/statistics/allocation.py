@@ -38,7 +38,8 @@ def allocation(counts: Mapping[str, int], weights: Mapping[str, float]) -> Alloc
     """Compare the units of each arm with the weights of their own phase.
 
     χ² with (arms of positive weight - 1) degrees of freedom, and the e-value of a Dirichlet prior around the
-    weights (Lindon, Malek: arXiv 2011.03567). Forced, held-out and replayed units must not be among the counts.
+    weights (Lindon, Malek: arXiv 2011.03567). Forced, held-out and replayed units must not be among the
+    counts.
     """
     strays = tuple(sorted(arm for arm, n in counts.items() if n > 0 and weights.get(arm, 0.0) <= 0))
     planned = {arm: weight for arm, weight in weights.items() if weight > 0}

@@ -97,7 +97,10 @@ def combined(phases: Sequence[Effect]) -> Effect:
 
 
 def enough(arm: Moments, boolean: bool) -> bool:
-    """Whether an arm's normal approximation may be trusted: 50 units; for a boolean 10 successes and 10 failures."""
+    """Whether an arm's normal approximation may be trusted: 50 units.
+
+    For a boolean 10 successes and 10 failures.
+    """
     if arm.n < MIN_UNITS:
         return False
     return not boolean or min(arm.y, arm.n - arm.y) >= MIN_SUCCESSES

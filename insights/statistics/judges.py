@@ -34,8 +34,8 @@ def early_read(mature: Moments, waiting: int, waiting_mean: float) -> EarlyRead:
 
     `mature` has outcomes as y and the judge's scores as x; `waiting_mean` is the judge's mean score of the
     `waiting` units still without an outcome. λ = Cov(y, f) / ((1 + n/N)·Var f); the variance falls to
-    1 - ρ²/(1 + n/N) of that of mature units alone. Each arm has a λ of its own, so that a judge who favours an
-    arm cannot favour its estimate.
+    1 - ρ²/(1 + n/N) of that of mature units alone. Each arm has a λ of its own, so that a judge who favours
+    an arm cannot favour its estimate.
     """
     n, variance_f = mature.n, mature.variance_x
     plain = sqrt(mature.variance / n)
@@ -140,8 +140,8 @@ class Gap:
 def gap(control: Sequence[Judged], variant: Sequence[Judged], bins: int = 10) -> Gap:
     """Cochran-Mantel-Haenszel test over bins of the judge's score; the difference by Mantel-Haenszel weights.
 
-    A small p: at the same score of the judge, one arm succeeds more often, so that the judge's scores must not
-    be compared between the arms. For one look.
+    A small p: at the same score of the judge, one arm succeeds more often, so that the judge's scores must
+    not be compared between the arms. For one look.
     """
     edges = [each.high for each in calibration([*control, *variant], bins).bins]
     excess, variance, weighted, weights = 0.0, 0.0, 0.0, 0.0

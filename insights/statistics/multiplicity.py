@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Adjusted p-values that control the chance of any false claim (Holm 1979); valid for always-valid p-values."""
+    """Adjusted p-values that control the chance of any false claim (Holm 1979).
+
+    Valid for always-valid p-values.
+    """
     adjusted: dict[str, float] = {}
     largest, left = 0.0, len(p_values)
     for name, p in sorted(p_values.items(), key=lambda item: item[1]):

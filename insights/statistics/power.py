@@ -69,7 +69,8 @@ def forecast(
     as_of: datetime,
     window: timedelta,
 ) -> Forecast:
-    """The date of the decision: from units that are exposed and mature at known times, beyond these from arrivals.
+    """The date of the decision: from units that are exposed and mature at known times, beyond these from
+    arrivals.
 
     `maturing` has (time of maturity, units), in order; `per_day` is the mean of new units of the last 7 days;
     `window` the time from exposure to maturity. Units that arrive from now on mature from as_of + window.

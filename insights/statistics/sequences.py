@@ -27,7 +27,10 @@ class Interval:
 
 
 def rho(alpha: float, planned: float) -> float:
-    """The ρ that makes the interval narrowest at `planned` units: √[(-2 ln α + ln(-2 ln α + 1)) / planned]."""
+    """The ρ that makes the interval narrowest at `planned` units.
+
+    √[(-2 ln α + ln(-2 ln α + 1)) / planned].
+    """
     return sqrt((-2 * log(alpha) + log(-2 * log(alpha) + 1)) / planned)
 
 

@@ -11,7 +11,9 @@ from scipy.stats import chi2
 
 @dataclass(frozen=True)
 class Departures:
-    """Units leaving at one time since their exposure: by a cause (`bad`, `good` …), or censored, still open."""
+    """Units leaving at one time since their exposure:
+    by a cause (`bad`, `good` …), or censored, still open.
+    """
 
     time: float
     causes: Mapping[str, int]

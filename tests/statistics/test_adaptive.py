@@ -59,11 +59,15 @@ def units(phase: AdaptivePhase, guess: dict[str, float]) -> list[float]:
     return found
 
 
+def _moments(**arms: tuple[int, int]) -> dict[str, Moments]:
+    return {arm: Moments.of_successes(*counts) for arm, counts in arms.items()}
+
+
 def test_sums_say_the_same_as_units() -> None:
     phases = [
-        AdaptivePhase({"a": 0.5, "b": 0.3, "c": 0.2}, {"a": Moments.of_successes(50, 20), "b": Moments.of_successes(30, 15), "c": Moments.of_successes(20, 3)}),
-        AdaptivePhase({"a": 0.2, "b": 0.7, "c": 0.1}, {"a": Moments.of_successes(20, 9), "b": Moments.of_successes(70, 30), "c": Moments.of_successes(9, 3)}),
-    ]  # fmt: skip
+        AdaptivePhase({"a": 0.5, "b": 0.3, "c": 0.2}, _moments(a=(50, 20), b=(30, 15), c=(20, 3))),
+        AdaptivePhase({"a": 0.2, "b": 0.7, "c": 0.1}, _moments(a=(20, 9), b=(70, 30), c=(9, 3))),
+    ]
     every = units(phases[0], {"a": 0.0, "b": 0.0, "c": 0.0}) + units(
         phases[1], {"a": 0.4, "b": 0.5, "c": 0.15}
     )
@@ -74,7 +78,10 @@ def test_sums_say_the_same_as_units() -> None:
 
 
 def test_a_drift_under_changing_weights_passes_for_no_effect() -> None:
-    """Rates rise from 30 to 60 % in both arms while the weights move: pooled means claim an effect, AIPW doesn't."""
+    """Rates rise from 30 to 60 % in both arms while the weights move.
+
+    Pooled means claim an effect, AIPW doesn't.
+    """
     random, repeats, naive, ours = np.random.default_rng(2), 200, 0, 0
     for _ in range(repeats):
         phases = []

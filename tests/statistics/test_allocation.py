@@ -49,7 +49,9 @@ def test_nothing_to_compare(counts: dict[str, int]) -> None:
 
 
 def test_the_e_value_proves_nothing_that_is_not_there() -> None:
-    """Under the weights, the e-value's mean is 1 at any look, so it passes 1,000 once in a thousand at most."""
+    """Under the weights, the e-value's mean is 1 at any look,
+    so it passes 1,000 once in a thousand at most.
+    """
     random = np.random.default_rng(4)
     values = [allocation({"plain": n, "warm": 2_000 - n}, EVEN).e for n in random.binomial(2_000, 0.5, 4_000)]
     assert np.mean(values) == pytest.approx(1.0, abs=0.1)

@@ -59,7 +59,10 @@ def test_a_ratios_error_is_that_of_the_linearised_units() -> None:
 
 
 def test_runs_of_one_user_are_no_independent_units() -> None:
-    """Under the null, the delta method over users errs in 5 % of the experiments; runs as units in far more."""
+    """Under the null, the delta method over users errs in 5 % of the experiments.
+
+    Runs as units in far more.
+    """
     random, wrong, right = np.random.default_rng(5), 0, 0
     for _ in range(400):
         clusters, runs = [], []
@@ -101,7 +104,10 @@ def test_theta_is_taken_within_the_arms() -> None:
 
 
 def test_a_judges_score_of_the_run_itself_would_turn_the_sign() -> None:
-    """The reason why a covariate from after the exposure is refused: the variant lifts what the judge sees."""
+    """The reason why a covariate from after the exposure is refused.
+
+    The variant lifts what the judge sees.
+    """
     random = np.random.default_rng(9)
     n = 20_000
     hard = random.normal(size=(2, n))

@@ -57,7 +57,10 @@ def test_no_spread_at_all() -> None:
 
 
 def test_many_looks_err_in_at_most_five_of_a_hundred_experiments() -> None:
-    """100 looks at A/A experiments: the z test errs far too often, the sequence and its one-sided bound don't."""
+    """100 looks at A/A experiments.
+
+    The z test errs far too often, the sequence and its one-sided bound don't.
+    """
     random, repeats = np.random.default_rng(3), 600
     wrong = {"z": 0, "two-sided": 0, "above": 0}
     for _ in range(repeats):
@@ -83,7 +86,10 @@ def test_many_looks_err_in_at_most_five_of_a_hundred_experiments() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_outcomes_that_come_later_in_one_arm(shape: str) -> None:
-    """Mature units with the sequence are right; the three wrong ways are found wrong by the same simulation."""
+    """Mature units with the sequence are right.
+
+    The three wrong ways are found wrong by the same simulation.
+    """
     wrong = false_positives(shape, 50, 120)
     pending, resolved, mature, ours = (wrong[way] for way in WAYS)
     assert pending > 0.5
