@@ -26,7 +26,7 @@ NO_ROWS = "no rows"
 def query(
     sql: Annotated[str | None, typer.Argument(help="The SQL; - reads it from stdin.", metavar="SQL")] = None,
     question: Annotated[
-        str | None, typer.Option(help="Ask this named question instead.", metavar="NAME")
+        str | None, typer.Option(help="Run this named query instead.", metavar="NAME")
     ] = None,
     parameter: Annotated[
         list[str] | None,
@@ -35,13 +35,15 @@ def query(
         ),
     ] = None,
     shape: Annotated[Format, typer.Option("--format", help="How the answer is written.")] = "table",
-    list_questions: Annotated[bool, typer.Option("--list", help="List the named questions.")] = False,
+    list_questions: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
     exact: Annotated[
         bool,
         typer.Option(
             "--exact",
-            help="Leave text in CSV as it is. Otherwise ' stands before text that a spreadsheet would take "
-            "for a formula.",
+            help=(
+                "Leave text in CSV unchanged. Otherwise ' stands before text that a spreadsheet would "
+                "take for a formula."
+            ),
         ),
     ] = False,
     as_json: Json = False,
@@ -63,7 +65,7 @@ def query(
     if question is not None:
         if question not in QUESTIONS:
             raise ConfigurationError(
-                f"there is no question {question!r}; nothing was asked: `upshot query --list` lists them"
+                f"there is no named query {question!r}; nothing was asked: `upshot query --list` lists them"
             )
         asked = QUESTIONS[question]
         text, parameters = asked.sql, {**asked.parameters, **parameters}
@@ -118,7 +120,7 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
 def _check_names(known: Collection[str], given: Collection[str]) -> None:
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise ConfigurationError(f"this question has no parameter {', '.join(unknown)}; nothing was asked")
+        raise ConfigurationError(f"this named query has no parameter {', '.join(unknown)}; nothing was asked")
 
 
 __all__ = ["NO_ROWS", "QUERY_EXAMPLES", "query"]
