@@ -171,7 +171,7 @@ class Join:
             effects.more = effects.more or self._crowds.is_busy
 
     async def flush(self) -> None:
-        """Nothing: the table and the outputs are the room's."""
+        """Nothing: the table and the outputs are the batch engine's."""
 
     def open_waits(self) -> Mapping[int, int]:
         """Waits without an answer whose deadline is still to be judged, by partition.

@@ -43,7 +43,7 @@ class Metric:
 
 
 _ALL = (
-    # What the batch room tells of any role: reading, the unit of work, its partitions.
+    # Metrics of the batch engine, for any role: reading, the unit of work, its partitions.
     Metric(
         "upshot.consumer.records",
         "counter",
@@ -332,7 +332,7 @@ _ALL = (
         "For how long inserts into some table have failed; 0 while all work.",
         when="role store",
     ),
-    # The process, and the telling itself.
+    # The process, and the export itself.
     Metric(
         "upshot.ops.telemetry.failures",
         "counter",

@@ -1,4 +1,4 @@
-"""Data walks through the house in one direction: each room knows only the rooms before it."""
+"""Data walks through the packages in one direction: each package knows only the packages before."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"processors", "processors.store", "processors.sources", "insights", "local", "demo"}
     | {"ops.doctor", "ops.telemetry"},
 }
-"""The rooms that a room may import besides itself: one line for every room."""
+"""The packages that a package may import besides itself: one line for every package."""
 
 AT_HOME = {
     "faust": "upshot.streams.runtime",
@@ -106,7 +106,7 @@ def test_the_rules_need_no_circle() -> None:
 
 
 def _room_of(name: str, modules: set[str]) -> str:
-    """The room of an import's full name, which may end in a name within a module."""
+    """The package of an import's full name, which may end in a name within a module."""
     while name not in modules:
         name = name.rpartition(".")[0]
     return room_of(name)
