@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel
 
 from tests.store.conftest import NOON, record
+from upshot.processors.followups import decode as followups_decode
 from upshot.processors.store import rows
 from upshot.processors.store.rows import Row, row_of
 from upshot.schemas.deferrals import Deferral
@@ -20,7 +21,7 @@ from upshot.schemas.fields import Event
 from upshot.schemas.resumptions import AnsweringEvent, Resumption
 from upshot.schemas.runs import Run
 from upshot.schemas.waits import Wait
-from upshot.streams.events import decode, decode_followups
+from upshot.streams.events import decode
 from upshot.streams.events import fast as wire
 from upshot.streams.events.topics import TOPICS
 
@@ -216,9 +217,9 @@ def test_a_field_with_a_validator_unknown_here_is_refused() -> None:
     ("by_hand", "model", "spelled_otherwise"),
     [
         (decode._WaitOnWire, Wait, {"rule", "tolerance", "exposures", "attributes", "after"}),
-        (decode_followups._DeferralOnWire, Deferral, {"data", "exposures", "attributes"}),
-        (decode_followups._ResumptionOnWire, Resumption, {"event"}),
-        (decode_followups._AnsweringEventOnWire, AnsweringEvent, {"data"}),
+        (followups_decode._DeferralOnWire, Deferral, {"data", "exposures", "attributes"}),
+        (followups_decode._ResumptionOnWire, Resumption, {"event"}),
+        (followups_decode._AnsweringEventOnWire, AnsweringEvent, {"data"}),
     ],
 )
 def test_what_is_handed_on_as_json_is_declared_as_the_schema_does(
