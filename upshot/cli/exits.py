@@ -28,7 +28,7 @@ MEANINGS = {
     Exit.OK: "fine",
     Exit.REFUSED: "a check failed, an event or a query was refused",
     Exit.USAGE: "wrong usage or configuration; nothing was done",
-    Exit.UNAVAILABLE: "a part (Kafka, ClickHouse, a port) is not available",
+    Exit.UNAVAILABLE: "a component (Kafka, ClickHouse, a port) is not available",
     Exit.TEMPORARY: "a temporary failure; start it again, nothing is lost",
     Exit.INTERRUPTED: "ended by Ctrl-C before it was done (`up` and `worker` are done by then: 0)",
 }

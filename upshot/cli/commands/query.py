@@ -60,12 +60,12 @@ def query(
         _list(shape)
         return
     if (sql is None) == (question is None):
-        raise ConfigurationError("nothing was asked: give either SQL (or -) or --question NAME (see --list)")
+        raise ConfigurationError("no query was run: give either SQL (or -) or --question NAME (see --list)")
     parameters = _parameters(parameter or [])
     if question is not None:
         if question not in QUESTIONS:
             raise ConfigurationError(
-                f"there is no named query {question!r}; nothing was asked: `upshot query --list` lists them"
+                f"there is no named query {question!r}; no query was run: `upshot query --list` lists them"
             )
         asked = QUESTIONS[question]
         text, parameters = asked.sql, {**asked.parameters, **parameters}
@@ -112,7 +112,7 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise ConfigurationError(f"--param {pair} is not NAME=VALUE; nothing was asked")
+            raise ConfigurationError(f"--param {pair} is not NAME=VALUE; no query was run")
         found[name] = value
     return found
 
@@ -120,7 +120,7 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
 def _check_names(known: Collection[str], given: Collection[str]) -> None:
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise ConfigurationError(f"this named query has no parameter {', '.join(unknown)}; nothing was asked")
+        raise ConfigurationError(f"this named query has no parameter {', '.join(unknown)}; no query was run")
 
 
 __all__ = ["NO_ROWS", "QUERY_EXAMPLES", "query"]

@@ -37,7 +37,7 @@ def up(
         typer.Option(
             "--with",
             metavar="A,B",
-            help="Which parts to run; the others are expected where the settings say.",
+            help="Which components to run; the others are expected at the addresses in the settings.",
         ),
     ] = "kafka,clickhouse,worker,web",
     app: AppName = None,
