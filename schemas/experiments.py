@@ -201,9 +201,9 @@ class Experiment(Event):
 __all__ = [
     "LAYER_SLOTS",
     "Experiment",
+    "ExperimentMetric",
     "Holdout",
     "Layer",
-    "ExperimentMetric",
     "Phase",
     "Shipped",
     "Status",
