@@ -98,8 +98,8 @@ class ExperimentMetric(_Part):
     better: Literal["higher", "lower"] = Field("higher", description="The good direction.")
     window: Window | None = Field(
         None,
-        description="How long after the exposure outcomes count: the waits' `within`; none for what is known at "
-        "the run's end.",
+        description="How long after the exposure outcomes count: the waits' `within`; none for what is known "
+        "at the run's end.",
     )
     horizon: Span = Field(
         timedelta(0), description="How long later runs of the unit count; zero: its first run alone."
@@ -126,7 +126,7 @@ class Shipped(_Part):
 
 
 class Experiment(Event):
-    """An experiment in its present state; the latest record of a key counts, and says all about the experiment."""
+    """An experiment in its present state; the latest record of a key counts, and says all about it."""
 
     experiment: Name = Field(description="The experiment; the record's key.")
     phase: Name = Field(
@@ -140,7 +140,8 @@ class Experiment(Event):
     changed_at: Instant = Field(description="When it was changed.")
     status: Status = Field(
         "running",
-        description="`draft` and `stopped`: all get the control without exposure. `shipped`: all get the winner.",
+        description="`draft` and `stopped`: all get the control without exposure. `shipped`: all get the "
+        "winner.",
     )
     hash_version: Name = Field("upshot-1", description="The hash of assignments.")
     control: Name | None = Field(
@@ -153,7 +154,8 @@ class Experiment(Event):
     holdout: Holdout | None = Field(None, description="The holdout that the experiment respects.")
     audience: Audience | None = Field(
         None,
-        description="A JMESPath over `attributes`, `agent` and `version` of the run; only runs giving true take part.",
+        description="A JMESPath over `attributes`, `agent` and `version` of the run; only runs giving true "
+        "take part.",
     )
     traffic: Share = Field(1.0, description="The share of units in the experiment.")
     phases: Items[Phase] = Field(
@@ -166,7 +168,7 @@ class Experiment(Event):
     )
     planned_units: Annotated[StrictInt, Field(ge=1, lt=2**53)] | None = Field(
         None,
-        description="Units planned for both arms together, fixed at the start: intervals are narrowest there.",
+        description="Units planned for all arms together, fixed at the start: intervals are narrowest there.",
     )
     mde: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="The least effect worth finding."

@@ -153,8 +153,8 @@ export interface Assignment {
   variant: string;
   /** The experiment's version at that time. */
   phase?: string;
-  /** How likely that choice was. */
-  probability?: number;
+  /** How likely that choice was; null where nobody knows. */
+  probability?: number | null;
 }
 
 /** The reading of outcomes of one type. */
@@ -219,7 +219,7 @@ export interface WaitEvent {
 export interface ExposureEvent {
   /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
-  /** Made from run and experiment where absent. */
+  /** Made from run, experiment and variant where absent. */
   exposure_id?: string | null;
   /** The run; the record's key. */
   run_id: string;
@@ -229,12 +229,14 @@ export interface ExposureEvent {
   variant: string;
   /** The experiment's version at that time. */
   phase?: string;
-  /** How likely that choice was. */
-  probability?: number;
+  /** How likely that choice was; null where nobody knows. */
+  probability?: number | null;
   /** The randomised unit: a user, a ticket; the run where absent. */
   unit?: string | null;
-  /** How the choice was made. */
+  /** How the choice was made: a strategy of the registry, `external` for assignments made elsewhere, or `forced` by an override, which results leave out. */
   strategy?: string;
+  /** Where the weights came from: `registry`, `cache` (its copy on disk) or `code`. */
+  weights_from?: string | null;
   /** When the run was exposed; the record's timestamp where absent. */
   exposed_at?: string | null;
 }
@@ -405,7 +407,7 @@ export interface Shipped {
   results?: Record<string, Json>;
 }
 
-/** An experiment in its present state; the latest record of a key counts, and says all about the experiment. */
+/** An experiment in its present state; the latest record of a key counts, and says all about it. */
 export interface ExperimentEvent {
   /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
@@ -443,7 +445,7 @@ export interface ExperimentEvent {
   metrics?: ExperimentMetric[];
   /** The error allowed, over all looks together. */
   alpha?: number;
-  /** Units planned for both arms together, fixed at the start: intervals are narrowest there. */
+  /** Units planned for all arms together, fixed at the start: intervals are narrowest there. */
   planned_units?: number | null;
   /** The least effect worth finding. */
   mde?: number | null;

@@ -59,7 +59,7 @@ class FastAssignment(Struct, gc=False, kw_only=True):
     experiment: Name
     variant: Name
     phase: Name = "1"
-    probability: Probability = 1.0
+    probability: Probability | None = None
 
 
 class FastRun(FastEvent, kw_only=True, gc=False):
@@ -161,15 +161,16 @@ class FastExposure(FastEvent, kw_only=True, gc=False):
     experiment: Name
     variant: Name
     phase: Name = "1"
-    probability: Probability = 1.0
+    probability: Probability | None = None
     unit: Id | None = None
     strategy: Name = "fixed"
+    weights_from: Name | None = None
     exposed_at: Instant | None = None
 
     @property
     def identity(self) -> str:
         """The id of this exposure."""
-        return self.exposure_id or exposure_id(self.run_id, self.experiment)
+        return self.exposure_id or exposure_id(self.run_id, self.experiment, self.variant)
 
 
 class FastDeferral(FastEvent, kw_only=True, gc=False):

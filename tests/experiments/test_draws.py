@@ -1,4 +1,4 @@
-"""The hash: published vectors of MurmurHash3, golden values of our own, and the properties that experiments rest on."""
+"""The hash: published vectors of MurmurHash3, golden values of our own, and properties of assignments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_murmurhash_is_the_published_one(text: str, seed: int, expected: int) ->
 
 @pytest.mark.parametrize(("x64", "expected"), [(False, 0xB0F57EE3), (True, 0x6384BA69)])
 def test_smhasher_verifies_the_hash(x64: bool, expected: int) -> None:
-    """SMHasher's verification value: keys of 0 to 255 bytes with seeds of 256 down to 1, and all results once more."""
+    """Keys of 0 to 255 bytes with seeds of 256 down to 1, and all results hashed once more."""
 
     def hashed(data: bytes, seed: int) -> bytes:
         if x64:

@@ -12,9 +12,9 @@ from upshot.experiments.definition import Definition
 from upshot.experiments.draws import HOLDOUT, LAYER, TRAFFIC, Arms, draw
 from upshot.schemas.experiments import LAYER_SLOTS
 
-#: Why a unit gets the control without an exposure. `not_running`: the experiment is a draft, or stopped. `no_unit`: the
-#: caller named none. `no_weight`: all weights are zero. `audience`, `holdout`, `layer`, `traffic`: the unit isn't in the experiment. `missing_arm`: the
-#: code doesn't have the chosen arm. `failed`: choosing itself failed.
+#: Why a unit gets the control without an exposure. `not_running`: the experiment is a draft, or stopped.
+#: `no_unit`: the caller named none. `no_weight`: all weights are zero. `audience`, `holdout`, `layer` and
+#: `traffic` leave the unit out. `missing_arm`: the code lacks the chosen arm. `failed`: choosing failed.
 Because = Literal[
     "not_running", "no_unit", "no_weight", "audience", "holdout", "layer", "traffic", "missing_arm", "failed"
 ]
@@ -101,7 +101,7 @@ Gate = Callable[[str, Mapping[str, Any]], Because | None]
 
 
 def _gates(definition: Definition) -> list[Gate]:
-    """Each gate's reason to leave a unit out. A shipped experiment is for all but the audience and the holdout."""
+    """Each gate's reason to leave a unit out. A shipped experiment is for the audience but the holdout."""
     gates: list[Gate] = []
     name, audience = definition.name, definition.audience
     if audience is not None:

@@ -92,8 +92,8 @@ def _checked(name: str, arm: object, weight: object) -> None:
         raise Misuse(f"experiment {name!r}: an arm's name is a text of 1 to 200 characters, not {arm!r:.100}")
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not isfinite(weight) or weight < 0:
         raise Misuse(
-            f"experiment {name!r}: the weight of {arm!r} is {weight!r:.100}; write a finite number, 0 for an arm given "
-            "to nobody"
+            f"experiment {name!r}: the weight of {arm!r} is {weight!r:.100}; write a finite number, "
+            "0 for an arm given to nobody"
         )
 
 

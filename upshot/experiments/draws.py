@@ -1,8 +1,8 @@
 """The hash `upshot-1`: numbers in (0, 1] from texts, the same in every language and in SQL.
 
-A number is made from MurmurHash3 x64_128 with seed 0 over the parts, each as its length in UTF-8 bytes in decimal, a
-colon and the bytes: ("ab", "c") and ("a", "bc") differ. Of the hash the first eight bytes, read as a little-endian
-integer, lose their lowest 11 bits; the rest plus a half, divided by 2^53, is the number.
+A number is made from MurmurHash3 x64_128 with seed 0 over the parts, each as its length in UTF-8 bytes in
+decimal, a colon and the bytes: ("ab", "c") and ("a", "bc") differ. Of the hash the first eight bytes, read as
+a little-endian integer, lose their lowest 11 bits; the rest plus a half, divided by 2^53, is the number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mmh3 import mmh3_x64_128_utupledigest as murmur3
 
 #: The version of the hash: recorded with each experiment, and the first part of each hashed text.
 HASH = "upshot-1"
-#: The first parts of numbers deciding about something else than the variant: a ramp moves nobody between arms.
+#: The first parts of other numbers than the variant's: a ramp moves nobody between arms.
 TRAFFIC, LAYER, HOLDOUT = f"{HASH}-traffic", f"{HASH}-layer", f"{HASH}-holdout"
 _WIDTH = float(2**53)
 
@@ -38,8 +38,9 @@ def number(data: bytes) -> float:
 class Arms:
     """Variants with positive weights, ready for choosing: weighted rendezvous hashing.
 
-    Of all arms, the one with the least -ln(u) / weight wins, where u is the number of hash version, experiment, unit and
-    arm. A further arm takes units from all others in proportion, and moves nobody between the others.
+    Of all arms, the one with the least -ln(u) / weight wins, where u is the number of hash version,
+    experiment, unit and arm. A further arm takes units from all others in proportion, and moves nobody
+    between the others.
     """
 
     def __init__(self, experiment: str, weights: Mapping[str, float]) -> None:

@@ -14,7 +14,8 @@ def parsed(text: str) -> Mapping[str, str]:
         experiment, equals, variant = (piece.strip() for piece in pair.partition("="))
         if not (experiment and equals and variant):
             raise ConfigurationError(
-                f"UPSHOT_VARIANTS has {pair!r:.100}; write EXPERIMENT=VARIANT pairs, such as reply-tone=warm,greeting=short"
+                f"UPSHOT_VARIANTS has {pair!r:.100}; write EXPERIMENT=VARIANT pairs, such as "
+                "reply-tone=warm,greeting=short"
             )
         found[experiment] = variant
     return found
