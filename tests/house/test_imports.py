@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upshot": {"version", "sdk", "replays"},
     # Reading, operating, showing.
     "insights": BASICS,
+    "insights.experiments": BASICS | {"insights", "insights.statistics"},
     "insights.statistics": set(),
     "ingest": KAFKA | {"sources", "links", "webhooks", "otel"},
     "local": KAFKA | {"processors", "processors.store"},
@@ -66,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": KAFKA
     | {"upshot", "version", "streams.runtime", "sources", "links", "followups", "sdk", "replays", "rescoring"}
     | {"processors", "processors.store", "processors.sources", "insights", "local", "demo"}
+    | {"insights.experiments", "insights.statistics"}
     | {"ops.doctor", "ops.telemetry"},
 }
 """The packages that a package may import besides itself: one line for every package."""
