@@ -2,9 +2,9 @@
 
     python -m benchmarks.experiments.results [--exposures 1000000]
 
-Starts an engine of its own in a temporary folder and fills the tables with runs of an experiment over 60 days:
-an exposure, a wait and a step each, and a score for 85 % of them. Then it reads a metric's population, as
-`upshot experiments results` does, and prints how long this took.
+Starts an engine of its own in a temporary folder and fills the tables with runs of an experiment over 60
+days: an exposure, a wait and a step each, and a score for 85 % of them. Then it reads a metric's population,
+as `upshot experiments results` does, and prints how long this took.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ PLAN = ExperimentPlan(
 )
 BLOCK = 1_000_000
 
-_AT = "toDateTime64('2026-01-01 00:00:00', 6, 'UTC') + toIntervalMillisecond(intHash64(number) % 5184000000) AS at"
+_START = "toDateTime64('2026-01-01 00:00:00', 6, 'UTC')"
+_AT = f"{_START} + toIntervalMillisecond(intHash64(number) % 5184000000) AS at"
 _RUN = "hex(MD5(toString(number))) AS run_id"
 #: Four users of five runs.
 _USER = "intDiv(number, 5) * 4 + least(number % 5, 3)"
@@ -45,8 +46,8 @@ _FILL = {
         1.0,
     ),
     "raw_exposures": (
-        "run_id, exposure_id, experiment, variant, phase, probability, unit, strategy, exposed_at, recorded_at, "
-        "row_version",
+        "run_id, exposure_id, experiment, variant, phase, probability, unit, strategy, exposed_at, "
+        "recorded_at, row_version",
         f"{_RUN}, concat('e', run_id), 'tone', if(intHash64({_USER}) % 2, 'warm', 'plain'), '1', 0.5, "
         f"concat('u', toString({_USER})), 'bucket', at, at, 1",
         1.0,
@@ -60,8 +61,9 @@ _FILL = {
     "raw_scores": (
         "score_id, fact_id, run_id, name, value, kind, revision, reason, wait_id, occurred_at, decided_at, "
         "recorded_at, row_version, precedence",
-        f"concat('s', run_id), concat('f', run_id), {_RUN}, 'solved', toFloat64(intHash64(number + 7) % 100 < 40), "
-        "'boolean', 1, 'outcome', concat('w', run_id), at, at + toIntervalHour(30), at + toIntervalHour(30), 1, 1",
+        f"concat('s', run_id), concat('f', run_id), {_RUN}, 'solved', "
+        "toFloat64(intHash64(number + 7) % 100 < 40), 'boolean', 1, 'outcome', concat('w', run_id), at, "
+        "at + toIntervalHour(30), at + toIntervalHour(30), 1, 1",
         0.85,
     ),
     "raw_steps": (
