@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Code of agents: the SDK, deferred code, what runs it again.
     "followups": EVENTS | {"streams.runtime", "sources", "processors.correlate", "processors.followups"},
     "sdk": EVENTS | {"streams.kafka", "sources", "otel", "followups"},
-    "replays": BASICS | {"otel", "sdk", "insights"},
+    "replays": EVENTS | {"otel", "sdk", "insights"},
     "rescoring": ROLES
     | {"streams.state", "processors.correlate", "processors.followups", "followups", "insights"},
     "testing": EVENTS | {"processors.correlate", "processors.followups", "followups", "sdk", "replays"},
