@@ -11,7 +11,7 @@ from tests.house.conftest import room_of
 if TYPE_CHECKING:
     from tests.house.conftest import Module
 
-BASICS = {"schemas", "errors", "settings", "credentials", "plain_text", "private_files"}
+BASICS = {"schemas", "backoff", "errors", "settings", "credentials", "plain_text", "private_files"}
 EVENTS = BASICS | {"streams.events"}
 KAFKA = EVENTS | {"streams.kafka", "streams.metrics"}
 ROLES = KAFKA | {"streams.runtime", "processors"}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from upshot.backoff import Backoff
 from upshot.errors import KafkaUnavailable, SpoolFull, Unavailable
 from upshot.sdk.spool import Spool, SpooledMessage
 from upshot.sdk.transport import THREAD, DeliveryRefused, DeliveryResult, Transport
@@ -31,8 +32,8 @@ _BATCH = 500
 _BATCH_BYTES = 4 * 1024 * 1024
 #: Seconds for gathering more messages after the first.
 _LINGER = 0.02
-#: Seconds between attempts while Kafka is away; the last value stays.
-_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+#: Seconds between attempts while Kafka is away: the first and the longest.
+_BACKOFF = (0.1, 5.0)
 #: Seconds without an answer after which Kafka counts as away.
 _SLOW = 2.0
 #: Seconds between two warnings of one kind.
@@ -196,7 +197,7 @@ class Sender:
                 self._thread = None
 
     async def _send(self, transport: Transport) -> None:
-        failures = 0
+        backoff = Backoff(*_BACKOFF)
         try:
             while True:
                 self._busy = True
@@ -204,12 +205,13 @@ class Sender:
                 self._busy = False
                 with self._rounds:
                     self._rounds.notify_all()
-                failures = 0 if sent else failures + 1
                 if self._closing and (self._idle() or not sent):
                     return
-                if failures:
-                    await self._until_retry(_BACKOFF[min(failures, len(_BACKOFF)) - 1])
-                elif self._idle():
+                if not sent:
+                    await self._until_retry(backoff.pause())
+                    continue
+                backoff.reset()
+                if self._idle():
                     await self._until_news()
         finally:
             await transport.stop()
