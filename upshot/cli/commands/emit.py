@@ -75,7 +75,8 @@ def emit(
     """
     from upshot.cli.sending import send_events
     from upshot.streams.events.checking import check_all
-    from upshot.streams.events.reading import read_events
+    from upshot.streams.events.outgoing import OutgoingEvent
+    from upshot.streams.events.reading import key_of, read_events
 
     chosen = _topic(topic)
     short = {"type": kind, "subject": subject, "data": data, "time": time, "id": event_id, "source": source}
@@ -83,7 +84,7 @@ def emit(
     settings = client_settings(data_dir)
     raw = _short_form(chosen, given, file) if given else _read(file)
     events = read_events(raw)
-    wrong = check_all(chosen, events)[1] if validate else []
+    checked, wrong = check_all(chosen, events) if validate else ([], [])
     if wrong:
         for line in wrong[:_SHOWN]:
             note(f"{line.where}: {line.reason}: {line.detail}")
@@ -95,8 +96,10 @@ def emit(
         raise typer.Exit(Exit.REFUSED)
     if not events:
         note("there is no event in the input: nothing was sent")
-    name = settings.topic(chosen.name)
-    sent = asyncio.run(send_events(settings, chosen, events, key_field or chosen.key)) if events else 0
+    name, field = settings.topic(chosen.name), key_field or chosen.key
+    if not validate or field != chosen.key:
+        checked = [OutgoingEvent(chosen.name, key_of(one.value, field), one.value) for one in events]
+    sent = asyncio.run(send_events(settings, chosen, checked)) if checked else 0
     if as_json:
         say_json({"topic": name, "sent": sent})
     else:

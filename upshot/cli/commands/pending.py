@@ -88,7 +88,7 @@ def pending(
 def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json: bool) -> None:
     from upshot.cli.sending import send_events
     from upshot.schemas.withdrawals import WaitCancellation
-    from upshot.streams.events.reading import Entry
+    from upshot.streams.events.outgoing import outgoing
     from upshot.streams.events.topics import TOPICS
 
     if not ids:
@@ -96,8 +96,7 @@ def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json:
     topic, now = TOPICS["waits"], datetime.now(UTC)
     waits = [(one, subject) for one in ids] if subject else _subjects(Reader(local_viewer(settings)), ids)
     wanted = [WaitCancellation(wait_id=one, subject=about, cancelled_at=now) for one, about in waits]
-    events = [Entry("the cancellation", one.model_dump_json(exclude_unset=True).encode()) for one in wanted]
-    asyncio.run(send_events(settings, topic, events, topic.key))
+    asyncio.run(send_events(settings, topic, [outgoing(topic.name, one.subject, one) for one in wanted]))
     cancelled: list[dict[str, Any]] = [{"wait_id": one.wait_id, "subject": one.subject} for one in wanted]
     if as_json:
         say_json({"topic": settings.topic(topic.name), "cancelled": cancelled})
