@@ -51,7 +51,8 @@ from upshot.streams.events.fast import (
     recorded_moment,
 )
 from upshot.streams.events.instants import Micros
-from upshot.streams.events.records import Record, parse, place_of, validate
+from upshot.streams.events.parsing import parse
+from upshot.streams.events.records import Record, place_of, validate
 from upshot.streams.events.topics import MAX_DEAD_LETTER_BYTES, MAX_EVENT_BYTES, MAX_SCORE_BYTES
 from upshot.streams.events.withdrawals import (
     Cancelling,
