@@ -73,6 +73,7 @@ _DECLARED = (
             "deferrals",
             "followups",
             "alerts",
+            "experiments",
             "dead-letters",
         ),
         ("dead-letters",),

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "links": BASICS,
     "webhooks": {"schemas", "errors", "settings", "sources"},
     "otel": EVENTS | {"version"},
+    "experiments": BASICS,
     # The roles of a worker.
     "processors": KAFKA | {"streams.runtime", "sources"},
     "processors.correlate": ROLES,
