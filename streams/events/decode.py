@@ -33,15 +33,14 @@ from upshot.streams.events.fast import (
     recorded_moment,
 )
 from upshot.streams.events.instants import MICROSECOND, Micros, micros
+from upshot.streams.events.parsing import is_deep, parse
 from upshot.streams.events.records import (
     CLOCK_TOLERANCE,
     FORWARDED_FROM,
     Record,
     decode_opened,
-    is_deep,
     outcome_event,
     outcome_of,
-    parse,
     place_of,
     recorded_at,
 )

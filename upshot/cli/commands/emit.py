@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +16,9 @@ from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say, say_json
 from upshot.errors import ConfigurationError
 from upshot.streams.events.topics import TOPICS, Topic
+
+if TYPE_CHECKING:
+    from upshot.streams.events.checking import Refusal
 
 EMIT_EXAMPLES = (
     """upshot emit outcome --type pr.closed --subject pr:1 --data '{"merged":true}'""",
@@ -86,14 +90,7 @@ def emit(
     events = read_events(raw)
     checked, wrong = check_all(chosen, events) if validate else ([], [])
     if wrong:
-        for line in wrong[:_SHOWN]:
-            note(f"{line.where}: {line.reason}: {line.detail}")
-        more = f" ({len(wrong) - _SHOWN} of them not shown)" if len(wrong) > _SHOWN else ""
-        note(
-            f"{len(wrong)} of {len(events)} events are wrong{more}; nothing was sent: mend them, or "
-            "--no-validate"
-        )
-        raise typer.Exit(Exit.REFUSED)
+        _refuse(wrong, len(events))
     if not events:
         note("there is no event in the input: nothing was sent")
     name, field = settings.topic(chosen.name), key_field or chosen.key
@@ -104,6 +101,15 @@ def emit(
         say_json({"topic": name, "sent": sent})
     else:
         say(f"{sent:,} {'event' if sent == 1 else 'events'} sent to {name}")
+
+
+def _refuse(wrong: Sequence[Refusal], events: int) -> NoReturn:
+    """Print the refused events, as far as there is room, and exit."""
+    for line in wrong[:_SHOWN]:
+        note(f"{line.where}: {line.reason}: {line.detail}")
+    more = f" ({len(wrong) - _SHOWN} of them not shown)" if len(wrong) > _SHOWN else ""
+    note(f"{len(wrong)} of {events} events are wrong{more}; nothing was sent: mend them, or --no-validate")
+    raise typer.Exit(Exit.REFUSED)
 
 
 def _topic(name: str) -> Topic:

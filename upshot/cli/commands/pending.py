@@ -12,7 +12,7 @@ from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say, say_json, say_table
 from upshot.errors import ConfigurationError
 from upshot.insights.questions import ALL_PENDING
-from upshot.insights.reader import Reader
+from upshot.insights.reader import QueryResult, Reader
 from upshot.schemas.subjects import folded
 from upshot.settings import Settings, local_viewer
 
@@ -73,16 +73,21 @@ def pending(
     if as_json:
         say_json(answer.objects())
         return
+    _say_answer(answer)
+    if len(answer.rows) == limit:
+        [[total]] = reader.query(f"SELECT count() {_WHERE}", chosen).rows
+        if int(total) > limit:
+            note(f"{int(total):,} in all; --limit shows more")
+    elif answer.rows:
+        note(f"{len(answer.rows):,} pending")
+
+
+def _say_answer(answer: QueryResult) -> None:
+    """Print the waits without the columns for programs."""
     hidden = {"wait_id", "opened_at", "mode"}
     shown = [at for at, column in enumerate(answer.columns) if column.name not in hidden]
     rows = [[row[at] for at in shown] for row in answer.rows]
     say_table([answer.columns[at].name for at in shown], rows, empty="nothing is pending")
-    if len(rows) == limit:
-        [[total]] = reader.query(f"SELECT count() {_WHERE}", chosen).rows
-        if int(total) > limit:
-            note(f"{int(total):,} in all; --limit shows more")
-    elif rows:
-        note(f"{len(rows):,} pending")
 
 
 def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json: bool) -> None:
