@@ -19,6 +19,7 @@ from upshot.errors import InvalidEvent
 from upshot.otel.prices import Prices, unpriced
 from upshot.otel.steps import INSTRUMENTATION
 from upshot.processors.store.deferred_rows import cancellation_row, deferral_row, followup_row
+from upshot.processors.store.experiment_rows import experiment_row
 from upshot.processors.store.packed import (
     Row,
     Values,
@@ -35,6 +36,7 @@ from upshot.processors.store.values import assignments, kind_of, number_of, text
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
 from upshot.schemas.deferrals import Deferral
+from upshot.schemas.experiments import Experiment
 from upshot.schemas.exposures import Exposure
 from upshot.schemas.followups import FollowupStatus
 from upshot.schemas.ids import fact_id
@@ -52,7 +54,7 @@ from upshot.streams.events.fast import (
     recorded_moment,
 )
 from upshot.streams.events.instants import Micros
-from upshot.streams.events.records import Record, parse, place_of, validate
+from upshot.streams.events.records import Record, decode, parse, place_of, validate
 from upshot.streams.events.topics import MAX_DEAD_LETTER_BYTES, MAX_EVENT_BYTES, MAX_SCORE_BYTES
 from upshot.streams.events.withdrawals import (
     Cancelling,
@@ -219,13 +221,18 @@ def _exposure(exposure: Exposure, record: Record) -> Row:
         exposure.experiment,
         exposure.variant,
         exposure.phase,
-        float(exposure.probability),
+        None if exposure.probability is None else float(exposure.probability),
         exposure.unit or exposure.run_id,
         exposure.strategy,
         exposed,
         recorded,
+        exposure.weights_from or "",
     )
     return pack_version("raw_exposures", values, earlier_wins(exposed))
+
+
+def _experiment(record: Record) -> Row:
+    return experiment_row(decode(Experiment, record), record)
 
 
 def _wait(record: Record) -> Row | NothingToStore:
@@ -368,6 +375,7 @@ _READERS: Mapping[str, Callable[[Record], Row | NothingToStore]] = MappingProxyT
         "deferrals": _either(Deferral, deferral_row),
         "followups": _either(FollowupStatus, followup_row),
         "alerts": _either(Alert, _alert),
+        "experiments": _experiment,
         "dead-letters": _either(DeadLetter, _dead_letter, MAX_DEAD_LETTER_BYTES),
     }
 )

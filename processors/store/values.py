@@ -22,8 +22,8 @@ def texts(attributes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def assignments(exposures: Iterable[Assignment]) -> list[tuple[str, str, str, float]]:
-    """The experiments of a wait or a score, in an order of their own."""
-    return sorted((e.experiment, e.variant, e.phase, float(e.probability)) for e in exposures)
+    """The experiments of a wait or a score, in an order of their own; an unknown probability is 0."""
+    return sorted((e.experiment, e.variant, e.phase, float(e.probability or 0)) for e in exposures)
 
 
 def number_of(value: bool | float | None) -> float | None:
