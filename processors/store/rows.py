@@ -46,6 +46,7 @@ from upshot.streams.events.fast import (
     NeedsSchema,
     fast,
     fast_assignments,
+    fast_struct,
     moment,
     moment_or_none,
     recorded_moment,
@@ -257,6 +258,7 @@ def _either(
     model: type[E], make: Callable[[E, Record], Row], largest: int = MAX_EVENT_BYTES
 ) -> Callable[[Record], Row]:
     """The row of an event decoded fast; decoded by the schema, where fast decoding needs the schema."""
+    fast_struct(model)  # a field unknown to fast decoding is found at import
 
     def read(record: Record) -> Row:
         event = parse(record.value, largest)

@@ -18,6 +18,7 @@ ROLES = KAFKA | {"streams.runtime", "processors"}
 MAY_IMPORT: dict[str, set[str]] = {
     # What all may import.
     "version": set(),
+    "backoff": set(),
     "errors": set(),
     "plain_text": set(),
     "private_files": set(),
