@@ -63,22 +63,17 @@ class Router(Generic[T]):
     def take(
         self,
         tp: TP,
-        records: Iterable[Record],
+        records: Sequence[Record],
         read: Callable[[Record, Micros], T],
         now: Micros,
         effects: Effects,
         strays: list[T] | None = None,
     ) -> list[T]:
         """What the records say; what is invalid or belongs elsewhere goes out, the latter into `strays` as well."""
-        valid: list[Record] = []
-        arrivals: list[T] = []
-        for record in records:
-            try:
-                arrivals.append(read(record, now))
-            except InvalidEvent as error:
-                self.refuse(record, error, effects)
-            else:
-                valid.append(record)
+        try:
+            valid, arrivals = records, [read(record, now) for record in records]
+        except InvalidEvent:
+            valid, arrivals = self._valid(records, read, now, effects)
         keys = [key.encode() for key in map(self._key, arrivals)]
         right = partitions_for(keys, self._partitions)
         if right.count(tp.partition) < len(right):
@@ -93,6 +88,25 @@ class Router(Generic[T]):
                 if partition == tp.partition
             ]
         return arrivals
+
+    def _valid(
+        self,
+        records: Iterable[Record],
+        read: Callable[[Record, Micros], T],
+        now: Micros,
+        effects: Effects,
+    ) -> tuple[list[Record], list[T]]:
+        """The valid records and their contents; the others are refused."""
+        valid: list[Record] = []
+        arrivals: list[T] = []
+        for record in records:
+            try:
+                arrivals.append(read(record, now))
+            except InvalidEvent as error:
+                self.refuse(record, error, effects)
+            else:
+                valid.append(record)
+        return valid, arrivals
 
     def refuse(self, record: Record, error: InvalidEvent, effects: Effects) -> None:
         """Keep a record as a dead letter."""

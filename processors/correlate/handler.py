@@ -6,6 +6,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from msgspec.structs import replace
 from opentelemetry.metrics import Meter
@@ -63,6 +64,8 @@ LARGEST_SUBJECT = 128 * 1024 * 1024
 MOST_ARRIVALS = 250_000
 #: Microseconds between two looks at deadlines while crowded subjects are weighed, which are due all the time.
 _LOOK_EVERY: Micros = 250_000
+
+_subject = attrgetter("subject")
 
 log = logging.getLogger(__name__)
 
@@ -182,10 +185,10 @@ class Join:
 
     def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> set[str]:
         """Returns the subjects that would be too large: they stay as they were."""
-        subjects = {arrival.subject for arrival in arrivals}
+        subjects = Counter(map(_subject, arrivals))
         states, crowded = self._known(partition, subjects)
-        if len(arrivals) - len(subjects) > CROWDED_AT_ONCE:
-            self._convert(partition, states, crowded, arrivals, effects)
+        if subjects and max(subjects.values()) > CROWDED_AT_ONCE:
+            self._convert(partition, states, crowded, subjects, effects)
         crammed = self._append(partition, crowded, arrivals, now, effects) if crowded else set()
         if crowded:
             arrivals = [arrival for arrival in arrivals if arrival.subject not in crowded]
@@ -202,11 +205,11 @@ class Join:
         partition: int,
         states: dict[str, Subject],
         crowded: set[str],
-        arrivals: Iterable[Arrival],
+        subjects: Mapping[str, int],
         effects: Effects,
     ) -> None:
-        """Keep in parts from now on what so much arrives about at once."""
-        for key, count in Counter(arrival.subject for arrival in arrivals).items():
+        """Keep in parts from now on the subjects with so many arrivals at once."""
+        for key, count in subjects.items():
             if count > CROWDED_AT_ONCE and key not in crowded:
                 subject = states.pop(key, Subject())
                 due = next_look(subject, self._horizons)
