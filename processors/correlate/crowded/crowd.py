@@ -29,6 +29,7 @@ class Crowd(Recalled):
 
     def weigh(self, ordinal: int, segment: int, entry: Entry, now: Micros) -> Strides:
         """Take one entry."""
+        self.ledger.weighing = segment
         match entry:
             case OutcomeRecalled(outcome):
                 yield from self._reported(ordinal, segment, outcome, now)
@@ -154,6 +155,7 @@ class Crowd(Recalled):
         if not self._mark(name, mark, segment):
             yield None, "repeated"
             return
+        self.is_past_repeating = True
         for held in [held for held in self.waits.values() if is_erased(self.marks, held.question)]:
             self.open_waits -= held.is_open
             self.rewritten.add(held.segment)
@@ -181,6 +183,7 @@ class Crowd(Recalled):
             if not self._is_due(at, wait_id):
                 continue
             held = self.waits[wait_id]
+            self.is_past_repeating = True
             if not held.is_open:
                 self._forget_wait(held, now)
                 yield EFFORT
@@ -203,6 +206,7 @@ class Crowd(Recalled):
         return fact, "expired" if fact is not None else None
 
     def _sweep(self, now: Micros) -> Strides:
+        self.is_past_repeating = True
         for number, outcome in enumerate(list(self.ledger.outcomes.values())):
             if self._horizons.outcome_ends(outcome) <= now and not self._is_needed(outcome):
                 for group in self._groups_of(outcome.type):

@@ -2,9 +2,9 @@
 
     <subject>                            the head
     \xff <subject> \xff s <number>       a segment: some arrivals; written once
-    \xff <subject> \xff v <wait id>      where a wait stands; written anew with each revision
+    \xff <subject> \xff v <wait id>      where a wait stands; written anew now and then
 
-No subject's name has the byte 0xff, so the keys of parts never meet a subject's key. The head is written
+Where the waits stand follows from their last standings and the segments weighed since. No subject's name has the byte 0xff, so the keys of parts never meet a subject's key. The head is written
 last: parts left by a crash, and not yet known to the head, are written again, or overwritten.
 """
 
@@ -55,6 +55,13 @@ class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     open_waits: int = 0
     #: When to look at the subject again, as of `weighed`.
     due: Micros | None = None
+    #: The standings are as of this segment; None, as in versions without the field: as of `weighed`.
+    stood: int | None = None
+
+    @property
+    def weighed_again_from(self) -> int:
+        """The first segment to be weighed again, without announcing anything, when the parts are read."""
+        return self.weighed if self.stood is None else self.stood
 
     @property
     def is_waiting(self) -> bool:

@@ -58,6 +58,11 @@ STRIDES = 8
 IN_MEMORY = 256 * 1024 * 1024
 _EACH = 1_000
 _KEYS = 500
+#: Bytes of a standing with its key, about. Standings are written once they're no more than so many times the
+#: bytes of the entries weighed since they were written last, or after so many steps.
+_STANDING = 120
+STANDINGS_PER_ENTRIES = 2
+STEPS_WEIGHED_AGAIN = 20_000
 
 Changes = dict[bytes, Change | None]
 Place = tuple[int, str]
@@ -95,9 +100,19 @@ class _Work:
         #: Whether all segments were read, so that new entries go into the queue; and whether the crowd is
         #: complete.
         self.is_read = self.is_ready = False
+        #: Bytes of the entries weighed since the standings were written last, and steps.
+        self.entries = self.steps = 0
         self.weight = 0
         self.upto: Micros = 0
         self.now: Micros = 0
+
+    @property
+    def stands(self) -> bool:
+        """Whether the standings are to be written now."""
+        crowd = self.crowd
+        if crowd.is_past_repeating or crowd.is_empty or self.steps >= STEPS_WEIGHED_AGAIN:
+            return True
+        return len(crowd.changed) * _STANDING <= self.entries * STANDINGS_PER_ENTRIES
 
 
 class Crowds:
@@ -149,6 +164,7 @@ class Crowds:
         head = Head(
             weighed=number,
             after=number,
+            stood=number,
             converted=number,
             arrivals=count,
             size=size,
@@ -223,6 +239,7 @@ class Crowds:
         """Whether there is nothing left to do."""
         assert work.going is not None
         for number, (fact, name) in enumerate(work.going):
+            work.steps += 1
             if fact is not None:
                 facts.append(fact)
             if name is not None:
@@ -241,6 +258,7 @@ class Crowds:
                 yield from crowd.weigh(ordinal(segment, number), segment, entry, work.now)
                 yield None, None
             crowd.weighed(segment)
+            work.entries += work.sizes[segment]
             work.queue.popleft()
             self._heads[place] = replace(self._heads[place], weighed=segment + 1)
         yield from crowd.look(work.upto, work.now)
@@ -248,17 +266,21 @@ class Crowds:
     def _load(self, place: Place, work: _Work) -> Strides:
         """Read the kept segments. Segments appended meanwhile are read, too: they're in the table already."""
         partition, name, crowd = place[0], place[1].encode(), work.crowd
-        number = self._heads[place].first
+        number, stood = self._heads[place].first, self._heads[place].weighed_again_from
+        again: list[tuple[int, Sequence[Entry]]] = []
         while number < self._heads[place].after:
             stop = min(number + _KEYS, self._heads[place].after)
             keys = [segment_key(name, n) for n in range(number, stop)]
             for value in self._table().get_many(partition, keys):
                 work.sizes[number] = len(value or b"")
-                if value is not None and number < self._heads[place].weighed:
-                    crowd.recall(number, decode_segment(value))
-                elif number >= self._heads[place].weighed:
-                    # One is only missing where all that there was was being deleted.
-                    work.queue.append((number, () if value is None else decode_segment(value)))
+                # One is only missing where all that there was was being deleted.
+                entries = () if value is None else decode_segment(value)
+                if number < stood:
+                    crowd.recall(number, entries)
+                elif number < self._heads[place].weighed:
+                    again.append((number, entries))
+                else:
+                    work.queue.append((number, entries))
                 number += 1
                 yield None, None
         work.is_read = True
@@ -270,7 +292,17 @@ class Crowds:
             standings = [None if value is None else decode_standing(value) for value in values]
             yield from crowd.stand(zip(part, standings, strict=True), work.now)
         yield from crowd.stand((), work.now)
+        yield from self._weigh_again(work, again)
         work.is_ready = True
+
+    def _weigh_again(self, work: _Work, again: Iterable[tuple[int, Sequence[Entry]]]) -> Strides:
+        """Bring the standings up to the head. All that follows was announced before the head was written."""
+        for segment, entries in again:
+            for number, entry in enumerate(entries):
+                for _ in work.crowd.weigh(ordinal(segment, number), segment, entry, work.now):
+                    yield None, None
+            work.crowd.weighed(segment)
+            work.entries += work.sizes[segment]
 
     def _changed(self, place: Place, work: _Work) -> Changes:
         """The parts differing now, the head last."""
@@ -278,15 +310,19 @@ class Crowds:
         head = self._heads[place]
         if not work.is_ready:
             return changes
-        for wait_id in crowd.changed:
-            changes[standing_key(name, wait_id)] = Change(encode_standing(crowd.standing(wait_id)))
-        crowd.changed.clear()
+        stood = head.weighed_again_from
+        if work.stands:
+            stood, work.entries, work.steps = head.weighed, 0, 0
+            for wait_id in crowd.changed:
+                changes[standing_key(name, wait_id)] = Change(encode_standing(crowd.standing(wait_id)))
+            crowd.changed.clear()
+            crowd.is_past_repeating = False
         changes |= self._rewritten(place, crowd)
         first = head.first
         while first < head.weighed and first in work.sizes and not work.sizes[first]:
             # Gone with an earlier turn.
             first += 1
-        emptied = sorted(crowd.ledger.take_emptied(head.weighed))
+        emptied = sorted(crowd.ledger.take_emptied(stood))
         gone: Changes = {segment_key(name, number): None for number in emptied}
         gone |= {standing_key(name, wait_id): None for wait_id in crowd.ledger.forgotten(emptied)}
         if crowd.is_empty and not head.is_waiting and work.going is None:
@@ -297,7 +333,13 @@ class Crowds:
         size = head.size - sum(work.sizes[number] for number in emptied)
         work.sizes |= dict.fromkeys(emptied, 0)
         head = replace(
-            head, first=first, size=size, arrivals=kept, open_waits=crowd.open_waits, due=crowd.next_look
+            head,
+            first=first,
+            size=size,
+            arrivals=kept,
+            open_waits=crowd.open_waits,
+            due=crowd.next_look,
+            stood=stood,
         )
         self._heads[place] = head
         self._weight += (weight := head.size + _EACH * kept) - work.weight
