@@ -2,8 +2,8 @@
 
     python -m benchmarks.crowded [--mode count] [--waits 1] [--outcomes 100000] [--batch 100] [--plain]
 
-Every fifth of the way it tells the CPU time of an outcome, and the bytes that the table is given for it. `--plain`
-keeps the subject as one value, however much it holds.
+Every fifth of the way it tells the CPU time of an outcome, and the bytes that the table is given for it.
+`--plain` keeps the subject as one value, however much it holds.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def main() -> None:
                 crowded(crowds, table, batch, BEGIN + number)
         micros = (process_time() - begun) / part * 1e6
         print(
-            f"{first + part:>9,} outcomes: {micros:,.0f} µs, {(table.written - written) / part:,.0f} bytes each"
+            f"{first + part:>9,} outcomes: {micros:,.0f} µs, {(table.written - written) / part:,.0f} bytes "
+            "each"
         )
 
 

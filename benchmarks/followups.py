@@ -2,10 +2,11 @@
 
     python -m benchmarks.followups --followups 20000      (from the root of the repository)
 
-Writes deferrals, and the events that answer their waits, to Kafka while no worker runs. Then the roles correlate and
-followups start, a process each, and work until each follow-up has its score: its code runs, its wait goes to the join and the
-answer comes back, its code runs again. `sustained` is without the start: from the first status that was written to the
-last score. The CPU is that of each part in that time, by Linux's /proc, per follow-up.
+Writes deferrals, and the events that answer their waits, to Kafka while no worker runs. Then the roles
+correlate and followups start, a process each, and work until each follow-up has its score: its code runs, its
+wait goes to the join and the answer comes back, its code runs again. `sustained` is without the start: from
+the first status that was written to the last score. The CPU is that of each part in that time, by Linux's
+/proc, per follow-up.
 """
 
 from __future__ import annotations

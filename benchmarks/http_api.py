@@ -2,10 +2,10 @@
 
     python benchmarks/http_api.py [--events 20000]
 
-The same outcomes go to the same broker three ways: one by one over HTTP, a hundred and a thousand to a request, and
-by the producer that the HTTP API itself uses. All are acknowledged by all replicas. Sixteen requests are under way at a
-time. Of each: events a second, and CPU microseconds per event of the process that sends to Kafka (the web server,
-or the producer's own).
+The same outcomes go to the same broker three ways: one by one over HTTP, a hundred and a thousand to a
+request, and by the producer that the HTTP API itself uses. All are acknowledged by all replicas. Sixteen
+requests are under way at a time. Of each: events a second, and CPU microseconds per event of the process that
+sends to Kafka (the web server, or the producer's own).
 """
 
 from __future__ import annotations

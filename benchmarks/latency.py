@@ -1,13 +1,13 @@
 """How long an outcome takes to become a score in Kafka, and a row in ClickHouse, under a steady load.
 
-    python -m benchmarks.latency [--rate EVENTS_PER_SECOND] [--seconds 20]      (from the root of the repository)
+    python -m benchmarks.latency [--rate EVENTS_PER_SECOND] [--seconds 20]
 
-Starts the real parts and one worker. Without `--rate` it first measures how much they sustain, and takes half of
-that, with parts started anew. Three events make a case: a run, its wait, and a second later the outcome. Time counts from handing the
-outcome to the producer until a consumer has its score, and until a query finds its row (asked ten times a second, of
-one case in twenty). The first twenty seconds don't count: the broker's Java compiles itself meanwhile. Load, measuring
-and all parts share the machine; so that they take little of it, the load and the consumer are librdkafka's
-(confluent-kafka), and a query has one thread.
+Starts the real parts and one worker. Without `--rate` it first measures how much they sustain, and takes half
+of that, with parts started anew. Three events make a case: a run, its wait, and a second later the outcome.
+Time counts from handing the outcome to the producer until a consumer has its score, and until a query finds
+its row (asked ten times a second, of one case in twenty). The first twenty seconds don't count: the broker's
+Java compiles itself meanwhile. Load, measuring and all parts share the machine; so that they take little of
+it, the load and the consumer are librdkafka's (confluent-kafka), and a query has one thread.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ Cpu = dict[str, float]
 
 
 class Load:
-    """Cases from `first` on, `rate` a second, each outcome a second after its wait. Everything runs in threads."""
+    """Cases from `first` on, `rate` a second, each outcome a second after its wait.
+
+    Everything runs in threads.
+    """
 
     def __init__(self, settings: Settings, first: int, cases: int, rate: float) -> None:
         self._settings, self._rate = settings, rate

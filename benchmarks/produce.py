@@ -2,9 +2,9 @@
 
     python benchmarks/produce.py [--events 200000] [--rounds 3] [--kafka HOST:PORT]
 
-Same broker, same events (about 300 bytes, keys of 20,000 subjects), all acknowledged by all replicas, idempotent;
-one way after another in one process, in turn in each round. `awaited` collects the fate of each event. Needs
-confluent-kafka for its row.
+Same broker, same events (about 300 bytes, keys of 20,000 subjects), all acknowledged by all replicas,
+idempotent; one way after another in one process, in turn in each round. `awaited` collects the fate of each
+event. Needs confluent-kafka for its row.
 """
 
 from __future__ import annotations

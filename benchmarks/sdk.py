@@ -2,10 +2,10 @@
 
     python benchmarks/sdk.py [--steps 5000] [--rounds 7] [--kafka]
 
-Both sides do the same in the same process: open and close a span around nothing. The plain span has a processor
-with an exporter that does nothing. The SDK's steps go to a transport that takes all, or with --kafka to a broker
-that is started. Of each figure the median of the rounds: the time in the agent's thread, and all CPU time until
-everything is delivered, the delivery's thread included.
+Both sides do the same in the same process: open and close a span around nothing. The plain span has a
+processor with an exporter that does nothing. The SDK's steps go to a transport that takes all, or with
+--kafka to a broker that is started. Of each figure the median of the rounds: the time in the agent's thread,
+and all CPU time until everything is delivered, the delivery's thread included.
 """
 
 from __future__ import annotations

@@ -39,8 +39,12 @@ BATCH = 5_000
 ROUNDS = 5
 
 QUERIES = {
-    "rate by name and agent": "SELECT name, agent, count(), avg(value) FROM current_scores GROUP BY name, agent",
-    "rate by an attribute": "SELECT attributes['language'] AS l, count(), avg(value) FROM current_scores GROUP BY l",
+    "rate by name and agent": (
+        "SELECT name, agent, count(), avg(value) FROM current_scores GROUP BY name, agent"
+    ),
+    "rate by an attribute": (
+        "SELECT attributes['language'] AS l, count(), avg(value) FROM current_scores GROUP BY l"
+    ),
     "rate by name alone": "SELECT name, count(), avg(value) FROM current_scores GROUP BY name",
     "count of current_scores": "SELECT count() FROM current_scores",
     "the last 20 scores": "SELECT * FROM current_scores ORDER BY decided_at DESC LIMIT 20",
@@ -135,20 +139,23 @@ def fill(client: Client, scores: int) -> None:
         for start in range(0, count, 50_000):
             client.command(f"""
                 INSERT INTO raw_scores ({columns})
-                SELECT lower(hex(MD5(toString(number)))), lower(hex(MD5(concat('{revision}', toString(number))))),
+                SELECT lower(hex(MD5(toString(number)))),
+                    lower(hex(MD5(concat('{revision}', toString(number))))),
                     concat('r', toString(intDiv(number, 2))), NULL, ['merged', 'quick'][number % 2 + 1],
                     (number + {revision}) % 3 > 0, 'boolean', '', {revision}, NULL, 'outcome', false,
                     concat('pr:acme/web#', toString(number)), lower(hex(MD5(concat('w', toString(number))))),
                     concat('o', toString(number)), toDateTime64('2026-01-01 00:02:00', 6, 'UTC'),
                     toDateTime64('2026-01-01 00:03:00', 6, 'UTC') + toIntervalMicrosecond(number), '', '', '',
-                    [], map(), toDateTime64('2026-01-01 00:03:00', 6, 'UTC'), number, number, toUInt256({revision})
+                    [], map(), toDateTime64('2026-01-01 00:03:00', 6, 'UTC'), number, number,
+                    toUInt256({revision})
                 FROM numbers({start}, {min(50_000, count - start)})
                 """)
     for start in range(0, scores // 2, 50_000):
         client.command(f"""
             INSERT INTO raw_runs (run_id, agent, status, started_at, attributes, recorded_at)
             WITH toDateTime64('2026-01-01 00:00:00', 6, 'UTC') AS at
-            SELECT concat('r', toString(number)), (at, concat('agent-', toString(number % 5))), (1, at, 'completed'),
+            SELECT concat('r', toString(number)), (at, concat('agent-', toString(number % 5))),
+                    (1, at, 'completed'),
                 (at, at), map('language', (at, ['Go', 'Python', 'C'][number % 3 + 1])), at
             FROM numbers({start}, {min(50_000, scores // 2 - start)})
             """)
@@ -176,7 +183,10 @@ def measure(settings: Settings, events: int, scores: int) -> None:
         client.command(f"TRUNCATE TABLE raw_{topic}")
     client.command("TRUNCATE TABLE raw_latest_by_kind")
     fill(client, scores)
-    parts = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND table = 'raw_latest_by_kind'"
+    parts = (
+        "SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND table = "
+        "'raw_latest_by_kind'"
+    )
     unmerged = client.query(parts).result_rows[0][0]
     show_queries(client, f"{scores:,} scores of {scores // 2:,} runs, {unmerged} parts")
     for table in ("raw_scores", "raw_latest_by_kind", "raw_runs"):

@@ -1,12 +1,14 @@
-"""Events per second from Kafka through the join and the store to rows in ClickHouse, and what each part costs.
+"""Events per second from Kafka through the join and the store to rows in ClickHouse, and what each part
+costs.
 
     python -m benchmarks.whole_path --runs 100000      (from the root of the repository)
 
 Writes runs, waits and outcomes to Kafka while no worker runs, then starts one worker (both roles, a process
 each) and waits until every event and every score is a row. `sustained` counts what wasn't stored yet when the
-first rows were found, from then on: without the start. The CPU is that of each part from the first row on, by Linux's /proc, per event that was written: the
-join writes a score for every third one besides, which the store reads too. The peer, measured before it in the
-same run: one plain aiokafka consumer that reads the same events and decodes their JSON, no more.
+first rows were found, from then on: without the start. The CPU is that of each part from the first row on, by
+Linux's /proc, per event that was written: the join writes a score for every third one besides, which the
+store reads too. The peer, measured before it in the same run: one plain aiokafka consumer that reads the same
+events and decodes their JSON, no more.
 """
 
 from __future__ import annotations

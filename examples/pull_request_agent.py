@@ -4,8 +4,8 @@
     upshot up --app pull_request_agent:app   # in another terminal: it runs the scorers, too
     python pull_request_agent.py
 
-With a web server for GitHub's webhooks (docs/http-api.md), the mapping below makes an outcome of each closed pull
-request. Here the program emits all outcomes itself.
+With a web server for GitHub's webhooks (docs/http-api.md), the mapping below makes an outcome of each closed
+pull request. Here the program emits all outcomes itself.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
     python examples/support_agent.py
 
 The model is a function here, so that the example runs without an account anywhere. With a real client, add
-`app.instrument()` and its OpenTelemetry instrumentation: model, tokens and cost are then recorded by themselves.
+`app.instrument()` and its OpenTelemetry instrumentation: model, tokens and cost are then recorded by
+themselves.
 """
 
 from __future__ import annotations

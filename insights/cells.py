@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from upshot.errors import UpshotError
 
-#: What a spreadsheet takes for the beginning of a formula; tab and line breaks, since some skip them; and wide forms.
+#: What a spreadsheet takes for the beginning of a formula; tab and line breaks, since some skip them; and
+#: wide forms.
 _FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 #: Between the digits of a number.
 _SEPARATORS = str.maketrans("", "", ",_'")

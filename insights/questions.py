@@ -45,8 +45,8 @@ ORDER BY name, scored DESC, pending DESC, {column}"""
 
 #: Open waits and follow-ups that are not done; of those the mode is `followup` and the id is the follow-up's.
 ALL_PENDING = """\
-SELECT toNullable(deadline) AS deadline, overdue, toString(name) AS name, agent, subject, run_id, toString(mode) AS mode,
-       opened_at, wait_id
+SELECT toNullable(deadline) AS deadline, overdue, toString(name) AS name, agent, subject, run_id,
+       toString(mode) AS mode, opened_at, wait_id
 FROM pending
 UNION ALL
 SELECT deadline, overdue, toString(name), agent, subject, run_id, 'followup', opened_at, followup_id
@@ -126,7 +126,8 @@ LIMIT {limit:UInt32}""",
         "unmatched-outcomes",
         "Outcomes that nobody ever waited for, by type",
         """\
-SELECT type, count() AS outcomes, min(time) AS first_at, max(time) AS last_at, argMax(subject, (time, id)) AS last_subject
+SELECT type, count() AS outcomes, min(time) AS first_at, max(time) AS last_at,
+       argMax(subject, (time, id)) AS last_subject
 FROM unmatched_outcomes
 GROUP BY type
 ORDER BY outcomes DESC, type""",
@@ -144,7 +145,9 @@ FROM
            (toUnixTimestamp64Micro(score.decided_at)
             - toUnixTimestamp64Micro(greatest(outcome.recorded_at, wait.recorded_at))) / 1e6 AS seconds
     FROM (SELECT * FROM scores WHERE reason = 'outcome') AS score
-    INNER JOIN (SELECT subject, id, min(recorded_at) AS recorded_at FROM outcomes GROUP BY subject, id) AS outcome
+    INNER JOIN (
+        SELECT subject, id, min(recorded_at) AS recorded_at FROM outcomes GROUP BY subject, id
+    ) AS outcome
         ON outcome.subject = score.subject AND outcome.id = score.outcome_id
     INNER JOIN waits AS wait ON wait.subject = score.subject AND wait.wait_id = score.wait_id
 )
@@ -183,7 +186,8 @@ ORDER BY name, revisions DESC, reason, late""",
         "history-of-run",
         "Every revision of every score of one run",
         """\
-SELECT name, step_id, revision, value, kind, reason, late, decided_at, occurred_at, subject, outcome_id, source, comment
+SELECT name, step_id, revision, value, kind, reason, late, decided_at, occurred_at, subject, outcome_id,
+       source, comment
 FROM scores
 WHERE run_id = {run_id:String}
 ORDER BY name, score_id, revision""",

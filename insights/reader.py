@@ -101,9 +101,9 @@ class Reader:
             left -= len(block)
             if left < 0:
                 raise QueryFailed(
-                    f"the answer is longer than {self._answer_bytes / 2**20:,.0f} MiB, and was given up: ask for fewer "
-                    "rows (WHERE, LIMIT) or without the columns that hold whole events, such as payload; or have it "
-                    "as it comes, by  upshot query --format jsonl"
+                    f"the answer is longer than {self._answer_bytes / 2**20:,.0f} MiB, and was given up: ask "
+                    "for fewer rows (WHERE, LIMIT) or without the columns that hold whole events, such as "
+                    "payload; or have it as it comes, by  upshot query --format jsonl"
                 )
             yield block
 

@@ -44,7 +44,8 @@ class Router(Generic[T]):
         self._tell_at: Micros = 0
 
     async def check(self) -> None:
-        """The topics have at least as many partitions as the table. Raises UnitFailed: the next start adds them.
+        """The topics have at least as many partitions as the table. Raises UnitFailed: the next start adds
+        them.
 
         A topic that is gone has none; what comes on others is taken.
         """
@@ -69,7 +70,9 @@ class Router(Generic[T]):
         effects: Effects,
         strays: list[T] | None = None,
     ) -> list[T]:
-        """What the records say; what is invalid or belongs elsewhere goes out, the latter into `strays` as well."""
+        """What the records say; what is invalid or belongs elsewhere goes out,
+        the latter into `strays` as well.
+        """
         try:
             valid, arrivals = records, [read(record, now) for record in records]
         except InvalidEvent:

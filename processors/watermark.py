@@ -30,7 +30,8 @@ class Watermark:
     async def as_of(self) -> Micros | None:
         """The latest instant for which it holds; None while it's still reading up to the one it noted.
 
-        And while a topic isn't what is being read: gone, made anew, or with other partitions. It begins again then.
+        And while a topic isn't what is being read: gone, made anew, or with other partitions. It begins again
+        then.
         """
         try:
             return await self._as_of()

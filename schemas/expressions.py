@@ -1,7 +1,7 @@
 """JMESPath within a budget: expressions and what they look at come from others, so their cost is counted.
 
-A step is a node that is visited, an element or eight characters that are copied or compared. Steps are counted, not
-seconds: an expression gives the same for the same value on every machine, whatever else it does.
+A step is a node that is visited, an element or eight characters that are copied or compared. Steps are
+counted, not seconds: an expression gives the same for the same value on every machine, whatever else it does.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from jmespath.functions import Functions
 from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 
-#: Steps that every evaluation may take, and what each byte of the value adds: to sum a megabyte of items takes less
-#: than one step a byte.
+#: Steps that every evaluation may take, and what each byte of the value adds: to sum a megabyte of items
+#: takes less than one step a byte.
 LEAST_STEPS, STEPS_PER_BYTE = 10_000, 2
 #: Bytes of the largest value. It counts where nobody says how large a value is.
 LARGEST_VALUE = 1_000_000
@@ -60,7 +60,10 @@ class Expression:
         return _Interpreter(LEAST_STEPS + STEPS_PER_BYTE * size).visit(self._tree, value)
 
     def copy(self, value: Any) -> Any:
-        """The same, for what is to be written out: all of what it finds counts, too, as often as it's in there."""
+        """The same, for what is to be written out.
+
+        All of what it finds counts, too, as often as it's in there.
+        """
         interpreter = _Interpreter(LEAST_STEPS + STEPS_PER_BYTE * LARGEST_VALUE)
         found = interpreter.visit(self._tree, value)
         interpreter.weigh(found)
@@ -120,7 +123,8 @@ class _Interpreter(TreeInterpreter):
     def weigh(self, value: Any) -> int:
         """Spend what it takes to write or compare all of a value, and tell how much that is.
 
-        Looks at no more of it than is left: a few lists that hold each other can stand for any number of elements.
+        Looks at no more of it than is left: a few lists that hold each other can stand for any number of
+        elements.
         """
         before, waiting = self.left, [value]
         while waiting:

@@ -44,10 +44,10 @@ class Outcome(BaseModel):
 
     `type` and `subject` are the least. Unlike in plain CloudEvents, `id`, `source` and `time` may be
     absent: `id` then is made from the record's topic, partition and offset, and which topic of that name it
-    is, `time` from its timestamp. In binary mode the attributes are record headers (`ce_type`, `ce_subject`, …) and the value is the data.
-    Two events with the same `source` and `id` about one subject are one outcome, at the earlier of their
-    times. A `time` written in whole seconds, such as `05:00:00Z`, covers that second, one in whole milliseconds that
-    millisecond.
+    is, `time` from its timestamp. In binary mode the attributes are record headers (`ce_type`, `ce_subject`,
+    …) and the value is the data. Two events with the same `source` and `id` about one subject are one
+    outcome, at the earlier of their times. A `time` written in whole seconds, such as `05:00:00Z`, covers
+    that second, one in whole milliseconds that millisecond.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -42,7 +42,8 @@ Mode = Literal["first", "last", "all", "count", "sum"]
 #: Brackets, stars and signs of one path: each may be a level, and the parser calls itself for each.
 _MOST_LEVELS = 50
 
-#: Outcome types of a rule whose paths are checked, and steps for all of them: more would be work for every new rule.
+#: Outcome types of a rule whose paths are checked, and steps for all of them: more would be work for every
+#: new rule.
 _MOST_CHECKED, _MOST_STEPS_OF_CHECK = 100, 10 * LEAST_STEPS
 
 
@@ -61,7 +62,10 @@ def _compiles(path: str) -> str:
 
 
 def steps_of(path: str, where: str) -> int:
-    """How many steps a path over an outcome takes at the least. Raises PydanticCustomError where that is too many."""
+    """How many steps a path over an outcome takes at the least.
+
+    Raises PydanticCustomError where that is too many.
+    """
     try:
         return compiled(path).least_steps(ANY_OUTCOME, LEAST_STEPS)
     except OverBudget as error:

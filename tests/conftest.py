@@ -19,7 +19,10 @@ settings.load_profile("anywhere")
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C, also where a shell runs the tests in the background: what they start would ignore it, too."""
+    """Take Ctrl-C, also where a shell runs the tests in the background.
+
+    What they start would ignore it, too.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -49,7 +52,10 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]:
-    """The whole system by `upshot up`: Kafka, ClickHouse, worker and web page. Tests use subjects of their own."""
+    """The whole system by `upshot up`: Kafka, ClickHouse, worker and web page.
+
+    Tests use subjects of their own.
+    """
     running = start(tmp_path_factory.mktemp("stack"), "up")
     try:
         yield whole_stack(running)

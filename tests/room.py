@@ -1,4 +1,7 @@
-"""The batch room in memory, for a handler by itself: what it changes it finds again, what it sends is kept."""
+"""The batch room in memory, for a handler by itself.
+
+What it changes it finds again, what it sends is kept.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """`python -m tools.prose` counts, in docs and docstrings, the words that hide the subject of a sentence.
 
 Prints the share of such words for each package and page, worst first; exits with 1 where the whole is above
-the limit. `--room NAME` lists the sentences of a package or page with most of these words. `--check` prints the
-whole alone, and above the limit the worst packages and pages.
+the limit. `--room NAME` lists the sentences of a package or page with most of these words. `--check` prints
+the whole alone, and above the limit the worst packages and pages.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ def read_credentials(data_dir: Path) -> Credentials | None:
         return None
     except (ValueError, KeyError, TypeError):
         raise ConfigurationError(
-            f"{file} holds no passwords of ClickHouse's users: nothing was done; stop the stack and remove the "
-            "file, the next start makes new ones"
+            f"{file} holds no passwords of ClickHouse's users: nothing was done; stop the stack and remove "
+            "the file, the next start makes new ones"
         ) from None
 
 
@@ -55,8 +55,8 @@ def make_credentials(data_dir: Path) -> Credentials:
     found = read_credentials(data_dir) if stat.S_ISREG(kind.st_mode) and kind.st_uid == os.geteuid() else None
     if found is None:
         raise ConfigurationError(
-            f"{file} isn't a file of this user: nothing was started; start as its owner, or choose another data "
-            "directory (--data-dir)"
+            f"{file} isn't a file of this user: nothing was started; start as its owner, or choose another "
+            "data directory (--data-dir)"
         )
     file.chmod(0o600)
     return found

@@ -63,7 +63,8 @@ def outcome_link(
     link = f"{settings.public_url.rstrip('/')}/v1/links/{payload}.{_text(_signature(settings, payload))}"
     if len(link) > LONGEST_LINK:
         raise ConfigurationError(
-            f"the link has {len(link)} characters, more than {LONGEST_LINK}: say less in data; nothing was recorded"
+            f"the link has {len(link)} characters, more than {LONGEST_LINK}: say less in data; nothing was "
+            "recorded"
         )
     return link
 
@@ -93,8 +94,8 @@ def _signature(settings: Settings, payload: str) -> bytes:
     secret = settings.link_secret.get_secret_value()
     if len(secret) < _SHORTEST_SECRET:
         raise ConfigurationError(
-            f"UPSHOT_LINK_SECRET needs at least {_SHORTEST_SECRET} characters, the same here and at the web server: "
-            "make one with  openssl rand -hex 32"
+            f"UPSHOT_LINK_SECRET needs at least {_SHORTEST_SECRET} characters, the same here and at the web "
+            "server: make one with  openssl rand -hex 32"
         )
     return hmac.digest(secret.encode(), _PURPOSE + payload.encode("utf-8", "replace"), "sha256")
 

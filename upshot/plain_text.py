@@ -1,8 +1,12 @@
-"""Text of events and other programs, made harmless for eyes: nothing steers a terminal, nothing hides or turns text."""
+"""Text of events and other programs, made harmless for eyes.
+
+Nothing steers a terminal, nothing hides or turns text.
+"""
 
 from __future__ import annotations
 
-#: Printable by name, and yet nothing that eyes could see: fillers, joiners, and the selectors that can carry a message.
+#: Printable by name, and yet nothing that eyes could see: fillers, joiners, and the selectors that can carry
+#: a message.
 _UNSEEN = frozenset(
     chr(code)
     for codes in (

@@ -43,8 +43,8 @@ class Settings(BaseModel):
     kafka_url: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers: `host:port[,host:port…]`.")
     clickhouse_url: SecretStr = Field(
         SecretStr("http://app@127.0.0.1:8123/upshot"),
-        description="ClickHouse over HTTP: `http[s]://user:password@host:port/database`. That of a local stack, "
-        "with its password, is known from the data directory.",
+        description="ClickHouse over HTTP: `http[s]://user:password@host:port/database`. That of a local "
+        "stack, with its password, is known from the data directory.",
     )
     data_dir: Path = Field(Path(".upshot"), description="Where the local stack keeps its data and logs.")
     tables_dir: Path | None = Field(
@@ -65,28 +65,31 @@ class Settings(BaseModel):
     kafka_ssl_cafile: Path | None = Field(None, description="Certificate authority file for TLS.")
     worker_id: str = Field(
         "",
-        description="A worker's name in its group that stays the same when it is started again, such as a stateful "
-        "set's pod name: one that was killed and is back within `session_timeout` takes up its partitions at "
-        "once. No two workers of a role at a time may have the same. `upshot worker` names its children itself.",
+        description="A worker's name in its group that stays the same when it is started again, such as a "
+        "stateful set's pod name: one that was killed and is back within `session_timeout` takes up its "
+        "partitions at once. No two workers of a role at a time may have the same. `upshot worker` names its "
+        "children itself.",
     )
     standby_replicas: int = Field(
         0,
         ge=0,
         le=3,
-        description="How many other workers follow each partition of the join's state, so that one of them takes it over "
-        "by reading only the end of its changelog. Costs disk and network, and needs as many more workers.",
+        description="How many other workers follow each partition of the join's state, so that one of them "
+        "takes it over by reading only the end of its changelog. Costs disk and network, and needs as many "
+        "more workers.",
     )
     session_timeout: float = Field(
         6.0,
         ge=1,
         le=300,
-        description="Seconds of silence after which the group gives a worker's partitions to others. Brokers refuse "
-        "less than their `group.min.session.timeout.ms`, 6 s by default.",
+        description="Seconds of silence after which the group gives a worker's partitions to others. Brokers "
+        "refuse less than their `group.min.session.timeout.ms`, 6 s by default.",
     )
     span_attributes: str = Field(
         "",
-        description="Names of attributes of other people's spans that are kept beside known facts although content is "
-        "off, separated by commas; one that ends in `*` is the beginning of many: `tenant,acme.*`.",
+        description="Names of attributes of other people's spans that are kept beside known facts although "
+        "content is off, separated by commas; one that ends in `*` is the beginning of "
+        "many: `tenant,acme.*`.",
     )
     look_back: timedelta = Field(
         timedelta(days=30),
@@ -94,15 +97,15 @@ class Settings(BaseModel):
     )
     settled_retention: timedelta = Field(
         timedelta(days=30),
-        description="How long a decided wait stays revisable after its deadline; and how long a follow-up that is "
-        "done listens on after the latest of its own.",
+        description="How long a decided wait stays revisable after its deadline; and how long a follow-up "
+        "that is done listens on after the latest of its own.",
     )
     followup_concurrency: int = Field(
         100,
         ge=1,
         le=100_000,
-        description="Executions of follow-ups' code that one worker has under way at a time. More go through where they "
-        "are short; fewer spare what their code calls.",
+        description="Executions of follow-ups' code that one worker has under way at a time. More go through "
+        "where they are short; fewer spare what their code calls.",
     )
     followup_attempts: int = Field(
         5,
@@ -125,8 +128,8 @@ class Settings(BaseModel):
         timedelta(milliseconds=500),
         ge=timedelta(0),
         le=timedelta(days=1),
-        description="How long before a wait's `since` outcomes count all the same, for clocks that differ; kept with "
-        "each wait that comes without a `tolerance` of its own.",
+        description="How long before a wait's `since` outcomes count all the same, for clocks that differ; "
+        "kept with each wait that comes without a `tolerance` of its own.",
     )
     spool_dir: Path | None = Field(
         None,
@@ -138,15 +141,15 @@ class Settings(BaseModel):
     )
     on_misuse: Literal["raise", "warn"] = Field(
         "raise",
-        description="What the SDK does with what it can't record, such as a score that is no number, or a full spool: "
-        "`raise`, or `warn` in the log and let the agent go on, which is for production.",
+        description="What the SDK does with what it can't record, such as a score that is no number, or a "
+        "full spool: `raise`, or `warn` in the log and let the agent go on, which is for production.",
     )
     stalled_after: float = Field(
         30.0,
         ge=5,
         le=3600,
-        description="Seconds without progress, with records to read, after which `/healthz`, `upshot doctor` and the "
-        "alerts say that a worker stands still.",
+        description="Seconds without progress, with records to read, after which `/healthz`, `upshot doctor` "
+        "and the alerts say that a worker stands still.",
     )
     commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between offset commits.")
     store_interval: float = Field(0.25, gt=0, le=60, description="Seconds of events that one insert gathers.")
@@ -154,8 +157,8 @@ class Settings(BaseModel):
         None,
         ge=0,
         le=65535,
-        description="Port at which Prometheus can read a worker's metrics (`/metrics`). A worker of all roles uses "
-        "one for each, from this one on. 0: any free one, named in the log. Not set: none.",
+        description="Port at which Prometheus can read a worker's metrics (`/metrics`). A worker of all "
+        "roles uses one for each, from this one on. 0: any free one, named in the log. Not set: none.",
     )
     metrics_host: str = Field("127.0.0.1", description="The address that `metrics_port` is opened at.")
     store_rows: int = Field(50_000, ge=1, description="Rows that one insert gathers at the most.")
@@ -166,13 +169,15 @@ class Settings(BaseModel):
     )
     allowed_hosts: str = Field(
         "",
-        description="Names, separated by commas and without ports, by which pages and `/healthz` may be asked for, besides "
-        "those of this machine, the address of the connection and the host of `public_url`: such as the name of a "
-        "container. `*`: any, where whoever stands in front checks it.",
+        description="Names, separated by commas and without ports, by which pages and `/healthz` may be "
+        "asked for, besides those of this machine, the address of the connection and the host of "
+        "`public_url`: such as the name of a container. `*`: any, where whoever stands in front checks it.",
     )
     otlp_content: bool = Field(
         False,
-        description="Whether prompts and answers of spans that come over OTLP are kept; they may hold personal data.",
+        description=(
+            "Whether prompts and answers of spans that come over OTLP are kept; they may hold personal data."
+        ),
     )
     public_url: str = Field(
         "http://127.0.0.1:8321", description="Where people reach the web server; signed links begin with it."
@@ -192,8 +197,8 @@ class Settings(BaseModel):
     )
     otlp_url: str = Field(
         "",
-        description="An OpenTelemetry collector over HTTP (`http://collector:4318`) that is told each score as an "
-        "event; empty: none.",
+        description="An OpenTelemetry collector over HTTP (`http://collector:4318`) that is told each score "
+        "as an event; empty: none.",
     )
     otlp_headers: SecretStr = Field(
         SecretStr(""), description="Headers for that collector: `name=value,name=value`, percent-encoded."

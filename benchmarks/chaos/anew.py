@@ -1,4 +1,7 @@
-"""A topic is deleted once everybody has read it, and made again: its offsets begin anew, its records are others."""
+"""A topic is deleted once everybody has read it, and made again.
+
+Its offsets begin anew, its records are others.
+"""
 
 from __future__ import annotations
 

@@ -232,7 +232,10 @@ def _cancelled(case: Case) -> None:
 
 
 def _follow_up(case: Case) -> None:
-    """Waits, scores, and defers another that does; what it heard may be told otherwise later, and then it may not count."""
+    """Waits, scores, and defers another that does.
+
+    What it heard may be told otherwise later, and then it may not count.
+    """
     begun = case.now - timedelta(days=case.random.choice([0, 20]), seconds=1)
     ticket = f"ticket:{case.run_id}"
     event = {"run_id": case.run_id, "scorer": "closed", "data": ticket, "followup_id": f"f-{case.run_id}"}

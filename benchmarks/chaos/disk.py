@@ -17,13 +17,17 @@ _UNHEARD_OF = 2**60
 
 
 def limit_files(pid: int, *, full: bool) -> None:
-    """No file of the process can grow any more, or can again. Raises ProcessLookupError where there is none."""
+    """No file of the process can grow any more, or can again.
+
+    Raises ProcessLookupError where there is none.
+    """
     limit = _FULL if full else resource.RLIM_INFINITY
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
 
 def refuse_rows(settings: Settings, *, full: bool) -> bool:
-    """ClickHouse finds too little free space for any insert, or enough again; whether it was there to be told.
+    """ClickHouse finds too little free space for any insert, or enough again; whether it was there to be
+    told.
 
     A limit of its files' size would not do: the embedded engine acknowledges inserts that it could not write.
     """

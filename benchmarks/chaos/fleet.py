@@ -68,9 +68,11 @@ class Member:
 
 
 class Fleet:
-    """Kafka, ClickHouse, and workers of all roles in slots; each worker reaches both through links of its own.
+    """Kafka, ClickHouse, and workers of all roles in slots; each worker reaches both through links of its
+    own.
 
-    `correlate-0` and `store-0` and so on are the slots. A worker has its own folder for what it keeps on disk.
+    `correlate-0` and `store-0` and so on are the slots. A worker has its own folder for what it keeps on
+    disk.
     """
 
     def __init__(self, folder: Path, workers: Mapping[str, int], partitions: int, standbys: int) -> None:

@@ -127,7 +127,10 @@ def _answer_cancelled(
 def _answer_followed_up(
     truth: Truth, run_id: str, ticket: str, begun: datetime, told: list[_Told], now: datetime
 ) -> None:
-    """What `benchmarks.chaos.scorers` come to: the first closing counts, and then whether there is a reopening."""
+    """What `benchmarks.chaos.scorers` come to.
+
+    The first closing counts, and then whether there is a reopening.
+    """
     closed = _first(told, "ticket.closed", begun, begun + _FORTNIGHT)
     if closed is None:
         return

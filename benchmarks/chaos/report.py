@@ -48,9 +48,15 @@ class Report:
     def __str__(self) -> str:
         """For people, on a few lines."""
         lines = [
-            f"seed {self.seed}: {sum(self.killed.values())} kills ({_counts(self.killed)}) in {self.chaos_seconds:.0f} s",
+            (
+                f"seed {self.seed}: {sum(self.killed.values())} kills ({_counts(self.killed)}) in "
+                f"{self.chaos_seconds:.0f} s"
+            ),
             f"  done: {_counts(self.done)}; {self.rebalances} rebalances",
-            f"  {self.runs} runs, {self.events} events; {self.messages} decided scores in Kafka, {self.facts} different",
+            (
+                f"  {self.runs} runs, {self.events} events; {self.messages} decided scores in Kafka, "
+                f"{self.facts} different"
+            ),
             f"  longest time without a new score {self.longest_without_score:.0f} s; "
             f"settled after {self.settle_seconds:.0f} s",
             "  " + ", ".join(f"{self.found[name]} {name}" for name in VERDICT),

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Literal, NamedTuple
 
-#: `kill`: SIGKILL, started again at once. `lose`: SIGKILL, away for some seconds. `wipe`: SIGKILL, and what it
-#: kept on disk is deleted. `freeze`: SIGSTOP for some seconds. `throttle`: stopped most of the time for some
-#: seconds. `fill`: its files can't grow for some seconds. `add`, `remove`: a worker comes, or ends cleanly.
+#: `kill`: SIGKILL, started again at once. `lose`: SIGKILL, away for some seconds. `wipe`: SIGKILL, and what
+#: it kept on disk is deleted. `freeze`: SIGSTOP for some seconds. `throttle`: stopped most of the time for
+#: some seconds. `fill`: its files can't grow for some seconds. `add`, `remove`: a worker comes, or ends
+#: cleanly.
 #: `cut`: its connections are closed and refused for some seconds. `hold`: nothing comes through in one
 #: direction, and arrives late. `slow`: what it sends and gets takes its time. `burst`: many runs at once.
-#: `calm`: nothing more, until scores flow again. `anew`: after a calm a topic is deleted that everybody has read, and
-#: made again some seconds later, while the chaos goes on.
+#: `calm`: nothing more, until scores flow again. `anew`: after a calm a topic is deleted that everybody has
+#: read, and made again some seconds later, while the chaos goes on.
 Kind = Literal[
     "kill",
     "lose",
@@ -45,7 +46,8 @@ class Action(NamedTuple):
 
 
 class Style(NamedTuple):
-    """A stretch of chaos: how often what happens, from how many actions on to how many, and how often it comes.
+    """A stretch of chaos: how often what happens, from how many actions on to how many, and how often it
+    comes.
 
     How often is always relative to the others.
     """
@@ -92,7 +94,10 @@ _ANEW = 0.4
 
 
 def schedule(seed: int, workers: Sequence[str]) -> Iterator[Action]:
-    """Actions without end, the same for the same seed and workers: stretches of chaos, each ending in a calm."""
+    """Actions without end, the same for the same seed and workers.
+
+    Stretches of chaos, each ending in a calm.
+    """
     random, styles = Random(seed), list(STYLES.values())
     while True:
         (style,) = random.choices(styles, [style.share for style in styles])

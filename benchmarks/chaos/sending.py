@@ -18,7 +18,10 @@ _MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 class Load:
-    """Cases that are sent until told to stop; each message is kept and tried again until it's acknowledged."""
+    """Cases that are sent until told to stop.
+
+    Each message is kept and tried again until it's acknowledged.
+    """
 
     def __init__(self, settings: Settings, cases: Iterator[Case], per_second: float) -> None:
         self._settings = settings

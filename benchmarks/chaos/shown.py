@@ -15,11 +15,17 @@ from upshot.settings import Settings
 _CURRENT = (
     "SELECT run_id, name, subject, value, reason, kind, outcome_id, score_id, revision FROM current_scores"
 )
-_HISTORY = "SELECT run_id, name, subject, value, reason, kind, outcome_id, score_id, revision, supersedes FROM scores"
+_HISTORY = (
+    "SELECT run_id, name, subject, value, reason, kind, outcome_id, score_id, revision, supersedes FROM "
+    "scores"
+)
 
 
 def shown(settings: Settings, cuts: Mapping[str, Sequence[float]] | None = None) -> Shown:
-    """Everything; `cuts` are when topics were made anew. Raises what clickhouse-connect raises where the server doesn't answer."""
+    """Everything; `cuts` are when topics were made anew.
+
+    Raises what clickhouse-connect raises where the server doesn't answer.
+    """
     client = clickhouse_connect.get_client(
         dsn=settings.clickhouse_url.get_secret_value(), send_receive_timeout=60
     )
@@ -42,7 +48,8 @@ def _read(rows: Any, prefix: str, cuts: Mapping[str, Sequence[float]]) -> Shown:
         letters=[
             (reason, (name := topic.removeprefix(prefix), partition, placed_at(cuts, name, offset, at)))
             for reason, topic, partition, offset, at in rows(
-                "SELECT reason, topic, partition, offset, toUnixTimestamp64Micro(recorded_at) / 1e6 FROM dead_letters"
+                "SELECT reason, topic, partition, offset, toUnixTimestamp64Micro(recorded_at) / 1e6 FROM "
+                "dead_letters"
             )
         ],
     )

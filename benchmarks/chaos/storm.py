@@ -28,7 +28,10 @@ _Effect = Coroutine[Any, Any, bool]
 
 
 class Storm:
-    """Does what the schedule says until enough has been killed. `done` counts what had somebody to be done to."""
+    """Does what the schedule says until enough has been killed.
+
+    `done` counts what had somebody to be done to.
+    """
 
     def __init__(
         self, fleet: Fleet, load: Load, progress: Progress, anew: Anew, report: Callable[[str], None]

@@ -1,6 +1,7 @@
 """The join against its peers: same broker, same events, each in a process of its own.
 
-    python benchmarks/join [--events N] [--rounds 3] [--only upshot,confluent] [--json FILE] [--chart FILE] [--page FILE]
+    python benchmarks/join [--events N] [--rounds 3] [--only upshot,confluent] [--json FILE]
+                           [--chart FILE] [--page FILE]
 
 Every round measures each system once, in turn. Its topics are filled before; time counts from the first
 record to everything committed. What each emitted is compared with the known answers: exits with 1 if a

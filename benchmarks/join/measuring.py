@@ -30,9 +30,9 @@ LIMIT = 600.0
 class Measured:
     """One run of one system. Seconds run from its first record to everything committed.
 
-    `cpu` and `broker_cpu` are CPU seconds in that time, `rss` is its peak in bytes over its whole life. `keys`
-    says how many subjects its changelog holds in the end; None where it keeps none in Kafka. `failure` says
-    why there are no figures.
+    `cpu` and `broker_cpu` are CPU seconds in that time, `rss` is its peak in bytes over its whole life.
+    `keys` says how many subjects its changelog holds in the end; None where it keeps none in Kafka. `failure`
+    says why there are no figures.
     """
 
     system: str
@@ -72,7 +72,9 @@ class SystemFailed(Exception):
 
 
 def measure(system: System, events: Events, kafka: KafkaServer, folder: Path, app: str) -> Measured:
-    """Fill fresh topics named after `app`, run the system over them, check what it said, remove the topics."""
+    """Fill fresh topics named after `app`, run the system over them, check what it said,
+    remove the topics.
+    """
     home = folder / app
     home.mkdir(parents=True)
     settings = Settings(kafka_url=kafka.bootstrap, topic_prefix=f"{app}.", data_dir=home)

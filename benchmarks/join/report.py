@@ -1,4 +1,7 @@
-"""Several rounds as one table: rates, ratios by pairs, CPU time, memory, and whether the answers were right."""
+"""Several rounds as one table.
+
+Rates, ratios by pairs, CPU time, memory, and whether the answers were right.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,16 @@ def told(about: Mapping[str, Any]) -> str:
 
 
 def write_page(rounds: Rounds, about: Mapping[str, Any], chart: Path, page: Path) -> None:
-    """Put the figures between the marks of a Markdown page, at its end where it has none; the chart lies beside it."""
+    """Put the figures between the marks of a Markdown page, at its end where it has none.
+
+    The chart lies beside it.
+    """
     before, _, rest = (page.read_text() if page.exists() else "").partition(BEGIN)
     _, _, after = rest.partition(END)
-    figures = f"![Rates and CPU time of the systems]({chart.name})\n\n{table(rounds)}\n\nMeasured with: {told(about)}."
+    figures = (
+        f"![Rates and CPU time of the systems]({chart.name})\n\n{table(rounds)}\n\nMeasured with: "
+        f"{told(about)}."
+    )
     page.write_text(f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}")
 
 

@@ -18,7 +18,8 @@ Command = Callable[[str, str, Path], Sequence[str]]
 
 @dataclass(frozen=True)
 class System:
-    """`portion` of the events is what a slow system gets. `changelog` and `group` are name patterns of `{app}`.
+    """`portion` of the events is what a slow system gets. `changelog` and `group` are name patterns of
+    `{app}`.
 
     A system without a group tells by itself when everything is committed; one without a changelog keeps
     its state elsewhere. `makes_changelog` says whether it creates that topic itself.

@@ -1,11 +1,12 @@
 """Many open waits on one machine: memory, disk, latency, deadlines that fall together, recovery.
 
-    python benchmarks/scale [--waits 1000000] [--expiring 100000] [--keep FOLDER [--phases fill,recover,probe,…]]
+    python benchmarks/scale [--waits 1000000] [--expiring 100000] [--keep FOLDER
+                            [--phases fill,recover,probe,…]]
 
 Starts Kafka, writes the changelog of a worker that has so many open waits, and lets a worker recover from it,
 with and without its tables on disk. Then measures one wait more, one outcome more, how the join goes on
-while `--expiring` deadlines fall at one instant, and how soon a standby takes over. Needs confluent-kafka (`make bench`). Exits with 1 where
-an answer is missing or a deadline wasn't judged once.
+while `--expiring` deadlines fall at one instant, and how soon a standby takes over. Needs confluent-kafka
+(`make bench`). Exits with 1 where an answer is missing or a deadline wasn't judged once.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ class Scale:
         fill(self._url, self._changelog, self._settings.partitions, values)
         log = sum(bytes_of(path) for path in (self._folder / "kafka").rglob(f"{self._changelog}-*"))
         say(
-            f"{self._waits:,} open waits in the changelog: {log / 1e9:.2f} GB, {log / self._waits:.0f} bytes each"
+            f"{self._waits:,} open waits in the changelog: {log / 1e9:.2f} GB, {log / self._waits:.0f} bytes "
+            "each"
         )
         say(f"  one value has {len(spread[0].value(1))} bytes; written in {time.monotonic() - began:.0f} s")
 

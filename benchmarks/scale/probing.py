@@ -79,7 +79,10 @@ def latencies(sent: dict[bytes, float], tail: Tail, patience: float = 120.0) -> 
 def told(values: list[float]) -> str:
     """Median and 99th percentile in milliseconds, with the largest."""
     p50, p99 = values[len(values) // 2], values[int(len(values) * 0.99)]
-    return f"p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, max {values[-1] * 1000:.0f} ms (n = {len(values)})"
+    return (
+        f"p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, max {values[-1] * 1000:.0f} ms (n = "
+        f"{len(values)})"
+    )
 
 
 __all__ = ["Steady", "Tail", "latencies", "told"]

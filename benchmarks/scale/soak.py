@@ -2,9 +2,10 @@
 
     python benchmarks/scale/soak.py [--minutes 15] [--rate 400] [--horizon 2]
 
-Every wait is open for a horizon, kept for another, and gone; half of them get an outcome, and as many outcomes
-come that nobody waits for. Prints a line twice a minute, and how each figure changes in the second half of the
-time. What it shows doesn't depend on how busy the machine is otherwise. Needs confluent-kafka (`make bench`).
+Every wait is open for a horizon, kept for another, and gone; half of them get an outcome, and as many
+outcomes come that nobody waits for. Prints a line twice a minute, and how each figure changes in the second
+half of the time. What it shows doesn't depend on how busy the machine is otherwise. Needs confluent-kafka
+(`make bench`).
 """
 
 from __future__ import annotations
@@ -113,8 +114,9 @@ def soak(folder: Path, url: str, arguments: argparse.Namespace) -> list[Sample]:
             )
             samples.append(found)
             sys.stdout.write(
-                f"{found.at:6.0f} s  {found.asked:9,} waits  {found.scored:9,} scored  resident {found.resident:6.1f}"
-                f" MB  tables {found.tables:6.1f} MB  changelog {found.changelog:6.1f} MB\n"
+                f"{found.at:6.0f} s  {found.asked:9,} waits  {found.scored:9,} scored  resident "
+                f"{found.resident:6.1f} MB  tables {found.tables:6.1f} MB  changelog {found.changelog:6.1f} "
+                "MB\n"
             )
             sys.stdout.flush()
     finally:

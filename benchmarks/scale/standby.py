@@ -45,15 +45,15 @@ def take_over(
         shared = time.monotonic() - began
         _wait_until(lambda: _behind(port) == 0)
         say(
-            f"a second worker with an empty disk: half of the partitions after {shared:.1f} s, during which the "
-            f"first went on; a copy of the other half after {time.monotonic() - began:.1f} s"
+            f"a second worker with an empty disk: half of the partitions after {shared:.1f} s, during which "
+            f"the first went on; a copy of the other half after {time.monotonic() - began:.1f} s"
         )
         before = _answered(settings, rate, event, lambda: None)
         after = _answered(settings, rate, event, first.kill)
         say(f"outcome to score with both, {rate:.0f}/s: {told(before)}")
         say(
-            f"the first is killed (-9) for good: its standby answers {after[-1]:.1f} s later (session timeout "
-            f"{settings.session_timeout:.0f} s); {second.recovered()}"
+            f"the first is killed (-9) for good: its standby answers {after[-1]:.1f} s later (session "
+            f"timeout {settings.session_timeout:.0f} s); {second.recovered()}"
         )
     finally:
         first.stop()

@@ -72,7 +72,9 @@ def longest_gap(written: Mapping[int, Sequence[float]], begin: float, end: float
 
 
 async def measure_pauses(settings: Settings, group: Group, rate: int, calm: float) -> dict[str, Pause]:
-    """Do every change under a steady load, each when the one before it is over and `calm` seconds have passed."""
+    """Do every change under a steady load, each when the one before it is over
+    and `calm` seconds have passed.
+    """
     scores, found = Scores(), {}
     async with AIOKafkaConsumer(
         settings.topic("scores"), bootstrap_servers=settings.kafka_url, auto_offset_reset="latest"

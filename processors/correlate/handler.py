@@ -71,7 +71,8 @@ log = logging.getLogger(__name__)
 
 
 class Join:
-    """Reads `outcomes` and `waits`, keeps a table by subject, writes `scores`, `resumptions` and `dead-letters`.
+    """Reads `outcomes` and `waits`, keeps a table by subject, writes `scores`, `resumptions` and
+    `dead-letters`.
 
     A record on a partition that isn't its subject's goes on to the right one. `counts` tells what
     happened how often since the start.
@@ -176,7 +177,10 @@ class Join:
         """Nothing: the table and the outputs are the room's."""
 
     def open_waits(self) -> Mapping[int, int]:
-        """Waits without an answer whose deadline is still to be judged, by partition. Callable from any thread."""
+        """Waits without an answer whose deadline is still to be judged, by partition.
+
+        Callable from any thread.
+        """
         return {partition: self._context.table.waiting(partition) for partition in self._partitions()}
 
     def unread(self) -> Mapping[TP, int]:
@@ -250,9 +254,10 @@ class Join:
         """Keep what was said about these subjects as dead letters."""
         error = InvalidEvent(
             "too_large",
-            f"with it, what is kept of its subject would be more than {LARGEST_SUBJECT:,} bytes or {MOST_ARRIVALS:,} "
-            "outcomes and waits, and nothing was changed: its answers go on from what was there; ask and tell about "
-            "smaller things, each a subject of its own, or keep long content elsewhere and send a link",
+            f"with it, what is kept of its subject would be more than {LARGEST_SUBJECT:,} bytes or "
+            f"{MOST_ARRIVALS:,} outcomes and waits, and nothing was changed: its answers go on from what was "
+            "there; ask and tell about smaller things, each a subject of its own, or keep long content "
+            "elsewhere and send a link",
         )
         for tp, records in batches.items():
             for record in records:

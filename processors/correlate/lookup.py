@@ -15,7 +15,8 @@ from upshot.streams.events.instants import instant
 def finder(path: str) -> Callable[[StoredOutcome], Any]:
     """What looks `path` up in an outcome. Most paths are names with dots, for which JMESPath is a detour.
 
-    Raises JMESPathError, and so does what it returns: OverBudget where it takes too many steps for so much data.
+    Raises JMESPathError, and so does what it returns: OverBudget where it takes too many steps for so much
+    data.
     """
     expression = compiled(path)
     if expression.names is not None and expression.names[0] == "data":

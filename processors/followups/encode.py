@@ -43,7 +43,10 @@ class _After(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class _Wait(msgspec.Struct, gc=False):
-    """See `upshot.schemas.waits.Wait`. Facts to be inherited by scores aren't needed: a follow-up's wait gives no score."""
+    """See `upshot.schemas.waits.Wait`.
+
+    Facts to be inherited by scores aren't needed: a follow-up's wait gives no score.
+    """
 
     wait_id: str
     run_id: str

@@ -77,8 +77,9 @@ class Outputs:
             place.made if place else "",
         )
         detail = (
-            f"{origin.scorer} version {origin.version}, follow-up {origin.followup_id} of run {origin.run_id}: "
-            f"{state.error}; mend and deploy the code, then: upshot followups retry {origin.followup_id}"
+            f"{origin.scorer} version {origin.version}, follow-up {origin.followup_id} of run "
+            f"{origin.run_id}: {state.error}; mend and deploy the code, then: upshot followups retry "
+            f"{origin.followup_id}"
         )
         error = InvalidEvent("followup_failed", detail)
         self._dead_letters[error.reason] += 1

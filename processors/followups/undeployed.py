@@ -46,8 +46,8 @@ class Undeployed:
         named = ", ".join(f"{name} version {version} ({n})" for (name, version), n in counts[:_NAMED])
         more = f" and {len(counts) - _NAMED} more" if len(counts) > _NAMED else ""
         log.warning(
-            "follow-ups wait for code that this worker's app doesn't have: %s%s. They are kept, and go on once an app "
-            "with that code is deployed",
+            "follow-ups wait for code that this worker's app doesn't have: %s%s. They are kept, and go on "
+            "once an app with that code is deployed",
             named,
             more,
         )

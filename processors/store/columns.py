@@ -12,25 +12,29 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         for table, columns in {
             "raw_runs": "run_id agent version status started_at ended_at session_id parent_run_id origin "
             "error input output attributes recorded_at",
-            "raw_exposures": "run_id exposure_id experiment variant phase probability unit strategy exposed_at "
-            "recorded_at row_version",
+            "raw_exposures": "run_id exposure_id experiment variant phase probability unit strategy "
+            "exposed_at recorded_at row_version",
             "raw_waits": "subject wait_id run_id step_id name agent mode outcome_types rule opened_at since "
             "deadline exposures attributes reply_to recorded_at revision row_version",
-            "raw_cancellations": "topic subject id asker revision run_id cancelled_at recorded_at row_version",
-            "raw_deferrals": "followup_id run_id step_id scorer version data deferred_at since key agent exposures "
-            "attributes recorded_at row_version",
-            "raw_followups": "followup_id run_id step_id scorer version agent status attempts error waiting_for "
-            "deferred_at changed_at revision recorded_at row_version",
-            "raw_steps": "run_id step_id attempt parent_step_id name kind status started_at ended_at provider "
-            "model input_tokens output_tokens cached_input_tokens cost_usd error input output attributes "
-            "operation request_model cache_write_input_tokens reasoning_output_tokens first_chunk_seconds "
-            "finish_reasons tool_name tool_call_id prompt_name prompt_version cost_source error_type "
-            "response_id instrumentation "
-            "recorded_at row_version",
-            "raw_outcomes": "subject source id type time data topic partition offset recorded_at width sequence row_version",
-            "raw_scores": "score_id fact_id run_id step_id name value kind key revision supersedes reason late "
-            "subject wait_id outcome_id occurred_at decided_at agent source comment exposures attributes "
-            "recorded_at offset row_version precedence",
+            "raw_cancellations": (
+                "topic subject id asker revision run_id cancelled_at recorded_at row_version"
+            ),
+            "raw_deferrals": "followup_id run_id step_id scorer version data deferred_at since key agent "
+            "exposures attributes recorded_at row_version",
+            "raw_followups": "followup_id run_id step_id scorer version agent status attempts error "
+            "waiting_for deferred_at changed_at revision recorded_at row_version",
+            "raw_steps": "run_id step_id attempt parent_step_id name kind status started_at ended_at "
+            "provider model input_tokens output_tokens cached_input_tokens cost_usd error input output "
+            "attributes operation request_model cache_write_input_tokens reasoning_output_tokens "
+            "first_chunk_seconds finish_reasons tool_name tool_call_id prompt_name prompt_version "
+            "cost_source error_type response_id instrumentation recorded_at row_version",
+            "raw_outcomes": (
+                "subject source id type time data topic partition offset recorded_at width sequence "
+                "row_version"
+            ),
+            "raw_scores": "score_id fact_id run_id step_id name value kind key revision supersedes reason "
+            "late subject wait_id outcome_id occurred_at decided_at agent source comment exposures "
+            "attributes recorded_at offset row_version precedence",
             "raw_alerts": "alert_id name run_id score_id revision value kind message raised_at recorded_at "
             "row_version",
             "raw_dead_letters": "dead_letter_id reason detail topic partition offset key payload headers "

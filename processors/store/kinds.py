@@ -42,8 +42,9 @@ def clashes(records: Iterable[Record], mixed: Mapping[str, Pinned]) -> Iterator[
 def _refusal(name: str, kind: str, pinned: Pinned) -> InvalidEvent:
     return InvalidEvent(
         "kind_clash",
-        f"{name} is a {pinned.kind} since the score of run {pinned.run_id}, decided at {instant(pinned.at).isoformat()}; this one "
-        f"is a {kind}: send {_INSTEAD[pinned.kind]}, or give it a name of its own",
+        f"{name} is a {pinned.kind} since the score of run {pinned.run_id}, decided at "
+        f"{instant(pinned.at).isoformat()}; this one is a {kind}: send {_INSTEAD[pinned.kind]}, or give it a "
+        "name of its own",
     )
 
 

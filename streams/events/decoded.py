@@ -1,4 +1,7 @@
-"""Waits and outcomes as the join and the store need them: every default filled in, every instant worked out."""
+"""Waits and outcomes as the join and the store need them.
+
+Every default filled in, every instant worked out.
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,10 @@ class Pipelined(Protocol):
     """
 
     def durable(self) -> Mapping[TP, int] | None:
-        """Up to where the records taken by `process` are durable, by partition; None where all records are."""
+        """Up to where the records taken by `process` are durable, by partition.
+
+        None where all records are.
+        """
 
 
 @runtime_checkable

@@ -26,11 +26,11 @@ from upshot.streams.events.topics import MAX_EVENT_BYTES, MAX_SCORE_BYTES
 #: How far ahead of its record's timestamp an event may claim to be.
 CLOCK_TOLERANCE = timedelta(days=1)
 
-#: Levels of lists and objects in an event. A limit of our own: Python's depends on who calls, so that the store might
-#: refuse what the join took.
+#: Levels of lists and objects in an event. A limit of our own: Python's depends on who calls, so that the
+#: store might refuse what the join took.
 MAX_DEPTH = 200
-#: One JSON text. Nothing in it is looked at twice, and one without an end goes on to the end of the bytes: a text
-#: that had to end took a second for 16 KB of escaped quotes.
+#: One JSON text. Nothing in it is looked at twice, and one without an end goes on to the end of the bytes: a
+#: text that had to end took a second for 16 KB of escaped quotes.
 _JSON_TEXT = re.compile(rb'"(?:[^"\\]++|\\.?+)*+"?+', re.DOTALL)
 _BRACKETS = b"[]{}"
 _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
@@ -40,7 +40,8 @@ _LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 #: Characters of a topic's id that are part of a place: 48 bits tell the topics of one name apart.
 MADE_LENGTH = 8
 
-#: Carries the original place (`topic/partition/offset[/made]`) of a record that was forwarded to its partition.
+#: Carries the original place (`topic/partition/offset[/made]`) of a record that was forwarded to its
+#: partition.
 FORWARDED_FROM = "upshot-forwarded-from"
 
 #: Digits that a partition and an offset can have.
@@ -217,7 +218,10 @@ def decode_outcome(record: Record) -> Outcome:
 
 
 def outcome_event(record: Record) -> Any:
-    """The contents of a record of outcomes, in structured or binary mode, not validated. Raises InvalidEvent."""
+    """The contents of a record of outcomes, in structured or binary mode, not validated.
+
+    Raises InvalidEvent.
+    """
     attributes = {name.lower(): value for name, value in record.headers}
     if "ce_type" in attributes or "ce_specversion" in attributes:
         return _binary_mode(attributes, record.value)

@@ -77,7 +77,8 @@ def key_of(record: Record) -> str:
     if not 0 < len(key) <= _LONGEST_KEY:
         raise InvalidEvent(
             "empty",
-            f"the record has no value, and its key is no text of 1 to {_LONGEST_KEY} characters: nothing was forgotten",
+            f"the record has no value, and its key is no text of 1 to {_LONGEST_KEY} characters: nothing was "
+            "forgotten",
         )
     return key
 

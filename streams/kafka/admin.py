@@ -16,8 +16,8 @@ from upshot.streams.kafka.connection import client_options, start
 from upshot.streams.kafka.incarnations import remembered
 from upshot.streams.kafka.topic_ids import describe
 
-#: The topics that share a table, by its changelog's name without what the prefix makes of it: one that is made again
-#: needs as many partitions as the table has.
+#: The topics that share a table, by its changelog's name without what the prefix makes of it: one that is
+#: made again needs as many partitions as the table has.
 SHARED = {
     "correlate-subjects-changelog": ("outcomes", "waits"),
     "followups-followups-changelog": ("deferrals", "resumptions"),

@@ -69,7 +69,10 @@ async def settled(deliveries: Sequence[DeliveryFuture]) -> list[KafkaError | Non
 
 
 async def delivered(deliveries: Sequence[DeliveryFuture]) -> list[RecordMetadata]:
-    """Wait for all, and return where each was written. Raises the first KafkaError: the others may be stored."""
+    """Wait for all, and return where each was written.
+
+    Raises the first KafkaError: the others may be stored.
+    """
     for error in await settled(deliveries):
         if error is not None:
             raise copy(error)

@@ -49,8 +49,8 @@ class OpenTransactions:
             if lasts >= self._patience and tp not in self._stated and reach.position >= reach.stable:
                 self._stated.add(tp)
                 log.warning(
-                    "an open transaction has held back %d offsets of %s/%d for %.0f s: they, and the deadlines "
-                    "that they may answer, wait until its producer or the broker ends it",
+                    "an open transaction has held back %d offsets of %s/%d for %.0f s: they, and the "
+                    "deadlines that they may answer, wait until its producer or the broker ends it",
                     reach.written - reach.stable,
                     *tp,
                     lasts,

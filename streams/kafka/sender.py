@@ -18,7 +18,8 @@ from upshot.streams.kafka.partitioner import partitions_for
 #: Below a topic's default `max.message.bytes`. A single larger record makes a batch of its own.
 BATCH_BYTES = 512 * 1024
 
-#: Milliseconds that a record may be ahead of the broker's clock, by the default of `message.timestamp.after.max.ms`.
+#: Milliseconds that a record may be ahead of the broker's clock, by the default of
+#: `message.timestamp.after.max.ms`.
 MOST_AHEAD = 3_600_000
 
 _NO_HEADERS: list[tuple[str, bytes]] = []  # aiokafka takes a list, and does not change it
@@ -109,7 +110,10 @@ class BatchSender:
         return found
 
     async def flush(self) -> None:
-        """Return once the broker has every output handed over so far. Raises UnitFailed for a refused output."""
+        """Return once the broker has every output handed over so far.
+
+        Raises UnitFailed for a refused output.
+        """
         outstanding = self._outstanding
         await self._acknowledged(outstanding)
         self._outstanding = [future for future in self._outstanding if not _delivered(future)]

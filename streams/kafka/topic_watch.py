@@ -13,18 +13,20 @@ from upshot.streams.kafka.topic_ids import Described, text_of
 
 log = logging.getLogger(__name__)
 
-#: `gone`: it was deleted. `made`: there is one of its name again, or at last. `resized`: it has another number of
-#: partitions.
+#: `gone`: it was deleted. `made`: there is one of its name again, or at last. `resized`: it has another
+#: number of partitions.
 Change = Literal["gone", "made", "resized"]
 
 #: Seconds after which the group is asked again to share out anew.
 ASK_AGAIN = 10.0
 
 _SAID: Mapping[Change, str] = {
-    "gone": "topic %s is gone: nothing is read there, and no deadline is judged, until there is one of its name "
-    "again; `upshot migrate` makes it as it is declared",
+    "gone": "topic %s is gone: nothing is read there, and no deadline is judged, until there is one of its "
+    "name again; `upshot migrate` makes it as it is declared",
     "made": "topic %s was made anew: it is read from its beginning, and deadlines wait for that",
-    "resized": "topic %s has another number of partitions: they are shared out anew, and deadlines wait for that",
+    "resized": (
+        "topic %s has another number of partitions: they are shared out anew, and deadlines wait for that"
+    ),
 }
 
 
@@ -103,7 +105,10 @@ class TopicWatch:
         return self._known is not None
 
     def holds(self, topic: str) -> bool:
-        """Whether the topic is still the topic of its positions, as far as known: the topic may have grown."""
+        """Whether the topic is still the topic of its positions, as far as known.
+
+        The topic may have grown.
+        """
         return topic not in self._others
 
     def token(self, topic: str) -> str:

@@ -167,8 +167,8 @@ class OpenTransaction:
         left = "" if self.ends_within is None else f", the broker ends it after {self.ends_within:.0f} s"
         return (
             f"the transaction of {whose} (producer id {self.producer_id}) has been open for "
-            f"{max(0.0, now - self.began_at):.0f} s{left}: what lies behind {tp.topic}/{tp.partition}/{offset}"
-            f"{others} waits, and so do deadlines"
+            f"{max(0.0, now - self.began_at):.0f} s{left}: what lies behind "
+            f"{tp.topic}/{tp.partition}/{offset}{others} waits, and so do deadlines"
         )
 
     def to_do(self, servers: str) -> str:
@@ -176,8 +176,9 @@ class OpenTransaction:
         (tp, offset), *_ = sorted(self.first.items())
         again = f"start it again with the transactional id {self.name}, or " if self.name else ""
         return (
-            f"let its producer commit or abort; where it's gone: {again}kafka-transactions.sh --bootstrap-server "
-            f"{servers} abort --topic {tp.topic} --partition {tp.partition} --start-offset {offset}"
+            f"let its producer commit or abort; where it's gone: {again}kafka-transactions.sh "
+            f"--bootstrap-server {servers} abort --topic {tp.topic} --partition {tp.partition} "
+            f"--start-offset {offset}"
         )
 
 

@@ -22,7 +22,10 @@ SIZES = (1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric. `when` is the condition for emitting the metric; where empty, the metric is always emitted."""
+    """A metric. `when` is the condition for emitting the metric.
+
+    Where empty, the metric is always emitted.
+    """
 
     name: str
     kind: Kind
@@ -69,8 +72,8 @@ _ALL = (
         "upshot.consumer.stalled",
         "gauge",
         "s",
-        "For how long nothing was processed although there are records to read; 0 where all is read or it moves. What "
-        "an open transaction holds back doesn't count.",
+        "For how long nothing was processed although there are records to read; 0 where all is read or it "
+        "moves. What an open transaction holds back doesn't count.",
         ("topic", "partition"),
         when="the partition is this worker's",
     ),
@@ -94,16 +97,16 @@ _ALL = (
         "upshot.topic.unsettled",
         "gauge",
         "s",
-        "For how long a topic that the role reads has been gone, or made anew and not taken up yet; 0 where all is "
-        "well. No deadline is judged meanwhile.",
+        "For how long a topic that the role reads has been gone, or made anew and not taken up yet; 0 where "
+        "all is well. No deadline is judged meanwhile.",
         ("topic",),
     ),
     Metric(
         "upshot.topic.changes",
         "counter",
         "{change}",
-        "What happened to topics that the role reads: `gone`, `made` anew, or `resized`: it has another number of "
-        "partitions.",
+        "What happened to topics that the role reads: `gone`, `made` anew, or `resized`: it has another "
+        "number of partitions.",
         ("topic", "change"),
         when="it happened",
     ),
@@ -139,9 +142,9 @@ _ALL = (
         "upshot.cycle.duration",
         "histogram",
         "s",
-        "How long each part of the unit of work took. `process`: the handler's work on a batch; `tick`: its look "
-        "at the clock; `changelog`: until the broker has the table's changes; `flush`: until outputs and rows "
-        "are durable, before a commit; `commit`: until the broker has the offsets.",
+        "How long each part of the unit of work took. `process`: the handler's work on a batch; `tick`: its "
+        "look at the clock; `changelog`: until the broker has the table's changes; `flush`: until outputs "
+        "and rows are durable, before a commit; `commit`: until the broker has the offsets.",
         ("part",),
         buckets=DURATIONS,
         when="the part has run",
@@ -204,9 +207,10 @@ _ALL = (
         "counter",
         "{event}",
         "What became of events. Outcomes are `joined` (a question waited for it), `early` (nobody asks yet), "
-        "`noted` (it leaves the answer as it is), `corrected` (it replaces an answer), `late` (it came after the "
-        "deadline was judged) or `repeated` (known already). Waits are `opened`, `answered` (the answer was here "
-        "already) or `repeated`, later `expired`, or `cancelled`. `erased`: forgotten, or of what was. `forwarded`: it lay on another partition than its subject's.",
+        "`noted` (it leaves the answer as it is), `corrected` (it replaces an answer), `late` (it came after "
+        "the deadline was judged) or `repeated` (known already). Waits are `opened`, `answered` (the answer "
+        "was here already) or `repeated`, later `expired`, or `cancelled`. `erased`: forgotten, or of what "
+        "was. `forwarded`: it lay on another partition than its subject's.",
         ("event",),
         when="role correlate",
     ),
@@ -222,7 +226,8 @@ _ALL = (
         "upshot.join.deadline.next",
         "gauge",
         "s",
-        "Seconds until the next subject needs a look, for a deadline or to be forgotten; below 0 it's overdue.",
+        "Seconds until the next subject needs a look, for a deadline or to be forgotten; below 0 it's "
+        "overdue.",
         when="one is known (role correlate)",
     ),
     Metric(
@@ -239,11 +244,13 @@ _ALL = (
         "counter",
         "{event}",
         "What happened to follow-ups. Arrivals: `deferred`; `answered`, by an event or the end of its time; "
-        "`corrected`: otherwise than before; `reopened`: not any more; `early`: before its deferral; `retried` by "
-        "somebody; `cancelled`: nobody defers it any more; `erased`: forgotten; `repeated`: known already; `forwarded` to its partition. The clock: `woken` by a timer; "
-        "`undeployed`: its code isn't here, at each look; `retired`: forgotten. Executions: `started`; `kept`: what "
-        "steps gave; `waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; "
-        "`overtaken`: something new came meanwhile; `withdrawn`: all that a cancelled one had said was taken back.",
+        "`corrected`: otherwise than before; `reopened`: not any more; `early`: before its deferral; "
+        "`retried` by somebody; `cancelled`: nobody defers it any more; `erased`: forgotten; `repeated`: "
+        "known already; `forwarded` to its partition. The clock: `woken` by a timer; `undeployed`: its code "
+        "isn't here, at each look; `retired`: forgotten. Executions: `started`; `kept`: what steps gave; "
+        "`waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; "
+        "`overtaken`: something new came meanwhile; `withdrawn`: all that a cancelled one had said was taken "
+        "back.",
         ("event",),
         when="role followups",
     ),
@@ -330,7 +337,8 @@ _ALL = (
         "upshot.ops.telemetry.failures",
         "counter",
         "{export}",
-        "Exports that did not reach the OpenTelemetry collector; what they held is told again with the next one.",
+        "Exports that did not reach the OpenTelemetry collector; what they held is told again with the next "
+        "one.",
         when="metrics are pushed",
     ),
     Metric(

@@ -18,7 +18,10 @@ Part = Literal["process", "tick", "changelog", "flush", "commit"]
 
 
 class EngineMetrics:
-    """Records events of the engine. Collecting reads from another thread, so each read is of a whole object."""
+    """Records events of the engine.
+
+    Collecting reads from another thread, so each read is of a whole object.
+    """
 
     def __init__(self, instruments: Instruments) -> None:
         self._ages = instruments.histogram("upshot.consumer.age")
@@ -106,7 +109,10 @@ class EngineMetrics:
         self._durations.record(monotonic() - began, part)
 
     def look(self) -> None:
-        """Note which partitions move. Called every second, from a thread going on where the event loop hangs."""
+        """Note which partitions move.
+
+        Called every second, from a thread going on where the event loop hangs.
+        """
         now, positions = monotonic(), self._positions()
         standing = {}
         for tp, lag in self.lag().items():

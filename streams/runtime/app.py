@@ -175,7 +175,9 @@ class BatchApp(faust.App):  # type: ignore[misc]
         """No folders: nothing is kept on disk."""
 
     async def on_stop(self) -> None:
-        """Finish and commit work in flight, and leave the group, before Faust stops its services in sequence."""
+        """Finish and commit work in flight, and leave the group,
+        before Faust stops its services in sequence.
+        """
         await self.settle(self.pace.stop_within)
         await self.consumer.leave(self.pace.stop_within)
         await self.standby_replicas.stop()

@@ -63,7 +63,8 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
         self.replicas = app.settings.standby_replicas
         self.share = MemberAssignment()
         self._generation = -1
-        #: Partitions of the table, as counted before the start or said with the last assignment; 0 without a table.
+        #: Partitions of the table, as counted before the start or said with the last assignment; 0 without a
+        #: table.
         self.units = 0
 
     @property

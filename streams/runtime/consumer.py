@@ -41,7 +41,9 @@ ENDS_EVERY = 5.0
 
 
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Notes the broker's fresh confirmation of this member, and holds fetches back until positions are taken."""
+    """Notes the broker's fresh confirmation of this member,
+    and holds fetches back until positions are taken.
+    """
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
         self._thread.positions.hold_back()
@@ -95,8 +97,8 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             isolation_level="read_committed",
             max_poll_interval_ms=int(MAX_POLL_INTERVAL * 1000),
             max_partition_fetch_bytes=FETCH_BYTES,
-            # aiokafka asks a broker for the partitions whose records were taken, and for the others only once it
-            # has answered: what comes to them meanwhile waits for so long.
+            # aiokafka asks a broker for the partitions whose records were taken, and for the others only once
+            # it has answered: what comes to them meanwhile waits for so long.
             fetch_max_wait_ms=int(timing.gather * 1000),
             fetch_min_bytes=ENOUGH_BYTES,
             session_timeout_ms=int(timing.session_timeout * 1000),
@@ -121,7 +123,9 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _look_for_topics(self) -> None:
-        """Looks up the existing topics now and then, and at once where a broker refuses a topic as another."""
+        """Looks up the existing topics now and then,
+        and at once where a broker refuses a topic as another.
+        """
         while not self.should_stop:
             await self.positions.look_at_topics()
 
@@ -179,7 +183,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         }
 
     async def seek_to_start(self, tps: frozenset[TP]) -> Start:
-        """Go to the committed offsets, or to the beginning, and return them. A topic already gone has none."""
+        """Go to the committed offsets, or to the beginning, and return them.
+
+        A topic already gone has none.
+        """
         return await self.positions.take(tps)
 
     async def commit_positions(
@@ -213,7 +220,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
                 return {TP(*tp): offset for tp, offset in ends.items()}
 
     async def settled_ends(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """The same of partitions being read. Raises Unsettled where a topic isn't the topic of the positions."""
+        """The same of partitions being read.
+
+        Raises Unsettled where a topic isn't the topic of the positions.
+        """
         return await self.positions.settled_ends(tps, self.list_end_offsets)
 
 

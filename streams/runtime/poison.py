@@ -40,7 +40,8 @@ NARROWER = 20
 #: Polls that are committed one by one after an end, before all is as ever.
 CAUTIOUS_POLLS = 20
 
-#: Exceptions that tell of data, or of code that meets data. Whatever a broker, a disk or a network raises is none.
+#: Exceptions that tell of data, or of code that meets data. Whatever a broker, a disk or a network raises is
+#: none.
 _OF_DATA = (
     ArithmeticError,
     AssertionError,
@@ -130,7 +131,10 @@ class PoisonGuard:
                 )
 
     def to_take_back(self, positions: Mapping[TP, int]) -> set[TP]:
-        """Partitions without their notes once all goes well; notes found but not reached yet stay unchanged."""
+        """Partitions without their notes once all goes well.
+
+        Notes found but not reached yet stay unchanged.
+        """
         return {tp for tp in self.marked if tp not in self._found or positions[tp] >= self._found[tp].until}
 
     def is_calm(self, tp: TP) -> bool:
@@ -204,7 +208,10 @@ class PoisonGuard:
             await work.mark(notes)
 
     async def _set_aside(self, tp: TP, record: Record, work: Work) -> None:
-        why = f"each of the last {ALONE} times that this record was handled, alone, the worker ended or lost its session"
+        why = (
+            f"each of the last {ALONE} times that this record was handled, alone, the worker ended or lost "
+            "its session"
+        )
         await work.set_aside(
             record, f"{why}; nothing of it was used. Report it with its bytes, or mend and send it again"
         )

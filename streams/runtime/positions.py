@@ -30,7 +30,9 @@ SIGN_WITHIN = 5.0
 
 
 class Start(NamedTuple):
-    """Where reading begins, and the notes found there of these topics, not of earlier topics of their names."""
+    """Where reading begins, and the notes found there of these topics,
+    not of earlier topics of their names.
+    """
 
     positions: Mapping[TP, int]
     notes: Mapping[TP, str]
@@ -82,8 +84,8 @@ class Positions:
             if lost > 0:
                 self._app.engine_metrics.lost[tp.topic] += lost
                 log.error(
-                    "%d records of %s/%d were removed before they were read, from offset %d on: give the topic a "
-                    "longer retention; what they said has to be sent again",
+                    "%d records of %s/%d were removed before they were read, from offset %d on: give the "
+                    "topic a longer retention; what they said has to be sent again",
                     lost,
                     *tp,
                     positions[tp] - lost,
@@ -91,7 +93,10 @@ class Positions:
         self._stood = positions
 
     async def take(self, tps: Iterable[TP]) -> Start:
-        """Go to the committed offsets, or to the beginning, and return them. A topic already gone has none."""
+        """Go to the committed offsets, or to the beginning, and return them.
+
+        A topic already gone has none.
+        """
         consumer, watch = self._consumer, self._watch
         found = await describe(consumer._client, self._app.inputs)
         watch.settle(found)

@@ -200,7 +200,9 @@ class RecoveryProgress:
 
 
 async def _bulk(reader: AIOKafkaConsumer, table: BatchTable, tp: TopicPartition, end: int) -> BulkLoad | None:
-    """A way to fill the partition in bulk, where nothing of the partition is here and there is much to read."""
+    """A way to fill the partition in bulk, where nothing of the partition is
+    here and there is much to read.
+    """
     database = table.store.partitions[tp.partition]
     if database.is_new and end - await reader.position(tp) >= BULK_FROM:
         return BulkLoad(database)

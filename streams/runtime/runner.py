@@ -27,8 +27,8 @@ EX_TEMPFAIL = os.EX_TEMPFAIL
 BACKOFF = (0.25, 5.0)
 #: The services get so long to stop after what was in flight is settled.
 SERVICES_STOP_WITHIN = 10.0
-#: The collector of reference cycles looks at the youngest objects after so many more of them, at the older ones
-#: after so many looks, and at the oldest after so many of those.
+#: The collector of reference cycles looks at the youngest objects after so many more of them, at the older
+#: ones after so many looks, and at the oldest after so many of those.
 COLLECT_AFTER = (100_000, 50, 100)
 
 

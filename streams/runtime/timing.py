@@ -13,8 +13,8 @@ class Timing:
     tick_interval: float = 0.25
     #: The longest wait for records; a tick that is due sooner shortens it.
     poll_timeout: float = 0.1
-    #: Where few records come, the broker gathers them for so long: each fetch, and each batch that comes of it, is
-    #: work for everybody.
+    #: Where few records come, the broker gathers them for so long: each fetch, and each batch that comes of
+    #: it, is work for everybody.
     gather: float = 0.02
     #: Records that one call of `process` gets at the most.
     poll_records: int = 5_000

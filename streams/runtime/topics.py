@@ -62,9 +62,9 @@ async def _widen(admin: AIOKafkaAdminClient, name: str, before: int, wanted: int
     for _, code, *_ in answer.topic_errors:
         if code:
             raise ConfigurationError(
-                f"topic {name} has {before} partitions, its table {wanted}: nothing was read, nothing is lost; add the "
-                f"missing ones, which the broker refuses this user ({for_code(code).__name__}): "
-                f"kafka-topics.sh --alter --topic {name} --partitions {wanted}"
+                f"topic {name} has {before} partitions, its table {wanted}: nothing was read, nothing is "
+                "lost; add the missing ones, which the broker refuses this user "
+                f"({for_code(code).__name__}): kafka-topics.sh --alter --topic {name} --partitions {wanted}"
             )
     log.warning(
         "topic %s has %d partitions, its table %d: the missing ones were added, nothing is lost",

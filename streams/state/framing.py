@@ -80,8 +80,8 @@ def check(framed: bytes) -> None:
     if not framed or not _BEFORE <= framed[0] <= FORMAT or len(framed) < PAYLOAD[framed[0]]:
         found = framed[0] if framed else "nothing"
         raise UnknownFormat(
-            f"a value of the table has format {found}, this version knows {_BEFORE} and {FORMAT}: nothing was changed; "
-            "run the version that wrote it"
+            f"a value of the table has format {found}, this version knows {_BEFORE} and {FORMAT}: nothing "
+            "was changed; run the version that wrote it"
         )
 
 

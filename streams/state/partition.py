@@ -30,7 +30,8 @@ REMEMBERED_BYTES = 64 * 1024 * 1024
 
 _META = b"meta"
 _SOURCE = b"source"
-#: Layout, position, number of keys, what waits, seconds since 1970 of the last write; then the least due instant.
+#: Layout, position, number of keys, what waits, seconds since 1970 of the last write; then the least due
+#: instant.
 _STATE = struct.Struct(">Bqqqd8s")
 _NOWHERE = -1
 

@@ -1,4 +1,7 @@
-"""A small run: every part is killed at random and nothing is lost, double or wrong; what is damaged is found."""
+"""A small run: every part is killed at random and nothing is lost, double or wrong.
+
+What is damaged is found.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,22 @@ SCORED = "(SELECT min(score_id) FROM raw_scores WHERE reason = 'outcome')"
 DAMAGES = {
     # Lost and double as the views would show it, after a row that should be there is gone or has a sister.
     "lost": f"DELETE FROM raw_latest_by_kind WHERE score_id = {SCORED}",
-    "repeated": "INSERT INTO raw_dead_letters SELECT * REPLACE ('again' AS dead_letter_id) FROM raw_dead_letters LIMIT 1",
-    "wrong": "ALTER TABLE raw_latest_by_kind UPDATE value = value + 1 WHERE reason = 'given' SETTINGS mutations_sync = 2",
-    "double": "INSERT INTO raw_latest_by_kind SELECT * REPLACE ('sister' AS score_id) FROM raw_latest_by_kind FINAL WHERE value IS NOT NULL LIMIT 1",
-    "gaps": "DELETE FROM raw_scores WHERE revision = 1 AND score_id IN (SELECT score_id FROM raw_scores WHERE revision = 2)",
+    "repeated": (
+        "INSERT INTO raw_dead_letters SELECT * REPLACE ('again' AS dead_letter_id) FROM raw_dead_letters "
+        "LIMIT 1"
+    ),
+    "wrong": (
+        "ALTER TABLE raw_latest_by_kind UPDATE value = value + 1 WHERE reason = 'given' SETTINGS "
+        "mutations_sync = 2"
+    ),
+    "double": (
+        "INSERT INTO raw_latest_by_kind SELECT * REPLACE ('sister' AS score_id) FROM raw_latest_by_kind "
+        "FINAL WHERE value IS NOT NULL LIMIT 1"
+    ),
+    "gaps": (
+        "DELETE FROM raw_scores WHERE revision = 1 AND score_id IN (SELECT score_id FROM raw_scores WHERE "
+        "revision = 2)"
+    ),
 }
 
 

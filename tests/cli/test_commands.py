@@ -195,7 +195,10 @@ def test_a_topic_that_is_missing_is_told(stack: WholeStack) -> None:
 
 
 def test_a_pipe_that_closes_is_no_trace(stack: WholeStack) -> None:
-    command = f"{sys.executable} -m upshot.cli query 'SELECT * FROM numbers(2000000)' --format csv --data-dir {stack.data_dir}"
+    command = (
+        f"{sys.executable} -m upshot.cli query 'SELECT * FROM numbers(2000000)' --format csv --data-dir "
+        f"{stack.data_dir}"
+    )
     done = subprocess.run(
         ["bash", "-c", f"{command} | head -1"], capture_output=True, text=True, env=clean_environment()
     )

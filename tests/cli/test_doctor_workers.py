@@ -58,7 +58,8 @@ def test_one_that_catches_up_says_when() -> None:
     found = keeps_up("store", [reading(100_000, 90_000, 12_000)])
     assert found.state == "fine"
     assert found.found == (
-        "90,000 records behind, most in in/0 (90,000); reads 6,000/s, 1,000/s are written: caught up in about 18 s"
+        "90,000 records behind, most in in/0 (90,000); reads 6,000/s, 1,000/s are written: caught up in "
+        "about 18 s"
     )
 
 

@@ -1,4 +1,6 @@
-"""A small story in real ClickHouse, told through the real codec, join and store, for what people will run on it."""
+"""A small story in real ClickHouse, told through the real codec, join and store,
+for what people will run on it.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,10 @@ async def story(clickhouse: ClickHouseServer) -> AsyncIterator[Client]:
 
 
 def told() -> list[Record]:
-    """Runs of two agents, their waits, what became of them, and what people said. One wait is open, one overdue."""
+    """Runs of two agents, their waits, what became of them, and what people said.
+
+    One wait is open, one overdue.
+    """
     records: list[Record] = []
 
     def tell(topic: str, at: datetime, event: Event) -> None:

@@ -126,7 +126,10 @@ def test_grafana_finds_datasource_and_dashboard(root: Path, compose: dict[str, A
 
 
 def users_may_ask(root: Path) -> int:
-    """The longest time in seconds that `viewer` may ask for: the same in containers and in the local stack."""
+    """The longest time in seconds that `viewer` may ask for.
+
+    The same in containers and in the local stack.
+    """
     path = "profiles/viewer/constraints/max_execution_time/max"
     deployed = ET.parse(root / "deploy" / "clickhouse" / "users.xml").getroot().findtext(path)
     assert deployed == str(VIEWER_LONGEST)

@@ -1,4 +1,6 @@
-"""Every query of the dashboard runs on the real engine, with Grafana's macros filled in as its plugin does."""
+"""Every query of the dashboard runs on the real engine,
+with Grafana's macros filled in as its plugin does.
+"""
 
 from __future__ import annotations
 

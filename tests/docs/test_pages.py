@@ -1,4 +1,7 @@
-"""What the documentation says is true: examples are read, links lead somewhere, commands and settings exist."""
+"""What the documentation says is true.
+
+Examples are read, links lead somewhere, commands and settings exist.
+"""
 
 from __future__ import annotations
 

@@ -140,8 +140,8 @@ def test_a_run_inside_of_a_run_is_read_as_well(stack: WholeStack, tmp_path: Path
     )
     assert place.run("support.py").returncode == 0
     stack.eventually(
-        f"SELECT count() AS steps FROM steps WHERE run_id IN (SELECT run_id FROM runs WHERE agent = '{agent}' "
-        f"OR parent_run_id IN (SELECT run_id FROM runs WHERE agent = '{agent}'))",
+        "SELECT count() AS steps FROM steps WHERE run_id IN (SELECT run_id FROM runs WHERE agent = "
+        f"'{agent}' OR parent_run_id IN (SELECT run_id FROM runs WHERE agent = '{agent}'))",
         [{"steps": 4}],
     )
     stack.eventually(

@@ -167,8 +167,8 @@ def test_the_page(place: Place) -> None:
     )
     run_id = differing["run_id"]
     place.stack.eventually(
-        f"SELECT revision, value, attributes['scorer_version'] AS version FROM scores WHERE run_id = '{run_id}' "
-        "ORDER BY revision",
+        "SELECT revision, value, attributes['scorer_version'] AS version FROM scores WHERE run_id = "
+        f"'{run_id}' ORDER BY revision",
         [{"revision": 1, "value": 1, "version": ""}, {"revision": 2, "value": 0, "version": "2"}],
     )
     assert place.rescore("--since", "P60D")["differing"] == []

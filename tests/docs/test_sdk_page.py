@@ -1,4 +1,7 @@
-"""The page on the SDK and the example, run as they stand: against a broker, and what they sent is looked at."""
+"""The page on the SDK and the example, run as they stand.
+
+Against a broker, and what they sent is looked at.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whatever the order in which the same events are told, however often and how late: the scores end the same."""
+"""Whatever the order in which the same events are told, however often and how late.
+
+The scores end the same.
+"""
 
 from __future__ import annotations
 

@@ -49,6 +49,7 @@ def test_the_example(stack: WholeStack, tmp_path: Path) -> None:
         ],
     )
     stack.eventually(
-        "SELECT value, count() AS runs FROM current_scores WHERE name = 'approved_at_once' GROUP BY value ORDER BY value",
+        "SELECT value, count() AS runs FROM current_scores WHERE name = 'approved_at_once' GROUP BY value "
+        "ORDER BY value",
         [{"value": 0, "runs": 1}, {"value": 1, "runs": 2}],
     )

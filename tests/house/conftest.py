@@ -16,13 +16,15 @@ LINKED = ("schemas", "streams", "processors", "insights")
 
 
 #: Packages whose subpackages are rooms of their own.
-WINGS = ("streams", "processors", "ops")
+WINGS = ("streams", "processors", "insights", "ops")
 
 
 def room_of(name: str) -> str:
-    """`streams.kafka` for `upshot.streams.kafka.admin`, `cli` for `upshot.cli.commands.up`, `upshot` for `upshot`.
+    """`streams.kafka` for `upshot.streams.kafka.admin`, `cli` for `upshot.cli.commands.up`, `upshot` for
+    `upshot`.
 
-    A wing's own modules are a room beside those of its subpackages: `processors` for `upshot.processors.clock`.
+    A wing's own modules are a room beside those of its subpackages: `processors` for
+    `upshot.processors.clock`.
     """
     _, *parts = name.split(".")
     if not parts:

@@ -54,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upshot": {"version", "sdk", "replays"},
     # Reading, operating, showing.
     "insights": BASICS,
+    "insights.statistics": set(),
     "ingest": KAFKA | {"sources", "links", "webhooks", "otel"},
     "local": KAFKA | {"processors", "processors.store"},
     "ops": KAFKA | {"processors", "insights", "ops.doctor"},

@@ -1,4 +1,7 @@
-"""No regular expression of the product can take more than linear time: told from the patterns, not by a clock."""
+"""No regular expression of the product can take more than linear time.
+
+Told from the patterns, not by a clock.
+"""
 
 from __future__ import annotations
 

@@ -81,7 +81,10 @@ async def open_api(settings: Settings, **options: Any) -> AsyncIterator[Client]:
 
 
 async def read(settings: Settings, topic: str, count: int) -> list[ConsumerRecord]:
-    """The first records of a topic, from its beginning, by partition and offset; exactly so many are there."""
+    """The first records of a topic, from its beginning, by partition and offset.
+
+    Exactly so many are there.
+    """
     consumer = AIOKafkaConsumer(
         settings.topic(topic), bootstrap_servers=settings.kafka_url, auto_offset_reset="earliest"
     )

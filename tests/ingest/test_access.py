@@ -1,4 +1,7 @@
-"""Who may come in: names, origins, relays, keys; and that no request at all is too odd for an answer in words."""
+"""Who may come in: names, origins, relays, keys.
+
+And that no request at all is too odd for an answer in words.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A place inside is taken by whoever has proved who it is and sent all of its body; what a request may hold is bounded."""
+"""A place inside is taken by whoever has proved who it is and sent all of its body.
+
+What a request may hold is bounded.
+"""
 
 from __future__ import annotations
 

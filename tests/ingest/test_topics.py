@@ -35,7 +35,8 @@ import upshot
 from upshot.sources import Source
 
 app = upshot.App("orders")
-app.sources.append(Source("order.refunded", topic={topic!r}, when="kind == 'refund'", subject="order:{{order}}"))
+refunded = Source("order.refunded", topic={topic!r}, when="kind == 'refund'", subject="order:{{order}}")
+app.sources.append(refunded)
 """
 
 

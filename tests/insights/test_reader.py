@@ -133,7 +133,10 @@ def _reader_as(clickhouse: ClickHouseServer, user: str) -> Reader:
             "too long",
         ),
         (
-            "SELECT count() FROM (SELECT number AS n FROM numbers(1e8) GROUP BY n) SETTINGS max_memory_usage = 1e6",
+            (
+                "SELECT count() FROM (SELECT number AS n FROM numbers(1e8) GROUP BY n) SETTINGS "
+                "max_memory_usage = 1e6"
+            ),
             "emory limit",
             "too much memory",
         ),

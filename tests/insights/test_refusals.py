@@ -20,8 +20,8 @@ from upshot.insights.refusals import first_line, parted, refusal
             "Unknown table x. (UNKNOWN_TABLE)",
         ),
         (
-            "Code: 62. DB::Exception: Syntax error: failed at position 8 (FROM). Expected one of: a, b (c), d. "
-            "(SYNTAX_ERROR) (version 26.9.2.1)",
+            "Code: 62. DB::Exception: Syntax error: failed at position 8 (FROM). Expected one of: a, b (c), "
+            "d. (SYNTAX_ERROR) (version 26.9.2.1)",
             "Syntax error: failed at position 8 (FROM). (SYNTAX_ERROR)",
         ),
         ("Code: 1. DB::Exception: It broke. Stack trace:\n\n0. main", "It broke"),

@@ -1,4 +1,6 @@
-"""The whole stack over a topic that is made again under it, and over a new Kafka beside the old ClickHouse."""
+"""The whole stack over a topic that is made again under it,
+and over a new Kafka beside the old ClickHouse.
+"""
 
 from __future__ import annotations
 

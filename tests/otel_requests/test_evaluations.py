@@ -1,4 +1,7 @@
-"""Scores go out as `gen_ai.evaluation.result`: what each says, and that a collector which is away loses none."""
+"""Scores go out as `gen_ai.evaluation.result`.
+
+What each says, and that a collector which is away loses none.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Deferred code as plain functions of what is known, and a way to run it: the contract of executions, no more."""
+"""Deferred code as plain functions of what is known, and a way to run it.
+
+The contract of executions, no more.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +119,10 @@ def execute(scorer: Scorer, memory: Snapshot, ran: list[str] | None = None) -> E
 
 
 class PlainExecutor:
-    """An Executor that runs scripted scorers at once. What is in `holding` ends only when it's taken out there."""
+    """An Executor that runs scripted scorers at once.
+
+    What is in `holding` ends only when it's taken out there.
+    """
 
     def __init__(self, scorers: dict[tuple[str, str], Scorer], room: int = 100) -> None:
         self.scorers = scorers

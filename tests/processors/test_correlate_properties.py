@@ -92,7 +92,9 @@ histories: st.SearchStrategy[list[Arrival]] = st.lists(arrivals, max_size=14)
 
 
 def play(batches: Sequence[Sequence[Arrival]], judged_between: bool) -> dict[str, Subject]:
-    """The states after the batches, every one of them through its encoded form, and after judging all deadlines."""
+    """The states after the batches, every one of them through its encoded form,
+    and after judging all deadlines.
+    """
     states: dict[str, Subject] = {}
     now = 100
     for batch in batches:

@@ -1,4 +1,7 @@
-"""Subjects that hold much, in the join: written down at once, weighed in turns, and nothing is left of them in the end."""
+"""Subjects that hold much, in the join.
+
+Written down at once, weighed in turns, and nothing is left of them in the end.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Follow-ups on real Kafka, beside the real join: answers, deadlines, steps, failures, code that comes later."""
+"""Follow-ups on real Kafka, beside the real join.
+
+Answers, deadlines, steps, failures, code that comes later.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Follow-ups and the join together, in any order, with repetitions and crashes: they end with the same scores."""
+"""Follow-ups and the join together, in any order, with repetitions and crashes.
+
+They end with the same scores.
+"""
 
 from __future__ import annotations
 
@@ -265,8 +268,8 @@ def test_any_order_repetition_and_crash_ends_with_the_same_scores(
 
 @st.composite
 def changes_of_mind(draw: st.DrawFn) -> list[Message]:
-    """Follow-ups that defer follow-ups because of outcomes, which are then told otherwise: as of another time, of before
-    the follow-ups' beginning or of after the end of their waits.
+    """Follow-ups that defer follow-ups because of outcomes, which are then told otherwise: as of another
+    time, of before the follow-ups' beginning or of after the end of their waits.
     """
     scorers = [
         "escalating",
@@ -302,7 +305,10 @@ def test_what_is_no_longer_asked_for_is_withdrawn_whatever_the_order(
 
 
 class Interrupted(World):
-    """Ends once between announcing a second revision and remembering it; `meanwhile` comes before it runs again."""
+    """Ends once between announcing a second revision and remembering it.
+
+    `meanwhile` comes before it runs again.
+    """
 
     def __init__(self, meanwhile: OutcomeReceived) -> None:
         super().__init__(lambda count: 0)

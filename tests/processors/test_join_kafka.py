@@ -151,7 +151,10 @@ async def test_an_outcome_that_gives_no_score_is_dead_lettered_and_leaves_the_wa
 
 
 async def test_partitions_that_a_topic_gets_later_are_read_and_forwarded(bench: Bench) -> None:
-    """The state stays in the partitions that it's in; without the forwarding the wait would never hear of it."""
+    """The state stays in the partitions that it's in.
+
+    Without the forwarding the wait would never hear of it.
+    """
     async with bench.worker():
         await bench.wait("pr:1")
         await bench.outcome("pr:1", merged=True)

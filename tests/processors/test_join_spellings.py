@@ -1,4 +1,7 @@
-"""A repository's name is joined whatever its letter case; what was asked before under one spelling is answered by it."""
+"""A repository's name is joined whatever its letter case.
+
+What was asked before under one spelling is answered by it.
+"""
 
 from __future__ import annotations
 

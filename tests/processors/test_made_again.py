@@ -1,4 +1,7 @@
-"""The same place in a topic and in the one that was made again in its stead: two facts, in the join and in the store."""
+"""The same place in a topic and in the one that was made again in its stead.
+
+Two facts, in the join and in the store.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is cancelled and what is erased, on real Kafka: records, state on disk, changelogs, and what follows from them."""
+"""What is cancelled and what is erased, on real Kafka.
+
+Records, state on disk, changelogs, and what follows from them.
+"""
 
 from __future__ import annotations
 

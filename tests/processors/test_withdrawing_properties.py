@@ -1,4 +1,7 @@
-"""Cancellations are elements of what is known like any other: the order, repetition and batching change nothing."""
+"""Cancellations are elements of what is known like any other.
+
+The order, repetition and batching change nothing.
+"""
 
 from __future__ import annotations
 

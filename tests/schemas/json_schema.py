@@ -43,7 +43,10 @@ WORDS = {"$defs", "$id", "$schema", "title", "description", "default", "format",
 
 
 def fits(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
-    """Whether `value` is what `schema` says; `root` has its definitions. Fails for a word that isn't known here."""
+    """Whether `value` is what `schema` says; `root` has its definitions.
+
+    Fails for a word that isn't known here.
+    """
     assert schema.keys() <= KNOWN | WORDS, schema.keys() - KNOWN - WORDS
     if "$ref" in schema:
         return fits(value, root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root)

@@ -1,4 +1,7 @@
-"""Expressions within their budget: what they find is JMESPath's, what they cost is bounded whatever they are."""
+"""Expressions within their budget.
+
+What they find is JMESPath's, what they cost is bounded whatever they are.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +35,18 @@ DATA: dict[str, Any] = {
 }
 PATHS = [
     "data.a[0].b", "data.a[*].b", "data.a[].d[]", "data.a[?b > `1`].c", "data.a[?c == 'xx'] | [0].b",
-    "data.*", "data.a[1:3].b", "data.a[::-1].b", "[data.s, data.n]", "{x: data.s, y: data.n}", "data.s || data.n",
-    "data.none || data.s", "data.z && data.s", "!data.z", "!data.none", "data.s == 'text'", "data.s != data.n",
+    "data.*", "data.a[1:3].b", "data.a[::-1].b", "[data.s, data.n]", "{x: data.s, y: data.n}",
+    "data.s || data.n", "data.none || data.s", "data.z && data.s", "!data.z", "!data.none",
+    "data.s == 'text'", "data.s != data.n",
     "data.n < `4`", "data.yes == `1`", "data.z == `false`", "data.a[0] == data.a[0]",
     "data.empty || 'e'", "@", "data.a[-1].d[1][0]", "data.a[?contains(c, 'x')].b", "data | s", "data.a[9]",
     "abs(`-3`)", "avg(data.a[].b)", "ceil(`1.5`)", "floor(`1.5`)", "contains(data.a[].b, `3`)",
-    "ends_with(data.s, 'xt')", "starts_with(data.s, 'te')", "join('-', data.a[].c)", "keys(data)", "values(data.a[0])",
+    "ends_with(data.s, 'xt')", "starts_with(data.s, 'te')", "join('-', data.a[].c)", "keys(data)",
+    "values(data.a[0])",
     "length(data)", "map(&b, data.a)", "max(data.a[].b)", "min(data.a[].c)", "max_by(data.a, &b).c",
     "min_by(data.a, &c).b", "merge(data.a[0], data.a[1])", "not_null(data.none, data.s)", "reverse(data.s)",
-    "reverse(data.a[].b)", "sort(data.a[].c)", "sort_by(data.a, &b)[0].b", "sum(data.a[].b)", "to_array(data.s)",
+    "reverse(data.a[].b)", "sort(data.a[].c)", "sort_by(data.a, &b)[0].b", "sum(data.a[].b)",
+    "to_array(data.s)",
     "to_number('12')", "to_string(data.a)", "type(data)",
 ]  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""The JSON Schemas are what the models say: they take what is taken, and refuse what is refused for its shape."""
+"""The JSON Schemas are what the models say.
+
+They take what is taken, and refuse what is refused for its shape.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def fields(name: str) -> dict[str, Any]:
-    """The fields of a topic's event; where its records may be other events too, of the event that it's named after."""
+    """The fields of a topic's event.
+
+    Where its records may be other events too, of the event that it's named after.
+    """
     found = schema(name)
     known: dict[str, Any] = found.get("properties") or found["$defs"][found["title"]]["properties"]
     return known

@@ -1,4 +1,7 @@
-"""Instrumentations of others, real ones: what they tell of a model call becomes a step of the run around it."""
+"""Instrumentations of others, real ones.
+
+What they tell of a model call becomes a step of the run around it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Rules that can't be meant are refused with what to write instead, and no message shows how it was checked."""
+"""Rules that can't be meant are refused with what to write instead,
+and no message shows how it was checked.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Spans of other people's libraries: each a step of its run, whenever it begins, and each call counted once."""
+"""Spans of other people's libraries.
+
+Each a step of its run, whenever it begins, and each call counted once.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def record(app):
 app = App("support")
 """
 
-#: As Logfire does it: a provider that holds one of the SDK's, can be given another, and is no subclass of its.
+#: As Logfire does it: a provider that holds one of the SDK's, can be given another, and is no subclass of
+#: its.
 WRAPPING = """
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""Scores are taken as judges give them; what is no finite number is refused in words, or warned of in production."""
+"""Scores are taken as judges give them.
+
+What is no finite number is refused in words, or warned of in production.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whose usage counts, in the real engine: by the rule of `upshot.otel.calls`, in any order and any batches."""
+"""Whose usage counts, in the real engine.
+
+By the rule of `upshot.otel.calls`, in any order and any batches.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +113,8 @@ async def test_the_doctor_names_who_tells_of_a_call_again(store: Store) -> None:
     await store.take(*(record(event.topic, event.value, timestamp=now) for event in mapped.events))
     assert found().state == "notice"
     who = store.values(
-        "SELECT instrumentation FROM steps WHERE step_id IN (SELECT step_id FROM repeated_usage WHERE because = 'twin')"
+        "SELECT instrumentation FROM steps WHERE step_id IN (SELECT step_id FROM repeated_usage WHERE "
+        "because = 'twin')"
     )
     assert who and all(f"1 by {name}" in found().found for [name] in who), found()
     step = {

@@ -1,4 +1,7 @@
-"""A score's name is a number or a boolean for good: the first score says it, whoever stores it, in whatever order."""
+"""A score's name is a number or a boolean for good.
+
+The first score says it, whoever stores it, in whatever order.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +50,8 @@ async def test_the_first_kind_stays_and_the_other_is_a_dead_letter(store: Store)
     assert (letter["reason"], letter["topic"], letter["offset"]) == ("kind_clash", "upshot.scores", 3)
     assert json.loads(letter["payload"]) == json.loads(clash.value or b"")
     assert letter["detail"] == (
-        "helpful is a number since the score of run r1, decided at 2026-01-01T00:00:00+00:00; this one is a boolean: "
-        "send 1.0 or 0.0, or give it a name of its own"
+        "helpful is a number since the score of run r1, decided at 2026-01-01T00:00:00+00:00; this one is a "
+        "boolean: send 1.0 or 0.0, or give it a name of its own"
     )
 
 
@@ -193,9 +196,9 @@ def test_scores_from_before_are_held_to_the_first_of_them_too(empty: Settings) -
     client = connect(empty)
     for number, (value, kind) in enumerate([(0.5, "number"), (1, "boolean"), (0.7, "number")]):
         client.command(
-            "INSERT INTO raw_scores (score_id, fact_id, run_id, name, value, kind, reason, revision, decided_at, precedence) "
-            f"VALUES ('s{number}', 'f', 'r{number}', 'helpful', {value}, '{kind}', 'outcome', 1, "
-            f"'2026-01-01 00:00:0{number}', 1)"
+            "INSERT INTO raw_scores (score_id, fact_id, run_id, name, value, kind, reason, revision, "
+            f"decided_at, precedence) VALUES ('s{number}', 'f', 'r{number}', 'helpful', {value}, '{kind}', "
+            f"'outcome', 1, '2026-01-01 00:00:0{number}', 1)"
         )
     migrate(empty)
     assert client.query(CURRENT).result_rows == [("helpful", 0.5, "number", 1), ("helpful", 0.7, "number", 1)]

@@ -131,7 +131,8 @@ async def test_events_of_a_run_merge_in_any_order(
         await store.take(*block)
     sides = [
         store.values(
-            f"SELECT * EXCEPT run_id FROM runs WHERE run_id LIKE '{side}%' ORDER BY toUInt32(substring(run_id, 2))"
+            f"SELECT * EXCEPT run_id FROM runs WHERE run_id LIKE '{side}%' ORDER BY "
+            "toUInt32(substring(run_id, 2))"
         )
         for side in "xy"
     ]

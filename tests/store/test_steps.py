@@ -33,8 +33,8 @@ async def test_every_field_comes_back(store: Store) -> None:
 async def test_what_is_absent_is_empty_or_null(store: Store) -> None:
     await store.take(record("steps", json.loads((EXAMPLES / "least.json").read_bytes())))
     sql = (
-        "SELECT operation, cache_write_input_tokens, first_chunk_seconds, finish_reasons, cost_usd, cost_source "
-        "FROM steps"
+        "SELECT operation, cache_write_input_tokens, first_chunk_seconds, finish_reasons, cost_usd, "
+        "cost_source FROM steps"
     )
     assert store.values(sql) == [("", None, None, [], None, "")]
 

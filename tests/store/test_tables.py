@@ -185,7 +185,8 @@ async def test_dead_letters_keep_the_very_bytes(store: Store) -> None:
     }
     await store.take(record("dead-letters", letter))
     [row] = store.ask(
-        "SELECT hex(payload) AS payload, hex(key) AS key, hex(headers[1].value) AS header, offset FROM dead_letters"
+        "SELECT hex(payload) AS payload, hex(key) AS key, hex(headers[1].value) AS header, offset FROM "
+        "dead_letters"
     )
     assert bytes.fromhex(row["payload"]) == raw
     assert (row["key"], row["header"], row["offset"]) == ("FF", "FE00", 2**62)
@@ -220,7 +221,10 @@ async def test_an_outcome_without_an_id_has_its_place_as_id(store: Store) -> Non
 @pytest.mark.parametrize("join_use_nulls", [0, 1])
 async def test_views_read_alike_under_any_profile(store: Store, join_use_nulls: int) -> None:
     await store.take(*story(), decided(1, True, score_id="alone", run_id="nobody"))
-    sql = "SELECT run_id, agent, run_known, status, attributes, exposures, revision FROM current_scores ORDER BY score_id"
+    sql = (
+        "SELECT run_id, agent, run_known, status, attributes, exposures, revision FROM current_scores ORDER "
+        "BY score_id"
+    )
     plain = store.values(sql)
     assert store.values(f"{sql} SETTINGS join_use_nulls = {join_use_nulls}") == plain
     assert len(plain) == 4

@@ -115,7 +115,9 @@ class Bench:
         return name
 
     async def shared_topic(self, name: str) -> None:
-        """A topic that another test on this broker may have made before, with partitions of its own number."""
+        """A topic that another test on this broker may have made before,
+        with partitions of its own number.
+        """
         await self.topic_named(name, None, {})
 
     async def topic_named(self, name: str, partitions: int | None, config: Mapping[str, str]) -> None:

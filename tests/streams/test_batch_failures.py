@@ -269,7 +269,10 @@ async def test_no_two_workers_own_a_partition(bench: Any, until: Any) -> None:
 
 @pytest.mark.parametrize("committed", [0, 1])
 async def test_a_late_poll_takes_nothing(bench: Any, until: Any, committed: int) -> None:
-    """A poll from before a rebalance ends after it: what it took would be lost, so nothing is fetched before the seek."""
+    """A poll from before a rebalance ends after it.
+
+    What it took would be lost, so nothing is fetched before the seek.
+    """
     source, group = await bench.topic(), bench.name("app")
     held, release = asyncio.Event(), asyncio.Event()
     async with bench.worker(group, [source]) as first:

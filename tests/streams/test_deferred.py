@@ -1,4 +1,6 @@
-"""Fast reading of deferrals and resumptions agrees with the schema about what is valid, and about what it says."""
+"""Fast reading of deferrals and resumptions agrees with the schema about what is valid,
+and about what it says.
+"""
 
 from __future__ import annotations
 

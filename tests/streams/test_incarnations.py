@@ -1,4 +1,7 @@
-"""Which topics' places go without an id: those that were read before ids were part of places, and no other."""
+"""Which topics' places go without an id.
+
+Those that were read before ids were part of places, and no other.
+"""
 
 from __future__ import annotations
 

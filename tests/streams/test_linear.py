@@ -1,4 +1,7 @@
-"""What is read before an event is known to be valid: refused alike, whatever it looks like, and without detours."""
+"""What is read before an event is known to be valid.
+
+Refused alike, whatever it looks like, and without detours.
+"""
 
 from __future__ import annotations
 

@@ -243,7 +243,8 @@ async def test_ordinary_kills_set_nothing_aside(seed: int) -> None:
     chance, broker = random.Random(seed), Broker({T0: 3_000, T1: 800})
 
     def on(what: str, offsets: list[int]) -> None:
-        # Far likelier than any that comes from outside: such a call takes less than a thousandth of a worker's life.
+        # Far likelier than any that comes from outside: such a call takes less than a thousandth of a
+        # worker's life.
         if chance.random() < 0.02:
             raise Killed
 

@@ -1,4 +1,7 @@
-"""Who gets which partitions: complete, fair, with as few moves as can be, and the same for everyone who asks."""
+"""Who gets which partitions.
+
+Complete, fair, with as few moves as can be, and the same for everyone who asks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Copies of partitions on other workers: kept up to date, taken over, and warmed up before they are given away."""
+"""Copies of partitions on other workers.
+
+Kept up to date, taken over, and warmed up before they are given away.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A database that doesn't fit its changelog is set aside and rebuilt; one that fits is only brought up to date."""
+"""A database that doesn't fit its changelog is set aside and rebuilt.
+
+One that fits is only brought up to date.
+"""
 
 from __future__ import annotations
 

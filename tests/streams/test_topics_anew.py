@@ -1,4 +1,7 @@
-"""Topics that are deleted, made again, grown, cut off: noticed within seconds, read whole, and never mistaken."""
+"""Topics that are deleted, made again, grown, cut off.
+
+Noticed within seconds, read whole, and never mistaken.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,8 @@ async def test_what_was_committed_in_the_topic_before_says_nothing_of_this_one(
     async with bench._reader(group_id=group) as reader:
         from aiokafka.structs import OffsetAndMetadata
 
-        # As a worker that had not heard of it would have committed, and blamed the record that was the first there.
+        # As a worker that had not heard of it would have committed, and blamed the record that was the first
+        # there.
         note = write_note(Note(1, 1, 1, ALONE))
         reader.assign([TopicPartition(source, 0)])
         metadata = str(OffsetMetadata(stale, "recovering 7", note))

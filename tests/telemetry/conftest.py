@@ -88,8 +88,8 @@ def families(stack: WholeStack, told: Mapping[str, Page]) -> dict[str, dict[str,
 
 
 def story(stack: WholeStack) -> None:
-    """A question, its answer, the same answer again, one that nobody asked for, a deadline, a question that stays open, and
-    bad input.
+    """A question, its answer, the same answer again, one that nobody asked for, a deadline, a question that
+    stays open, and bad input.
     """
     ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
     rule = {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P1D", "else": False}

@@ -160,7 +160,10 @@ def test_a_collector_that_is_away_is_counted_and_said_once(
     eventually(telemetry.port, lambda page: (page.value("upshot.ops.telemetry.failures") or 0) >= 2)
     telemetry.close()
     assert [m for m in caplog.messages if "don't reach" in m] == [
-        f"metrics don't reach {nowhere['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/metrics: dropped and counted until they do"
+        (
+            f"metrics don't reach {nowhere['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/metrics: dropped and counted "
+            "until they do"
+        )
     ]
 
 

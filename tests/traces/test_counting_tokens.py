@@ -1,4 +1,7 @@
-"""Cached tokens inside the input or beside it, thinking inside the output or beside it: one way of counting."""
+"""Cached tokens inside the input or beside it, thinking inside the output or beside it.
+
+One way of counting.
+"""
 
 from __future__ import annotations
 
@@ -119,8 +122,8 @@ SAME = (2006, 300, 1920, 64)
             "gen_ai.usage.output_token_details.reasoning": 64,
         },
         {
-            "langfuse.observation.usage_details": '{"input": 2006, "output": 300, "input_cached_tokens": 1920, '
-            '"output_reasoning_tokens": 64}'
+            "langfuse.observation.usage_details": '{"input": 2006, "output": 300, "input_cached_tokens": '
+            '1920, "output_reasoning_tokens": 64}'
         },
     ],
     ids=("Vercel", "Vercel, older and newer", "Sentry", "LangSmith", "Langfuse"),

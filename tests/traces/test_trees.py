@@ -1,4 +1,7 @@
-"""Usage over any tree of spans: what is counted is what the innermost tellers say, batch by batch or one by one."""
+"""Usage over any tree of spans.
+
+What is counted is what the innermost tellers say, batch by batch or one by one.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,9 @@ def test_nothing_is_counted_twice_and_nothing_is_lost(nodes: list[Node], order: 
 
 @given(nodes=trees())
 def test_one_by_one_as_they_end_gives_the_same(nodes: list[Node]) -> None:
-    """As in a process: children end before their parents, so an agent's own usage is known to be nobody's else."""
+    """As in a process: children end before their parents,
+    so an agent's own usage is known to be nobody's else.
+    """
     spans = spans_of(nodes, "agent")
     counting = Counting()
     repeated = set()

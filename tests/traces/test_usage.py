@@ -1,4 +1,7 @@
-"""Usage counts once; a cost has one source; content is opt-in; nothing that a span says breaks the mapping."""
+"""Usage counts once; a cost has one source; content is opt-in.
+
+Nothing that a span says breaks the mapping.
+"""
 
 from __future__ import annotations
 

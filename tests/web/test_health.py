@@ -1,4 +1,6 @@
-"""What `/healthz` and the doctor say of workers that stand, of open transactions and of topics that are gone."""
+"""What `/healthz` and the doctor say of workers that stand,
+of open transactions and of topics that are gone.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,8 @@ def test_an_open_transaction_is_named_with_its_producer_and_its_end() -> None:
     assert trouble_of(HERE, "correlate", held, (), [one], now=105.0) is None, "healthy ones are as long"
     found = trouble_of(HERE, "correlate", held, (), [one], now=130.0)
     assert found and found.found.startswith(
-        "the transaction of producer billing (producer id 7) has been open for 30 s, the broker ends it after 900 s: "
-        "what lies behind upshot.outcomes/2/5 waits"
+        "the transaction of producer billing (producer id 7) has been open for 30 s, the broker ends it "
+        "after 900 s: what lies behind upshot.outcomes/2/5 waits"
     )
     assert "transactional id billing" in found.to_do and "--start-offset 5" in found.to_do
     assert trouble_of(HERE, "correlate", group(), (), [one], now=130.0) is None, (

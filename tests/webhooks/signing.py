@@ -1,4 +1,7 @@
-"""How the providers sign, written down a second time: HMAC by its definition (RFC 2104), from the hash alone."""
+"""How the providers sign, written down a second time.
+
+HMAC by its definition (RFC 2104), from the hash alone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""An outcome of a webhook has the time of what happened, its facts wherever they stand, and a subject that joins."""
+"""An outcome of a webhook has the time of what happened, its facts wherever they stand,
+and a subject that joins.
+"""
 
 from __future__ import annotations
 

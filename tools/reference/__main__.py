@@ -1,4 +1,6 @@
-"""`python -m tools.reference [--check] FOLDER` writes the pages, or exits with 1 where they are out of date."""
+"""`python -m tools.reference [--check] FOLDER` writes the pages,
+or exits with 1 where they are out of date.
+"""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from upshot.schemas.dead_letters import MEANINGS
 
 _EXAMPLES = "../../schemas/examples"
 
-_INTRO = """What can't be used is never dropped: it goes to the topic `dead-letters` and the table `dead_letters`, with
-one of these reasons, a sentence that names the field, the place where it lay, and its original bytes.
-`upshot emit` checks the same before it sends. The codes are stable: a program may rely on them."""
+_INTRO = """Unusable records are never dropped: they go to the topic `dead-letters` and the table
+`dead_letters`, with one of these reasons, a sentence naming the field, the record's place and its original
+bytes. `upshot emit` checks the same before sending. The codes are stable: a program may rely on them."""
 
 
 def reasons_page(examples: Path) -> str:

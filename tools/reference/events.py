@@ -17,14 +17,17 @@ from upshot.streams.events.topics import MAX_EVENT_BYTES, TOPICS, Topic
 #: Where the examples lie, seen from the page.
 _EXAMPLES = "../../schemas/examples"
 
-_INTRO = f"""Every event is the value of a Kafka record: one JSON object in UTF-8, at most {MAX_EVENT_BYTES:,} bytes.
-Fields that aren't listed are ignored, never an error. What can't be used goes to the topic `dead-letters` (see [the reasons](dead-letter-reasons.md)).
+_YEARS = f"{EARLIEST.year} to {LATEST.year - 1}"
+_DAYS = LONGEST_WINDOW // timedelta(days=1)
+_INTRO = f"""Every event is the value of a Kafka record: one JSON object in UTF-8, at most
+{MAX_EVENT_BYTES:,} bytes. Unlisted fields are ignored, never an error. Unusable records go to the topic
+`dead-letters` (see [the reasons](dead-letter-reasons.md)).
 
 | word | meaning |
 | --- | --- |
 | text | a JSON string; numbers are not taken for text |
-| instant | RFC 3339 text with an offset, such as `2026-05-04T09:15:02.113Z`, in the years {EARLIEST.year} to {LATEST.year - 1} |
-| duration | ISO 8601 text, such as `P14D` or `PT30M`, longer than zero and at most {LONGEST_WINDOW // timedelta(days=1)} days |
+| instant | RFC 3339 text with an offset, such as `2026-05-04T09:15:02.113Z`, in the years {_YEARS} |
+| duration | ISO 8601 text, such as `P14D` or `PT30M`, longer than zero and at most {_DAYS} days |
 | number | a finite JSON number |
 | whole number | a JSON number without a fraction, less than 2⁶³ |
 

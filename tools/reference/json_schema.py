@@ -1,4 +1,6 @@
-"""`python -m tools.reference.json_schema [--check] FOLDER` writes a JSON Schema of every event, or compares."""
+"""`python -m tools.reference.json_schema [--check] FOLDER` writes a JSON Schema of every event,
+or compares.
+"""
 
 from __future__ import annotations
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from tools.reference.markdown import page, table
 from upshot.streams.metrics.declared import METRICS, Metric
 
-_INTRO = """Every metric is declared once, in `streams/metrics/declared.py`. A worker tells them on a page for Prometheus
-(`UPSHOT_METRICS_PORT`) and pushes them to an OpenTelemetry collector (`OTEL_EXPORTER_OTLP_ENDPOINT`), see
-[operations](../operations.md). Each also has the attribute `role` (`correlate`, `store` or `traces`). Counters count
-since the worker's start; numbers are taken once for each batch. Dots in attributes are underscores in Prometheus.
-Reasons of dead letters are [these](dead-letter-reasons.md)."""
+_INTRO = """Every metric is declared once, in `streams/metrics/declared.py`. A worker shows its metrics on
+a page for Prometheus (`UPSHOT_METRICS_PORT`) and pushes them to an OpenTelemetry collector
+(`OTEL_EXPORTER_OTLP_ENDPOINT`), see [operations](../operations.md). Each metric also has the attribute
+`role`, such as `correlate` or `store`. Counters count since the worker's start; numbers are taken once for
+each batch. Dots in attributes are underscores in Prometheus. Reasons of dead letters are
+[these](dead-letter-reasons.md)."""
 
 
 def metrics_page() -> str:

@@ -8,10 +8,10 @@ from tools.reference.markdown import page, table
 from tools.reference.words import Schema, fields_of, in_words
 from upshot.settings import Settings
 
-_INTRO = """Everything is set by environment variables; there is no configuration file. They are read once, at the
-start. Of several sources the first counts: `--data-dir D` of a stack that runs in `D`, the variable, the
-stack that runs in the default data directory, the default. A wrong value stops the start with a message
-that names the variable. Durations are ISO 8601 (`P30D`, `PT1S`) or seconds."""
+_INTRO = """Everything is set by environment variables; there is no configuration file. The variables are
+read once, at the start. Of several sources the first counts: `--data-dir D` of a stack running in `D`, the
+variable, the stack running in the default data directory, the default. A wrong value stops the start with a
+message naming the variable. Durations are ISO 8601 (`P30D`, `PT1S`) or seconds."""
 
 
 def settings_page() -> str:

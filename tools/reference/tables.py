@@ -42,9 +42,9 @@ _MEANINGS = {
     "uncached_input_tokens": "input_tokens without the cached ones",
 }
 
-_INTRO = """The database is the one in the setting `UPSHOT_CLICKHOUSE_URL`, `upshot` by default. Read these views:
-each shows every fact once, whatever happened on the way, and is part of the contract. The storage behind
-them (at the end) is not. [sql.md](../sql.md) has queries to start from."""
+_INTRO = """The database is the one in the setting `UPSHOT_CLICKHOUSE_URL`, `upshot` by default. Read
+these views: each shows every fact once, whatever happened on the way, and is part of the contract. The
+storage behind them (at the end) is not. [sql.md](../sql.md) has queries to start from."""
 
 _TABLES = """
 SELECT name, comment, engine, sorting_key FROM system.tables

@@ -8,10 +8,10 @@ from tools.reference.markdown import page, table
 from upshot.settings import Settings
 from upshot.streams.events.topics import TOPICS, Topic
 
-_INTRO = """Every topic is declared once, in `streams/events/topics.py`, and created by `upshot migrate`, by a worker or by
-`upshot up` if it's missing. What is there already is left as it is. The names begin with the setting
-`UPSHOT_TOPIC_PREFIX` ({prefix}). Topics that are kept by time get `UPSHOT_PARTITIONS` ({partitions})
-partitions, compacted ones get one; `UPSHOT_REPLICATION_FACTOR` ({replicas}) holds for all."""
+_INTRO = """Every topic is declared once, in `streams/events/topics.py`, and created by `upshot migrate`,
+by a worker or by `upshot up` if missing. Existing topics stay unchanged. The names begin with the setting
+`UPSHOT_TOPIC_PREFIX` ({prefix}). Topics kept by time get `UPSHOT_PARTITIONS` ({partitions}) partitions,
+compacted ones get one; `UPSHOT_REPLICATION_FACTOR` ({replicas}) holds for all."""
 
 
 def topics_page() -> str:

@@ -97,7 +97,10 @@ def _facts(played: Play, plan: Plan, pulls: Sequence[PullRequest]) -> Iterator[t
         count = len(played.latency.seconds)
         yield (
             "",
-            f"({count:,} outcomes, {RATE:g} a second; a poll every {POLL * 1000:g} ms, its own time included)",
+            (
+                f"({count:,} outcomes, {RATE:g} a second; a poll every {POLL * 1000:g} ms, its own time "
+                "included)"
+            ),
         )
     yield "times", "generated, since the data has none: attribute `times` of each run"
     if known := sum(pull.merged_at is not None for pull in pulls):

@@ -49,8 +49,8 @@ def _check_stack(data_dir: Path) -> None:
         has_clickhouse = bool(json.loads(ports.read_text()).get("clickhouse"))
     except PermissionError:
         raise Unavailable(
-            f"{data_dir} belongs to another user, who alone may use the stack there: nothing was done; ask its owner "
-            "for an address and a password (UPSHOT_KAFKA_URL, UPSHOT_CLICKHOUSE_URL)"
+            f"{data_dir} belongs to another user, who alone may use the stack there: nothing was done; ask "
+            "its owner for an address and a password (UPSHOT_KAFKA_URL, UPSHOT_CLICKHOUSE_URL)"
         ) from None
     except (OSError, ValueError, AttributeError):
         raise Unavailable(
@@ -58,8 +58,8 @@ def _check_stack(data_dir: Path) -> None:
         ) from None
     if has_clickhouse and read_credentials(data_dir) is None:
         raise Unavailable(
-            f"the stack in {data_dir} was started by an earlier version, without passwords of its own: nothing was "
-            f"done; stop it and start it again with  {start}"
+            f"the stack in {data_dir} was started by an earlier version, without passwords of its own: "
+            f"nothing was done; stop it and start it again with  {start}"
         )
 
 

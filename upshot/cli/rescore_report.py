@@ -47,8 +47,8 @@ def _others(told: Difference) -> list[str]:
         lines.append(f"{waiting:,} still wait for what is to come; they aren't compared")
     if steps := told.endings.get("steps", 0):
         lines.append(
-            f"{steps:,} need steps whose results aren't recorded ({', '.join(told.steps)}); they aren't compared: "
-            "--yes-steps runs these, with all that they do in the world"
+            f"{steps:,} need steps whose results aren't recorded ({', '.join(told.steps)}); they aren't "
+            "compared: --yes-steps runs these, with all that they do in the world"
         )
     lines += [
         f"{count:,} failed; they aren't compared: {error}" for error, count in sorted(told.errors.items())

@@ -35,8 +35,9 @@ async def send_events(settings: Settings, topic: Topic, events: Sequence[Entry],
                 await delivered(deliveries)
             except KafkaError as error:
                 raise KafkaUnavailable(
-                    f"Kafka did not take all: {acknowledged} of {len(events)} events are certainly stored, the "
-                    f"rest perhaps ({error}); send them again, repeated events do no harm where they have ids"
+                    f"Kafka did not take all: {acknowledged} of {len(events)} events are certainly stored, "
+                    f"the rest perhaps ({error}); send them again, repeated events do no harm where they "
+                    "have ids"
                 ) from None
             acknowledged += len(part)
     return acknowledged

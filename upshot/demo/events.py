@@ -51,8 +51,8 @@ def times_of(pull: PullRequest, now: datetime, seed: int) -> Times:
     if pull.merged_at is not None:
         if pull.merged_at > now:
             raise ConfigurationError(
-                f"pull request {pull.pr_id} was merged at {pull.merged_at.isoformat()}, in the future; nothing "
-                "was played"
+                f"pull request {pull.pr_id} was merged at {pull.merged_at.isoformat()}, in the future; "
+                "nothing was played"
             )
         opened = pull.merged_at - timedelta(minutes=1) - random.random() * _LONGEST_REVIEW
         return Times(opened - worked, opened, pull.merged_at, "merge known, opening generated")

@@ -253,8 +253,9 @@ class Followup(Generic[T]):
         deadline = branch.now() + length_of(timeout, _EXAMPLE)
         if begin > deadline:
             raise Misuse(
-                f"this wait ends at {instant(deadline).isoformat()}, before it begins at {instant(begin).isoformat()}: nothing "
-                "could come in time. Let since be earlier, or timeout= longer"
+                f"this wait ends at {instant(deadline).isoformat()}, before it begins at "
+                f"{instant(begin).isoformat()}: nothing could come in time. Let since be earlier, or "
+                "timeout= longer"
             )
         questions = []
         for one in expected:

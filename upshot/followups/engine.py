@@ -178,9 +178,10 @@ def _was_leaving(error: BaseException | None) -> bool:
 
 def _too_long(scorer: Scorer[Any, Any], where: str) -> str:
     return (
-        f"the code of {scorer.name} ran for more than {scorer.timeout.total_seconds():g} s{where and f', at {where}'}: steps "
-        "that ended are kept. Give it longer, @app.scorer(timeout=timedelta(minutes=…)), or wait by ctx.sleep and "
-        "ctx.wait_for_event, which take none of that time"
+        f"the code of {scorer.name} ran for more than {scorer.timeout.total_seconds():g} "
+        f"s{where and f', at {where}'}: steps that ended are kept. Give it longer, "
+        "@app.scorer(timeout=timedelta(minutes=…)), or wait by ctx.sleep and ctx.wait_for_event, which take "
+        "none of that time"
     )
 
 

@@ -133,8 +133,9 @@ class LoopExecutor:
         for one in overdue:
             origin = one.memory.origin
             error = (
-                f"the code of {origin.scorer} version {origin.version} doesn't end, and blocks its event loop or takes no "
-                f"notice of being cancelled (the loop is at {one.thread.where() or 'rest'}): call what takes long as a step"
+                f"the code of {origin.scorer} version {origin.version} doesn't end, and blocks its event "
+                "loop or takes no notice of being cancelled (the loop is at "
+                f"{one.thread.where() or 'rest'}): call what takes long as a step"
             )
             self._end(one, Execution("failed", error=error))
 
@@ -152,8 +153,8 @@ class LoopExecutor:
         # A loop outside of user code is slow because the machine is busy.
         if (place := blocked.where()) is not None:
             logger.warning(
-                "deferred code blocks its event loop at %s: others go on in a new one; call what takes long as a step, "
-                "ctx.step runs plain functions in threads",
+                "deferred code blocks its event loop at %s: others go on in a new one; call what takes long "
+                "as a step, ctx.step runs plain functions in threads",
                 place,
             )
             self._leave(blocked)

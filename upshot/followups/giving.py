@@ -57,8 +57,8 @@ def _plain(name: str, value: Any) -> bool | float:
         except OverflowError:
             pass
     raise Misuse(
-        f"{value!r:.100} ({type(value).__name__}) is no score for {name!r}: give True, False or a finite number; a text "
-        "can be the comment"
+        f"{value!r:.100} ({type(value).__name__}) is no score for {name!r}: give True, False or a finite "
+        "number; a text can be the comment"
     )
 
 

@@ -63,10 +63,10 @@ def _mismatch(number: int, was: HistoryEntry, does: str) -> str:
     branch = was.key.partition(" ")[0]
     of = "" if branch == MAIN else f" in {branch.partition('/')[2]}"
     return (
-        f"this isn't the code that began the follow-up: as number {number}{of} it asked for {_described(was)}, now it "
-        f'{does}. Give the old code back, and register the changed one beside it: @app.scorer(version="2"). If the '
-        "code is the same, it depends on something that differs each time, such as the clock or a random number: take "
-        "ctx.now(), or put that into ctx.step"
+        f"this isn't the code that began the follow-up: as number {number}{of} it asked for "
+        f"{_described(was)}, now it {does}. Give the old code back, and register the changed one beside it: "
+        '@app.scorer(version="2"). If the code is the same, it depends on something that '
+        "differs each time, such as the clock or a random number: take ctx.now(), or put that into ctx.step"
     )
 
 

@@ -44,8 +44,8 @@ _OUTSIDE = (
     "before and after it"
 )
 _ENDLESS = (
-    f"this code has waited, scored or run steps {MOST_PLACES:,} times: a loop that never ends? To hear of the "
-    "next event, say since=event; for endless work, end and ctx.defer the next part"
+    f"this code has waited, scored or run steps {MOST_PLACES:,} times: a loop that never ends? To hear of "
+    "the next event, say since=event; for endless work, end and ctx.defer the next part"
 )
 
 
@@ -239,9 +239,9 @@ class Replay:
 def swallowed(missing: str | None) -> str:
     """The error text for code continuing without an answer."""
     return (
-        f"the code went on without knowing {missing or 'an answer'}: something caught what leaves the "
-        "code until that is known. Write `except Exception:` where it says `except:` or `except BaseException:`, leave "
-        "out return_exceptions=True, and await each task that you start"
+        f"the code went on without knowing {missing or 'an answer'}: something caught what leaves the code "
+        "until that is known. Write `except Exception:` where it says `except:` or `except BaseException:`, "
+        "leave out return_exceptions=True, and await each task that you start"
     )
 
 
@@ -273,8 +273,8 @@ def _shown(at: Micros) -> str:
 
 def _interrupted(step: str | None) -> str:
     return (
-        f"step {step!r} was cancelled by the code around it, which goes on: the next time its result would be "
-        "there. Put a time limit into the step's own function, not around ctx.step"
+        f"step {step!r} was cancelled by the code around it, which goes on: the next time its result would "
+        "be there. Put a time limit into the step's own function, not around ctx.step"
     )
 
 

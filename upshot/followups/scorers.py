@@ -61,8 +61,8 @@ class Scorer(Generic[T, R]):
             self._adapter: TypeAdapter[T] = TypeAdapter(self._kind)
         except PydanticUserError as error:
             raise Misuse(
-                f"{self.__name__} takes Followup[{type_name(self._kind)}], and that can't be kept as JSON: use a pydantic "
-                f"model, a dataclass or plain data ({error.message.splitlines()[0]})"
+                f"{self.__name__} takes Followup[{type_name(self._kind)}], and that can't be kept as JSON: "
+                f"use a pydantic model, a dataclass or plain data ({error.message.splitlines()[0]})"
             ) from None
 
     def __call__(self, ctx: Followup[T]) -> Awaitable[R]:
@@ -79,7 +79,8 @@ class Scorer(Generic[T, R]):
             self._adapter.validate_json(written)
         except ValidationError as error:
             raise Misuse(
-                f"{self.name} takes {type_name(self._kind)}, not {data!r:.100}: {in_words(error)}; nothing is deferred"
+                f"{self.name} takes {type_name(self._kind)}, not {data!r:.100}: {in_words(error)}; nothing "
+                "is deferred"
             ) from None
         except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise Misuse(
@@ -93,9 +94,9 @@ class Scorer(Generic[T, R]):
             return self._adapter.validate_json(data)
         except ValidationError as error:
             raise Misuse(
-                f"its data {data[:100]!r} is no {type_name(self._kind)}, which {self.name} version {self.version} takes: "
-                f"{in_words(error)}. Take the old data too (a default for a new field), or register the changed code "
-                'beside the old as @app.scorer(version="2")'
+                f"its data {data[:100]!r} is no {type_name(self._kind)}, which {self.name} version "
+                f"{self.version} takes: {in_words(error)}. Take the old data too (a default for a new field) "
+                'or register the changed code beside the old as @app.scorer(version="2")'
             ) from None
 
 
@@ -114,8 +115,8 @@ def registered(
     before = scorers.get((made.name, made.version))
     if before is not None and not _defined_again(before.function, function):
         raise Misuse(
-            f"there is a scorer {made.name} version {made.version} already: write @app.scorer(name=…) for another one, "
-            '@app.scorer(version="2") for changed code beside the old'
+            f"there is a scorer {made.name} version {made.version} already: write @app.scorer(name=…) for "
+            'another one, @app.scorer(version="2") for changed code beside the old'
         )
     scorers[made.name, made.version] = made
     return made
@@ -156,8 +157,8 @@ def _data_type(function: Any, name: str, scope: Mapping[str, Any] | None) -> Any
     ]
     if not parameters or len(needed) > 1 or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
         raise Misuse(
-            f"{name} takes {len(needed)} arguments, a scorer takes one: write `{example}`; what it needs to know goes into "
-            "ctx.data"
+            f"{name} takes {len(needed)} arguments, a scorer takes one: write `{example}`; what it needs to "
+            "know goes into ctx.data"
         )
     first = parameters[0]
     if first.annotation is first.empty:
@@ -166,12 +167,13 @@ def _data_type(function: Any, name: str, scope: Mapping[str, Any] | None) -> Any
         annotation = get_type_hints(function, localns=dict(scope or {}), include_extras=True).get(first.name)
     except NameError as error:
         raise Misuse(
-            f"{name} names a type that isn't known here ({error}): define or import it above the scorer, not only "
-            "under TYPE_CHECKING"
+            f"{name} names a type that isn't known here ({error}): define or import it above the scorer, not "
+            "only under TYPE_CHECKING"
         ) from None
     if annotation is Followup or get_origin(annotation) is not Followup:
         raise Misuse(
-            f"{name} takes {type_name(annotation)}, a scorer takes Followup of its data's type: write `{example}`"
+            f"{name} takes {type_name(annotation)}, a scorer takes Followup of its data's type: write "
+            f"`{example}`"
         )
     return get_args(annotation)[0]
 

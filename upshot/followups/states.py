@@ -30,8 +30,8 @@
 | the task ends | any | the same | the end is noted, and compared with the moves of the branch above |
 | the replay ends as done | `FAILING` | the same | the failure of the step now counts |
 
-Code catching a Misuse of the table, and going on to its end, doesn't end as done: the follow-up fails with the
-text of the Misuse.
+Code catching a Misuse of the table, and going on to its end, doesn't end as done: the follow-up fails with
+the text of the Misuse.
 
 Code outside of the replay's branches is in no state: asking raises Misuse "ctx is used outside …". An
 ended branch keeps its last state. An event without a row for a state leaves the state unchanged.

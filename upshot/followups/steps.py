@@ -32,8 +32,9 @@ def arguments_shape(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         return to_json(_ordered((args, kwargs) if kwargs else args)).decode()[1:-1]
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise Misuse(
-            f"step {name!r} can't be known again by its arguments: {error}. Hand in plain data; what is no data, such "
-            "as a client, belongs to the function: client.fetch, or functools.partial(fetch, client)"
+            f"step {name!r} can't be known again by its arguments: {error}. Hand in plain data; what is no "
+            "data, such as a client, belongs to the function: client.fetch, or functools.partial(fetch, "
+            "client)"
         ) from None
 
 
@@ -59,8 +60,8 @@ class StepResult:
             self._adapter: TypeAdapter[Any] = _adapter(self._type)
         except PydanticUserError as error:
             raise Misuse(
-                f"step {name!r} returns {_type_name(self._type)}, which can't be kept as JSON: return plain data, a "
-                f"dataclass or a pydantic model ({error.message.splitlines()[0]})"
+                f"step {name!r} returns {_type_name(self._type)}, which can't be kept as JSON: return plain "
+                f"data, a dataclass or a pydantic model ({error.message.splitlines()[0]})"
             ) from None
 
     def write(self, value: Any) -> Raw:
@@ -70,8 +71,8 @@ class StepResult:
             back = self._adapter.validate_json(written)
         except (PydanticSerializationError, ValidationError, ValueError, RecursionError) as error:
             raise Misuse(
-                f"step {self.name!r} gave {value!r:.100}, which can't be kept as {_type_name(self._type)}: return plain "
-                f"data, and say its type (`-> {type(value).__name__}`); {in_words(error)}"
+                f"step {self.name!r} gave {value!r:.100}, which can't be kept as {_type_name(self._type)}: "
+                f"return plain data, and say its type (`-> {type(value).__name__}`); {in_words(error)}"
             ) from None
         if self._type is _UNKNOWN and back != value:
             raise Misuse(
@@ -90,8 +91,8 @@ class StepResult:
         except ValidationError as error:
             raise Misuse(
                 f"step {self.name!r} gave {bytes(kept['gave'])!r:.100} when it was run, which is no "
-                f"{_type_name(self._type)}: give the old code back, and register the changed one beside it as "
-                f'@app.scorer(version="2"); {in_words(error)}'
+                f"{_type_name(self._type)}: give the old code back, and register the changed one beside it "
+                f'as @app.scorer(version="2"); {in_words(error)}'
             ) from None
 
 

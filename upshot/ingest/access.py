@@ -29,7 +29,8 @@ class Access:
         keys = [key.strip() for key in settings.api_keys.get_secret_value().split(",") if key.strip()]
         if any(len(key) < SHORTEST_KEY for key in keys):
             raise ConfigurationError(
-                f"UPSHOT_API_KEYS has a key of less than {SHORTEST_KEY} characters: make one with  openssl rand -hex 24"
+                f"UPSHOT_API_KEYS has a key of less than {SHORTEST_KEY} characters: make one with  openssl "
+                "rand -hex 24"
             )
         self._digests = [sha256(key.encode()).digest() for key in keys]
 
@@ -96,8 +97,8 @@ def _not_from_here(headers: Headers, peer: str | None) -> str | None:
         return None
     why = f" (the header {relay[:60]} says that this one was passed on)" if relay else ""
     return (
-        f"without UPSHOT_API_KEYS only programs on this machine may send events{why}: set UPSHOT_API_KEYS, and send "
-        "one of the keys with each request, Authorization: Bearer KEY"
+        f"without UPSHOT_API_KEYS only programs on this machine may send events{why}: set UPSHOT_API_KEYS, "
+        "and send one of the keys with each request, Authorization: Bearer KEY"
     )
 
 

@@ -36,8 +36,8 @@ class Requests:
         if any(self._digests.get(name, digest) != digest for name in names):
             raise Problem(
                 422,
-                "this Idempotency-Key came with other events before; nothing was taken: send these under a key of "
-                "their own, or the same as before",
+                "this Idempotency-Key came with other events before; nothing was taken: send these under a "
+                "key of their own, or the same as before",
             )
         for name in names:
             self._digests[name] = digest

@@ -83,8 +83,8 @@ class HttpApi:
             if request.content_type not in _JSON:
                 raise Problem(
                     415,
-                    "send application/json: one object, an array, or a line for each event; nothing was taken. "
-                    "CloudEvents go to /v1/events, spans in protobuf to /v1/traces",
+                    "send application/json: one object, an array, or a line for each event; nothing was "
+                    "taken. CloudEvents go to /v1/events, spans in protobuf to /v1/traces",
                 )
             return await self._take(
                 request, topic, body, await large_beside(body, lambda: read_events(body, MAX_EVENTS))

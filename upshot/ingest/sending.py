@@ -40,7 +40,8 @@ class IngestProducer:
                 return await self._stored(await self._started(), events)
         except TimeoutError:
             raise KafkaUnavailable(
-                f"Kafka did not take all within {self._patience:g} s; some may be stored: send all of it again"
+                f"Kafka did not take all within {self._patience:g} s; some may be stored: send all of it "
+                "again"
             ) from None
 
     async def close(self) -> None:

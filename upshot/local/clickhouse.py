@@ -21,8 +21,8 @@ from upshot.settings import LOCAL_USER, LOCAL_VIEWER, local_url
 PINNED = "26.9.0"
 """The chdb-core that the undocumented entry was tried with."""
 UNCONFINED = (
-    "this system can't confine ClickHouse to its folder (Linux 5.13 or newer with Landlock can): who has the password "
-    "of app can read the files of this account"
+    "this system can't confine ClickHouse to its folder (Linux 5.13 or newer with Landlock can): who has the "
+    "password of app can read the files of this account"
 )
 
 
@@ -114,8 +114,9 @@ class ClickHouseServer(ProcessPart):
         if wrong := [lock for lock in found if not lock.is_kernels]:
             self.kill()
             raise PartFailed(
-                f"clickhouse let {wrong[0].who} {wrong[0].what}, which the configuration forbids; it was ended. "
-                f"Install chdb-core=={PINNED} again, or use a ClickHouse server of your own (UPSHOT_CLICKHOUSE_URL)"
+                f"clickhouse let {wrong[0].who} {wrong[0].what}, which the configuration forbids; it was "
+                f"ended. Install chdb-core=={PINNED} again, or use a ClickHouse server of your own "
+                "(UPSHOT_CLICKHOUSE_URL)"
             )
 
 

@@ -21,7 +21,7 @@ CONFIG = """\
   <users_config>users.xml</users_config>
   <display_name>{name}</display_name>
 
-  <!-- Who may read a database may not thereby read the server: each table of `system`, each engine needs a grant. -->
+  <!-- Who may read a database may not thereby read the server: system tables and engines need grants. -->
   <access_control_improvements>
     <users_without_row_policies_can_read_rows>true</users_without_row_policies_can_read_rows>
     <select_from_system_db_requires_grant>true</select_from_system_db_requires_grant>
@@ -63,7 +63,7 @@ CONFIG = """\
   <mark_cache_size>134217728</mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>
 
-  <!-- This engine acknowledges an insert although the disk filled up while it wrote: it must never come to that. -->
+  <!-- This engine acknowledges an insert although the disk filled up meanwhile: avoid a full disk. -->
   <storage_configuration>
     <disks>
       <default><keep_free_space_bytes>{kept_free}</keep_free_space_bytes></default>
@@ -73,7 +73,7 @@ CONFIG = """\
   <background_pool_size>2</background_pool_size>
   <background_common_pool_size>2</background_common_pool_size>
   <background_schedule_pool_size>8</background_schedule_pool_size>
-  <!-- The cores are shared with Kafka and the workers: merges come last, merge less often, and count nothing. -->
+  <!-- The cores are shared with Kafka and the workers: merges come last, are rarer, and count nothing. -->
   <os_threads_nice_value_merge_mutate>19</os_threads_nice_value_merge_mutate>
   <merge_tree>
     <merge_selector_base>12</merge_selector_base>

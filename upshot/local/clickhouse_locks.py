@@ -18,8 +18,8 @@ ANSWER_WITHIN = 5.0
 #: The origin of a page opened from another server.
 _PAGE = {"Origin": "http://upshot.invalid", "Sec-Fetch-Site": "cross-site"}
 _EXCEPTION = "X-ClickHouse-Exception-Code"
-#: The codes of a refusal: ACCESS_DENIED, SETTING_CONSTRAINT_VIOLATION, QUERY_IS_PROHIBITED, PY_EXCEPTION_OCCURED (our
-#: function in the place of theirs). Any other error is no proof of a lock.
+#: The codes of a refusal: ACCESS_DENIED, SETTING_CONSTRAINT_VIOLATION, QUERY_IS_PROHIBITED,
+#: PY_EXCEPTION_OCCURED (our function in the place of theirs). Any other error is no proof of a lock.
 _REFUSALS = frozenset({497, 452, 392, 800})
 #: CANNOT_OPEN_FILE: how the kernel's refusal looks.
 _NOT_OPENED = frozenset({*_REFUSALS, 76})
@@ -34,7 +34,9 @@ _SQL: Mapping[str, str] = {
     "run programs": "SELECT * FROM executable('true', 'TSV', 'l String')",
     "reach the network by url()": "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString', 'l String')",
     "reach the network by remote()": "SELECT * FROM remote('127.0.0.1:1', 'system', 'one')",
-    "reach the network by s3()": "SELECT * FROM s3('http://127.0.0.1:1/bucket/key', 'LineAsString', 'l String')",
+    (
+        "reach the network by s3()"
+    ): "SELECT * FROM s3('http://127.0.0.1:1/bucket/key', 'LineAsString', 'l String')",
     "reach the network by a format": "SELECT 1 SETTINGS format_avro_schema_registry_url = 'http://127.0.0.1:1/'",
     "answer web pages": "SELECT 1 SETTINGS add_http_cors_header = 1",
     "read the list of users": "SELECT name FROM system.users",
@@ -42,7 +44,9 @@ _SQL: Mapping[str, str] = {
 _OF_APP: Mapping[str, str] = {
     "make databases of files": "CREATE DATABASE upshot_probe ENGINE = Filesystem('/')",
     "make other databases": "CREATE DATABASE probe_of_upshot",
-    "make tables of addresses": "CREATE TEMPORARY TABLE p (l String) ENGINE = URL('http://127.0.0.1:1/', 'CSV')",
+    (
+        "make tables of addresses"
+    ): "CREATE TEMPORARY TABLE p (l String) ENGINE = URL('http://127.0.0.1:1/', 'CSV')",
     "keep tables elsewhere": "CREATE TEMPORARY TABLE p (l String) ENGINE = MergeTree ORDER BY l "
     "SETTINGS disk = disk(type = web, endpoint = 'http://127.0.0.1:1/')",
 }

@@ -14,8 +14,9 @@ from hashlib import sha256
 from upshot.credentials import Credentials
 from upshot.settings import LOCAL_USER, LOCAL_VIEWER
 
-#: Settings that lead out of the database, since this engine takes itself for a tool of its user's. No grant covers
-#: them, so that nobody may change them: files that a format reads or writes, addresses, headers of the answer, disks.
+#: Settings that lead out of the database, since this engine takes itself for a tool of its user's. No grant
+#: covers them, so that nobody may change them: files that a format reads or writes, addresses, headers of the
+#: answer, disks.
 BEYOND = (
     "add_http_cors_header",
     "http_response_headers",
@@ -39,7 +40,8 @@ BEYOND = (
     "allow_python_table_function",
 )
 
-#: Seconds. Clients ask for more than they wait: Grafana's plugin for its own limit and 5, others for 60 and 5.
+#: Seconds. Clients ask for more than they wait: Grafana's plugin for its own limit and 5, others for 60 and
+#: 5.
 VIEWER_SECONDS, VIEWER_LONGEST = 60, 75
 
 _OWN = (
@@ -143,7 +145,8 @@ def _hash(password: str) -> str:
 def _user(name: str, profile: str, password: str, grants: tuple[str, ...]) -> str:
     return (
         f"<{name}>{password}<networks><ip>127.0.0.1</ip></networks><profile>{profile}</profile>"
-        f"<quota>default</quota><grants>{''.join(f'<query>{grant}</query>' for grant in grants)}</grants></{name}>"
+        f"<quota>default</quota><grants>"
+        f"{''.join(f'<query>{grant}</query>' for grant in grants)}</grants></{name}>"
     )
 
 

@@ -22,7 +22,8 @@ _BIND_TCP, _CONNECT_TCP = 1, 2
 _SCOPES = 3
 #: EXECUTE, READ_FILE, READ_DIR.
 _READ = 0b1101
-#: How many rights on files each version of Landlock knows: REFER came with 2, TRUNCATE with 3, IOCTL_DEV with 5.
+#: How many rights on files each version of Landlock knows: REFER came with 2, TRUNCATE with 3, IOCTL_DEV with
+#: 5.
 _RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 _RIGHTS_NOW = 16
 #: Rights that a single file can have: EXECUTE, WRITE_FILE, READ_FILE, TRUNCATE, IOCTL_DEV.

@@ -53,7 +53,9 @@ def kafka_jars(report: Callable[[str], None]) -> list[Path]:
 
 
 class Repository:
-    """The Maven repository on this machine (`M2_REPO`, or jgo's configuration), filled from the remote one."""
+    """The Maven repository on this machine (`M2_REPO`, or jgo's configuration),
+    filled from the remote one.
+    """
 
     def __init__(self) -> None:
         config = GlobalSettings.load()

@@ -37,7 +37,8 @@ controller.listener.names=CONTROLLER
 # Nobody but this node itself has business with its controller.
 sasl.mechanism.controller.protocol=PLAIN
 listener.name.controller.sasl.enabled.mechanisms=PLAIN
-listener.name.controller.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+listener.name.controller.plain.sasl.jaas.config=\
+  org.apache.kafka.common.security.plain.PlainLoginModule required \
   username="node" password="{password}" user_node="{password}";
 log.dirs={data}
 
@@ -74,7 +75,7 @@ num.recovery.threads.per.data.dir=2
 log.segment.bytes=67108864
 log.cleaner.dedupe.buffer.size=16777216
 group.initial.rebalance.delay.ms=0
-# A transaction that nobody ends holds back all behind it, and the deadlines: a minute, not a quarter of an hour.
+# An unfinished transaction holds back all records behind it, and the deadlines: a minute, not 15.
 transaction.max.timeout.ms={transaction_ms}
 transaction.abort.timed.out.transaction.cleanup.interval.ms=2000
 group.min.session.timeout.ms=1000

@@ -69,8 +69,8 @@ def close_data_dir(data_dir: Path) -> bool:
         return is_open(data_dir)
     except OSError as error:
         raise PartFailed(
-            f"the data directory {data_dir} can't be used ({error.strerror}); nothing was started: choose one that is "
-            "this user's (--data-dir)"
+            f"the data directory {data_dir} can't be used ({error.strerror}); nothing was started: choose "
+            "one that is this user's (--data-dir)"
         ) from None
 
 

@@ -95,7 +95,8 @@ class Stack:
         stop = stop or threading.Event()
         if close_data_dir(self._data_dir):
             self._report(
-                f"others may look into {self._data_dir}, which is not Upshot's alone: what is Upshot's in it is closed"
+                f"others may look into {self._data_dir}, which is not Upshot's alone: what is Upshot's in it "
+                "is closed"
             )
         held = lock(self._data_dir / "run" / "stack.lock", "a stack")
         self._held.callback(os.close, held)

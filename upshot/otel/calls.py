@@ -72,7 +72,8 @@ def are_twins(one: Call, other: Call) -> bool:
     if one.response_id and other.response_id:
         if one.response_id != other.response_id:
             return False
-        # Some servers give one id to all of their answers: an instrumentation's calls one after the other are several.
+        # Some servers give one id to all of their answers: an instrumentation's calls one after the other are
+        # several.
         return one.teller != other.teller or _overlap(one, other) or _one_within_the_other(one, other)
     if one.teller == other.teller or one.alike is None or one.alike != other.alike:
         return False

@@ -58,7 +58,8 @@ OUTPUTS = (
     "haystack.component.output",
 )
 
-#: Content that has no field of its own: never an attribute. Names that end in a dot are the beginning of many.
+#: Content that has no field of its own: never an attribute. Names that end in a dot are the beginning of
+#: many.
 CONTENT = (
     *INPUTS,
     *OUTPUTS,

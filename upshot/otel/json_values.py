@@ -1,4 +1,7 @@
-"""Fields of protobuf's JSON: null counts as absent, long numbers may be text, anything else is a wrong type."""
+"""Fields of protobuf's JSON.
+
+Null counts as absent, long numbers may be text, anything else is a wrong type.
+"""
 
 from __future__ import annotations
 

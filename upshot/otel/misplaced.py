@@ -12,9 +12,10 @@ _VARIABLES = {LOGS: "OTEL_LOGS_EXPORTER", METRICS: "OTEL_METRICS_EXPORTER"}
 def where_it_belongs(signal: str) -> str:
     """Advice for logs or metrics sent here."""
     return (
-        f"Upshot takes no {signal}, spans alone, at /v1/traces: send {signal} to an OpenTelemetry Collector or a backend "
-        f"for {signal}. Set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to this server's /v1/traces in place of "
-        f"OTEL_EXPORTER_OTLP_ENDPOINT, or {_VARIABLES[signal]}=none; what happened in the world goes to /v1/outcomes"
+        f"Upshot takes no {signal}, spans alone, at /v1/traces: send {signal} to an OpenTelemetry Collector "
+        f"or a backend for {signal}. Set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to this server's /v1/traces in "
+        f"place of OTEL_EXPORTER_OTLP_ENDPOINT, or {_VARIABLES[signal]}=none; what happened in the world "
+        "goes to /v1/outcomes"
     )
 
 

@@ -14,11 +14,20 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
         for name, aliases in {
             "openai": "openai openai_chat openai_responses text_completion_openai open_ai",
             "anthropic": "anthropic anthropic_messages claude",
-            "aws.bedrock": "aws.bedrock bedrock aws aws_bedrock amazon_bedrock bedrock_converse amazon bedrock_runtime",
-            "azure.ai.openai": "azure.ai.openai az.ai.openai azure azure_openai openai_azure azureopenai azure_text",
+            "aws.bedrock": (
+                "aws.bedrock bedrock aws aws_bedrock amazon_bedrock bedrock_converse amazon bedrock_runtime"
+            ),
+            "azure.ai.openai": (
+                "azure.ai.openai az.ai.openai azure azure_openai openai_azure azureopenai azure_text"
+            ),
             "azure.ai.inference": "azure.ai.inference az.ai.inference azure_ai azure_ai_inference",
-            "gcp.gemini": "gcp.gemini gemini google_gla google_generative_ai google.generative_ai googleai google_ai_studio",
-            "gcp.vertex_ai": "gcp.vertex_ai vertex_ai vertexai google_vertex google.vertex google_vertexai vertex_ai_beta",
+            "gcp.gemini": (
+                "gcp.gemini gemini google_gla google_generative_ai google.generative_ai googleai "
+                "google_ai_studio"
+            ),
+            "gcp.vertex_ai": (
+                "gcp.vertex_ai vertex_ai vertexai google_vertex google.vertex google_vertexai vertex_ai_beta"
+            ),
             "gcp.gen_ai": "gcp.gen_ai google_genai google_gen_ai",
             "google": "google",
             "cohere": "cohere cohere_chat",
@@ -69,7 +78,8 @@ _FRAMEWORKS = frozenset(
         "vercel",
     ]
 )
-#: What an adapter says after the provider's name: `openai.responses`, `anthropic.messages`, `google.vertex.chat`.
+#: What an adapter says after the provider's name: `openai.responses`, `anthropic.messages`,
+#: `google.vertex.chat`.
 _SERVICES = re.compile(
     r"\.(chat|responses|messages|completion|completions|embedding|embeddings|image|speech)$"
 )
@@ -101,10 +111,12 @@ _STOPS: Mapping[str, str] = MappingProxyType(
         word: reason
         for reason, words in {
             "stop": "stop end_turn stop_sequence eos eos_token complete completed end stop_sequence_reached",
-            "length": "length max_tokens max_output_tokens model_length model_context_window_exceeded token_limit",
+            "length": (
+                "length max_tokens max_output_tokens model_length model_context_window_exceeded token_limit"
+            ),
             "tool_calls": "tool_calls tool_call tool_use function_call function_calls",
-            "content_filter": "content_filter content_filtered safety recitation blocklist prohibited_content spii "
-            "guardrail_intervened image_safety refusal",
+            "content_filter": "content_filter content_filtered safety recitation blocklist "
+            "prohibited_content spii guardrail_intervened image_safety refusal",
             "error": "error malformed_function_call error_toxic",
         }.items()
         for word in words.split()
@@ -186,7 +198,10 @@ def _release_at(name: str) -> int | None:
 
 
 def stop_of(word: str) -> str:
-    """Why a model stopped, in one spelling: `stop`, `length`, `tool_calls`, `content_filter`, `error`; else as it is."""
+    """Why a model stopped, in one spelling: `stop`, `length`, `tool_calls`, `content_filter`, `error`.
+
+    Else as it is.
+    """
     stripped = word.strip().lower()
     for prefix in _STOP_PREFIXES:
         before, found, reason = stripped.partition(prefix)

@@ -25,7 +25,8 @@ class Usage(NamedTuple):
         return self.input_tokens - (self.cached_input_tokens or 0) - (self.cache_write_input_tokens or 0)
 
 
-#: US dollars for the usage of a model (provider, model, usage, time of the request); None where it isn't known.
+#: US dollars for the usage of a model (provider, model, usage, time of the request); None where it isn't
+#: known.
 Prices = Callable[[str | None, str, Usage, datetime], float | None]
 
 

@@ -167,7 +167,10 @@ def _deeper(level: int) -> int:
 
 
 def _refuse_misplaced(value: bytes) -> None:
-    """Raises InvalidEvent where the request holds logs or metrics: on the wire both look like spans without ids."""
+    """Raises InvalidEvent where the request holds logs or metrics.
+
+    On the wire both look like spans without ids.
+    """
     for of_resource in _messages(value, (0, len(value)), 1):
         for of_scope in _messages(value, of_resource, 2):
             for begin, end in _messages(value, of_scope, 2):

@@ -14,7 +14,8 @@ Attributes = Mapping[str, Any]
 
 LONGEST_NAME = 200
 LONGEST_ID = 512
-#: Characters of input, output and error that are kept. Two of them fit into an event, whatever their characters.
+#: Characters of input, output and error that are kept. Two of them fit into an event, whatever their
+#: characters.
 LONGEST_CONTENT = 100_000
 #: An attribute with more characters is content, whatever its name.
 _LONGEST_ATTRIBUTE = 1000
@@ -37,7 +38,10 @@ def index_of(table: Mapping[str, Iterable[str]]) -> Index:
 
 
 def fields_of(attributes: Attributes, index: Index, usable: Callable[[Any], V | None]) -> dict[str, V]:
-    """By field the first usable value. A span has few attributes and a table many names: hence by attribute."""
+    """By field the first usable value.
+
+    A span has few attributes and a table many names: hence by attribute.
+    """
     found: dict[str, tuple[int, V]] = {}
     for name, value in attributes.items():
         for field, rank in index.get(name, ()):

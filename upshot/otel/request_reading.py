@@ -10,7 +10,8 @@ from upshot.errors import InvalidEvent
 from upshot.otel import SpanRecord
 from upshot.otel.span import SpanKind, SpanStatus
 
-#: Values, lists and objects of one request: each costs far more memory than the two bytes that it may have on the wire.
+#: Values, lists and objects of one request: each costs far more memory than the two bytes that it may have on
+#: the wire.
 MAX_VALUES = 500_000
 #: Levels of lists and objects in an attribute.
 MAX_LEVELS = 100

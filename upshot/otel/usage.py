@@ -26,7 +26,10 @@ _STRANDS = "strands-agents"
 
 
 def spread(attributes: Attributes) -> Attributes:
-    """The attributes, with the members of known JSON objects as attributes of their own: `metadata.ls_provider`."""
+    """The attributes, with the members of known JSON objects as attributes of their own.
+
+    `metadata.ls_provider`.
+    """
     found: dict[str, Any] = {}
     for name in vocabulary.OBJECTS:
         value = attributes.get(name)

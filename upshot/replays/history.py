@@ -14,12 +14,12 @@ from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
 
 _RUNS = """\
-SELECT run_id, agent, version, status, started_at, ended_at, session_id, parent_run_id, origin, error, input, output,
-       attributes
+SELECT run_id, agent, version, status, started_at, ended_at, session_id, parent_run_id, origin, error, input,
+       output, attributes
 FROM runs"""
 _STEPS = """\
-SELECT run_id, step_id, attempt, parent_step_id, name, kind, status, started_at, ended_at, model, input_tokens,
-       output_tokens, cost_usd, error, error_type, input, output, attributes
+SELECT run_id, step_id, attempt, parent_step_id, name, kind, status, started_at, ended_at, model,
+       input_tokens, output_tokens, cost_usd, error, error_type, input, output, attributes
 FROM steps
 WHERE run_id IN splitByChar('\\n', {run_ids:String})"""
 _SCORES = """\
@@ -111,8 +111,8 @@ def story_of(
 def unknown(run_id: str) -> ReplayRefused:
     """The error for an unknown run."""
     return ReplayRefused(
-        f'there is no run {run_id}; nothing was run: `upshot query "SELECT run_id, agent, started_at FROM runs '
-        'ORDER BY started_at DESC LIMIT 10"` lists the latest'
+        f'there is no run {run_id}; nothing was run: `upshot query "SELECT run_id, agent, started_at FROM '
+        'runs ORDER BY started_at DESC LIMIT 10"` lists the latest'
     )
 
 

@@ -105,8 +105,8 @@ class Player:
                 return
             if self._chosen(scope, node) == "recorded":
                 self._stop(
-                    f"{_named(scope)} has side effects and is a `with`, whose result isn't kept; it wasn't run: make "
-                    "it a function with @app.step(side_effects=True), or say yes to side effects"
+                    f"{_named(scope)} has side effects and is a `with`, whose result isn't kept; it wasn't "
+                    "run: make it a function with @app.step(side_effects=True), or say yes to side effects"
                 )
 
     def _found(self, scope: Scope) -> Recorded | None:
@@ -150,8 +150,8 @@ class Player:
         chosen = self._choose(SideEffect(step.name, step.arguments, node is not None))
         if chosen == "refuse":
             self._stop(
-                f"{_named(step)} has side effects; it wasn't run: say yes to them, or have what it gave before "
-                "(--yes-side-effects, --recorded-side-effects)"
+                f"{_named(step)} has side effects; it wasn't run: say yes to them, or have what it gave "
+                "before (--yes-side-effects, --recorded-side-effects)"
             )
         if chosen == "recorded" and node is None:
             self._stop(

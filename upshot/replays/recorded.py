@@ -119,8 +119,8 @@ def find(top: Recorded, said: str, names: str = "--from") -> Recorded:
         above = above.parent
     instead = f"{names} {above.label}" if above is not None and above is not top else "a step around it"
     raise ReplayRefused(
-        f"{node.label} is a span of {node.instrumentation}, no step of your code, and can't be told apart from "
-        f"other calls; nothing was run: write {instead}"
+        f"{node.label} is a span of {node.instrumentation}, no step of your code, and can't be told apart "
+        f"from other calls; nothing was run: write {instead}"
     )
 
 

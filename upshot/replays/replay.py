@@ -81,8 +81,8 @@ def replay(
         raise ReplayRefused(str(player.stopped), told)
     if not player.reached:
         raise ReplayRefused(
-            f"the code ended without asking for {point.label}, so nothing of it was run: replay from a step that "
-            "it still asks for",
+            f"the code ended without asking for {point.label}, so nothing of it was run: replay from a step "
+            "that it still asks for",
             told,
         )
     return told
@@ -94,8 +94,8 @@ def _agent_of(app: App, run: Run) -> Callable[..., Any]:
     if not named:
         known = ", ".join(sorted({name for name, _ in app.agents})) or "none"
         raise ReplayRefused(
-            f"run {run.run_id} is of agent {run.agent!r}, and this app has no function of it with @app.agent (it has "
-            f"{known}); nothing was run: a run made by `with app.run(…)` can't be replayed"
+            f"run {run.run_id} is of agent {run.agent!r}, and this app has no function of it with @app.agent "
+            f"(it has {known}); nothing was run: a run made by `with app.run(…)` can't be replayed"
         )
     return named.get(run.version) or list(named.values())[-1]
 

@@ -42,14 +42,14 @@ def call_of(
         hints = _hints(function)
         if "self" in given and "." in getattr(function, "__qualname__", ""):
             raise ReplayRefused(
-                f"{what} is a call of the method {function.__qualname__}, whose object isn't recorded; nothing was run: "
-                "make @app.agent a function that makes the object"
+                f"{what} is a call of the method {function.__qualname__}, whose object isn't recorded; "
+                "nothing was run: make @app.agent a function that makes the object"
             )
         unknown = [name for name in given if name not in signature.parameters]
         if unknown:
             raise ReplayRefused(
-                f"{what} was given {', '.join(unknown)}, which its function doesn't take any more; nothing was run: "
-                "give it that parameter for the time of the replay"
+                f"{what} was given {', '.join(unknown)}, which its function doesn't take any more; nothing "
+                "was run: give it that parameter for the time of the replay"
             )
         for name, parameter in signature.parameters.items():
             if name in given:
@@ -71,8 +71,8 @@ def result_of(function: Callable[..., Any], step: Step, what: str) -> Any:
         raise ReplayRefused(f"{what} has no recorded result, {_HENCE}; {_NOT_KEPT}")
     if kept not in ("text", "json"):
         raise ReplayRefused(
-            f"{what} gave something that JSON doesn't know ({step.output!r:.100}), {_HENCE}: make it a pydantic model "
-            "or a dataclass"
+            f"{what} gave something that JSON doesn't know ({step.output!r:.100}), {_HENCE}: make it a "
+            "pydantic model or a dataclass"
         )
     return read_back(function, step.output, what, as_text=kept == "text")
 
@@ -161,7 +161,8 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
         return TypeAdapter(hint)
     except (PydanticSchemaGenerationError, PydanticUserError):
         raise ValueError(
-            f"{getattr(hint, '__name__', hint)} can't be read back from JSON: make it a pydantic model or a dataclass"
+            f"{getattr(hint, '__name__', hint)} can't be read back from JSON: make it a pydantic model or a "
+            "dataclass"
         ) from None
 
 
@@ -173,7 +174,10 @@ def _unreadable(recorded: str, error: Exception) -> str:
     if len(recorded) >= LONGEST_CONTENT:
         return f"what is recorded was cut at {LONGEST_CONTENT:,} characters"
     if isinstance(error, ValidationError):
-        return f"what is recorded doesn't fit the function's annotation ({in_words(error)}; it is {recorded!r:.100})"
+        return (
+            f"what is recorded doesn't fit the function's annotation ({in_words(error)}; it is "
+            f"{recorded!r:.100})"
+        )
     return f"what is recorded can't be read back ({error}; it is {recorded!r:.100})"
 
 

@@ -26,8 +26,8 @@ SELECT followup_id, run_id, step_id, version, toUnixTimestamp64Micro(deferred_at
 FROM deferrals
 WHERE scorer = {scorer:String} AND followup_id IN {ids:Array(String)}"""
 _OUTCOMES = """\
-SELECT subject, id, type, toUnixTimestamp64Micro(time) AS time, toUnixTimestamp64Micro(recorded_at) AS arrived,
-    partition, offset, source, data, width, sequence
+SELECT subject, id, type, toUnixTimestamp64Micro(time) AS time,
+    toUnixTimestamp64Micro(recorded_at) AS arrived, partition, offset, source, data, width, sequence
 FROM outcomes
 WHERE subject IN {ids:Array(String)}"""
 _SCORES = """\

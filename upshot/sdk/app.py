@@ -254,9 +254,9 @@ class App(Deferrals, Outcomes):
     def __getattr__(self, name: str) -> Any:
         if name in _CELERYS:
             raise NotThatApp(
-                f"this is the upshot.App {self.__dict__.get('name')!r}, and Celery asks it for {name!r}: `celery -A tasks` "
-                "takes whatever the module calls `app`; name Celery's own, `celery -A tasks:celery_app worker`, or call "
-                "ours otherwise"
+                f"this is the upshot.App {self.__dict__.get('name')!r}, and Celery asks it for {name!r}: "
+                "`celery -A tasks` takes whatever the module calls `app`; name Celery's own, `celery -A "
+                "tasks:celery_app worker`, or call ours otherwise"
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -328,8 +328,9 @@ class App(Deferrals, Outcomes):
         kind = "boolean" if isinstance(value, bool) else "number"
         if self._kinds.setdefault(name, kind) != kind:
             raise Misuse(
-                f"score {name!r} was a {self._kinds[name]} before and {value!r} is a {kind}: it isn't recorded; write "
-                f"{'True or False' if kind == 'number' else '1.0 or 0.0'}, or give the other one a name of its own"
+                f"score {name!r} was a {self._kinds[name]} before and {value!r} is a {kind}: it isn't "
+                f"recorded; write {'True or False' if kind == 'number' else '1.0 or 0.0'}, or give the other "
+                "one a name of its own"
             )
 
     def keep_result(self, scope: Scope, result: Any) -> None:

@@ -95,7 +95,8 @@ def _meant(run_id: Any, traceparent: Any) -> tuple[str, tuple[str, str]]:
         run_id = names.get("upshot-run-id") or traceparent
     if not isinstance(run_id, str) or not run_id:
         raise Misuse(
-            f"app.attach takes a run's id, not {run_id!r:.100}: give on run.id, or run.carrier, to where the run goes on"
+            f"app.attach takes a run's id, not {run_id!r:.100}: give on run.id, or run.carrier, to where the "
+            "run goes on"
         )
     parent = _parsed(traceparent) if traceparent is not None else None
     if found := _TRACEPARENT.fullmatch(run_id):
@@ -109,7 +110,8 @@ def _parsed(traceparent: Any) -> tuple[str, str]:
     found = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
     if found is None:
         raise Misuse(
-            f"{traceparent!r:.100} is no traceparent; it looks like 00-<32 hexadecimal digits>-<16>-01, as run.traceparent"
+            f"{traceparent!r:.100} is no traceparent; it looks like 00-<32 hexadecimal digits>-<16>-01, as "
+            "run.traceparent"
         )
     return found[1], found[2]
 

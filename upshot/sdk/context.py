@@ -38,8 +38,8 @@ def current_run() -> Run:
     run = run_in(None)
     if run is None:
         raise Misuse(
-            "there is no run here: call this from a function with @app.agent or inside `with app.run(name):`; "
-            "code that runs in a thread of its own is wrapped as upshot.in_thread(function)"
+            "there is no run here: call this from a function with @app.agent or inside `with "
+            "app.run(name):`; code that runs in a thread of its own is wrapped as upshot.in_thread(function)"
         )
     return run
 
@@ -49,8 +49,8 @@ def current_step() -> Step:
     step = step_in(None)
     if step is None:
         raise Misuse(
-            "there is no step here: call this from a function with @app.step or inside `with run.step(name):`; "
-            "for the run as a whole use upshot.current_run()"
+            "there is no step here: call this from a function with @app.step or inside `with "
+            "run.step(name):`; for the run as a whole use upshot.current_run()"
         )
     return step
 

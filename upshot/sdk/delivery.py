@@ -98,8 +98,8 @@ def open_spool(folder: Path, limit_bytes: int) -> Spool:
         return Spool(folder, limit_bytes)
     except (OSError, sqlite3.Error) as error:
         logger.warning(
-            "no file can be written in %s (%s): facts that Kafka doesn't take before the process ends are lost; "
-            "set UPSHOT_SPOOL_DIR to a folder that can be written",
+            "no file can be written in %s (%s): facts that Kafka doesn't take before the process ends are "
+            "lost; set UPSHOT_SPOOL_DIR to a folder that can be written",
             folder,
             error,
         )

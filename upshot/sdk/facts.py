@@ -163,8 +163,8 @@ def _message(topic: str, key: str, event: BaseModel) -> OutgoingMessage:
         value = to_json(_plain(said), fallback=str)
     if len(value) > MAX_EVENT_BYTES:
         raise Misuse(
-            f"this event for {topic} has {len(value):,} bytes, {MAX_EVENT_BYTES:,} are allowed: it isn't recorded; "
-            "keep long content elsewhere and send a link"
+            f"this event for {topic} has {len(value):,} bytes, {MAX_EVENT_BYTES:,} are allowed: it isn't "
+            "recorded; keep long content elsewhere and send a link"
         )
     return OutgoingMessage(topic, key.encode("utf-8", "replace").decode(), value)
 

@@ -92,7 +92,8 @@ class Outcomes:
         time: Any = None,
         **mapping: Any,
     ) -> str | Source:
-        """Record an outcome of a subject; runs with a wait for the subject are scored. Returns the outcome's id.
+        """Record an outcome of a subject; runs with a wait for the subject are scored. Returns the outcome's
+        id.
 
         Outcomes with one `source` and `id` about one subject are the same: give the event's id at home (a
         delivery's, a database row's), so that a repeat does no harm. `time` is now where absent. The outcome
@@ -107,8 +108,8 @@ class Outcomes:
         if mapping:
             raise Misuse(
                 f"{next(iter(mapping))}= is about the messages of others: declare where they are by "
-                "app.map_outcomes(…, topic='github') or app.map_outcomes(…, webhook='github'); app.outcome records an "
-                "outcome of your own, and needs nothing but the outcome"
+                "app.map_outcomes(…, topic='github') or app.map_outcomes(…, webhook='github'); app.outcome "
+                "records an outcome of your own, and needs nothing but the outcome"
             )
         return self._tell(type, subject, data, id, source, time)
 

@@ -43,18 +43,19 @@ def check_path(where: str, path: str, *, gives: str = "score") -> None:
         parsed = jmespath.compile(path).parsed
     except (JMESPathError, RecursionError):
         raise Misuse(
-            f"{where}={path!r:.200} is no path into an outcome (JMESPath){_arithmetic(said)}; nothing is asked"
+            f"{where}={path!r:.200} is no path into an outcome (JMESPath){_arithmetic(said)}; nothing is "
+            "asked"
         ) from None
     first = _first_field(parsed)
     if first is not None and first not in _PARTS:
         raise Misuse(
-            f"{where}={path!r:.200} begins with {first!r}, and an outcome has only {', '.join(_PARTS)}: write "
-            f'"data.{path}" for a field of its data; nothing is asked'
+            f"{where}={path!r:.200} begins with {first!r}, and an outcome has only {', '.join(_PARTS)}: "
+            f'write "data.{path}" for a field of its data; nothing is asked'
         )
     if parsed["type"] == "field" and parsed["value"] == "data":
         logger.warning(
-            "%s=%r is all that an outcome says: right only where its data are a bare number or boolean; for a field of "
-            'them write "data.field"',
+            "%s=%r is all that an outcome says: right only where its data are a bare number or boolean; for "
+            'a field of them write "data.field"',
             where,
             path,
         )

@@ -122,7 +122,10 @@ class Run(RunFacts):
         of = f" of {self.agent}" if self.agent else ""
         if self._id is None:
             return f"<run{of}, not begun>"
-        return f"<run {self._id}{of} at {self.app.settings.public_url.rstrip('/')}/runs/{quote(self._id, safe='')}>"
+        return (
+            f"<run {self._id}{of} at "
+            f"{self.app.settings.public_url.rstrip('/')}/runs/{quote(self._id, safe='')}>"
+        )
 
     @property
     def forgives(self) -> bool:

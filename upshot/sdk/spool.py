@@ -82,7 +82,8 @@ class Spool:
             if self._bytes + size > self._limit:
                 raise SpoolFull(
                     f"{self._count:,} facts wait for Kafka and {self.path or 'memory'} may hold no more than "
-                    f"{self._limit:,} bytes: this one is not recorded; bring Kafka back or raise UPSHOT_SPOOL_BYTES"
+                    f"{self._limit:,} bytes: this one is not recorded; bring Kafka back or raise "
+                    "UPSHOT_SPOOL_BYTES"
                 )
             try:
                 self._db.execute("INSERT INTO facts (topic, key, value) VALUES (?, ?, ?)", message)

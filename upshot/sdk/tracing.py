@@ -116,10 +116,10 @@ class RunSpans(SpanProcessor):
         if kind in _OF_AN_AGENT:
             self._hinted = True
             logger.warning(
-                "the span %r (%s) began in thread %s outside of every run while a run was open, so it is no step of "
-                "it: wrap what the thread runs as upshot.in_thread(function), or install "
-                "opentelemetry-instrumentation-threading and call ThreadingInstrumentor().instrument(). "
-                "This is said once.",
+                "the span %r (%s) began in thread %s outside of every run while a run was open, so it is no "
+                "step of it: wrap what the thread runs as upshot.in_thread(function), or install "
+                "opentelemetry-instrumentation-threading and call ThreadingInstrumentor().instrument(). This "
+                "is said once.",
                 span.name,
                 kind,
                 current_thread().name,

@@ -85,7 +85,8 @@ class KafkaTransport:
         missing = [name for topic in WRITTEN if (name := self._settings.topic(topic)) not in there]
         if missing:
             raise KafkaUnavailable(
-                f"{', '.join(missing)} not there at {self._settings.kafka_url}: start a worker, it creates them"
+                f"{', '.join(missing)} not there at {self._settings.kafka_url}: start a worker, it creates "
+                "them"
             )
         self._producer = await self._stack.enter_async_context(event_producer(self._settings))
 

@@ -18,8 +18,8 @@ def plain_value(value: Any, name: str) -> bool | float:
     plain = plain_number(value)
     if plain is None:
         raise Misuse(
-            f"{shown(value)} is no score: write a number or a boolean, such as score({name!r}, True); a text can be the "
-            f"comment{_several(value)}"
+            f"{shown(value)} is no score: write a number or a boolean, such as score({name!r}, True); a text "
+            f"can be the comment{_several(value)}"
         )
     if not isinstance(plain, bool):
         try:
@@ -28,8 +28,8 @@ def plain_value(value: Any, name: str) -> bool | float:
             finite = False
         if not finite:
             raise Misuse(
-                f"{shown(value)} is no score for {name!r}, since it is not a finite number: what gave it failed or "
-                "divided by zero; leave the score out, or give it a value that says so"
+                f"{shown(value)} is no score for {name!r}, since it is not a finite number: what gave it "
+                "failed or divided by zero; leave the score out, or give it a value that says so"
             )
     return plain
 

@@ -23,8 +23,8 @@ def subject_of(wait_id: str, subject: str | None) -> str:
     known = wait_id.subject if isinstance(wait_id, WaitId) else None
     if subject is None and known is None:
         raise Misuse(
-            f"a wait is cancelled by its id and its subject: write cancel_wait({wait_id!r:.60}, subject='ticket:7'), or hand "
-            "over what run.wait gave"
+            f"a wait is cancelled by its id and its subject: write cancel_wait({wait_id!r:.60}, "
+            "subject='ticket:7'), or hand over what run.wait gave"
         )
     return subject or known or ""
 

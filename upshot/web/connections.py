@@ -13,7 +13,8 @@ from typing import Any
 HEAD_WITHIN = 10.0
 #: Connections without a head at a time; of more, the oldest are closed.
 MAX_WAITING = 512
-#: Seconds that a connection stays open between two requests, its next head included. Longer than clients keep theirs.
+#: Seconds that a connection stays open between two requests, its next head included. Longer than clients keep
+#: theirs.
 KEEP_ALIVE = 75.0
 _EVERY = 0.5
 _MANY_FILES = 65_536

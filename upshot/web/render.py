@@ -68,7 +68,9 @@ def _value(row: Mapping[str, Any]) -> str:
 
 
 def _share(row: Mapping[str, Any]) -> str:
-    """The share of true in percent, the mean of numbers and their sum, both where a name has both, or nothing."""
+    """The share of true in percent, the mean of numbers and their sum, both where a name has both,
+    or nothing.
+    """
     shares = []
     if row["rate_percent"] is not None:
         shares.append(f"{row['rate_percent']:.1f}%")

@@ -24,7 +24,8 @@ from upshot.web.schemas import Schemas
 from upshot.web.status import Watch
 from upshot.web.unknown import paths_of, unknown
 
-#: What the server itself has to say. No line of a request gets into it, nor does any path: a signed link is a key.
+#: What the server itself has to say. No line of a request gets into it, nor does any path: a signed link is a
+#: key.
 _log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).with_name("static")
@@ -45,7 +46,10 @@ _HEADERS = {
 
 
 def make_app(settings: Settings, sources: Sequence[Source] = ()) -> web.Application:
-    """The application; `sources` are an app's own mappings of webhooks. Raises ConfigurationError where the settings can't be meant."""
+    """The application; `sources` are an app's own mappings of webhooks.
+
+    Raises ConfigurationError where the settings can't be meant.
+    """
     refuse_odd_expectations()
     paths: list[str] = []
     connections = Connections()

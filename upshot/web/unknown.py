@@ -19,7 +19,10 @@ def unknown(paths: Sequence[str]) -> Callable[[web.Request, Problem], web.Respon
 
     def answered(request: web.Request, problem: Problem) -> web.Response:
         if problem.status == 405:
-            detail = f"{request.method[:20]} does nothing here: {request.path[:_SHOWN]} takes {problem.headers['Allow']}"
+            detail = (
+                f"{request.method[:20]} does nothing here: {request.path[:_SHOWN]} takes "
+                f"{problem.headers['Allow']}"
+            )
         else:
             detail = _nothing_at(request.path, paths)
         return as_problem(Problem(problem.status, detail, headers=problem.headers, paths=list(paths)))

@@ -71,9 +71,9 @@ def _object(message: Message) -> Mapping[str, Any]:
         return about
     if value.get("object") == "v2.core.event" or "related_object" in value:
         raise ValueError(
-            "this is a thin event: it names its object and holds none of its facts; let the event destination send "
-            "snapshot events, or write a source of your own, app.map_outcomes(…, webhook='stripe', "
-            "subject='charge:{related_object.id}', time='created')"
+            "this is a thin event: it names its object and holds none of its facts; let the event "
+            "destination send snapshot events, or write a source of your own, app.map_outcomes(…, "
+            "webhook='stripe', subject='charge:{related_object.id}', time='created')"
         )
     raise ValueError("data.object, the object that an event of Stripe's is about, is missing")
 

@@ -98,7 +98,10 @@ class Cut(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False):
 
 
 class Marked(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
-    """A mark: as it was before the subject was crowded, or of something that is erased; see `processors.withdrawing`."""
+    """A mark: as it was before the subject was crowded, or of something that is erased.
+
+    See `processors.withdrawing`.
+    """
 
     name: str
     mark: Mark

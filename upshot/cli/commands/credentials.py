@@ -20,15 +20,15 @@ CREDENTIALS_EXAMPLES = (
 def credentials(as_json: Json = False, data_dir: DataDir = None) -> None:
     """Print users, passwords and addresses of the ClickHouse that `upshot up` runs.
 
-    `app` reads and writes the database `upshot` and those whose names begin with `upshot_`; `viewer` reads `upshot`.
-    Each data directory has passwords of its own, in a file that its owner alone may read.
+    `app` reads and writes the database `upshot` and those whose names begin with `upshot_`; `viewer` reads
+    `upshot`. Each data directory has passwords of its own, in a file that its owner alone may read.
     """
     folder = client_settings(data_dir).data_dir
     found, port = read_credentials(folder), _port(folder)
     if found is None or port is None:
         raise Unavailable(
-            f"no ClickHouse runs in {folder}: nothing was printed; start it with  upshot up, or name its folder "
-            "(--data-dir)"
+            f"no ClickHouse runs in {folder}: nothing was printed; start it with  upshot up, or name its "
+            "folder (--data-dir)"
         )
     users = {LOCAL_USER: (found.app, "reads and writes"), LOCAL_VIEWER: (found.viewer, "reads")}
     if as_json:

@@ -33,8 +33,8 @@ def doctor(
         str,
         typer.Option(
             metavar="URL,…",
-            help="Where workers tell their metrics, such as http://worker-1:9464/metrics; those of a local stack "
-            "are known.",
+            help="Where workers tell their metrics, such as http://worker-1:9464/metrics; those of a local "
+            "stack are known.",
         ),
     ] = "",
     as_json: Json = False,

@@ -86,7 +86,8 @@ def emit(
             note(f"{line.where}: {line.reason}: {line.detail}")
         more = f" ({len(wrong) - _SHOWN} of them not shown)" if len(wrong) > _SHOWN else ""
         note(
-            f"{len(wrong)} of {len(events)} events are wrong{more}; nothing was sent: mend them, or --no-validate"
+            f"{len(wrong)} of {len(events)} events are wrong{more}; nothing was sent: mend them, or "
+            "--no-validate"
         )
         raise typer.Exit(Exit.REFUSED)
     if not events:

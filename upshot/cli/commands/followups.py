@@ -21,7 +21,10 @@ FOLLOWUPS_EXAMPLES = (
     "upshot followups retry --all-failed",
 )
 
-_COLUMNS = "followup_id, scorer, version, run_id, status, waiting_for, attempts, error, changed_at, deferred_at, step_id, agent"
+_COLUMNS = (
+    "followup_id, scorer, version, run_id, status, waiting_for, attempts, error, changed_at, deferred_at, "
+    "step_id, agent"
+)
 #: What a table leaves to `--json`.
 _HIDDEN = {"changed_at", "deferred_at", "step_id", "agent"}
 _WHERE = "FROM current_followups WHERE {status:String} IN ('', status)"

@@ -37,8 +37,8 @@ def link(
 ) -> None:
     """Print a signed URL at which somebody can record one outcome.
 
-    Opening it shows a page with a button; the button records. However often that happens, and however many links
-    say the same, it's one outcome. Needs `UPSHOT_LINK_SECRET`, the same as the web server's, and
+    Opening it shows a page with a button; the button records. However often that happens, and however many
+    links say the same, it's one outcome. Needs `UPSHOT_LINK_SECRET`, the same as the web server's, and
     `UPSHOT_PUBLIC_URL`, where people reach that server.
     """
     from upshot.links import outcome_link

@@ -29,7 +29,8 @@ FROM
 (
 {ALL_PENDING}
 )
-WHERE ({{subject:String}} = '' OR subject IN ({{subject:String}}, {{joined:String}})) AND (overdue OR NOT {{overdue:Bool}})"""
+WHERE ({{subject:String}} = '' OR subject IN ({{subject:String}}, {{joined:String}}))
+    AND (overdue OR NOT {{overdue:Bool}})"""
 
 
 def pending(
@@ -51,8 +52,8 @@ def pending(
 ) -> None:
     """List open waits and follow-ups that are not done, the next deadline first, or cancel some waits.
 
-    A cancelled wait ends without a score, unless one was decided before. With --subject a wait can be cancelled that isn't
-    known yet.
+    A cancelled wait ends without a score, unless one was decided before. With --subject a wait can be
+    cancelled that isn't known yet.
     """
     settings = client_settings(data_dir)
     if action == "cancel":
@@ -112,8 +113,8 @@ def _subjects(reader: Reader, ids: list[str]) -> list[tuple[str, str]]:
         ).rows
         if not rows:
             raise ConfigurationError(
-                f"no wait {ident} is pending; nothing was done: see upshot pending, or say --subject for one that isn't "
-                "known yet"
+                f"no wait {ident} is pending; nothing was done: see upshot pending, or say --subject for one "
+                "that isn't known yet"
             )
         found += [(ident, str(about)) for (about,) in rows]
     return found

@@ -40,8 +40,8 @@ def query(
         bool,
         typer.Option(
             "--exact",
-            help="Leave text in CSV as it is. Otherwise ' stands before text that a spreadsheet would take for a "
-            "formula.",
+            help="Leave text in CSV as it is. Otherwise ' stands before text that a spreadsheet would take "
+            "for a formula.",
         ),
     ] = False,
     as_json: Json = False,

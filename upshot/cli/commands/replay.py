@@ -53,9 +53,10 @@ def replay(
 ) -> None:
     """Make a recorded run again on this machine, and print both side by side.
 
-    Steps that began before STEP give what they gave then, without being run; from there on your code runs. The new
-    run has an id of its own and counts in no statistics. It opens no waits, defers nothing and tells no outcomes. A step with side
-    effects is only run if you say yes. Needs `App(…, capture_content=True)` when the run was recorded.
+    Steps that began before STEP give what they gave then, without being run; from there on your code runs.
+    The new run has an id of its own and counts in no statistics. It opens no waits, defers nothing and tells
+    no outcomes. A step with side effects is only run if you say yes. Needs `App(…, capture_content=True)`
+    when the run was recorded.
     """
     from upshot.cli.replay_report import say_replayed, say_steps
     from upshot.insights.reader import WORK_BYTES, Reader

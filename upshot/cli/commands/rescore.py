@@ -63,9 +63,9 @@ def rescore(
 ) -> None:
     """Run a scorer's code over what has happened, and show what it would change.
 
-    Each follow-up of that name is run anew from its top: its waits are answered from the stored outcomes by the same
-    join, its steps by their recorded results. Nothing is written without --promote; then scores that differ get a new
-    revision, the earlier ones stay as history. What was corrected by hand stays as it is.
+    Each follow-up of that name is run anew from its top: its waits are answered from the stored outcomes by
+    the same join, its steps by their recorded results. Nothing is written without --promote; then scores that
+    differ get a new revision, the earlier ones stay as history. What was corrected by hand stays as it is.
     """
     from upshot.cli.rescore_report import say_difference
     from upshot.insights.reader import WORK_BYTES, Reader
@@ -95,8 +95,8 @@ def rescore(
     told = difference(found, past.scores(sorted({one.origin.run_id for one in found})))
     if promote and told.clashing:
         raise ConfigurationError(
-            f"{', '.join(told.clashing)}: a number where there was a boolean, or the reverse; nothing was written: a score "
-            "keeps its kind, give the other one a name of its own"
+            f"{', '.join(told.clashing)}: a number where there was a boolean, or the reverse; nothing was "
+            "written: a score keeps its kind, give the other one a name of its own"
         )
     written = asyncio.run(_promote(settings, told, now)) if promote and told.differing else 0
     say_difference(told, code.version, limit, as_json, written=written, promoted=promote)
@@ -112,8 +112,8 @@ def _code(app: Any, named: str, scorer: str, version: str | None) -> Scorer[Any,
         return list(versions.values())[-1]
     if version not in versions:
         raise ConfigurationError(
-            f"--app {named} has {scorer} in version {', '.join(versions)}, not {version}; nothing was run: register "
-            f'it as @app.scorer(version="{version}")'
+            f"--app {named} has {scorer} in version {', '.join(versions)}, not {version}; nothing was run: "
+            f'register it as @app.scorer(version="{version}")'
         )
     return versions[version]
 
@@ -126,8 +126,8 @@ def _instant(said: str, now: datetime) -> datetime:
         found = TypeAdapter(datetime).validate_python(said)
     except ValidationError:
         raise ConfigurationError(
-            f"--since {said} is no instant such as 2026-05-01 or 2026-05-01T08:00:00Z, and no length of time such as "
-            "P30D; nothing was run"
+            f"--since {said} is no instant such as 2026-05-01 or 2026-05-01T08:00:00Z, and no length of time "
+            "such as P30D; nothing was run"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

@@ -44,8 +44,8 @@ def up(
 ) -> None:
     """Run Kafka, ClickHouse, the worker and the web page until Ctrl-C.
 
-    Everything listens on 127.0.0.1 alone. The data stays in the data directory, which nobody else may read, for the
-    next start; the first start fetches Apache Kafka. A part that dies is started again.
+    Everything listens on 127.0.0.1 alone. The data stays in the data directory, which nobody else may read,
+    for the next start; the first start fetches Apache Kafka. A part that dies is started again.
     """
     from upshot.local.stack import Stack
     from upshot.local.topology import PARTS, Topology

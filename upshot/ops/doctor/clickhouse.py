@@ -132,8 +132,8 @@ def _overdue(reader: Reader) -> Finding:
     return Finding(
         "overdue waits",
         "wrong",
-        f"{int(count):,} have passed their deadline by over {_OVERDUE} s and aren't judged, the first at {oldest} "
-        f"UTC ({example})",
+        f"{int(count):,} have passed their deadline by over {_OVERDUE} s and aren't judged, the first at "
+        f"{oldest} UTC ({example})",
         "the worker correlate judges them once it has read everything before: see its line above and its log",
     )
 
@@ -154,13 +154,16 @@ def _unmatched(reader: Reader) -> Finding:
 
 def _score_kinds(reader: Reader) -> Finding:
     rows = reader.query(
-        "SELECT name, kind, run_id, first_at, refused_kind, refused_at FROM score_kinds WHERE refused_kind != '' "
-        "ORDER BY refused_at DESC"
+        "SELECT name, kind, run_id, first_at, refused_kind, refused_at FROM score_kinds WHERE refused_kind "
+        "!= '' ORDER BY refused_at DESC"
     ).rows
     if not rows:
         return Finding("score kinds", "fine", "every name is a number or a boolean throughout")
     told = [
-        f"{name} is a {kind} since {first_at} UTC (run {run_id}), a {refused_kind} came last at {refused_at} UTC"
+        (
+            f"{name} is a {kind} since {first_at} UTC (run {run_id}), a {refused_kind} came last at "
+            f"{refused_at} UTC"
+        )
         for name, kind, run_id, first_at, refused_kind, refused_at in rows[:5]
     ]
     more = f"; {len(rows) - 5} more" if len(rows) > 5 else ""
@@ -168,7 +171,8 @@ def _score_kinds(reader: Reader) -> Finding:
         "score kinds",
         "notice",
         f"scores of another kind than their name's are refused: {'; '.join(told)}{more}",
-        'send what the name is, or give the other a name of its own: upshot query "SELECT * FROM score_clashes"',
+        'send what the name is, or give the other a name of its own: upshot query "SELECT * FROM '
+        'score_clashes"',
     )
 
 

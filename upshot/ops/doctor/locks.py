@@ -65,7 +65,10 @@ def users(found: list[Open]) -> Finding:
         )
         return Finding(USERS, "wrong", f"ClickHouse lets {'; '.join(wrong)}", to_do)
     if found:
-        to_do = "give the password of app only to whom you would give this account; viewer is kept in all the same"
+        to_do = (
+            "give the password of app only to whom you would give this account; viewer is kept in all the "
+            "same"
+        )
         return Finding(USERS, "notice", UNCONFINED, to_do)
     return Finding(
         USERS, "fine", "app and viewer reach their databases alone: no file, no network, no web page"

@@ -40,7 +40,10 @@ class Worker:
         return self.after.value(name) or 0.0
 
     def rate(self, name: str) -> float:
-        """How fast a counter grows, each second; 0 for a fallen counter, since the worker was started again."""
+        """How fast a counter grows, each second.
+
+        0 for a fallen counter, since the worker was started again.
+        """
         if not self.seconds:
             return 0.0
         return max(0.0, self.now(name) - (self.before.value(name) or 0.0)) / self.seconds

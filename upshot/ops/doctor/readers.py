@@ -77,8 +77,8 @@ def trouble_of(
         return Trouble(f"no worker reads as {group.name}", f"start  upshot worker --role {role}")
     if group.missing:
         return Trouble(
-            f"{_named(group.missing)} {'are' if len(group.missing) > 1 else 'is'} missing: nothing is read there, and no "
-            "deadline is judged that an answer there may meet",
+            f"{_named(group.missing)} {'are' if len(group.missing) > 1 else 'is'} missing: nothing is read "
+            "there, and no deadline is judged that an answer there may meet",
             "upshot migrate makes it as it is declared; nothing that lies in the other topics is lost",
         )
     return (
@@ -128,18 +128,18 @@ def _stuck(role: str, group: Group, stuck: Sequence[Stuck]) -> Trouble | None:
     first = next((one for one in theirs if not one.is_held), theirs[0])
     if first.is_held:
         return Trouble(
-            f"an open transaction has held back what lies behind {first.place} for {span(first.seconds)}; the brokers "
-            "don't tell whose it is",
-            "give this user the right to describe transactions (brokers before Kafka 3.0 can't tell), or wait: they "
-            "end it after their transaction.max.timeout.ms at the latest",
+            f"an open transaction has held back what lies behind {first.place} for {span(first.seconds)}; "
+            "the brokers don't tell whose it is",
+            "give this user the right to describe transactions (brokers before Kafka 3.0 can't tell), or "
+            "wait: they end it after their transaction.max.timeout.ms at the latest",
         )
     others = f" (and in {len(theirs) - 1} more partitions)" if len(theirs) > 1 else ""
     return Trouble(
-        f"has stood for {span(first.seconds)} at {first.place}{others} with {sum(one.lag for one in theirs):,} records "
-        "to read",
-        f"see the log of {role}, and that record: kafka-console-consumer.sh --topic {first.topic} --partition "
-        f"{first.partition} --offset {first.offset} --max-messages 1; then end the worker, and it is started again "
-        "there; nothing is lost",
+        f"has stood for {span(first.seconds)} at {first.place}{others} with "
+        f"{sum(one.lag for one in theirs):,} records to read",
+        f"see the log of {role}, and that record: kafka-console-consumer.sh --topic {first.topic} "
+        f"--partition {first.partition} --offset {first.offset} --max-messages 1; then end the worker, and "
+        "it is started again there; nothing is lost",
     )
 
 

@@ -19,7 +19,10 @@ _CHECK = "spool"
 
 
 class Waiting(NamedTuple):
-    """The facts in a process's file: how many, since when the first, and how many no broker will ever take."""
+    """The facts in a process's file.
+
+    How many, since when the first, and how many no broker will ever take.
+    """
 
     facts: int
     since: datetime
@@ -55,7 +58,10 @@ def _reported(folder: Path, found: list[Waiting], now: datetime) -> Finding:
     if refused:
         said += f"; {refused:,} are put aside there, which no broker takes"
     if facts and now - since > _AT_ONCE:
-        to_do = "bring Kafka back, or correct UPSHOT_KAFKA_URL of the agent; the next process of an agent sends what one left"
+        to_do = (
+            "bring Kafka back, or correct UPSHOT_KAFKA_URL of the agent; the next process of an agent sends "
+            "what one left"
+        )
         return Finding(_CHECK, "notice", said, to_do)
     if refused:
         return Finding(_CHECK, "notice", said, f"see why in table refused of the files (SQLite) in {folder}")

@@ -13,13 +13,15 @@ CHECK = "usage"
 _RECENT = "run_id IN (SELECT run_id FROM raw_steps WHERE recorded_at > now() - INTERVAL 1 DAY)"
 #: By the instrumentation whose spans don't count: the SDK says so on the step, the view works it out.
 _TWINS = f"""
-SELECT if(instrumentation = '', 'steps of no instrumentation', toString(instrumentation)) AS who, count() AS calls,
-       any(run_id) AS example
+SELECT if(instrumentation = '', 'steps of no instrumentation', toString(instrumentation)) AS who,
+       count() AS calls, any(run_id) AS example
 FROM steps
 WHERE {_RECENT}
     AND (
         attributes['upshot.repeats'] != ''
-        OR (run_id, step_id) IN (SELECT run_id, step_id FROM repeated_usage WHERE because = 'twin' AND {_RECENT})
+        OR (run_id, step_id) IN (
+            SELECT run_id, step_id FROM repeated_usage WHERE because = 'twin' AND {_RECENT}
+        )
     )
 GROUP BY who
 ORDER BY calls DESC, who
@@ -38,8 +40,8 @@ def examine_usage(reader: Reader) -> Finding:
     return Finding(
         CHECK,
         "notice",
-        f"model calls of the last 24 hours that two instrumentations tell of, counted once: {told}, such as in run "
-        f"{rows[0][2]}",
+        f"model calls of the last 24 hours that two instrumentations tell of, counted once: {told}, such as "
+        f"in run {rows[0][2]}",
         "both spans stay visible; to see one alone, switch off one of the two instrumentations: "
         'upshot query "SELECT * FROM repeated_usage" names the steps',
     )

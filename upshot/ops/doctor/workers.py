@@ -130,7 +130,10 @@ def inserts(workers: Sequence[Worker]) -> Finding:
     retries = round(sum(worker.now("upshot.store.retries") for worker in workers))
     if away:
         left = sum(worker.now("upshot.consumer.lag") for worker in workers)
-        found = f"ClickHouse has not taken all rows for {span(away)}, {retries} inserts failed; {left:,.0f} records wait"
+        found = (
+            f"ClickHouse has not taken all rows for {span(away)}, {retries} inserts failed; {left:,.0f} "
+            "records wait"
+        )
         return Finding(
             "inserts",
             "wrong",
@@ -154,13 +157,18 @@ def memory(workers: Sequence[Worker]) -> Finding:
     here = sum(worker.now("process.memory.usage") for worker in workers if "//127.0.0.1:" in worker.after.url)
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if here > _TIGHT * machine:
-        to_do = "shorten UPSHOT_SETTLED_RETENTION and UPSHOT_LOOK_BACK, or share the partitions among more machines"
+        to_do = (
+            "shorten UPSHOT_SETTLED_RETENTION and UPSHOT_LOOK_BACK, or share the partitions among more "
+            "machines"
+        )
         return Finding("memory", "notice", f"{held}, of {size(machine)} that this machine has", to_do)
     return Finding("memory", "fine", held)
 
 
 def losses(workers: Sequence[Worker]) -> Finding:
-    """Whether records were removed before they were read, and whether topics are still the topics being read."""
+    """Whether records were removed before they were read,
+    and whether topics are still the topics being read.
+    """
     away = {
         topic: seconds
         for worker in workers

@@ -1,1 +1,3 @@
-"""Metrics out of a process: measured where they arise, exported here, read again by the doctor and the page."""
+"""Metrics out of a process: measured where they arise, exported here,
+read again by the doctor and the page.
+"""
