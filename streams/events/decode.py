@@ -114,7 +114,7 @@ def read_outcome(record: Record) -> DecodedOutcome:
 
 
 def plain_wait(record: Record) -> DecodedWait | None:
-    """A valid wait with the contract's fields alone; None for any other record, to be looked at more closely."""
+    """A valid wait with the contract's fields alone; None for any other record, for `read_wait`."""
     try:
         return _wait_from(_wait_on_wire(bytes_of(record)), record)
     except REFUSED:

@@ -116,8 +116,8 @@ def _quotas(
     """The division's rest goes to the members with the least in all, then to members who had more than the
     others get, then to members who could work on so much at once.
 
-    The last of these keeps the target while members warm up: a member that had nothing and has read all that it
-    is to be given stays preferred to a member who only has the smaller share.
+    The last of these keeps the target while members warm up: a member that had nothing and has read all units
+    meant for the member stays preferred to a member with the smaller share.
     """
     each, rest = divmod(size, len(readers))
 

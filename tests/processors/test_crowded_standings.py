@@ -123,7 +123,7 @@ def test_a_crash_in_the_middle_of_an_entry_leaves_what_the_entry_needs(looks_oft
 
 
 def test_cancelled_at_its_very_end_a_wait_of_whole_seconds_has_heard_that_second() -> None:
-    """The window covers the whole second of the deadline; cancelled within, the wait ends there, not before."""
+    """The window covers the whole second of the deadline; cancelled within, the wait ends there."""
     ends, within = BEGIN + 10**6, BEGIN + 10**6 + 900_000
     asked = wait("w", "first", deadline=ends, width=999_999)
     told: list[Arrival] = [

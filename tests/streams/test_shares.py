@@ -131,8 +131,8 @@ def settled(members: Mapping[str, Member], sizes: Mapping[str, int], replicas: i
 def test_who_asks_again_gets_the_same(group: tuple[dict[str, Member], dict[str, int]], replicas: int) -> None:
     """Once all have read what they follow, nothing moves any more, and shares are fair.
 
-    Three rounds are enough: the state that moves with a first warm-up, what this makes preferable, and the same for
-    the topics dealt after.
+    Three rounds are enough: the state that moves with a first warm-up, what this makes preferable, and the
+    same for the topics dealt after.
     """
     members, sizes = group
     for _ in range(3):

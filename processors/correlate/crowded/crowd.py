@@ -12,7 +12,15 @@ from heapq import heappop, heappush
 
 from upshot.processors.correlate.crowded.group import Found, WaitGroup
 from upshot.processors.correlate.crowded.held import Held, verdict_of
-from upshot.processors.correlate.crowded.layout import Cut, Entry, Kept, Marked, OutcomeRecalled, Put
+from upshot.processors.correlate.crowded.layout import (
+    Cut,
+    Entry,
+    Kept,
+    Marked,
+    OutcomeRecalled,
+    Put,
+    Reminder,
+)
 from upshot.processors.correlate.crowded.recalled import AT_ONCE, EFFORT, Recalled, Stride, Strides
 from upshot.processors.correlate.facts import EventKind, Replied, ScoreRevised, UnusableOutcome
 from upshot.processors.correlate.rules import IRRELEVANT, NoReading, is_inside
@@ -40,6 +48,8 @@ class Crowd(Recalled):
                 yield from self._cancelled(ordinal, segment, wait_id, reply_to, mark, now)
             case Marked(name, mark):
                 yield from self._erased(segment, name, mark, now)
+            case Reminder(upto):
+                yield from self.look(upto, now)
             case Kept(waiting):
                 # No code appends such an entry.
                 yield from self._asked(

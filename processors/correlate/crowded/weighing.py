@@ -6,7 +6,6 @@ arrival is weighed again, with the same result.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple, Protocol, assert_never
@@ -21,6 +20,7 @@ from upshot.processors.correlate.crowded.layout import (
     Marked,
     OutcomeRecalled,
     Put,
+    Reminder,
     decode_segment,
     decode_standing,
     encode_head,
@@ -32,6 +32,7 @@ from upshot.processors.correlate.crowded.layout import (
     segments,
     standing_key,
 )
+from upshot.processors.correlate.crowded.work import CrowdWork
 from upshot.processors.correlate.deadlines import Horizons, open_waits
 from upshot.processors.correlate.facts import (
     Arrival,
@@ -58,11 +59,7 @@ STRIDES = 8
 IN_MEMORY = 256 * 1024 * 1024
 _EACH = 1_000
 _KEYS = 500
-#: Bytes of a standing with its key, about. Standings are written once they're no more than so many times the
-#: bytes of the entries weighed since they were written last, or after so many steps.
-_STANDING = 120
-STANDINGS_PER_ENTRIES = 2
-STEPS_WEIGHED_AGAIN = 20_000
+
 
 Changes = dict[bytes, Change | None]
 Place = tuple[int, str]
@@ -89,32 +86,6 @@ class WeighingTurn(NamedTuple):
     happened: Sequence[EventKind]
 
 
-class _Work:
-    """A crowd with its queue, and the work begun on the crowd."""
-
-    def __init__(self, crowd: Crowd) -> None:
-        self.crowd = crowd
-        self.queue: deque[tuple[int, Sequence[Entry]]] = deque()
-        self.sizes: dict[int, int] = {}
-        self.going: Strides | None = None
-        #: Whether all segments were read, so that new entries go into the queue; and whether the crowd is
-        #: complete.
-        self.is_read = self.is_ready = False
-        #: Bytes of the entries weighed since the standings were written last, and steps.
-        self.entries = self.steps = 0
-        self.weight = 0
-        self.upto: Micros = 0
-        self.now: Micros = 0
-
-    @property
-    def stands(self) -> bool:
-        """Whether the standings are to be written now."""
-        crowd = self.crowd
-        if crowd.is_past_repeating or crowd.is_empty or self.steps >= STEPS_WEIGHED_AGAIN:
-            return True
-        return len(crowd.changed) * _STANDING <= self.entries * STANDINGS_PER_ENTRIES
-
-
 class Crowds:
     """The crowded subjects of this worker's partitions. For one thread."""
 
@@ -125,7 +96,7 @@ class Crowds:
         self._horizons = horizons
         self._clock = clock
         self._heads: dict[Place, Head] = {}
-        self._work: dict[Place, _Work] = {}
+        self._work: dict[Place, CrowdWork] = {}
         #: Subjects with work to do now, in the order of their turns.
         self._pending: dict[Place, None] = {}
         self._weight = 0
@@ -182,13 +153,20 @@ class Crowds:
 
         None where the subject would exceed the limits.
         """
-        place, name, changes = (partition, key), key.encode(), Changes()
+        return self._written_down((partition, key), (_entry(arrival, now) for arrival in arrivals), limits)
+
+    def remind(self, partition: int, key: str, upto: Micros) -> Changes:
+        """Have the deadlines up to this instant evaluated before any arrival written down from now on."""
+        return self._written_down((partition, key), [Reminder(upto)], None) or Changes()
+
+    def _written_down(self, place: Place, entries: Iterable[Entry], limits: Limits | None) -> Changes | None:
+        name, changes = place[1].encode(), Changes()
         head, work = self._heads[place], self._work.get(place)
         size, count = head.size, head.arrivals
-        parts = list(segments(_entry(arrival, now) for arrival in arrivals))
+        parts = list(segments(entries))
         size += sum(len(value) for value, _ in parts)
         count += sum(len(within) for _, within in parts)
-        if size > limits.size or count > limits.arrivals:
+        if limits is not None and (size > limits.size or count > limits.arrivals):
             return None
         for number, (value, within) in enumerate(parts, head.after):
             changes[segment_key(name, number)] = Change(value)
@@ -206,8 +184,11 @@ class Crowds:
         """A subject whose `head` was asked for is due."""
         self._pending[partition, key] = None
 
-    def turn(self, upto: Micros, now: Micros) -> WeighingTurn:
-        """Do some of the work: a slice of time for the next subject, or for several with little work."""
+    def turn(self, upto: Callable[[int], Micros], now: Micros) -> WeighingTurn:
+        """Do some of the work: a slice of time for the next subject, or for several with little work.
+
+        Deadlines of a partition are evaluated `upto` an instant.
+        """
         changes: dict[int, Changes] = {}
         facts: list[Fact] = []
         happened: list[EventKind] = []
@@ -216,7 +197,7 @@ class Crowds:
             place = next(iter(self._pending))
             del self._pending[place]
             work = self._begun(place)
-            work.upto, work.now = upto, now
+            work.upto, work.now = upto(place[0]), now
             if not self._advance(work, until, facts, happened):
                 self._pending[place] = None
             else:
@@ -226,16 +207,16 @@ class Crowds:
         self._make_room()
         return WeighingTurn(changes, facts, happened)
 
-    def _begun(self, place: Place) -> _Work:
+    def _begun(self, place: Place) -> CrowdWork:
         work = self._work.pop(place, None)
         if work is None:
-            work = _Work(Crowd(place[1], self._horizons, self._heads[place].converted))
+            work = CrowdWork(Crowd(place[1], self._horizons, self._heads[place].converted))
         self._work[place] = work
         if work.going is None:
             work.going = self._all(place, work)
         return work
 
-    def _advance(self, work: _Work, until: float, facts: list[Fact], happened: list[EventKind]) -> bool:
+    def _advance(self, work: CrowdWork, until: float, facts: list[Fact], happened: list[EventKind]) -> bool:
         """Whether there is nothing left to do."""
         assert work.going is not None
         for number, (fact, name) in enumerate(work.going):
@@ -248,7 +229,7 @@ class Crowds:
                 return False
         return True
 
-    def _all(self, place: Place, work: _Work) -> Strides:
+    def _all(self, place: Place, work: CrowdWork) -> Strides:
         crowd = work.crowd
         if not work.is_ready:
             yield from self._load(place, work)
@@ -263,7 +244,7 @@ class Crowds:
             self._heads[place] = replace(self._heads[place], weighed=segment + 1)
         yield from crowd.look(work.upto, work.now)
 
-    def _load(self, place: Place, work: _Work) -> Strides:
+    def _load(self, place: Place, work: CrowdWork) -> Strides:
         """Read the kept segments. Segments appended meanwhile are read, too: they're in the table already."""
         partition, name, crowd = place[0], place[1].encode(), work.crowd
         number, stood = self._heads[place].first, self._heads[place].weighed_again_from
@@ -295,7 +276,7 @@ class Crowds:
         yield from self._weigh_again(work, again)
         work.is_ready = True
 
-    def _weigh_again(self, work: _Work, again: Iterable[tuple[int, Sequence[Entry]]]) -> Strides:
+    def _weigh_again(self, work: CrowdWork, again: Iterable[tuple[int, Sequence[Entry]]]) -> Strides:
         """Bring the standings up to the head. All that follows was announced before the head was written."""
         for segment, entries in again:
             for number, entry in enumerate(entries):
@@ -304,7 +285,7 @@ class Crowds:
             work.crowd.weighed(segment)
             work.entries += work.sizes[segment]
 
-    def _changed(self, place: Place, work: _Work) -> Changes:
+    def _changed(self, place: Place, work: CrowdWork) -> Changes:
         """The parts differing now, the head last."""
         name, crowd, changes = place[1].encode(), work.crowd, Changes()
         head = self._heads[place]
