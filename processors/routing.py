@@ -47,7 +47,7 @@ class Router(Generic[T]):
         """The topics have at least as many partitions as the table. Raises UnitFailed: the next start adds
         them.
 
-        A topic that is gone has none; what comes on others is taken.
+        A missing topic has no partitions; records of the other topics are taken.
         """
         self._partitions = self._context.units()
         counts = {topic: await self._context.partition_count(topic) for topic in self.topics}
@@ -58,7 +58,7 @@ class Router(Generic[T]):
             )
 
     def units(self) -> list[int]:
-        """The partitions of the table that are ours. A topic may have more, whose records go on to these."""
+        """This worker's partitions of the table; records of further partitions are forwarded."""
         return sorted({tp.partition for tp in self._context.assignment() if tp.partition < self._partitions})
 
     def take(
@@ -70,8 +70,8 @@ class Router(Generic[T]):
         effects: Effects,
         strays: list[T] | None = None,
     ) -> list[T]:
-        """What the records say; what is invalid or belongs elsewhere goes out,
-        the latter into `strays` as well.
+        """The decoded records of this partition. Invalid records go to the dead letters; records of other
+        partitions are forwarded, and added to `strays`.
         """
         try:
             valid, arrivals = records, [read(record, now) for record in records]

@@ -20,20 +20,32 @@ class Assignment(BaseModel):
     experiment: Name = Field(description="The experiment.")
     variant: Name = Field(description="The variant given to the run.")
     phase: Name = Field("1", description="The experiment's version at that time.")
-    probability: Probability = Field(1.0, description="How likely that choice was.")
+    probability: Probability | None = Field(
+        None, description="How likely that choice was; null where nobody knows."
+    )
 
 
 class Exposure(Event):
     """A run was given a variant of an experiment."""
 
-    exposure_id: Id | None = Field(None, description="Made from run and experiment where absent.")
+    exposure_id: Id | None = Field(None, description="Made from run, experiment and variant where absent.")
     run_id: Id = Field(description="The run; the record's key.")
     experiment: Name = Field(description="The experiment.")
     variant: Name = Field(description="The variant given to the run.")
     phase: Name = Field("1", description="The experiment's version at that time.")
-    probability: Probability = Field(1.0, description="How likely that choice was.")
+    probability: Probability | None = Field(
+        None, description="How likely that choice was; null where nobody knows."
+    )
     unit: Id | None = Field(None, description="The randomised unit: a user, a ticket; the run where absent.")
-    strategy: Name = Field("fixed", description="How the choice was made.")
+    strategy: Name = Field(
+        "fixed",
+        description="How the choice was made: a strategy of the registry, `external` for assignments made "
+        "elsewhere, or `forced` by an override, which results leave out.",
+    )
+    weights_from: Name | None = Field(
+        None,
+        description="Where the weights came from: `registry`, `cache` (its copy on disk) or `code`.",
+    )
     exposed_at: Instant | None = Field(
         None, description="When the run was exposed; the record's timestamp where absent."
     )
@@ -41,12 +53,12 @@ class Exposure(Event):
     @property
     def identity(self) -> str:
         """The id of this exposure."""
-        return self.exposure_id or exposure_id(self.run_id, self.experiment)
+        return self.exposure_id or exposure_id(self.run_id, self.experiment, self.variant)
 
 
-def exposure_id(run_id: str, experiment: str) -> str:
-    """The id of an exposure sent without an id."""
-    return fact_id("exposure", run_id, experiment)
+def exposure_id(run_id: str, experiment: str, variant: str) -> str:
+    """The id of an exposure sent without an id: two variants within one run are two exposures."""
+    return fact_id("exposure", run_id, experiment, variant)
 
 
 __all__ = ["Assignment", "Exposure", "exposure_id"]

@@ -1,4 +1,4 @@
-"""The batch room in memory, for a handler by itself.
+"""The batch engine in memory, for a handler by itself.
 
 What it changes it finds again, what it sends is kept.
 """

@@ -153,8 +153,8 @@ export interface Assignment {
   variant: string;
   /** The experiment's version at that time. */
   phase?: string;
-  /** How likely that choice was. */
-  probability?: number;
+  /** How likely that choice was; null where nobody knows. */
+  probability?: number | null;
 }
 
 /** The reading of outcomes of one type. */
@@ -169,7 +169,7 @@ export interface Match {
 
 /** How outcomes become a score. Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the outcome's own time (ties by `sequence`, by the record's timestamp, by id); `all` is decided once every listed type came, with the least of their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum` adds their scores. `last`, `count` and `sum` give the present score and revise the score until the deadline. */
 export interface Rule {
-  /** Outcome types and what each of them says. */
+  /** Outcome types and the score of each. */
   on: Record<string, Match>;
   /** How long after `opened_at` outcomes count (ISO 8601, such as `P14D`). */
   within: string;
@@ -219,7 +219,7 @@ export interface WaitEvent {
 export interface ExposureEvent {
   /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
-  /** Made from run and experiment where absent. */
+  /** Made from run, experiment and variant where absent. */
   exposure_id?: string | null;
   /** The run; the record's key. */
   run_id: string;
@@ -229,12 +229,14 @@ export interface ExposureEvent {
   variant: string;
   /** The experiment's version at that time. */
   phase?: string;
-  /** How likely that choice was. */
-  probability?: number;
+  /** How likely that choice was; null where nobody knows. */
+  probability?: number | null;
   /** The randomised unit: a user, a ticket; the run where absent. */
   unit?: string | null;
-  /** How the choice was made. */
+  /** How the choice was made: a strategy of the registry, `external` for assignments made elsewhere, or `forced` by an override, which results leave out. */
   strategy?: string;
+  /** Where the weights came from: `registry`, `cache` (its copy on disk) or `code`. */
+  weights_from?: string | null;
   /** When the run was exposed; the record's timestamp where absent. */
   exposed_at?: string | null;
 }
@@ -343,22 +345,114 @@ export interface AlertEvent {
   raised_at: string;
 }
 
-/** An experiment in its present state; the latest record of a key counts. */
+/** A metric of the results, and its part in the verdict. */
+export interface ExperimentMetric {
+  /** A score's name, or `cost_usd`, `input_tokens`, `output_tokens`, `seconds`. */
+  name: string;
+  /** `rate` of a boolean, or `mean` of a number. */
+  kind?: "rate" | "mean";
+  /** `decision`: the verdict is about this metric. `guardrail`: must not get worse by more than `margin`. `exploratory`: shown, never decided on. */
+  role?: "decision" | "guardrail" | "exploratory";
+  /** The good direction. */
+  better?: "higher" | "lower";
+  /** How long after the exposure outcomes count: the waits' `within`; none for what is known at the run's end. */
+  window?: string | null;
+  /** How long later runs of the unit count; zero: its first run alone. */
+  horizon?: string;
+  /** How much later than the window outcomes may be recorded. */
+  grace?: string;
+  /** The value of a unit without a score: zero (false), or the unit is left out and counted. */
+  missing?: "zero" | "exclude";
+  /** How much worse a guardrail may get, as a share of the control: 0.1 is 10 %. */
+  margin?: number | null;
+}
+
+/** Units kept out of all experiments naming the holdout. */
+export interface Holdout {
+  /** The holdout. */
+  name: string;
+  /** The share of units kept out. */
+  share: number;
+}
+
+/** The experiment's slots in a layer: a unit is in the experiment if its slot lies in a range. */
+export interface Layer {
+  /** The layer; all its experiments randomise the same kind of unit. */
+  name: string;
+  /** Ranges of slots from 0 to 1000, each with its first slot and the slot after its last. */
+  slots: [number, number][];
+}
+
+/** A time of constant weights; results never pool units of two phases. */
+export interface Phase {
+  /** The phase. */
+  phase: string;
+  /** From when its weights count. */
+  started_at: string;
+  /** Variants and their weights. */
+  weights: Record<string, number>;
+  /** Why the phase was opened. */
+  reason?: string;
+}
+
+/** The decision at the end of an experiment. */
+export interface Shipped {
+  /** The winner. */
+  variant: string;
+  /** Why. */
+  reason: string;
+  /** When it was decided. */
+  at: string;
+  /** The results at that moment. */
+  results?: Record<string, Json>;
+}
+
+/** An experiment in its present state; the latest record of a key counts, and says all about it. */
 export interface ExperimentEvent {
   /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
   /** The experiment; the record's key. */
   experiment: string;
-  /** A change of weights opens a new phase. */
+  /** The present phase: a change of weights opens a new phase, traffic doesn't. */
   phase?: string;
   /** How a run gets its variant. */
-  strategy?: "fixed" | "weighted" | "bucket" | "custom" | "adaptive";
-  /** Variants and their weights. */
+  strategy?: "fixed" | "weighted" | "bucket" | "custom" | "adaptive" | "external";
+  /** Variants and their weights in the present phase. */
   variants: Record<string, number>;
   /** Why it was changed. */
   reason?: string;
   /** When it was changed. */
   changed_at: string;
+  /** `draft` and `stopped`: all get the control without exposure. `shipped`: all get the winner. */
+  status?: "draft" | "running" | "stopped" | "shipped";
+  /** The hash of assignments. */
+  hash_version?: string;
+  /** The variant compared with; given to all outside the experiment. */
+  control?: string | null;
+  /** The kind of randomised unit, such as `user`; `run` for each run alone. */
+  unit?: string;
+  /** The layer with the experiment's slots. */
+  layer?: Layer | null;
+  /** The holdout that the experiment respects. */
+  holdout?: Holdout | null;
+  /** A JMESPath over `attributes`, `agent` and `version` of the run; only runs giving true take part. */
+  audience?: string | null;
+  /** The share of units in the experiment. */
+  traffic?: number;
+  /** All phases so far, the present one last; one phase since `changed_at` where absent. */
+  phases?: Phase[];
+  /** The metrics of the results. */
+  metrics?: ExperimentMetric[];
+  /** The error allowed, over all looks together. */
+  alpha?: number;
+  /** Units planned for all arms together, fixed at the start: intervals are narrowest there. */
+  planned_units?: number | null;
+  /** The least effect worth finding. */
+  mde?: number | null;
+  /** How long the experiment may run. */
+  cap?: string | null;
+  /** The decision, once there is one. */
+  shipped?: Shipped | null;
 }
 
 export type Mode = NonNullable<Rule["mode"]>;

@@ -68,8 +68,8 @@ class Join:
     """Reads `outcomes` and `waits`, keeps a table by subject, writes `scores`, `resumptions` and
     `dead-letters`.
 
-    A record on a partition that isn't its subject's goes on to the right one. `counts` tells what
-    happened how often since the start.
+    A record on another partition than its subject's is forwarded. `counts` has the number of each event since
+    the start.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class Join:
 
     @property
     def topics(self) -> Sequence[str]:
-        """What it reads."""
+        """The full names of the topics read."""
         return self._router.topics
 
     async def assigned(self, tps: frozenset[TP]) -> None:
-        """Check that the topics have the partitions that the table needs."""
+        """Check that the topics have as many partitions as the table."""
         await self._router.check()
         self._forget()
         self._notes.recall(self._partitions())
@@ -155,12 +155,12 @@ class Join:
         return effects
 
     async def tick(self) -> Effects:
-        """Judge the deadlines that are due, once all that was written before them has been applied."""
+        """Evaluate due deadlines, once every record written before them has been applied."""
         self._router.tell(log, self._now())
         self._notes.landed()
         effects, nearest, now = Effects(), self._context.table.nearest_due(), self._now()
         if nearest == AT_ONCE:
-            # What else is due is hidden behind what is to be weighed.
+            # Other due subjects are hidden behind subjects to be weighed.
             nearest = max(now, self._look_again)
         self.next_deadline = nearest
         if nearest is not None and nearest <= now:
@@ -185,21 +185,21 @@ class Join:
             effects.more = effects.more or self._crowds.is_busy
 
     async def flush(self) -> None:
-        """Nothing: the table and the outputs are the room's."""
+        """Nothing: the table and the outputs are the batch engine's."""
 
     def open_waits(self) -> Mapping[int, int]:
-        """Waits without an answer whose deadline is still to be judged, by partition.
+        """Waits without an answer whose deadline is still to be evaluated, by partition.
 
         Callable from any thread.
         """
         return {partition: self._context.table.waiting(partition) for partition in self._partitions()}
 
     def unread(self) -> Mapping[TP, int]:
-        """Records that must be read before due deadlines can be judged. Callable from any thread."""
+        """Records to be read before due deadlines can be evaluated. Callable from any thread."""
         return self._caught_up.unread()
 
     def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> set[str]:
-        """Returns the subjects that would be too large: they stay as they were."""
+        """Apply the arrivals; returns the subjects left unchanged, since they would be too large."""
         subjects = Counter(map(_subject, arrivals))
         states, crowded = self._known(partition, subjects)
         if subjects and max(subjects.values()) > CROWDED_AT_ONCE:
@@ -223,7 +223,7 @@ class Join:
         subjects: Mapping[str, int],
         effects: Effects,
     ) -> None:
-        """Keep in parts from now on the subjects with so many arrivals at once."""
+        """Keep subjects with many arrivals at once in parts from now on."""
         for key, count in subjects.items():
             if count > CROWDED_AT_ONCE and key not in crowded:
                 subject = states.pop(key, Subject())
@@ -236,7 +236,7 @@ class Join:
     def _append(
         self, partition: int, crowded: set[str], arrivals: Iterable[Arrival], now: Micros, effects: Effects
     ) -> set[str]:
-        """Write down what arrived about crowded subjects; returns those that hold too much already."""
+        """Append arrivals about crowded subjects; returns the subjects already at their limit."""
         limits, full = Limits(LARGEST_SUBJECT, MOST_ARRIVALS), set()
         theirs: dict[str, list[Arrival]] = {key: [] for key in crowded}
         for arrival in arrivals:
@@ -262,12 +262,12 @@ class Join:
         return [replace(a, subject=spelled, spelled=None) for a, spelled in told if spelled in waited]
 
     def _refuse(self, full: set[str], batches: Mapping[TP, Sequence[Record]], effects: Effects) -> None:
-        """Keep what was said about these subjects as dead letters."""
+        """Keep the records about these subjects as dead letters."""
         error = InvalidEvent(
             "too_large",
-            f"with it, what is kept of its subject would be more than {LARGEST_SUBJECT:,} bytes or "
-            f"{MOST_ARRIVALS:,} outcomes and waits, and nothing was changed: its answers go on from what was "
-            "there; ask and tell about smaller things, each a subject of its own, or keep long content "
+            f"with this record, its subject's state would be more than {LARGEST_SUBJECT:,} bytes or "
+            f"{MOST_ARRIVALS:,} outcomes and waits, and nothing was changed: its answers go on from the "
+            "state before; use smaller things as subjects, or keep long content "
             "elsewhere and send a link",
         )
         for tp, records in batches.items():
@@ -288,7 +288,7 @@ class Join:
         return arrival_of_wait(record, now, self._tolerance)
 
     def _look(self) -> Effects:
-        """Look at as many of the due subjects as take little time, so that arrivals are joined in between."""
+        """Look at a few due subjects, for a short time, so that arrivals are joined in between."""
         effects = Effects(outputs_first=True)
         partitions = self._partitions()
         share = max(1, self._slice.keys // max(1, len(partitions)))
@@ -319,7 +319,7 @@ class Join:
         return crowded
 
     def _known(self, partition: int, keys: Iterable[str]) -> tuple[dict[str, Subject], set[str]]:
-        """What is known of each subject; which of them are crowded."""
+        """The stored state of each subject, and the crowded subjects among them."""
         names = list(keys)
         values = self._context.table.get_many(partition, [key.encode() for key in names])
         states: dict[str, Subject] = {}
@@ -337,7 +337,7 @@ class Join:
     def _keep(
         self, partition: int, subjects: Mapping[str, Subject], effects: Effects, largest: int = sys.maxsize
     ) -> set[str]:
-        """Returns the subjects that have become too large, which it leaves out."""
+        """Encode changed subjects into `effects`; returns the omitted subjects, too large now."""
         changes, full = effects.changes.setdefault(partition, {}), set()
         for key, subject in subjects.items():
             value = encode_subject(subject)

@@ -157,7 +157,7 @@ def end(
         case "failed" if state.attempts + 1 < (execution.attempts or patience.attempts):
             return _try_again(state, origin, execution, now, patience)
         case "failed" | "unfit":
-            return give_up(state, execution.error or "no error was told", now)
+            return give_up(state, execution.error or "no error was reported", now)
         case _:
             assert_never(execution.ending)
 
@@ -299,7 +299,7 @@ def _try_again(
             state,
             run_at=now + pause,
             attempts=state.attempts + 1,
-            error=(execution.error or "no error was told")[:_LONGEST_ERROR],
+            error=(execution.error or "no error was reported")[:_LONGEST_ERROR],
         ),
         now,
     )

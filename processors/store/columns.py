@@ -13,7 +13,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "raw_runs": "run_id agent version status started_at ended_at session_id parent_run_id origin "
             "error input output attributes recorded_at",
             "raw_exposures": "run_id exposure_id experiment variant phase probability unit strategy "
-            "exposed_at recorded_at row_version",
+            "exposed_at recorded_at weights_from row_version",
+            "raw_experiments": "experiment recorded_at offset status phase strategy variants control unit "
+            "traffic hash_version phases alpha planned_units mde reason changed_at record row_version",
             "raw_waits": "subject wait_id run_id step_id name agent mode outcome_types rule opened_at since "
             "deadline exposures attributes reply_to recorded_at revision row_version",
             "raw_cancellations": (

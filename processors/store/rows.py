@@ -19,6 +19,7 @@ from upshot.errors import InvalidEvent
 from upshot.otel.prices import Prices, unpriced
 from upshot.otel.steps import INSTRUMENTATION
 from upshot.processors.store.deferred_rows import cancellation_row, deferral_row, followup_row
+from upshot.processors.store.experiment_rows import experiment_row
 from upshot.processors.store.packed import (
     Row,
     Values,
@@ -35,6 +36,7 @@ from upshot.processors.store.values import assignments, kind_of, number_of, text
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
 from upshot.schemas.deferrals import Deferral
+from upshot.schemas.experiments import Experiment
 from upshot.schemas.exposures import Exposure
 from upshot.schemas.followups import FollowupStatus
 from upshot.schemas.ids import fact_id
@@ -43,24 +45,15 @@ from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
 from upshot.streams.events.decode import read_outcome, read_wait
 from upshot.streams.events.fast import (
-    FastAlert,
-    FastAssignment,
-    FastDeadLetter,
-    FastDeferral,
-    FastEvent,
-    FastExposure,
-    FastFollowup,
-    FastRun,
-    FastScore,
-    FastStep,
     NeedsSchema,
     fast,
+    fast_assignments,
     moment,
     moment_or_none,
     recorded_moment,
 )
 from upshot.streams.events.instants import Micros
-from upshot.streams.events.records import Record, parse, place_of, validate
+from upshot.streams.events.records import Record, decode, parse, place_of, validate
 from upshot.streams.events.topics import MAX_DEAD_LETTER_BYTES, MAX_EVENT_BYTES, MAX_SCORE_BYTES
 from upshot.streams.events.withdrawals import (
     Cancelling,
@@ -78,9 +71,7 @@ _RESCORED = 1 << 254
 _UNSAID = (0, "")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_assignments = msgspec.json.Decoder(list[FastAssignment]).decode
 
-Q = TypeVar("Q", bound=FastEvent)
 E = TypeVar("E", bound=BaseModel)
 
 
@@ -122,7 +113,7 @@ def letter_row(record: Record, error: InvalidEvent) -> Row:
     )
 
 
-def _run(run: Run | FastRun, record: Record) -> Row:
+def _run(run: Run, record: Record) -> Row:
     recorded = recorded_moment(record)
     started, ended = moment_or_none(run.started_at), moment_or_none(run.ended_at)
     at = moment_or_none(run.occurred_at) or ended or started or recorded
@@ -150,10 +141,10 @@ def _run(run: Run | FastRun, record: Record) -> Row:
 
 
 def _priced_step(record: Record, prices: Prices) -> Row:
-    return _either(FastStep, Step, lambda step, record: _step(step, record, prices))(record)
+    return _either(Step, lambda step, record: _step(step, record, prices))(record)
 
 
-def _step(step: Step | FastStep, record: Record, prices: Prices = unpriced) -> Row:
+def _step(step: Step, record: Record, prices: Prices = unpriced) -> Row:
     recorded = recorded_moment(record)
     started, ended = moment_or_none(step.started_at), moment_or_none(step.ended_at)
     cost: tuple[float | None, str] = step.cost_usd, step.cost_source or ""
@@ -220,7 +211,7 @@ def _outcome(record: Record) -> Row:
     return pack_version("raw_outcomes", values, earlier_wins(outcome.time))
 
 
-def _exposure(exposure: Exposure | FastExposure, record: Record) -> Row:
+def _exposure(exposure: Exposure, record: Record) -> Row:
     recorded = recorded_moment(record)
     exposed = moment_or_none(exposure.exposed_at) or recorded
     values = (
@@ -229,13 +220,18 @@ def _exposure(exposure: Exposure | FastExposure, record: Record) -> Row:
         exposure.experiment,
         exposure.variant,
         exposure.phase,
-        float(exposure.probability),
+        None if exposure.probability is None else float(exposure.probability),
         exposure.unit or exposure.run_id,
         exposure.strategy,
         exposed,
         recorded,
+        exposure.weights_from or "",
     )
     return pack_version("raw_exposures", values, earlier_wins(exposed))
+
+
+def _experiment(record: Record) -> Row:
+    return experiment_row(decode(Experiment, record), record)
 
 
 def _wait(record: Record) -> Row | NothingToStore:
@@ -256,7 +252,7 @@ def _wait(record: Record) -> Row | NothingToStore:
         wait.opened_at,
         wait.since,
         wait.deadline,
-        assignments(_assignments(wait.exposures)),
+        assignments(fast_assignments(wait.exposures)),
         texts(_decode(wait.attributes)),
         wait.reply_to or "",
         recorded_moment(record),
@@ -265,7 +261,7 @@ def _wait(record: Record) -> Row | NothingToStore:
     return pack_version("raw_waits", values, higher_wins(wait.revision, wait.opened_at))
 
 
-def _score(score: Score | FastScore, record: Record) -> Row:
+def _score(score: Score, record: Record) -> Row:
     recorded = recorded_moment(record)
     decided = moment_or_none(score.decided_at) or recorded
     value, kind, identity = number_of(score.value), kind_of(score.value), score.identity
@@ -308,7 +304,7 @@ def _score(score: Score | FastScore, record: Record) -> Row:
     return pack_precedence("raw_scores", values, later_wins(decided), precedence)
 
 
-def _alert(alert: Alert | FastAlert, record: Record) -> Row:
+def _alert(alert: Alert, record: Record) -> Row:
     raised = moment(alert.raised_at)
     values = (
         alert.alert_id,
@@ -325,7 +321,7 @@ def _alert(alert: Alert | FastAlert, record: Record) -> Row:
     return pack_version("raw_alerts", values, earlier_wins(raised))
 
 
-def _dead_letter(letter: DeadLetter | FastDeadLetter, record: Record) -> Row:
+def _dead_letter(letter: DeadLetter, record: Record) -> Row:
     try:
         key, payload = b64decode(letter.key or ""), b64decode(letter.value or "")
         headers = [(name.encode(), b64decode(value)) for name, value in letter.headers]
@@ -352,14 +348,14 @@ def _letter(values: Values) -> Row:
 
 
 def _either(
-    kind: type[Q], model: type[E], make: Callable[[Q | E, Record], Row], largest: int = MAX_EVENT_BYTES
+    model: type[E], make: Callable[[E, Record], Row], largest: int = MAX_EVENT_BYTES
 ) -> Callable[[Record], Row]:
     """The row of an event decoded fast; decoded by the schema, where fast decoding needs the schema."""
 
     def read(record: Record) -> Row:
         event = parse(record.value, largest)
         try:
-            return make(fast(kind, event), record)
+            return make(fast(model, event), record)
         except (NeedsSchema, OverflowError):
             return make(validate(model, event), record)
 
@@ -368,16 +364,17 @@ def _either(
 
 _READERS: Mapping[str, Callable[[Record], Row | NothingToStore]] = MappingProxyType(
     {
-        "runs": _either(FastRun, Run, _run),
-        "steps": _either(FastStep, Step, _step),
+        "runs": _either(Run, _run),
+        "steps": _either(Step, _step),
         "outcomes": _outcome,
-        "exposures": _either(FastExposure, Exposure, _exposure),
+        "exposures": _either(Exposure, _exposure),
         "waits": _wait,
-        "scores": _either(FastScore, Score, _score, MAX_SCORE_BYTES),
-        "deferrals": _either(FastDeferral, Deferral, deferral_row),
-        "followups": _either(FastFollowup, FollowupStatus, followup_row),
-        "alerts": _either(FastAlert, Alert, _alert),
-        "dead-letters": _either(FastDeadLetter, DeadLetter, _dead_letter, MAX_DEAD_LETTER_BYTES),
+        "scores": _either(Score, _score, MAX_SCORE_BYTES),
+        "deferrals": _either(Deferral, deferral_row),
+        "followups": _either(FollowupStatus, followup_row),
+        "alerts": _either(Alert, _alert),
+        "experiments": _experiment,
+        "dead-letters": _either(DeadLetter, _dead_letter, MAX_DEAD_LETTER_BYTES),
     }
 )
 

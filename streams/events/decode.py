@@ -22,7 +22,16 @@ from upshot.schemas.outcomes import Sequence, sequence_of
 from upshot.schemas.subjects import folded
 from upshot.schemas.waits import After, Rule
 from upshot.streams.events.decoded import CheckedRule, DecodedOutcome, DecodedWait, Preceding
-from upshot.streams.events.fast import Count, FastAssignment, Id, Name, NeedsSchema, moment, recorded_moment
+from upshot.streams.events.fast import (
+    Count,
+    Id,
+    Name,
+    NeedsSchema,
+    fast,
+    fast_assignments,
+    moment,
+    recorded_moment,
+)
 from upshot.streams.events.instants import MICROSECOND, Micros, micros
 from upshot.streams.events.records import (
     CLOCK_TOLERANCE,
@@ -96,7 +105,6 @@ _outcome_on_wire = msgspec.json.Decoder(_OutcomeOnWire).decode
 _outcome_with_more = msgspec.json.Decoder(_OutcomeWithMore).decode
 _wait_on_wire = msgspec.json.Decoder(_WaitOnWire).decode
 _wait_with_more = msgspec.json.Decoder(_WaitWithMore).decode
-_assignments_on_wire = msgspec.json.Decoder(list[FastAssignment]).decode
 _attributes_on_wire = msgspec.json.Decoder(dict[Name, Any]).decode
 _tolerance = TypeAdapter(Tolerance).validate_python
 _anything = msgspec.json.Decoder().decode
@@ -278,7 +286,7 @@ def _sure_after(after: Any) -> tuple[Preceding, ...]:
 
 def exposures_of(exposures: Iterable[Assignment]) -> Raw:
     """The exposures read by the schema, as JSON."""
-    return Raw(_encode([msgspec.convert(e.model_dump(), FastAssignment) for e in exposures]))
+    return Raw(_encode([fast(Assignment, e.model_dump()) for e in exposures]))
 
 
 def inherited(exposures: Raw | UnsetType, attributes: Raw | UnsetType) -> tuple[Raw, Raw]:
@@ -292,7 +300,7 @@ def inherited(exposures: Raw | UnsetType, attributes: Raw | UnsetType) -> tuple[
     if exposures is UNSET:
         return _NONE, attributes
     _anything(exposures)
-    return Raw(_encode(_assignments_on_wire(exposures))), attributes
+    return Raw(_encode(fast_assignments(exposures))), attributes
 
 
 def _read_rule(text: bytes) -> CheckedRule:

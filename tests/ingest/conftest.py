@@ -1,4 +1,4 @@
-"""The door of a real web server over real Kafka topics."""
+"""The HTTP API of a real web server over real Kafka topics."""
 
 from __future__ import annotations
 
@@ -118,6 +118,6 @@ async def settings(kafka: KafkaServer) -> Settings:
 
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Client]:
-    """A client of a door without keys."""
+    """A client of an HTTP API without keys."""
     async with open_api(settings) as client:
         yield client

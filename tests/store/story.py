@@ -34,6 +34,14 @@ def wait(wait_id: str = "w1", **changed: Any) -> Written:
     return record("waits", event | changed, timestamp=LATER)
 
 
+def registered(number: int, weights: dict[str, float], **changed: Any) -> Written:
+    """A record of the registry, opening a phase."""
+    phases = [{"phase": str(number), "started_at": INSTANT.format(number), "weights": weights}]
+    event = {"experiment": "e", "phase": str(number), "variants": weights, "phases": phases}
+    event["changed_at"] = INSTANT.format(number)
+    return record("experiments", event | changed, offset=number, timestamp=NOON + number)
+
+
 def story() -> list[Written]:
     """A log with everything in it that could depend on an order."""
     run: dict[str, Any] = {"run_id": "r1"}
@@ -73,6 +81,9 @@ def story() -> list[Written]:
         record("outcomes", outcome | {"time": INSTANT.format(1), "data": {"x": 2}}, offset=2),
         record("exposures", exposure | {"variant": "b", "exposed_at": INSTANT.format(2)}),
         record("exposures", exposure | {"variant": "a", "exposed_at": INSTANT.format(1)}),
+        record("exposures", exposure | {"variant": "a", "probability": 0.5, "weights_from": "code"}),
+        registered(1, {"a": 1, "b": 1}),
+        registered(2, {"a": 1, "b": 9}, status="stopped"),
         wait(opened_at=INSTANT.format(2)),
         wait(opened_at=INSTANT.format(1), rule=RULE | {"else": True}),
         wait(opened_at=INSTANT.format(1), rule=RULE | {"within": "P2D"}),

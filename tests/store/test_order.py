@@ -57,7 +57,10 @@ async def test_the_story_reads_as_it_should(store: Store) -> None:
     assert run["started_at"] == datetime(2026, 1, 1)
     assert store.values("SELECT status, attempt FROM steps ORDER BY attempt") == [("ok", 1), ("ok", 2)]
     assert store.values("SELECT time FROM outcomes") == [(datetime(2026, 1, 1),)]
-    assert store.values("SELECT variant FROM exposures") == [("a",)]
+    assert store.values("SELECT variant, exposed_at, probability FROM exposures ORDER BY variant") == [
+        ("a", datetime(2026, 1, 1), None),
+        ("b", datetime(2026, 1, 2), None),
+    ]
     assert store.values("SELECT wait_id, opened_at FROM waits WHERE wait_id = 'w1'") == [
         ("w1", datetime(2026, 1, 1))
     ]

@@ -41,6 +41,7 @@ LEAST: dict[str, dict[str, Any]] = {
         "value": False,
         "raised_at": "2026-01-01T00:00:00Z",
     },
+    "experiments": {"experiment": "e", "variants": {"v": 1}, "changed_at": "2026-01-01T00:00:00Z"},
     "dead-letters": {
         "dead_letter_id": "d1",
         "reason": "not_json",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.store.conftest import Store, Written, record
-from tests.store.story import INSTANT, LATER, RULE, decided, story, wait
+from tests.store.story import INSTANT, LATER, RULE, decided, registered, story, wait
 from upshot.schemas.ids import fact_id
 
 pytestmark = pytest.mark.stack
@@ -83,6 +83,43 @@ async def test_what_a_score_carries_itself_comes_first(store: Store) -> None:
     )
     [score] = store.ask("SELECT agent, exposures FROM current_scores")
     assert score == {"agent": "coder", "exposures": carried}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+async def test_an_experiment_chosen_after_the_wait_is_attributed_too(store: Store, first: bool) -> None:
+    carried = {"experiment": "tone", "variant": "warm", "phase": "2", "probability": 0.25}
+    chosen = record("exposures", {"run_id": "r1", "experiment": "length", "variant": "long"})
+    score = decided(1, True, exposures=[carried])
+    await store.take(*((chosen, score) if first else (score, chosen)))
+    [found] = store.ask("SELECT exposures FROM current_scores")
+    unknown = {"experiment": "length", "variant": "long", "phase": "1", "probability": 0}
+    assert found["exposures"] == [unknown, carried]
+
+
+async def test_two_variants_within_a_run_stay_visible(store: Store) -> None:
+    exposure = {"run_id": "r1", "experiment": "tone", "unit": "u"}
+    for variant in ("warm", "plain", "warm"):
+        await store.take(record("exposures", exposure | {"variant": variant}))
+    assert store.values("SELECT variant, probability FROM exposures ORDER BY variant") == [
+        ("plain", None),
+        ("warm", None),
+    ]
+
+
+async def test_the_registry_is_stored_record_by_record(store: Store) -> None:
+    await store.take(registered(1, {"a": 1, "b": 1}), registered(2, {"a": 0, "b": 1}, status="shipped"))
+    await store.take(registered(1, {"a": 1, "b": 1}))
+    assert store.values("SELECT phase, status FROM experiment_changes ORDER BY phase") == [
+        ("1", "running"),
+        ("2", "shipped"),
+    ]
+    [present] = store.ask("SELECT experiment, phase, variants, record FROM experiments")
+    assert (present["phase"], present["variants"]) == ("2", {"a": 0, "b": 1})
+    assert json.loads(present["record"])["status"] == "shipped"
+    assert store.values("SELECT phase, weights FROM experiment_phases ORDER BY phase") == [
+        ("1", {"a": 1, "b": 1}),
+        ("2", {"a": 0, "b": 1}),
+    ]
 
 
 ANSWERS: dict[str, list[Written]] = {

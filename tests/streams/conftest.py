@@ -1,4 +1,4 @@
-"""Workers of the batch room over real topics: in this process, and as processes of their own."""
+"""Workers of the batch engine over real topics: in this process, and as processes of their own."""
 
 from __future__ import annotations
 

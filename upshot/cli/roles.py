@@ -137,7 +137,7 @@ async def _run_child(role: str, app: str | None, environment: Mapping[str, str],
             child.terminate()
         await asyncio.wait({ended}, timeout=_STOP_WITHIN)
     if not ended.done():
-        log.warning("%s does not end: killed; what isn't committed is done again", role)
+        log.warning("%s does not end: killed; uncommitted work is done again", role)
         child.kill()
     return await ended
 

@@ -22,12 +22,12 @@ from upshot.private_files import write_private
 Ports = dict[str, int | None]
 
 LOOK = 0.1
-"""Seconds between looks at the parts."""
+"""Seconds between looks at the components."""
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
-"""Seconds before a dead part is started again: doubled each time, until it was steady for STEADY seconds."""
+"""Seconds before a dead component is restarted: doubled each time, until steady for STEADY seconds."""
 STEADY = 60.0
 STOP_WITHIN = 20.0
-"""Seconds that each part has to end cleanly; then it is killed."""
+"""Seconds that each component has to end cleanly; then it is killed."""
 
 
 @dataclass

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from upshot.otel import Prices, RequestedAttributes, SpanRecord, run_of, step_of
 from upshot.otel.allowed import NOTHING_ASKED
+from upshot.otel.flags import exposures_of
 from upshot.otel.otlp import Spans
 from upshot.otel.reading import LONGEST_ID
 from upshot.otel.steps import instant_or_none, kind_of
@@ -35,6 +36,8 @@ def events_of(
     found: Spans, prices: Prices, *, with_content: bool, asked: RequestedAttributes = NOTHING_ASKED
 ) -> MappedSpans:
     """Every span as a step of its run, every agent's span as a run event, and the id by which a trace goes.
+
+    Evaluations of feature flags among the events of a span are exposures of its run.
 
     The run's id is the attribute `upshot.run_id` of the span or its resource, else the trace id, so that a
     span is the same step in any batch. The attribute of a root holds for the whole trace: the views show the
@@ -63,6 +66,8 @@ def _of_span(
     run_id = _run_id(span)
     step = step_of(span, run_id, prices=prices, with_content=with_content, asked=asked)
     yield Checked("steps", run_id, _encoded(step), (), step.step_id)
+    for exposure in exposures_of(span, run_id):
+        yield Checked("exposures", run_id, _encoded(exposure), (), exposure.identity)
     if _is_agent(span):
         run = run_of(span, with_content=with_content, asked=asked).model_copy(update={"run_id": run_id})
         yield Checked("runs", run_id, _encoded(run), (), run_id)

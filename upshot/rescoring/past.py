@@ -108,7 +108,11 @@ class ClickHousePast:
 
 def _origin(row: Mapping[str, Any], scorer: str) -> FollowupSpec:
     names = "experiment", "variant", "phase", "probability"
-    exposures = [dict(zip(names, emitted, strict=True)) for emitted in row["exposures"]]
+    exposures = [
+        # Where a probability is unknown, the table has 0.
+        dict(zip(names, (*emitted[:3], emitted[3] or None), strict=True))
+        for emitted in row["exposures"]
+    ]
     return FollowupSpec(
         row["followup_id"],
         row["run_id"],

@@ -33,11 +33,11 @@ def check_path(where: str, path: str, *, gives: str = "score") -> None:
         )
         raise Misuse(
             f"{where}={path!r} is a path: the field {said!r} of an outcome, which none has; write {instead} "
-            "where the constant is meant; nothing is asked"
+            "where the constant is meant; no wait was opened"
         )
     if _is_number(said):
         raise Misuse(
-            f"{where}={path!r} is a text; write {said} without quotes for the number; nothing is asked"
+            f"{where}={path!r} is a text; write {said} without quotes for the number; no wait was opened"
         )
     try:
         parsed = jmespath.compile(path).parsed
@@ -50,12 +50,12 @@ def check_path(where: str, path: str, *, gives: str = "score") -> None:
     if first is not None and first not in _PARTS:
         raise Misuse(
             f"{where}={path!r:.200} begins with {first!r}, and an outcome has only {', '.join(_PARTS)}: "
-            f'write "data.{path}" for a field of its data; nothing is asked'
+            f'write "data.{path}" for a field of its data; no wait was opened'
         )
     if parsed["type"] == "field" and parsed["value"] == "data":
         logger.warning(
-            "%s=%r is all that an outcome says: right only where its data are a bare number or boolean; for "
-            'a field of them write "data.field"',
+            "%s=%r is the whole data of an outcome: right only where its data are a bare number or boolean; "
+            'for a field of them write "data.field"',
             where,
             path,
         )

@@ -32,27 +32,30 @@ def emit(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="JSON lines, a JSON array or one object; - or nothing reads stdin.",
+            help="JSON lines, a JSON array or a single object; - or nothing reads stdin.",
             metavar="FILE",
         ),
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--type", help="What happened, such as `pr.closed`.", rich_help_panel=_SHORT_FORM),
+        typer.Option("--type", help="The outcome's type, such as `pr.closed`.", rich_help_panel=_SHORT_FORM),
     ] = None,
     subject: Annotated[
-        str | None, typer.Option(help="What it happened to.", rich_help_panel=_SHORT_FORM)
+        str | None, typer.Option(help="The outcome's subject, such as `pr:1`.", rich_help_panel=_SHORT_FORM)
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Facts about it, as JSON.", rich_help_panel=_SHORT_FORM)
+        str | None, typer.Option(help="The outcome's data, as JSON.", rich_help_panel=_SHORT_FORM)
     ] = None,
     time: Annotated[
-        str | None, typer.Option(help="When it happened (RFC 3339).", rich_help_panel=_SHORT_FORM)
+        str | None, typer.Option(help="The outcome's instant (RFC 3339).", rich_help_panel=_SHORT_FORM)
     ] = None,
     event_id: Annotated[
-        str | None, typer.Option("--id", help="Its id, unique for its source.", rich_help_panel=_SHORT_FORM)
+        str | None,
+        typer.Option("--id", help="The outcome's id, unique for its source.", rich_help_panel=_SHORT_FORM),
     ] = None,
-    source: Annotated[str | None, typer.Option(help="Who tells it.", rich_help_panel=_SHORT_FORM)] = None,
+    source: Annotated[
+        str | None, typer.Option(help="The outcome's source.", rich_help_panel=_SHORT_FORM)
+    ] = None,
     key_field: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +64,7 @@ def emit(
     ] = None,
     validate: Annotated[
         bool,
-        typer.Option("--validate/--no-validate", help="Check every event first; send none if one is wrong."),
+        typer.Option("--validate/--no-validate", help="Check every event first; send none if any is wrong."),
     ] = True,
     data_dir: DataDir = None,
     as_json: Json = False,

@@ -37,23 +37,23 @@ def pending(
     action: Annotated[
         Literal["cancel"] | None,
         typer.Argument(
-            help="`cancel` ends waits that nobody needs any more; without it they are listed.",
+            help="`cancel` ends waits that nobody needs any more; without an action waits are listed.",
             metavar="ACTION",
         ),
     ] = None,
     ids: Annotated[list[str] | None, typer.Argument(help="The waits to be cancelled.", metavar="ID…")] = None,
     overdue: Annotated[
-        bool, typer.Option("--overdue", help="Only those whose deadline has passed without an answer.")
+        bool, typer.Option("--overdue", help="Only waits whose deadline has passed without an answer.")
     ] = False,
-    subject: Annotated[str | None, typer.Option(help="Only those about this subject.", metavar="S")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only waits about this subject.", metavar="S")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show at the most.", metavar="N")] = 100,
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """List open waits and follow-ups that are not done, the next deadline first, or cancel some waits.
 
-    A cancelled wait ends without a score, unless one was decided before. With --subject a wait can be
-    cancelled that isn't known yet.
+    A cancelled wait ends without a score; a score decided before stays. With --subject an unknown wait can be
+    cancelled ahead of its arrival.
     """
     settings = client_settings(data_dir)
     if action == "cancel":
@@ -102,7 +102,7 @@ def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json:
     if as_json:
         say_json({"topic": settings.topic(topic.name), "cancelled": cancelled})
     else:
-        say(f"{len(cancelled):,} cancelled; what was decided before stays")
+        say(f"{len(cancelled):,} cancelled; scores decided before stay")
 
 
 def _subjects(reader: Reader, ids: list[str]) -> list[tuple[str, str]]:
@@ -113,8 +113,8 @@ def _subjects(reader: Reader, ids: list[str]) -> list[tuple[str, str]]:
         ).rows
         if not rows:
             raise ConfigurationError(
-                f"no wait {ident} is pending; nothing was done: see upshot pending, or say --subject for one "
-                "that isn't known yet"
+                f"no wait {ident} is pending; nothing was done: see upshot pending, or give --subject to "
+                "cancel an unknown wait"
             )
         found += [(ident, str(about)) for (about,) in rows]
     return found

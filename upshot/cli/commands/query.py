@@ -26,7 +26,7 @@ NO_ROWS = "no rows"
 def query(
     sql: Annotated[str | None, typer.Argument(help="The SQL; - reads it from stdin.", metavar="SQL")] = None,
     question: Annotated[
-        str | None, typer.Option(help="Ask this named question instead.", metavar="NAME")
+        str | None, typer.Option(help="Run this named query instead.", metavar="NAME")
     ] = None,
     parameter: Annotated[
         list[str] | None,
@@ -35,13 +35,15 @@ def query(
         ),
     ] = None,
     shape: Annotated[Format, typer.Option("--format", help="How the answer is written.")] = "table",
-    list_questions: Annotated[bool, typer.Option("--list", help="List the named questions.")] = False,
+    list_questions: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
     exact: Annotated[
         bool,
         typer.Option(
             "--exact",
-            help="Leave text in CSV as it is. Otherwise ' stands before text that a spreadsheet would take "
-            "for a formula.",
+            help=(
+                "Leave text in CSV unchanged. Otherwise ' stands before text that a spreadsheet would "
+                "take for a formula."
+            ),
         ),
     ] = False,
     as_json: Json = False,
@@ -58,12 +60,12 @@ def query(
         _list(shape)
         return
     if (sql is None) == (question is None):
-        raise ConfigurationError("nothing was asked: give either SQL (or -) or --question NAME (see --list)")
+        raise ConfigurationError("no query was run: give either SQL (or -) or --question NAME (see --list)")
     parameters = _parameters(parameter or [])
     if question is not None:
         if question not in QUESTIONS:
             raise ConfigurationError(
-                f"there is no question {question!r}; nothing was asked: `upshot query --list` lists them"
+                f"there is no named query {question!r}; no query was run: `upshot query --list` lists them"
             )
         asked = QUESTIONS[question]
         text, parameters = asked.sql, {**asked.parameters, **parameters}
@@ -110,7 +112,7 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise ConfigurationError(f"--param {pair} is not NAME=VALUE; nothing was asked")
+            raise ConfigurationError(f"--param {pair} is not NAME=VALUE; no query was run")
         found[name] = value
     return found
 
@@ -118,7 +120,7 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
 def _check_names(known: Collection[str], given: Collection[str]) -> None:
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise ConfigurationError(f"this question has no parameter {', '.join(unknown)}; nothing was asked")
+        raise ConfigurationError(f"this named query has no parameter {', '.join(unknown)}; no query was run")
 
 
 __all__ = ["NO_ROWS", "QUERY_EXAMPLES", "query"]

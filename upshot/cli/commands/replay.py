@@ -31,7 +31,7 @@ def replay(
         typer.Option(
             "--from",
             metavar="STEP",
-            help="Where to begin: a step's name (the first of it), NAME#2, or a step's id.",
+            help="Where to begin: a step's name (its first occurrence), NAME#2, or a step's id.",
             show_default="list the run's steps",
         ),
     ] = None,
@@ -51,11 +51,11 @@ def replay(
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a recorded run again on this machine, and print both side by side.
+    """Repeat a recorded run on this machine, and print both runs side by side.
 
-    Steps that began before STEP give what they gave then, without being run; from there on your code runs.
-    The new run has an id of its own and counts in no statistics. It opens no waits, defers nothing and tells
-    no outcomes. A step with side effects is only run if you say yes. Needs `App(…, capture_content=True)`
+    Steps begun before STEP return their recorded results, without being run; from there on your code runs.
+    The new run has an id of its own, counts in no statistics, opens no waits, defers nothing and emits no
+    outcomes. A step with side effects is only run if you say yes. Needs `App(…, capture_content=True)`
     when the run was recorded.
     """
     from upshot.cli.replay_report import say_replayed, say_steps
@@ -105,11 +105,13 @@ def replay(
 
 def _ask(effect: SideEffect) -> Choice:
     """Ask the person at the terminal."""
-    note(f"{effect.name} has side effects. It is given {effect.arguments or 'arguments that are not kept'}")
-    instead = ", [r] give what it gave before" if effect.recorded else ""
+    note(f"{effect.name} has side effects. Its arguments: {effect.arguments or 'not recorded'}")
+    instead = ", [r] return the recorded result" if effect.recorded else ""
     while True:
         answer = (
-            typer.prompt(f"[y] run it{instead}, [n] end the replay", default="n", err=True).strip().lower()
+            typer.prompt(f"[y] run the step{instead}, [n] end the replay", default="n", err=True)
+            .strip()
+            .lower()
         )
         if answer in ("y", "yes"):
             return "run"

@@ -23,10 +23,12 @@ def worker(
     role: Annotated[
         Literal["all", "correlate", "store", "traces", "sources", "followups", "evaluations"],
         typer.Option(
-            help="`correlate` joins outcomes and waits, `store` writes rows, `traces` reads spans, `sources` "
-            "reads the topics of an app's sources, `followups` runs its scorers, `evaluations` tells scores "
-            "to a collector; `all` runs those that are set up, each in a process of its own that is "
-            "restarted if it dies."
+            help=(
+                "`correlate` joins outcomes and waits, `store` writes rows, `traces` reads spans, "
+                "`sources` reads the topics of an app's sources, `followups` runs the app's scorers, "
+                "`evaluations` exports scores to a collector; `all` runs the configured roles, each in a "
+                "process of its own, restarted after a crash."
+            )
         ),
     ] = "all",
     processes: Annotated[

@@ -120,7 +120,7 @@ def deadlines(workers: Sequence[Worker]) -> Finding:
         "deadlines",
         "notice",
         f"{found}: {waits}; {worst}",
-        "wait, or start more workers: none is judged too early",
+        "wait, or start more workers: none is evaluated too early",
     )
 
 
