@@ -61,6 +61,7 @@ SELECT
     max(occurred) AS occurred_at,
     max(decided) AS decided_at,
     max(why) AS reason,
+    max(revised) AS revised,
     countIf(latest IS NULL) AS expired
 FROM
 (
@@ -70,7 +71,8 @@ FROM
         argMax(tuple(value), precedence).1 AS latest,
         argMax(tuple(occurred_at), precedence).1 AS occurred,
         argMax(decided_at, precedence) AS decided,
-        argMax(toString(reason), precedence) AS why
+        argMax(toString(reason), precedence) AS why,
+        argMax(revision > 1, precedence) AS revised
     FROM scores
     WHERE name = {{metric:String}} AND step_id IS NULL AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}}
         AND run_id IN ({_RUN_IDS})
@@ -98,7 +100,7 @@ def _values(metric: PlannedMetric) -> str:
     return (
         "SELECT run_id, toNullable(toFloat64(value)) AS value, "
         "CAST(NULL, 'Nullable(DateTime64(6, \\'UTC\\'))') AS occurred_at, "
-        "toDateTime64(0, 6, 'UTC') AS decided_at, 'measured' AS reason, 0 AS expired "
+        "toDateTime64(0, 6, 'UTC') AS decided_at, 'measured' AS reason, 0 AS revised, 0 AS expired "
         f"FROM ({_MEASURED[metric.name]})"
     )
 
@@ -117,7 +119,7 @@ SELECT
     ifNull(spent.cost, 0) AS cost,
     multiIf(
         known AND scored.reason = 'deadline', 'deadline',
-        known AND scored.reason != 'measured' AND scored.decided_at > matures_at, 'revised',
+        known AND scored.revised AND scored.decided_at > matures_at, 'revised',
         known, 'outcome',
         early, 'before_exposure',
         scored.expired > 0, 'expired',

@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ops.doctor": KAFKA | {"processors", "processors.store", "insights", "local", "ops.telemetry"},
     "ops.telemetry": EVENTS | {"streams.metrics", "version"},
     "web": KAFKA | {"sources", "insights", "ingest", "ops", "ops.doctor", "ops.telemetry"},
-    "demo": KAFKA | {"insights"},
+    "demo": KAFKA | {"insights", "experiments"},
     "cli": KAFKA
     | {"upshot", "version", "streams.runtime", "sources", "links", "followups", "sdk", "replays", "rescoring"}
     | {"processors", "processors.store", "processors.sources", "insights", "local", "demo"}

@@ -140,8 +140,10 @@ def say_json_result(result: Result, played: Play, wrong: Sequence[str]) -> None:
     )
 
 
-def say_next(settings: Settings, ports_file: Path, keep: bool, data_dir: Path | None) -> None:
-    """Where to look next."""
+def say_next(
+    settings: Settings, ports_file: Path, keep: bool, data_dir: Path | None, more: Sequence[str] = ()
+) -> None:
+    """Where to look next; `more` are commands against the stack while the stack runs."""
     say()
     if keep:
         ports = json.loads(ports_file.read_text())
@@ -149,7 +151,8 @@ def say_next(settings: Settings, ports_file: Path, keep: bool, data_dir: Path | 
         say("Everything still runs:", style="bold")
         say(f"  Web page    http://127.0.0.1:{ports['web']}")
         say(f"  ClickHouse  http://127.0.0.1:{ports['clickhouse']}  Kafka  {settings.kafka_url}")
-        say(f"  upshot query --question scores-by-agent {there}")
+        for command in more or (f"upshot query --question scores-by-agent {there}",):
+            say(f"  {command}")
         say(f"  upshot pending {there}")
         removed = "" if data_dir is not None else " and removes its data"
         say(f"Ctrl-C stops the stack{removed}.", style="dim")

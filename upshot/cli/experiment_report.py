@@ -134,8 +134,7 @@ def _details(result: MetricResult) -> list[str]:
     lines = []
     for arm in result.arms:
         if arm.matured:
-            causes = ", ".join(f"{n:,} {CAUSES[cause]}" for cause, n in arm.causes.items() if n)
-            lines.append(f"{arm.variant}: {causes or 'none compared'}")
+            lines.append(f"{arm.variant}: {_causes(arm, result.metric)}")
         for reason, n in arm.excluded.items():
             lines.append(f"{arm.variant}: {n:,} left out: each {EXCLUSIONS[reason]}")
         if arm.cost is not None:
@@ -148,6 +147,11 @@ def _details(result: MetricResult) -> list[str]:
         at, units = result.population.maturing[0]
         lines.append(f"next: {units:,} units become mature by {at:%Y-%m-%d %H:%M}")
     return lines
+
+
+def _causes(arm: Arm, metric: PlannedMetric) -> str:
+    named = CAUSES | ({"outcome": "measured", "never_asked": "without"} if metric.source == "measure" else {})
+    return ", ".join(f"{n:,} {named[cause]}" for cause, n in arm.causes.items() if n) or "none compared"
 
 
 def _cost(cost: Cost) -> str:
@@ -175,7 +179,7 @@ def span(time: timedelta) -> str:
     return " ".join(parts)
 
 
-def as_json(results: Results, verdict: ExperimentVerdict) -> dict[str, Any]:
+def results_json(results: Results, verdict: ExperimentVerdict) -> dict[str, Any]:
     """All of it for a program; numbers that aren't finite are null."""
     plan = results.plan
     return {
@@ -259,12 +263,12 @@ def _finite(value: float) -> float | None:
 
 
 __all__ = [
-    "as_json",
     "judgement_json",
     "metric_json",
     "print_judgement",
     "print_results",
     "print_segments",
+    "results_json",
     "span",
     "value_text",
 ]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import NamedTuple
 
 from upshot.demo.latency import Latency, measure
 from upshot.demo.plan import Plan
+from upshot.demo.tickets import Ticket
 from upshot.errors import ConfigurationError, PartFailed
 from upshot.insights.reader import Reader
 from upshot.settings import Settings
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.kafka.producer import delivered, event_producer
 
 #: For a running stage: its name, how much is done, of how much.
@@ -61,7 +63,7 @@ async def play(settings: Settings, reader: Reader, plan: Plan, progress: Progres
             "compared with its file, so it needs a data directory of its own"
         )
     began = monotonic()
-    await _send(settings, plan, progress)
+    await send(settings, plan.bulk, progress)
     expected = plan.unique("outcomes")
     want = Counts(plan.unique("runs"), plan.unique("waits"), expected, expected)
     await _wait(settings, reader, want, "scored and stored", progress)
@@ -72,15 +74,30 @@ async def play(settings: Settings, reader: Reader, plan: Plan, progress: Progres
     return Play(len(plan.bulk) + len(plan.paced), seconds, latency)
 
 
-async def _send(settings: Settings, plan: Plan, progress: Progress) -> None:
+async def play_tickets(
+    settings: Settings, reader: Reader, tickets: Sequence[Ticket], progress: Progress
+) -> None:
+    """Send the tickets' events and wait until every ticket has both of its scores.
+
+    Raises PartFailed where nothing new comes any more.
+    """
+    events = [event for ticket in tickets for event in ticket.events]
+    await send(settings, events, progress)
+    reopened = sum(ticket.is_reopened for ticket in tickets)
+    want = Counts(len(tickets), len(tickets), reopened, 2 * len(tickets))
+    await _wait(settings, reader, want, "scored and stored", progress)
+
+
+async def send(settings: Settings, events: Sequence[OutgoingEvent], progress: Progress) -> None:
+    """Send events in windows, each delivered before the next."""
     stage = "sent to Kafka"
-    progress(stage, 0, len(plan.bulk))
+    progress(stage, 0, len(events))
     async with event_producer(settings) as producer:
-        for start in range(0, len(plan.bulk), _WINDOW):
-            window = plan.bulk[start : start + _WINDOW]
+        for start in range(0, len(events), _WINDOW):
+            window = events[start : start + _WINDOW]
             receipts = [await producer.send_event(event) for event in window]
             await delivered(receipts)
-            progress(stage, start + len(window), len(plan.bulk))
+            progress(stage, start + len(window), len(events))
 
 
 async def _wait(settings: Settings, reader: Reader, want: Counts, stage: str, progress: Progress) -> None:
@@ -106,4 +123,4 @@ async def _counts(reader: Reader) -> Counts:
     return Counts(*(int(count) for count in answer.rows[0]))
 
 
-__all__ = ["Counts", "Play", "Progress", "play"]
+__all__ = ["Counts", "Play", "Progress", "play", "play_tickets", "send"]

@@ -90,7 +90,7 @@ def results(
     parts = segments(plan, population(reader, plan, deciding, at, by)) if by else {}
     calibrated = judgement(reader, plan, deciding, judge, at) if judge else None
     if as_json:
-        whole = experiment_report.as_json(found, verdict)
+        whole = experiment_report.results_json(found, verdict)
         if calibrated:
             whole["judge"] = experiment_report.judgement_json(calibrated)
         if by:
