@@ -183,6 +183,8 @@ def kind_of(span: SpanRecord) -> str:
     """Our word for the kind of a span; `function` where the span doesn't state a kind."""
     said = span.attributes
     for name, words in vocabulary.KINDS.items():
+        if name not in said:
+            continue
         word = text(said, (name,))
         word = word.strip('"') if word else None
         if word and word not in words and name in vocabulary.OPERATIONS:

@@ -23,6 +23,7 @@ _AS_THE_API_SAYS = (
 )
 _BESIDE = ("aws.bedrock",)
 _STRANDS = "strands-agents"
+_OBJECTS = frozenset(vocabulary.OBJECTS)
 
 
 def spread(attributes: Attributes) -> Attributes:
@@ -30,6 +31,8 @@ def spread(attributes: Attributes) -> Attributes:
 
     `metadata.ls_provider`.
     """
+    if _OBJECTS.isdisjoint(attributes):
+        return attributes
     found: dict[str, Any] = {}
     for name in vocabulary.OBJECTS:
         value = attributes.get(name)

@@ -21,7 +21,7 @@ from upshot.errors import Misuse
 from upshot.otel.calls import Call
 from upshot.otel.span import SpanEvent, SpanRecord, SpanStatus
 from upshot.otel.span import SpanKind as Kind
-from upshot.otel.steps import INSTRUMENTATION, REPEATS, call_of, kind_of, says_usage, step_of
+from upshot.otel.steps import INSTRUMENTATION, REPEATS, call_of, kind_of, step_of
 from upshot.schemas.steps import Step
 from upshot.sdk.context import run_in
 from upshot.sdk.facts import step_message
@@ -53,6 +53,7 @@ _STATUSES: dict[StatusCode, SpanStatus] = {
     StatusCode.ERROR: "error",
 }
 #: What a span takes in memory besides its texts, roughly.
+_NONE = (None,) * 6
 _SPAN_BYTES = 2000
 _ids = RandomIdGenerator()
 
@@ -160,13 +161,20 @@ def step_of_run(run: Run, span: ReadableSpan) -> OutgoingMessage:
 
 def _stated_before(run: Run, record: SpanRecord, step: Step) -> Call | str | None:
     """The earlier span with this usage; None where this usage counts, or where there is none."""
-    if not says_usage(record):
+    if not _has_usage(step):
         run.counting.passed(record.span_id, record.parent_span_id)
         return None
     call = call_of(record, priced=step.cost_usd is not None)
     if record.scope == SCOPE:
         call = call._replace(instrumentation="")
     return run.counting.repeats(call)
+
+
+def _has_usage(step: Step) -> bool:
+    """Whether the step's span states usage or a cost: nothing of these is left out of such a step."""
+    usage = step.input_tokens, step.output_tokens, step.cached_input_tokens
+    others = step.cache_write_input_tokens, step.reasoning_output_tokens, step.cost_usd
+    return (*usage, *others) != _NONE
 
 
 def record_of(span: ReadableSpan) -> SpanRecord:
