@@ -79,18 +79,14 @@ class Router(Generic[T]):
             valid, arrivals = self._valid(records, read, now, effects)
         keys = [key.encode() for key in map(self._key, arrivals)]
         right = partitions_for(keys, self._partitions)
-        if right.count(tp.partition) < len(right):
-            strangers = [n for n, partition in enumerate(right) if partition != tp.partition]
-            self.counts["forwarded"] += len(strangers)
-            if strays is not None:
-                strays += [arrivals[n] for n in strangers]
-            effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in strangers]
-            arrivals = [
-                arrival
-                for arrival, partition in zip(arrivals, right, strict=True)
-                if partition == tp.partition
-            ]
-        return arrivals
+        if right.count(tp.partition) == len(right):
+            return arrivals
+        foreign = [n for n, partition in enumerate(right) if partition != tp.partition]
+        self.counts["forwarded"] += len(foreign)
+        if strays is not None:
+            strays += [arrivals[n] for n in foreign]
+        effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in foreign]
+        return [a for a, partition in zip(arrivals, right, strict=True) if partition == tp.partition]
 
     def _valid(
         self,

@@ -11,6 +11,7 @@ from typing import NamedTuple, assert_never
 
 from msgspec.structs import replace
 
+from upshot.backoff import pause_after
 from upshot.processors.followups.execution import (
     EmitScore,
     Execution,
@@ -293,7 +294,7 @@ def _asked(execution: Execution) -> dict[str, PendingRequest]:
 def _try_again(
     state: FollowupState, origin: FollowupSpec, execution: Execution, now: Micros, patience: Patience
 ) -> Transition:
-    pause = min(patience.first << min(state.attempts, 40), patience.longest)
+    pause = pause_after(state.attempts, patience.first, patience.longest)
     after = _stamped(
         replace(
             state,

@@ -97,6 +97,7 @@ def _fast_deferral(record: Record) -> Deferred:
         _anything(wire.data)
     deferred = recorded_moment(record) if wire.deferred_at is None else near_record(wire.deferred_at, record)
     made = wire.followup_id or deferral_id(wire.run_id, wire.step_id, wire.scorer, wire.version, wire.key)
+    # By position, as in `upshot.streams.events.decode`: naming costs more than the rest.
     origin = FollowupSpec(
         made,
         wire.run_id,
@@ -118,17 +119,17 @@ def _slow_deferral(record: Record) -> Deferred:
     deferred = micros(deferral.deferred_at or recorded_at(record))
     made = deferral.followup_id or ""
     origin = FollowupSpec(
-        made,
-        deferral.run_id,
-        deferral.scorer,
-        deferral.version,
-        deferred,
-        deferred if deferral.since is None else micros(deferral.since),
-        Raw(_encode(deferral.data)),
-        deferral.step_id,
-        deferral.agent,
-        exposures_of(deferral.exposures),
-        Raw(_encode(deferral.attributes)),
+        followup_id=made,
+        run_id=deferral.run_id,
+        scorer=deferral.scorer,
+        version=deferral.version,
+        deferred_at=deferred,
+        since=deferred if deferral.since is None else micros(deferral.since),
+        data=Raw(_encode(deferral.data)),
+        step_id=deferral.step_id,
+        agent=deferral.agent,
+        exposures=exposures_of(deferral.exposures),
+        attributes=Raw(_encode(deferral.attributes)),
     )
     cancelled = deferral.cancelled_at is not None
     return Deferred(made, origin, _place(record), deferral.deferred_by or "", deferral.revision, cancelled)

@@ -68,7 +68,7 @@ class Traces:
                 Output(
                     self._settings.topic(event.topic),
                     None,
-                    event.key.encode(),
+                    event.key_bytes,
                     event.value,
                     timestamp_ms=record.timestamp,
                 )

@@ -33,15 +33,14 @@ from upshot.streams.events.fast import (
     recorded_moment,
 )
 from upshot.streams.events.instants import MICROSECOND, Micros, micros
+from upshot.streams.events.parsing import is_deep, parse
 from upshot.streams.events.records import (
     CLOCK_TOLERANCE,
     FORWARDED_FROM,
     Record,
     decode_opened,
-    is_deep,
     outcome_event,
     outcome_of,
-    parse,
     place_of,
     recorded_at,
 )
@@ -159,6 +158,7 @@ def _fast_outcome(record: Record) -> DecodedOutcome:
     if sequence is not None or wire.sequencetype is not None:
         sequence = _sure_sequence(sequence, wire.sequencetype)
     subject = wire.subject
+    # By position: with 17 fields named, msgspec takes 1.0 µs for a struct instead of 0.08 µs.
     return DecodedOutcome(
         folded(subject),
         ident,
@@ -223,6 +223,7 @@ def _wait_from(wire: _WaitOnWire, record: Record) -> DecodedWait:
     tolerance = None if wire.tolerance is None else _tolerance_of(wire.tolerance)
     exposures, attributes = inherited(wire.exposures, wire.attributes)
     wait_id = wire.wait_id or fact_id("wait", wire.run_id, wire.step_id or "", wire.name, wire.subject)
+    # By position: with 17 fields named, msgspec takes 1.0 µs for a struct instead of 0.08 µs.
     return DecodedWait(
         folded(wire.subject),
         wait_id,
@@ -250,21 +251,21 @@ def _slow_wait(record: Record) -> DecodedWait:
     opened = micros(wait.opened_at or recorded_at(record))
     rule = _checked(wait.rule)
     return DecodedWait(
-        folded(wait.subject),
-        wait.wait_id or "",
-        wait.run_id,
-        wait.step_id,
-        wait.name,
-        wait.agent,
-        opened,
-        opened if wait.since is None else micros(wait.since),
-        opened + rule.within,
-        rule,
-        exposures_of(wait.exposures),
-        Raw(_encode(wait.attributes)),
-        wait.reply_to,
-        _width(event.get("opened_at")),
-        None if wait.tolerance is None else wait.tolerance // MICROSECOND,
+        subject=folded(wait.subject),
+        wait_id=wait.wait_id or "",
+        run_id=wait.run_id,
+        step_id=wait.step_id,
+        name=wait.name,
+        agent=wait.agent,
+        opened_at=opened,
+        since=opened if wait.since is None else micros(wait.since),
+        deadline=opened + rule.within,
+        rule=rule,
+        exposures=exposures_of(wait.exposures),
+        attributes=Raw(_encode(wait.attributes)),
+        reply_to=wait.reply_to,
+        width=_width(event.get("opened_at")),
+        tolerance=None if wait.tolerance is None else wait.tolerance // MICROSECOND,
         revision=wait.revision,
         after=tuple(map(_preceding, wait.after)),
     )

@@ -12,6 +12,7 @@ from aiokafka.structs import RecordMetadata
 
 from upshot.errors import ConfigurationError
 from upshot.settings import Settings
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.records import Place
 from upshot.streams.kafka.admin import admin_client
 from upshot.streams.kafka.batcher import DeliveryFuture, PartitionBatcher, delivered, settled
@@ -69,6 +70,10 @@ class EventProducer:
         delivery = self._batcher(name, data, count).add(data, value, list(headers), timestamp_ms)
         self._waiting += size
         return delivery
+
+    async def send_event(self, event: OutgoingEvent) -> DeliveryFuture:
+        """The same for an event that carries its topic and key."""
+        return await self.send(event.topic, event.value, key=event.key, headers=event.headers)
 
     async def places(self, records: Sequence[RecordMetadata]) -> list[Place]:
         """Where these records lie, as stated by the workers reading them. Raises KafkaError,

@@ -138,7 +138,7 @@ def test_named_questions(stack: WholeStack) -> None:
         (["query", "SELECT * FROM file('/etc/hosts', 'LineAsString')"], 1, "ClickHouse refused the query"),
         (["query"], 2, "no query was run"),
         (["query", "SELECT 1", "--question", "latency"], 2, "no query was run"),
-        (["query", "--question", "nonsense"], 2, "there is no question 'nonsense'"),
+        (["query", "--question", "nonsense"], 2, "there is no named query 'nonsense'"),
         (["query", "--question", "latency", "--param", "x=1"], 2, "has no parameter x"),
         (["query", "--question", "latest-scores", "--param", "limit"], 2, "is not NAME=VALUE"),
         (["query", "--question", "latest-scores", "--param", "limit=many"], 1, "refused the query"),

@@ -11,13 +11,14 @@ from tests.house.conftest import room_of
 if TYPE_CHECKING:
     from tests.house.conftest import Module
 
-BASICS = {"schemas", "errors", "settings", "credentials", "plain_text", "private_files"}
+BASICS = {"schemas", "backoff", "errors", "settings", "credentials", "plain_text", "private_files"}
 EVENTS = BASICS | {"streams.events"}
 KAFKA = EVENTS | {"streams.kafka", "streams.metrics"}
 ROLES = KAFKA | {"streams.runtime", "processors"}
 MAY_IMPORT: dict[str, set[str]] = {
     # What all may import.
     "version": set(),
+    "backoff": set(),
     "errors": set(),
     "plain_text": set(),
     "private_files": set(),
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Code of agents: the SDK, deferred code, what runs it again.
     "followups": EVENTS | {"streams.runtime", "sources", "processors.correlate", "processors.followups"},
     "sdk": EVENTS | {"streams.kafka", "sources", "otel", "followups"},
-    "replays": BASICS | {"otel", "sdk", "insights"},
+    "replays": EVENTS | {"otel", "sdk", "insights"},
     "rescoring": ROLES
     | {"streams.state", "processors.correlate", "processors.followups", "followups", "insights"},
     "testing": EVENTS | {"processors.correlate", "processors.followups", "followups", "sdk", "replays"},

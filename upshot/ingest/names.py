@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from upshot.errors import ConfigurationError, KafkaUnavailable
 from upshot.settings import Settings
-from upshot.streams.events.checking import Checked
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
 from upshot.streams.kafka.admin import ensure_topics
 from upshot.streams.kafka.connection import client_options, started
@@ -33,7 +33,7 @@ class NameMemory:
         self._open = AsyncExitStack()
         self._consumer: AIOKafkaConsumer | None = None
 
-    async def of(self, named: Named) -> tuple[Sequence[str], list[Checked]]:
+    async def of(self, named: Named) -> tuple[Sequence[str], list[OutgoingEvent]]:
         """The other names of a webhook's object, and the names to be recorded with its outcomes.
 
         Raises KafkaUnavailable.
@@ -94,8 +94,8 @@ class NameMemory:
         return consumer
 
 
-def _record(name: str, ident: str) -> Checked:
-    return Checked("names", name, msgspec.json.encode({"name": name, "id": ident}), (), name)
+def _record(name: str, ident: str) -> OutgoingEvent:
+    return OutgoingEvent("names", name, msgspec.json.encode({"name": name, "id": ident}), (), name)
 
 
 __all__ = ["NameMemory"]

@@ -30,7 +30,7 @@ from upshot.sdk.scope import Ending, set_on
 from upshot.sdk.steps import Step
 from upshot.sdk.termination import unwatch, watch
 from upshot.sdk.tracing import began_run, ended_run, span_id_of, trace_id_of
-from upshot.sdk.transport import OutgoingMessage
+from upshot.streams.events.outgoing import OutgoingEvent
 
 if TYPE_CHECKING:
     from upshot.sdk.app import App
@@ -315,7 +315,7 @@ class Run(RunFacts):
         )
         self._tell_end(message)
 
-    def _tell_end(self, message: OutgoingMessage) -> None:
+    def _tell_end(self, message: OutgoingEvent) -> None:
         try:
             self.event_sink.fact(message)
         except SpoolFull as full:

@@ -117,13 +117,12 @@ def _chosen(settings: Settings, ids: list[str], *, all_failed: bool) -> list[str
 def _retry(settings: Settings, ids: list[str], *, as_json: bool) -> None:
     from upshot.cli.sending import send_events
     from upshot.schemas.resumptions import Resumption
-    from upshot.streams.events.reading import Entry
+    from upshot.streams.events.outgoing import outgoing
     from upshot.streams.events.topics import TOPICS
 
     topic = TOPICS["resumptions"]
-    wanted = [Resumption(followup_id=one, kind="retry") for one in ids]
-    events = [Entry("the retry", one.model_dump_json(exclude_unset=True).encode()) for one in wanted]
-    sent = asyncio.run(send_events(settings, topic, events, topic.key)) if events else 0
+    events = [outgoing(topic.name, one, Resumption(followup_id=one, kind="retry")) for one in ids]
+    sent = asyncio.run(send_events(settings, topic, events)) if events else 0
     if as_json:
         say_json({"topic": settings.topic(topic.name), "followup_ids": ids})
     else:

@@ -12,7 +12,7 @@ from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say, say_json, say_table
 from upshot.errors import ConfigurationError
 from upshot.insights.questions import ALL_PENDING
-from upshot.insights.reader import Reader
+from upshot.insights.reader import QueryResult, Reader
 from upshot.schemas.subjects import folded
 from upshot.settings import Settings, local_viewer
 
@@ -73,22 +73,27 @@ def pending(
     if as_json:
         say_json(answer.objects())
         return
+    _say_answer(answer)
+    if len(answer.rows) == limit:
+        [[total]] = reader.query(f"SELECT count() {_WHERE}", chosen).rows
+        if int(total) > limit:
+            note(f"{int(total):,} in all; --limit shows more")
+    elif answer.rows:
+        note(f"{len(answer.rows):,} pending")
+
+
+def _say_answer(answer: QueryResult) -> None:
+    """Print the waits without the columns for programs."""
     hidden = {"wait_id", "opened_at", "mode"}
     shown = [at for at, column in enumerate(answer.columns) if column.name not in hidden]
     rows = [[row[at] for at in shown] for row in answer.rows]
     say_table([answer.columns[at].name for at in shown], rows, empty="nothing is pending")
-    if len(rows) == limit:
-        [[total]] = reader.query(f"SELECT count() {_WHERE}", chosen).rows
-        if int(total) > limit:
-            note(f"{int(total):,} in all; --limit shows more")
-    elif rows:
-        note(f"{len(rows):,} pending")
 
 
 def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json: bool) -> None:
     from upshot.cli.sending import send_events
     from upshot.schemas.withdrawals import WaitCancellation
-    from upshot.streams.events.reading import Entry
+    from upshot.streams.events.outgoing import outgoing
     from upshot.streams.events.topics import TOPICS
 
     if not ids:
@@ -96,8 +101,7 @@ def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json:
     topic, now = TOPICS["waits"], datetime.now(UTC)
     waits = [(one, subject) for one in ids] if subject else _subjects(Reader(local_viewer(settings)), ids)
     wanted = [WaitCancellation(wait_id=one, subject=about, cancelled_at=now) for one, about in waits]
-    events = [Entry("the cancellation", one.model_dump_json(exclude_unset=True).encode()) for one in wanted]
-    asyncio.run(send_events(settings, topic, events, topic.key))
+    asyncio.run(send_events(settings, topic, [outgoing(topic.name, one.subject, one) for one in wanted]))
     cancelled: list[dict[str, Any]] = [{"wait_id": one.wait_id, "subject": one.subject} for one in wanted]
     if as_json:
         say_json({"topic": settings.topic(topic.name), "cancelled": cancelled})

@@ -15,6 +15,7 @@ from upshot.settings import local_viewer
 
 if TYPE_CHECKING:
     from upshot.replays import Choice, SideEffect
+    from upshot.sdk import App
 
 REPLAY_EXAMPLES = (
     "upshot replay 4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
@@ -63,8 +64,6 @@ def replay(
     from upshot.replays import ClickHouseHistory, Replayed
     from upshot.replays import replay as made_again
     from upshot.replays.recorded import recorded_of
-    from upshot.sdk import App
-    from upshot.sources.loading import load_app
 
     if yes and recorded:
         raise ConfigurationError(
@@ -79,11 +78,9 @@ def replay(
         raise ConfigurationError(
             "which agent? give --app MODULE:NAME, such as support.app:app; nothing was run"
         )
-    # What the agent prints must not stand between the JSON.
+    # The agent's own output must not stand between the JSON.
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        app = load_app(app_name)
-        if not isinstance(app, App):
-            raise ConfigurationError(f"--app {app_name} is no upshot.App; nothing was run")
+        app = _app(app_name)
         if data_dir is not None:
             app.use(settings)
         choice: Choice = "run" if yes else "recorded" if recorded else "refuse"
@@ -101,6 +98,16 @@ def replay(
         note(f"Kafka is away: {app.delivered.waiting} facts are kept on disk and sent at the next start")
     if refused is not None:
         raise refused
+
+
+def _app(name: str) -> App:
+    from upshot.sdk import App as SdkApp
+    from upshot.sources.loading import load_app
+
+    app = load_app(name)
+    if not isinstance(app, SdkApp):
+        raise ConfigurationError(f"--app {name} is no upshot.App; nothing was run")
+    return app
 
 
 def _ask(effect: SideEffect) -> Choice:

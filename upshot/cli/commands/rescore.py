@@ -136,12 +136,9 @@ def _instant(said: str, now: datetime) -> datetime:
 async def _promote(settings: Settings, told: Difference, now: datetime) -> int:
     from upshot.cli.sending import send_events
     from upshot.rescoring.promoting import revisions
-    from upshot.streams.events.reading import Entry
     from upshot.streams.events.topics import TOPICS
 
-    topic = TOPICS["scores"]
-    events = [Entry("a rescored score", value) for value in revisions(told.differing, now)]
-    return await send_events(settings, topic, events, topic.key)
+    return await send_events(settings, TOPICS["scores"], revisions(told.differing, now))
 
 
 __all__ = ["RESCORE_EXAMPLES", "rescore"]

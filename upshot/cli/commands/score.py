@@ -45,7 +45,6 @@ def score(
     from upshot.cli.sending import send_events
     from upshot.errors import Misuse
     from upshot.sdk.facts import score_message
-    from upshot.streams.events.reading import Entry
     from upshot.streams.events.topics import TOPICS
 
     settings = client_settings(data_dir)
@@ -55,8 +54,7 @@ def score(
         message = score_message(run_id=run, name=name, value=_value(value), decided_at=now, **said)
     except Misuse as error:
         raise ConfigurationError(f"{error}; nothing was sent") from None
-    topic = TOPICS["scores"]
-    asyncio.run(send_events(settings, topic, [Entry("the score", message.value)], topic.key))
+    asyncio.run(send_events(settings, TOPICS["scores"], [message]))
     if as_json:
         say_json({"topic": settings.topic("scores"), "run_id": run, "name": name, "value": _value(value)})
     else:

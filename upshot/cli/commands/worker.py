@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Literal
 
 import typer
@@ -56,7 +55,7 @@ def worker(
     roles: list[str] = [role]
     if role == "all":
         roles = [*roles_of(settings), *roles_of_app(app)]
-    code = asyncio.run(supervise(settings, [*["correlate"] * (processes - 1), *roles], app))
+    code = supervise(settings, [*["correlate"] * (processes - 1), *roles], app)
     raise typer.Exit(Exit(code))
 
 
