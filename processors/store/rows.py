@@ -63,7 +63,7 @@ from upshot.streams.events.withdrawals import (
     read_withdrawal,
 )
 
-_UNSAID = (0, "")
+_UNSTATED = (0, "")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -95,7 +95,7 @@ def _run(run: Run, record: Record) -> Row:
     at = moment_or_none(run.occurred_at) or ended or started or recorded
 
     def stated(value: str | None) -> tuple[Micros, str]:
-        return _UNSAID if value is None else (at, value)
+        return _UNSTATED if value is None else (at, value)
 
     values = (
         run.run_id,
@@ -126,7 +126,7 @@ def _step(step: Step, record: Record, prices: Prices = unpriced) -> Row:
     cost: tuple[float | None, str] = step.cost_usd, step.cost_source or ""
     if cost[0] is None and step.model and prices is not unpriced:
         cost = cost_of(step, started or ended or recorded, prices)
-    told_by = step.attributes.get(INSTRUMENTATION)
+    instrumentation = step.attributes.get(INSTRUMENTATION)
     values = (
         step.run_id,
         step.step_id,
@@ -160,7 +160,7 @@ def _step(step: Step, record: Record, prices: Prices = unpriced) -> Row:
         cost[1],
         step.error_type or "",
         step.response_id or "",
-        told_by if isinstance(told_by, str) else "",
+        instrumentation if isinstance(instrumentation, str) else "",
         recorded,
     )
     order = later_wins(ended or started or recorded, rank=int(step.status != "running"))

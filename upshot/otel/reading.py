@@ -103,9 +103,9 @@ def content(attributes: Attributes, names: Iterable[str]) -> str | None:
     for name in names:
         value: Any = _gathered(attributes, name) if name.endswith(".") else attributes.get(name)
         if value is not None:
-            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            stated = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             # Half a character, which a text may hold and an event may not, costs that character alone.
-            return said[:LONGEST_CONTENT].encode("utf-8", "replace").decode()
+            return stated[:LONGEST_CONTENT].encode("utf-8", "replace").decode()
     return None
 
 

@@ -44,11 +44,11 @@ def spread(attributes: Attributes) -> Attributes:
 
 def usage_in(attributes: Attributes) -> Usage:
     """The tokens named by spread attributes, for any producer's way of counting."""
-    said = fields_of(attributes, _COUNTS, as_count)
-    if not said:
+    counts = fields_of(attributes, _COUNTS, as_count)
+    if not counts:
         return NOTHING
     total = fields_of(attributes, _TOTAL, as_count).get("total")
-    return inclusive(Usage(**said), total, beside=_counts_beside(attributes))
+    return inclusive(Usage(**counts), total, beside=_counts_beside(attributes))
 
 
 def inclusive(usage: Usage, total: int | None, *, beside: bool = False) -> Usage:
@@ -90,8 +90,8 @@ def _that_adds_up(
 def _counts_beside(attributes: Attributes) -> bool:
     if not any(name in attributes for name in _AS_THE_API_SAYS):
         return False
-    said = [attributes[name] for name in vocabulary.PROVIDERS if isinstance(attributes.get(name), str)]
-    return any(word == _STRANDS or provider_of(word) in _BESIDE for word in said)
+    counts = [attributes[name] for name in vocabulary.PROVIDERS if isinstance(attributes.get(name), str)]
+    return any(word == _STRANDS or provider_of(word) in _BESIDE for word in counts)
 
 
 def _object(value: str) -> Any:

@@ -374,8 +374,8 @@ class App(Deferrals, Outcomes):
         def call(attempt: int) -> Callable[P, R]:
             def make(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step | None:
                 run = run_in(None)
-                said = {"kind": kind, "attempt": attempt, "side_effects": side_effects}
-                return None if run is None else run.call_of(step_name, function, args, kwargs, **said)
+                options = {"kind": kind, "attempt": attempt, "side_effects": side_effects}
+                return None if run is None else run.call_of(step_name, function, args, kwargs, **options)
 
             return scoped(function, make, self.keep_result)
 

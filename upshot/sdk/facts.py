@@ -91,9 +91,9 @@ def deferral_message(
         raise Misuse(f"{name} is no scorer: write @app.scorer above it, then run.defer({name}, data)")
     about = fields["run_id"], fields["step_id"] or "", scorer.name, scorer.version
     ident = fact_id("deferral", *about, call) if fields["key"] is None else None
-    said = {"followup_id": ident, "scorer": scorer.name, "version": scorer.version}
-    said["data"] = from_json(scorer.write(data))
-    deferral = _checked(Deferral, "this deferral", {**fields, **said}).identified(fields["deferred_at"])
+    stated = {"followup_id": ident, "scorer": scorer.name, "version": scorer.version}
+    stated["data"] = from_json(scorer.write(data))
+    deferral = _checked(Deferral, "this deferral", {**fields, **stated}).identified(fields["deferred_at"])
     assert deferral.followup_id is not None
     return _message("deferrals", deferral.followup_id, deferral), deferral.followup_id
 
@@ -159,8 +159,8 @@ def _message(topic: str, key: str, event: BaseModel) -> OutgoingEvent:
     try:
         value = event.model_dump_json(by_alias=True, exclude_unset=not step, exclude_defaults=step).encode()
     except (PydanticSerializationError, UnicodeError):
-        said = event.model_dump(by_alias=True, exclude_unset=not step, exclude_defaults=step)
-        value = to_json(_plain(said), fallback=str)
+        stated = event.model_dump(by_alias=True, exclude_unset=not step, exclude_defaults=step)
+        value = to_json(_plain(stated), fallback=str)
     if len(value) > MAX_EVENT_BYTES:
         raise Misuse(
             f"this event for {topic} has {len(value):,} bytes, {MAX_EVENT_BYTES:,} are allowed: it isn't "

@@ -164,7 +164,9 @@ class RunFacts(Scope):
         self.event_sink.fact(message)
         return identity
 
-    def give(self, name: str, value: bool | float, *, step_id: str | None = None, **said: str | None) -> None:
+    def give(
+        self, name: str, value: bool | float, *, step_id: str | None = None, **texts: str | None
+    ) -> None:
         """Score the run or one of its steps. Raises Misuse, SpoolFull."""
         value = plain_value(value, name)
         message = score_message(
@@ -175,7 +177,7 @@ class RunFacts(Scope):
             agent=self.agent or None,
             decided_at=instant_of(self.now_ns()),
             attributes={**self._trace, **self._marks} or None,
-            **{"source": self.app.name, **{key: text for key, text in said.items() if text is not None}},
+            **{"source": self.app.name, **{key: text for key, text in texts.items() if text is not None}},
         )
         self.app.agree(name, value)
         self.event_sink.fact(message)

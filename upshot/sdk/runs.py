@@ -229,10 +229,10 @@ class Run(RunFacts):
         function: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        **said: Any,
+        **options: Any,
     ) -> Step:
         """The step for a call of `function`."""
-        step = self.new_step(name, **said)
+        step = self.new_step(name, **options)
         step.is_call = True
         if self.app.capture_content:
             step.given(arguments_of(function, args, kwargs))
@@ -344,8 +344,8 @@ class Run(RunFacts):
 
 def error_text(error: BaseException | None) -> str | None:
     """The text of the error at the end of a run."""
-    said = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
-    return said[:10_000] or None
+    options = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return options[:10_000] or None
 
 
 __all__ = ["STATUSES", "Run", "error_text"]

@@ -138,25 +138,25 @@ def step_of_run(run: Run, span: ReadableSpan) -> OutgoingEvent:
         with_content=run.app.capture_content or ours,
         asked=run.app.asked,
     )
-    said = _stated_before(run, record, priced)
+    earlier = _stated_before(run, record, priced)
     step = priced
-    if said is not None:
+    if earlier is not None:
         step = step_of(
             record, run.id, repeats=True, with_content=run.app.capture_content or ours, asked=run.app.asked
         )
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "step_id": run.place_of(record.span_id) or record.span_id,
         "parent_step_id": record.parent_span_id and run.place_of(record.parent_span_id),
     }
     attributes = dict(step.attributes)
     if ours:
         attributes.pop(INSTRUMENTATION, None)
-    if isinstance(said, Call):
-        attributes[REPEATS] = run.place_of(said.step) or said.step
-        if priced.cost_usd is not None and run.counting.lacks_cost(said):
+    if isinstance(earlier, Call):
+        attributes[REPEATS] = run.place_of(earlier.step) or earlier.step
+        if priced.cost_usd is not None and run.counting.lacks_cost(earlier):
             # The other step counts and has no cost. Without the answer's id, the views count this cost too.
-            told |= {"cost_usd": priced.cost_usd, "cost_source": priced.cost_source, "response_id": None}
-    return step_message(step.model_copy(update={**told, "attributes": attributes}))
+            fields |= {"cost_usd": priced.cost_usd, "cost_source": priced.cost_source, "response_id": None}
+    return step_message(step.model_copy(update={**fields, "attributes": attributes}))
 
 
 def _stated_before(run: Run, record: SpanRecord, step: Step) -> Call | str | None:
