@@ -193,7 +193,8 @@ def kind_of(span: SpanRecord) -> str:
             return kind
     if text(said, vocabulary.TEXTS["tool_name"]):
         return "tool"
-    if text(said, vocabulary.TEXTS["model"]) and usage_of(span) != NOTHING:
+    spread_out = spread(said)
+    if text(spread_out, vocabulary.TEXTS["model"]) and usage_in(spread_out) != NOTHING:
         return "model"
     return "agent" if text(said, vocabulary.AGENT) else "function"
 
