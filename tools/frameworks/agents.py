@@ -146,7 +146,7 @@ def crewai(app: upshot.App, address: str) -> Call:
     "dspy",
     "openinference-instrumentation-dspy",
     setup="DSPyInstrumentor().instrument(tracer_provider=app.instrument())",
-    lack="no tokens on its spans, and none from LiteLLM below: instrument LiteLLM alone",
+    lack="no tokens on its spans: take LiteLLM's engine and instrument LiteLLM alone",
 )
 def dspy_openinference(app: upshot.App, address: str) -> Call:
     from openinference.instrumentation.dspy import DSPyInstrumentor
@@ -159,19 +159,19 @@ def dspy_openinference(app: upshot.App, address: str) -> Call:
     "DSPy, OpenInference for LiteLLM",
     "dspy",
     "openinference-instrumentation-litellm",
-    setup="LiteLLMInstrumentor().instrument(tracer_provider=app.instrument())",
+    setup='LiteLLMInstrumentor().instrument(…); dspy.LM(…, engine="litellm")',
 )
 def dspy_litellm(app: upshot.App, address: str) -> Call:
     from openinference.instrumentation.litellm import LiteLLMInstrumentor
 
     LiteLLMInstrumentor().instrument(tracer_provider=app.instrument())
-    return _dspy(address)
+    return _dspy(address, engine="litellm")
 
 
-def _dspy(address: str) -> Call:
+def _dspy(address: str, **options: Any) -> Call:
     import dspy
 
-    model = dspy.LM(f"openai/{OPENAI}", api_base=f"{address}/v1", api_key="x", cache=False)
+    model = dspy.LM(f"openai/{OPENAI}", api_base=f"{address}/v1", api_key="x", cache=False, **options)
     return lambda: model(PROMPT)
 
 

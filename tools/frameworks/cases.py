@@ -167,6 +167,24 @@ def langchain_openinference(app: upshot.App, address: str) -> Call:
 
 
 @case(
+    "LangChain, OpenInference for LangChain and the OpenAI client",
+    "langchain-openai",
+    "openinference-instrumentation-langchain",
+    "openinference-instrumentation-openai",
+    setup="LangChainInstrumentor().instrument(…); OpenAIInstrumentor().instrument(…)",
+)
+def langchain_and_client(app: upshot.App, address: str) -> Call:
+    from openinference.instrumentation.langchain import LangChainInstrumentor
+    from openinference.instrumentation.openai import OpenAIInstrumentor
+
+    provider = app.instrument()
+    LangChainInstrumentor().instrument(tracer_provider=provider)
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    ask = _langchain(address)
+    return lambda: [ask() for _ in range(3)]
+
+
+@case(
     "LangChain, OpenLLMetry, beside OpenInference for the OpenAI client",
     "langchain-openai",
     "opentelemetry-instrumentation-langchain",

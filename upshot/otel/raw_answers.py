@@ -59,7 +59,7 @@ def raw_answer(attributes: Attributes) -> dict[str, Any] | None:
     """The facts of a raw answer in OpenTelemetry's words; None where a span has no raw answer."""
     for name, value in attributes.items():
         if name.startswith(_BEGINNING) and name.endswith(_USAGE):
-            provider, _, member = name[len(_BEGINNING) :].rpartition(".")
+            provider, _, _ = name[len(_BEGINNING) :].rpartition(".")
             usage = parsed(value)
             if provider and "." not in provider and isinstance(usage, Mapping):
                 return _facts(attributes, f"{_BEGINNING}{provider}.", provider) | _counts(usage)

@@ -288,6 +288,8 @@ def _first_chunk(span: SpanRecord) -> float | None:
     said = fields_of(span.attributes, _AMOUNTS, as_amount)
     if "first_chunk_seconds" in said:
         return said["first_chunk_seconds"]
+    if "first_chunk_milliseconds" in said:
+        return said["first_chunk_milliseconds"] / 1000
     first = [event.at_ns for event in span.events if event.name in vocabulary.FIRST_CHUNK_EVENTS]
     return max(min(first) - span.start_ns, 0) / 1e9 if first else None
 
