@@ -64,7 +64,7 @@ class Router(Generic[T]):
     def take(
         self,
         tp: TP,
-        records: Iterable[Record],
+        records: Sequence[Record],
         read: Callable[[Record, Micros], T],
         now: Micros,
         effects: Effects,
@@ -73,15 +73,10 @@ class Router(Generic[T]):
         """The decoded records of this partition. Invalid records go to the dead letters; records of other
         partitions are forwarded, and added to `strays`.
         """
-        valid: list[Record] = []
-        arrivals: list[T] = []
-        for record in records:
-            try:
-                arrivals.append(read(record, now))
-            except InvalidEvent as error:
-                self.refuse(record, error, effects)
-            else:
-                valid.append(record)
+        try:
+            valid, arrivals = records, [read(record, now) for record in records]
+        except InvalidEvent:
+            valid, arrivals = self._valid(records, read, now, effects)
         keys = [key.encode() for key in map(self._key, arrivals)]
         right = partitions_for(keys, self._partitions)
         if right.count(tp.partition) == len(right):
@@ -92,6 +87,25 @@ class Router(Generic[T]):
             strays += [arrivals[n] for n in foreign]
         effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in foreign]
         return [a for a, partition in zip(arrivals, right, strict=True) if partition == tp.partition]
+
+    def _valid(
+        self,
+        records: Iterable[Record],
+        read: Callable[[Record, Micros], T],
+        now: Micros,
+        effects: Effects,
+    ) -> tuple[list[Record], list[T]]:
+        """The valid records and their contents; the others are refused."""
+        valid: list[Record] = []
+        arrivals: list[T] = []
+        for record in records:
+            try:
+                arrivals.append(read(record, now))
+            except InvalidEvent as error:
+                self.refuse(record, error, effects)
+            else:
+                valid.append(record)
+        return valid, arrivals
 
     def refuse(self, record: Record, error: InvalidEvent, effects: Effects) -> None:
         """Keep a record as a dead letter."""

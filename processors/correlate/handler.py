@@ -6,24 +6,22 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from msgspec.structs import replace
 from opentelemetry.metrics import Meter
 
 from upshot.errors import InvalidEvent
-from upshot.processors.batch_size import AdaptiveBatchSize
+from upshot.processors.batch_size import LARGEST, AdaptiveBatchSize
 from upshot.processors.clock import wall_clock
+from upshot.processors.correlate.announce import Announcer
 from upshot.processors.correlate.crowded import AT_ONCE, Crowds, Limits, decode_head, is_head
+from upshot.processors.correlate.deadline_notes import DeadlineNotes
 from upshot.processors.correlate.deadlines import Horizons, next_look, open_waits, retire
 from upshot.processors.correlate.decide import expire, step
 from upshot.processors.correlate.decode import arrival_of_outcome, arrival_of_wait
-from upshot.processors.correlate.encode import encode_resumption, encode_score, outcome_bytes, refusal
 from upshot.processors.correlate.facts import (
     Arrival,
-    Fact,
-    Replied,
-    ScoreRevised,
-    UnusableOutcome,
     WaitReceived,
 )
 from upshot.processors.correlate.metrics import watch_join
@@ -35,10 +33,8 @@ from upshot.processors.correlate.state import (
 from upshot.processors.routing import Router
 from upshot.processors.watermark import Watermark
 from upshot.settings import Settings
-from upshot.streams.events.dead_letters import dead_letter
 from upshot.streams.events.instants import MICROSECOND, Micros
 from upshot.streams.events.records import Record
-from upshot.streams.kafka.fetch import Fetched
 from upshot.streams.metrics.instruments import Instruments
 from upshot.streams.runtime import (
     TP,
@@ -46,7 +42,6 @@ from upshot.streams.runtime import (
     BatchContext,
     Change,
     Effects,
-    Output,
     RoleApp,
     Timing,
     batch_app,
@@ -63,6 +58,8 @@ LARGEST_SUBJECT = 128 * 1024 * 1024
 MOST_ARRIVALS = 250_000
 #: Microseconds between two looks at deadlines while crowded subjects are weighed, which are due all the time.
 _LOOK_EVERY: Micros = 250_000
+
+_subject = attrgetter("subject")
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +78,12 @@ class Join:
         self._context = context
         self._settings = settings
         self._now = now
-        self._outcomes = settings.topic("outcomes")
         self._waits = settings.topic("waits")
-        self._resumptions = settings.topic("resumptions")
-        self._scores = settings.topic("scores")
         self._horizons = Horizons(settings.look_back, settings.settled_retention, settings.deadline_grace)
         self._caught_up = Watermark(context, now)
         #: Everything that was written until then has been applied.
         self._upto: Micros = 0
+        self._notes = DeadlineNotes(lambda: context.table)
         self._tolerance = settings.since_tolerance // MICROSECOND
         self._slice = AdaptiveBatchSize()
         self._crowds = Crowds(lambda: context.table, self._horizons)
@@ -97,6 +92,7 @@ class Join:
         self.counts = self._router.counts
         #: By reason.
         self.dead_letters = self._router.dead_letters
+        self._announcer = Announcer(settings, self.dead_letters)
         #: When the next subject needs a look, as of the last tick.
         self.next_deadline: Micros | None = None
 
@@ -109,6 +105,7 @@ class Join:
         """Check that the topics have as many partitions as the table."""
         await self._router.check()
         self._forget()
+        self._notes.recall(self._partitions())
         for partition in self._partitions():
             for key in self._context.table.due(partition, AT_ONCE, MOST_ARRIVALS):
                 self._known(partition, [key.decode()])
@@ -121,7 +118,22 @@ class Join:
     def _forget(self) -> None:
         self._caught_up.forget()
         self._crowds.forget()
+        self._notes.forget()
         self._upto = self._look_again = 0
+
+    async def resume(self) -> Effects:
+        """Evaluate again the deadlines that may have been announced and not remembered, before any record.
+
+        One slice is enough: its answers are remembered before the next slice is announced.
+        """
+        effects = Effects(outputs_first=True)
+        for partition in self._partitions():
+            if upto := self._notes.as_of(partition):
+                due = self._context.table.due(partition, upto, LARGEST)
+                for key in self._look_at(partition, due, upto, effects):
+                    reminder = self._crowds.remind(partition, key, upto)
+                    effects.changes.setdefault(partition, {}).update(reminder)
+        return effects
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
         """One decode pass, one pure step for each partition."""
@@ -145,6 +157,7 @@ class Join:
     async def tick(self) -> Effects:
         """Evaluate due deadlines, once every record written before them has been applied."""
         self._router.tell(log, self._now())
+        self._notes.landed()
         effects, nearest, now = Effects(), self._context.table.nearest_due(), self._now()
         if nearest == AT_ONCE:
             # Other due subjects are hidden behind subjects to be weighed.
@@ -155,17 +168,18 @@ class Join:
                 self._upto = await self._caught_up.as_of() or self._upto
                 self._look_again = now + _LOOK_EVERY
             if nearest <= self._upto:
-                effects = self._look(self._upto)
+                notes = self._notes.write(self._partitions(), self._upto)
+                effects = Effects(notes, more=True) if notes else self._look()
         self._weigh(effects)
         return effects
 
     def _weigh(self, effects: Effects) -> None:
         """Go on with the crowded subjects, for a little."""
         if self._crowds.is_busy:
-            turn = self._crowds.turn(self._upto, self._now())
+            turn = self._crowds.turn(self._notes.as_of, self._now())
             effects.outputs_first = True
             self.counts.update(turn.happened)
-            effects.outputs += self._announced(turn.facts)
+            effects.outputs += self._announcer.outputs(turn.facts)
             for partition, changes in turn.changes.items():
                 effects.changes.setdefault(partition, {}).update(changes)
             effects.more = effects.more or self._crowds.is_busy
@@ -186,10 +200,10 @@ class Join:
 
     def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> set[str]:
         """Apply the arrivals; returns the subjects left unchanged, since they would be too large."""
-        subjects = {arrival.subject for arrival in arrivals}
+        subjects = Counter(map(_subject, arrivals))
         states, crowded = self._known(partition, subjects)
-        if len(arrivals) - len(subjects) > CROWDED_AT_ONCE:
-            self._convert(partition, states, crowded, arrivals, effects)
+        if subjects and max(subjects.values()) > CROWDED_AT_ONCE:
+            self._convert(partition, states, crowded, subjects, effects)
         crammed = self._append(partition, crowded, arrivals, now, effects) if crowded else set()
         if crowded:
             arrivals = [arrival for arrival in arrivals if arrival.subject not in crowded]
@@ -198,7 +212,7 @@ class Join:
         if full:
             changes = step(states, [arrival for arrival in arrivals if arrival.subject not in full], now)
         self.counts.update(changes.happened)
-        effects.outputs += self._announced(changes.facts)
+        effects.outputs += self._announcer.outputs(changes.facts)
         return full | crammed
 
     def _convert(
@@ -206,11 +220,11 @@ class Join:
         partition: int,
         states: dict[str, Subject],
         crowded: set[str],
-        arrivals: Iterable[Arrival],
+        subjects: Mapping[str, int],
         effects: Effects,
     ) -> None:
         """Keep subjects with many arrivals at once in parts from now on."""
-        for key, count in Counter(arrival.subject for arrival in arrivals).items():
+        for key, count in subjects.items():
             if count > CROWDED_AT_ONCE and key not in crowded:
                 subject = states.pop(key, Subject())
                 due = next_look(subject, self._horizons)
@@ -273,13 +287,14 @@ class Join:
     def _read_wait(self, record: Record, now: Micros) -> Arrival:
         return arrival_of_wait(record, now, self._tolerance)
 
-    def _look(self, upto: Micros) -> Effects:
+    def _look(self) -> Effects:
         """Look at a few due subjects, for a short time, so that arrivals are joined in between."""
         effects = Effects(outputs_first=True)
         partitions = self._partitions()
         share = max(1, self._slice.keys // max(1, len(partitions)))
         with self._slice.timed() as looked:
             for partition in partitions:
+                upto = self._notes.as_of(partition)
                 due = self._context.table.due(partition, upto, share)
                 looked.keys += len(due)
                 effects.more = effects.more or len(due) == share
@@ -289,7 +304,8 @@ class Join:
     def _partitions(self) -> list[int]:
         return self._router.units()
 
-    def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> None:
+    def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> set[str]:
+        """Returns the crowded subjects, whose turn comes."""
         now, after = self._now(), {}
         states, crowded = self._known(partition, map(bytes.decode, due))
         for key in crowded:
@@ -298,8 +314,9 @@ class Join:
             judged = expire(key, before, upto - self._horizons.grace_micros, now)
             after[key] = retire(judged.subject, now, self._horizons)
             self.counts.update(judged.happened)
-            effects.outputs += self._announced(judged.facts)
+            effects.outputs += self._announcer.outputs(judged.facts)
         self._keep(partition, after, effects)
+        return crowded
 
     def _known(self, partition: int, keys: Iterable[str]) -> tuple[dict[str, Subject], set[str]]:
         """The stored state of each subject, and the crowded subjects among them."""
@@ -335,38 +352,6 @@ class Join:
                 else:
                     changes[key.encode()] = Change(value, due, open_waits(subject))
         return full
-
-    def _announced(self, facts: Iterable[Fact]) -> list[Output]:
-        return [self._output(fact) for fact in facts]
-
-    def _output(self, fact: Fact) -> Output:
-        match fact:
-            case ScoreRevised():
-                return Output(self._scores, None, fact.question.run_id.encode(), encode_score(fact))
-            case Replied():
-                return Output(self._resumptions, None, _asker(fact), encode_resumption(fact))
-            case UnusableOutcome():
-                return self._refused(fact)
-
-    def _refused(self, fact: UnusableOutcome) -> Output:
-        outcome = fact.outcome
-        record = Fetched(
-            self._outcomes,
-            outcome.partition,
-            outcome.offset,
-            outcome.arrived // 1000,
-            fact.subject.encode(),
-            outcome_bytes(fact.subject, outcome),
-            (),
-            outcome.made,
-        )
-        error = InvalidEvent("unusable_outcome", refusal(fact))
-        self.dead_letters[error.reason] += 1
-        return dead_letter(self._settings, record, error, about=fact.question.wait_id)
-
-
-def _asker(fact: Replied) -> bytes:
-    return (fact.question.reply_to or "").encode()
 
 
 def join_app(settings: Settings, timing: Timing | None = None, meter: Meter | None = None) -> BatchApp:

@@ -120,6 +120,14 @@ def read_outcome(record: Record) -> DecodedOutcome:
         return _slow_outcome(record)
 
 
+def plain_wait(record: Record) -> DecodedWait | None:
+    """A valid wait with the contract's fields alone; None for any other record, for `read_wait`."""
+    try:
+        return _wait_from(_wait_on_wire(bytes_of(record)), record)
+    except REFUSED:
+        return None
+
+
 def read_wait(record: Record) -> DecodedWait:
     """A wait. Raises InvalidEvent."""
     try:
@@ -129,9 +137,8 @@ def read_wait(record: Record) -> DecodedWait:
 
 
 def _fast_outcome(record: Record) -> DecodedOutcome:
-    for name, _ in record.headers:
-        if name != FORWARDED_FROM and name.lower().startswith("ce_"):
-            needs_schema()
+    if record.headers:
+        _leave_binary_mode(record)
     value = bytes_of(record)
     try:
         wire = _outcome_on_wire(value)
@@ -166,6 +173,12 @@ def _fast_outcome(record: Record) -> DecodedOutcome:
     )
 
 
+def _leave_binary_mode(record: Record) -> None:
+    for name, _ in record.headers:
+        if name != FORWARDED_FROM and name.lower().startswith("ce_"):
+            needs_schema()
+
+
 def _sure_sequence(sequence: Any, sequencetype: Any) -> Sequence | None:
     if not (isinstance(sequence, str) and 1 <= len(sequence) <= 200 and isinstance(sequencetype, str | None)):
         needs_schema()
@@ -197,6 +210,10 @@ def _fast_wait(record: Record) -> DecodedWait:
         wire = _wait_on_wire(value)
     except msgspec.ValidationError:
         wire = _with_more(_wait_with_more, value)
+    return _wait_from(wire, record)
+
+
+def _wait_from(wire: _WaitOnWire, record: Record) -> DecodedWait:
     said = bytes(wire.rule)
     rule = _rule_of(said) if len(said) <= LONGEST_OF_MANY else _large_rule_of(said)
     opened = recorded_moment(record) if wire.opened_at is None else near_record(wire.opened_at, record)
@@ -349,6 +366,7 @@ __all__ = [
     "inherited",
     "near_record",
     "needs_schema",
+    "plain_wait",
     "read_outcome",
     "read_wait",
 ]

@@ -88,9 +88,9 @@ async def read(settings: Settings, topic: str, count: int) -> list[ConsumerRecor
     consumer = AIOKafkaConsumer(
         settings.topic(topic), bootstrap_servers=settings.kafka_url, auto_offset_reset="earliest"
     )
-    await consumer.start()
     found: list[ConsumerRecord] = []
     try:
+        await consumer.start()
         async with asyncio.timeout(PATIENCE):
             ends = await consumer.end_offsets(consumer.assignment())
             while len(found) < count or any([await consumer.position(tp) < end for tp, end in ends.items()]):

@@ -117,8 +117,8 @@ class TestKafkaTransport(TransportContract):
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka_url, auto_offset_reset="earliest", enable_auto_commit=False
         )
-        await consumer.start()
         try:
+            await consumer.start()
             tps = [TopicPartition(self.settings.topic(t), p) for t in ("runs", "scores") for p in range(3)]
             consumer.assign(tps)
             ends = await consumer.end_offsets(tps)

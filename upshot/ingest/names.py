@@ -17,7 +17,7 @@ from upshot.settings import Settings
 from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
 from upshot.streams.kafka.admin import ensure_topics
-from upshot.streams.kafka.connection import client_options, start
+from upshot.streams.kafka.connection import client_options, started
 from upshot.webhooks.names import Named, Names
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,9 @@ class NameMemory:
             except KafkaError as error:
                 await self._forget()
                 raise KafkaUnavailable(f"Kafka gives no names ({error!r}): send all of it again") from None
+            except BaseException:  # the request was given up: its half-read client isn't left behind
+                await self._forget()
+                raise
             # Names are learnt once read again: an unsent name isn't known.
             records = [_record(name, ident) for name, ident in self._names.news(named).items()]
             return KnownNames(self._names.others(named), self._names.elsewhere(named), records)
@@ -88,11 +91,10 @@ class NameMemory:
         except ConfigurationError as refusal:
             log.error("names of repositories aren't remembered: %s", refusal)
             raise KafkaUnavailable(f"{refusal}; create it, and send all of it again") from None
-        consumer = AIOKafkaConsumer(
+        client = AIOKafkaConsumer(
             **client_options(self._settings), enable_auto_commit=False, auto_offset_reset="earliest"
         )
-        await start(self._settings, consumer)
-        self._open.push_async_callback(consumer.stop)
+        consumer = await self._open.enter_async_context(started(self._settings, client))
         partition = TopicPartition(self._settings.topic("names"), 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
