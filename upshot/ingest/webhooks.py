@@ -22,7 +22,7 @@ from upshot.streams.events.checking import Unsent, check, now_ms
 from upshot.streams.events.dead_letters import dead_letter
 from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
-from upshot.webhooks.names import Named, under_other_names
+from upshot.webhooks.names import Named, under_all_other_names
 from upshot.webhooks.providers import PROVIDERS, Provider
 
 _FORM = "application/x-www-form-urlencoded"
@@ -117,13 +117,13 @@ class WebhookRoutes:
         """
         if mapped.named is None:
             return mapped.outcomes, []
-        others, records = await self._names.of(mapped.named)
+        known = await self._names.of(mapped.named)
         also = [
             check(TOPICS["outcomes"], encoded)
             for outcome in mapped.outcomes
-            for encoded in under_other_names(outcome.value, mapped.named.name, others)
+            for encoded in under_all_other_names(outcome.value, mapped.named, known.others, known.elsewhere)
         ]
-        return [*mapped.outcomes, *also], records
+        return [*mapped.outcomes, *also], known.records
 
     async def close(self) -> None:
         """Let go of the connection for names."""

@@ -195,7 +195,8 @@ def kind_of(span: SpanRecord) -> str:
             return kind
     if text(span_attributes, vocabulary.TEXTS["tool_name"]):
         return "tool"
-    if text(span_attributes, vocabulary.TEXTS["model"]) and usage_of(span) != NOTHING:
+    spread_out = spread(span_attributes)
+    if text(spread_out, vocabulary.TEXTS["model"]) and usage_in(spread_out) != NOTHING:
         return "model"
     return "agent" if text(span_attributes, vocabulary.AGENT) else "function"
 
@@ -286,9 +287,11 @@ def _stated_cost(attributes: Attributes) -> _Cost:
 
 
 def _first_chunk(span: SpanRecord) -> float | None:
-    span_attributes = fields_of(span.attributes, _AMOUNTS, as_amount)
-    if "first_chunk_seconds" in span_attributes:
-        return span_attributes["first_chunk_seconds"]
+    amounts = fields_of(span.attributes, _AMOUNTS, as_amount)
+    if "first_chunk_seconds" in amounts:
+        return amounts["first_chunk_seconds"]
+    if "first_chunk_milliseconds" in amounts:
+        return amounts["first_chunk_milliseconds"] / 1000
     first = [event.at_ns for event in span.events if event.name in vocabulary.FIRST_CHUNK_EVENTS]
     return max(min(first) - span.start_ns, 0) / 1e9 if first else None
 

@@ -9,12 +9,14 @@ from typing import Any
 from upshot.otel import vocabulary
 from upshot.otel.names import provider_of
 from upshot.otel.prices import Usage
+from upshot.otel.raw_answers import raw_answer
 from upshot.otel.reading import Attributes, as_count, fields_of, index_of
 
 #: Characters of an attribute that is read as a JSON object.
 _LONGEST_OBJECT = 20_000
 _COUNTS = index_of(vocabulary.COUNTS)
 _TOTAL = index_of({"total": vocabulary.TOTALS})
+_USAGE_NAMES = frozenset((*_COUNTS, *_TOTAL))
 #: Names that hold the provider's own figures. Bedrock's Converse counts cached tokens beside the input.
 _AS_THE_API_SAYS = (
     "gen_ai.usage.cache_read_input_tokens",
@@ -27,7 +29,7 @@ _OBJECTS = frozenset(vocabulary.OBJECTS)
 
 
 def spread(attributes: Attributes) -> Attributes:
-    """The attributes, with the members of known JSON objects as attributes of their own.
+    """The attributes, with the members of known JSON objects, and of raw answers, as attributes of their own.
 
     `metadata.ls_provider`.
     """
@@ -39,6 +41,9 @@ def spread(attributes: Attributes) -> Attributes:
         members = _object(value) if isinstance(value, str) else value
         if isinstance(members, Mapping):
             found |= {f"{name}.{member}": inner for member, inner in members.items()}
+    if (raw := raw_answer(attributes)) is not None:
+        reported = any(name in attributes for name in _COUNTS)  # by the span's own figures
+        found |= {name: value for name, value in raw.items() if not (reported and name in _USAGE_NAMES)}
     return {**found, **attributes} if found else attributes
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
-from urllib.parse import quote
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
@@ -122,10 +121,7 @@ class Run(RunFacts):
         of = f" of {self.agent}" if self.agent else ""
         if self._id is None:
             return f"<run{of}, not begun>"
-        return (
-            f"<run {self._id}{of} at "
-            f"{self.app.settings.public_url.rstrip('/')}/runs/{quote(self._id, safe='')}>"
-        )
+        return f"<run {self._id}{of}, see {self.app.settings.public_url.rstrip('/')}>"
 
     @property
     def forgives(self) -> bool:

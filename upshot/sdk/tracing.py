@@ -38,6 +38,8 @@ SCOPE = "upshot"
 _EXTENDED = "_upshot_told"
 #: Ended spans remembered with their run.
 _REMEMBERED = 10_000
+#: Spans remembered without their run once there are more: their late children are counted as lost.
+_REMEMBERED_LOST = 50_000
 #: What belongs into a run.
 _OF_AN_AGENT = frozenset({"model", "embedding", "retrieval", "rerank", "tool", "agent"})
 _KINDS: dict[SpanKind, Kind] = {
@@ -71,6 +73,10 @@ class RunSpans(SpanProcessor):
         self._ended: OrderedDict[int, Run] = OrderedDict()
         #: Open runs by the id of their own span.
         self._open: WeakValueDictionary[int, Run] = WeakValueDictionary()
+        #: Ids of spans of runs no longer remembered, the latest last.
+        self._forgotten: OrderedDict[int, None] = OrderedDict()
+        #: Model calls and the like, begun below a forgotten span: these are steps of no run.
+        self.lost = 0
         self._hinted = False
 
     def began(self, run: Run, span_id: str) -> None:
@@ -95,6 +101,7 @@ class RunSpans(SpanProcessor):
         """Hand the span over; the rest happens in the delivery's thread."""
         run = self._runs.pop(span.context.span_id, None) if span.context else None
         if run is None:
+            self._look_for_a_forgotten_parent(span)
             self._look_for_a_bare_thread(span)
             return
         assert span.context is not None
@@ -106,7 +113,29 @@ class RunSpans(SpanProcessor):
         self._ended[span_id] = run
         while len(self._ended) > _REMEMBERED:
             with suppress(KeyError):  # another thread was faster
-                self._ended.popitem(last=False)
+                self._forgotten[self._ended.popitem(last=False)[0]] = None
+                if len(self._forgotten) > _REMEMBERED_LOST:
+                    self._forgotten.popitem(last=False)
+
+    def _look_for_a_forgotten_parent(self, span: ReadableSpan) -> None:
+        """Count a span below a span with a forgotten run; warn at 1, 10, 100 and so on."""
+        if span.parent is None or span.parent.span_id not in self._forgotten:
+            return
+        assert span.context is not None
+        self._forgotten[span.context.span_id] = None
+        kind = kind_of(record_of(span))
+        if kind not in _OF_AN_AGENT:
+            return
+        self.lost += 1
+        if set(str(self.lost)[1:]) <= {"0"} and str(self.lost)[0] == "1":
+            logger.warning(
+                "the span %r (%s) began below a span whose run is forgotten (the latest %d ended spans are "
+                "remembered), so it is no step: %d lost so far. Continue the run by upshot.attach(run_id).",
+                span.name,
+                kind,
+                _REMEMBERED,
+                self.lost,
+            )
 
     def _look_for_a_bare_thread(self, span: ReadableSpan) -> None:
         """Warn once of a model call outside of an open run: threads start without a context."""
