@@ -144,6 +144,11 @@ class Settings(BaseModel):
         description="What the SDK does with what it can't record, such as a score that is no number, or a "
         "full spool: `raise`, or `warn` in the log and let the agent go on, which is for production.",
     )
+    variants: str = Field(
+        "",
+        description="Variants that experiments give, for trying one: `reply-tone=warm,greeting=short`. "
+        "Exposures are of strategy `forced`, which results leave out.",
+    )
     stalled_after: float = Field(
         30.0,
         ge=5,

@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "processors.evaluations": ROLES | {"otel"},
     # Code of agents: the SDK, deferred code, what runs it again.
     "followups": EVENTS | {"streams.runtime", "sources", "processors.correlate", "processors.followups"},
-    "sdk": EVENTS | {"streams.kafka", "sources", "otel", "followups"},
+    "sdk": EVENTS | {"experiments", "streams.kafka", "sources", "otel", "followups"},
     "replays": BASICS | {"otel", "sdk", "insights"},
     "rescoring": ROLES
     | {"streams.state", "processors.correlate", "processors.followups", "followups", "insights"},

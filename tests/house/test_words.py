@@ -36,7 +36,7 @@ REPLACED = {
     "walk": "replay",
 }
 """Words that names had before, and the terms that took their place."""
-OF_THE_SDK = {"Event", "Run", "Step", "Followup"}
+OF_THE_SDK = {"Event", "Experiment", "Run", "Step", "Followup"}
 """Classes that people use, named like the events which they record or wait for."""
 
 

@@ -23,9 +23,20 @@ THREAD = "upshot-delivery"
 _STOP_WITHIN = 2.0
 
 
+#: Threads of ours whose clients are kept quiet.
+_quiet: set[str] = set()
+
+
+def quieten(thread: str) -> None:
+    """Keep Kafka's client in a thread of ours out of the agent's log, which reports once that Kafka is away."""
+    _quiet.add(thread)
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("aiokafka")]:
+        logging.getLogger(name).addFilter(_not_ours)
+
+
 def _not_ours(record: logging.LogRecord) -> bool:
-    """The client logs each attempt, many times a second; the delivery reports once that Kafka is away."""
-    return record.threadName != THREAD or record.levelno < logging.INFO
+    """The client logs each attempt, many times a second."""
+    return record.threadName not in _quiet or record.levelno < logging.INFO
 
 
 class OutgoingMessage(NamedTuple):
@@ -78,8 +89,7 @@ class KafkaTransport:
         """Connect. Missing topics count as unavailable: workers create topics."""
         if self._producer is not None:
             return
-        for name in [name for name in logging.root.manager.loggerDict if name.startswith("aiokafka")]:
-            logging.getLogger(name).addFilter(_not_ours)
+        quieten(THREAD)
         async with admin_client(self._settings) as admin:
             there = set(await admin.list_topics())
         missing = [name for topic in WRITTEN if (name := self._settings.topic(topic)) not in there]
@@ -142,4 +152,5 @@ __all__ = [
     "KafkaTransport",
     "OutgoingMessage",
     "Transport",
+    "quieten",
 ]
