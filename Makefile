@@ -40,7 +40,7 @@ up: $(RUNTIME) ## Run Kafka, ClickHouse, the worker and the web page until Ctrl-
 test: $(DEV) ## Run every test on real Kafka and ClickHouse
 	@$(BIN)/python -m pytest
 
-check: $(DEV) ## Format, lint, types, docs, prose
+check: $(DEV) ## Format, lint, types, docs, prose, commits
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -49,6 +49,7 @@ check: $(DEV) ## Format, lint, types, docs, prose
 	@$(BIN)/python -m tools.reference.commands --check docs/commands.md
 	@$(BIN)/python -m tools.reference.typescript --check clients/typescript/events.d.ts
 	@$(BIN)/python -m tools.prose --check
+	@$(BIN)/python -m tools.subjects
 
 format: $(DEV) ## Format and sort imports
 	@$(BIN)/ruff format .

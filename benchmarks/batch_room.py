@@ -1,9 +1,9 @@
-"""Events per second of the batch room against stock Faust: same broker, same events, same job.
+"""Events per second of the batch engine against stock Faust: same broker, same events, same job.
 
     python benchmarks/batch_room.py [--events 200000] [--stock-events 20000] [--rounds 1] [--kafka HOST:PORT]
 
 The job: decode JSON, one table write per event, one output for every other event, offsets committed. Each
-side runs in a process of its own, from its first record to its last; the topics are filled before. The room
+side runs in a process of its own, from its first record to its last; the topics are filled before. The engine
 runs twice in each round: without metrics, and with metrics that somebody reads every second.
 """
 

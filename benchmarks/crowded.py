@@ -79,7 +79,7 @@ def plain(table: Table, batch: Sequence[OutcomeReceived], now: int) -> None:
 def crowded(crowds: Crowds, table: Table, batch: Sequence[OutcomeReceived], now: int) -> None:
     table.apply(crowds.append(0, NAME, batch, now, LIMITS) or {})
     while crowds.is_busy:
-        for changes in crowds.turn(BEGIN, now).changes.values():
+        for changes in crowds.turn(lambda _: BEGIN, now).changes.values():
             table.apply(changes)
 
 

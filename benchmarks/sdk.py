@@ -27,8 +27,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 
 from upshot import App
 from upshot.local.kafka import KafkaServer
-from upshot.sdk.transport import ACKNOWLEDGED, Fate, OutgoingMessage
+from upshot.sdk.transport import ACKNOWLEDGED, DeliveryResult
 from upshot.settings import Settings
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.kafka.admin import ensure_topics
 
 
@@ -46,7 +47,7 @@ class TakesAll:
 
     async def stop(self) -> None: ...
 
-    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Fate]:
+    async def send(self, messages: Sequence[OutgoingEvent]) -> list[DeliveryResult]:
         return [ACKNOWLEDGED] * len(messages)
 
 

@@ -212,7 +212,7 @@ ORDER BY run_id, name, score_id""",
     ),
 )
 
-#: All named questions by their names.
+#: All named queries by their names.
 QUESTIONS: Mapping[str, NamedQuery] = MappingProxyType({question.name: question for question in _ASKED})
 
 __all__ = ["ALL_PENDING", "QUESTIONS", "NamedQuery"]

@@ -84,7 +84,7 @@ _DECLARED = (
         "traces",
         "reads spans",
         ("otlp",),
-        ("runs", "steps", "dead-letters"),
+        ("runs", "steps", "exposures", "dead-letters"),
         "upshot.processors.traces.handler:role_app",
     ),
     Role(

@@ -47,7 +47,7 @@ class Router(Generic[T]):
         """The topics have at least as many partitions as the table. Raises UnitFailed: the next start adds
         them.
 
-        A topic that is gone has none; what comes on others is taken.
+        A missing topic has no partitions; records of the other topics are taken.
         """
         self._partitions = self._context.units()
         counts = {topic: await self._context.partition_count(topic) for topic in self.topics}
@@ -58,21 +58,44 @@ class Router(Generic[T]):
             )
 
     def units(self) -> list[int]:
-        """The partitions of the table that are ours. A topic may have more, whose records go on to these."""
+        """This worker's partitions of the table; records of further partitions are forwarded."""
         return sorted({tp.partition for tp in self._context.assignment() if tp.partition < self._partitions})
 
     def take(
         self,
         tp: TP,
-        records: Iterable[Record],
+        records: Sequence[Record],
         read: Callable[[Record, Micros], T],
         now: Micros,
         effects: Effects,
         strays: list[T] | None = None,
     ) -> list[T]:
-        """What the records say; what is invalid or belongs elsewhere goes out,
-        the latter into `strays` as well.
+        """The decoded records of this partition. Invalid records go to the dead letters; records of other
+        partitions are forwarded, and added to `strays`.
         """
+        try:
+            valid, arrivals = records, [read(record, now) for record in records]
+        except InvalidEvent:
+            valid, arrivals = self._valid(records, read, now, effects)
+        keys = [key.encode() for key in map(self._key, arrivals)]
+        right = partitions_for(keys, self._partitions)
+        if right.count(tp.partition) == len(right):
+            return arrivals
+        foreign = [n for n, partition in enumerate(right) if partition != tp.partition]
+        self.counts["forwarded"] += len(foreign)
+        if strays is not None:
+            strays += [arrivals[n] for n in foreign]
+        effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in foreign]
+        return [a for a, partition in zip(arrivals, right, strict=True) if partition == tp.partition]
+
+    def _valid(
+        self,
+        records: Iterable[Record],
+        read: Callable[[Record, Micros], T],
+        now: Micros,
+        effects: Effects,
+    ) -> tuple[list[Record], list[T]]:
+        """The valid records and their contents; the others are refused."""
         valid: list[Record] = []
         arrivals: list[T] = []
         for record in records:
@@ -82,20 +105,7 @@ class Router(Generic[T]):
                 self.refuse(record, error, effects)
             else:
                 valid.append(record)
-        keys = [key.encode() for key in map(self._key, arrivals)]
-        right = partitions_for(keys, self._partitions)
-        if right.count(tp.partition) < len(right):
-            strangers = [n for n, partition in enumerate(right) if partition != tp.partition]
-            self.counts["forwarded"] += len(strangers)
-            if strays is not None:
-                strays += [arrivals[n] for n in strangers]
-            effects.outputs += [_forwarded(valid[n], keys[n], right[n]) for n in strangers]
-            arrivals = [
-                arrival
-                for arrival, partition in zip(arrivals, right, strict=True)
-                if partition == tp.partition
-            ]
-        return arrivals
+        return valid, arrivals
 
     def refuse(self, record: Record, error: InvalidEvent, effects: Effects) -> None:
         """Keep a record as a dead letter."""

@@ -36,36 +36,50 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 MEANINGS: Mapping[Reason, str] = MappingProxyType(
     {
         "empty": "The record has no value. Send the event as the value, not as the key.",
-        "too_large": "The event is too long, or what is kept of its subject would be with it. Keep long "
-        "content elsewhere and send a link; ask and tell about smaller things, each a subject of its own.",
+        "too_large": (
+            "The event is too long, or everything kept about its subject would be too long with this "
+            "event. Keep long content elsewhere and send a link; use smaller things as subjects."
+        ),
         "not_json": "The bytes are no JSON in UTF-8. Look at the producer's serializer.",
         "not_an_object": "JSON, but no object: a list, a number or a text. Send one record for each event.",
         "not_finite": (
-            "It holds NaN, Infinity or a number beyond a double's range. Send null or leave it out."
+            "The event holds NaN, Infinity or a number beyond a double's range. Send null or leave "
+            "the field out."
         ),
-        "no_subject": "The outcome does not say what it happened to. Add `subject` (in binary mode the "
-        "header `ce_subject`).",
-        "missing_field": "A required field is absent. Add it.",
+        "no_subject": "The outcome names no subject. Add `subject` (in binary mode the header `ce_subject`).",
+        "missing_field": "A required field is absent. Add the field.",
         "wrong_type": "A field has another JSON type than the contract's, such as text for a number.",
         "invalid_value": "A field has the right type but breaks a limit: empty, too long, not one of the "
         "choices, nested deeper than 200 levels.",
         "invalid_rule": "The wait's rule contradicts itself, or a path does not parse.",
         "absurd_time": "An instant or a window lies outside all sense: before 2000, after 2099, over a day "
         "after the record was written, longer than ten years. Look at the producer's clock and units.",
-        "unknown_version": "The event has a `schema_version` or `specversion` that this release does not "
-        "read. Upgrade the worker and send the record again.",
+        "unknown_version": (
+            "This release does not read the event's `schema_version` or `specversion`. Upgrade the "
+            "worker and send the record again."
+        ),
         "unusable_outcome": "The outcome should decide a wait, but the rule's path gives no number or "
         "boolean. Mend the rule or the data; the wait stays open.",
         "not_otlp": "The bytes are no spans in OpenTelemetry's encoding, or some spans have no valid ids. "
         "Set the exporter's encoding to otlp_proto or otlp_json.",
-        "unmapped": "The code of a source could not make an outcome of the record. Mend that code, or what "
-        "sends the record.",
-        "followup_failed": "The code of a follow-up raised, again and again, or isn't the code that it began "
-        "with. Mend it and deploy it, then: `upshot followups retry`. What its steps gave is kept.",
-        "kind_clash": "A score's name is a number or a boolean, whichever its first score is, and this one "
-        "is the other. Send what the name is, or give the score a name of its own.",
-        "poison_record": "A worker ended, or lost its session, each time that it handled this record, also "
-        "alone. Look into its log, report the record, and send it again once that is mended.",
+        "unmapped": (
+            "The code of a source could not make an outcome of the record. Mend the code, or the program "
+            "sending the record."
+        ),
+        "followup_failed": (
+            "The code of a follow-up raised, again and again, or differs from the code at the "
+            "follow-up's beginning. Mend and deploy the code, then: `upshot followups retry`. Results of "
+            "its steps are kept."
+        ),
+        "kind_clash": (
+            "A score's name is a number or a boolean, as its first score was, and this score has the "
+            "other kind. Send the first kind, or give the score a name of its own."
+        ),
+        "poison_record": (
+            "A worker ended, or lost its session, each time it handled this record, also alone. Look "
+            "into the worker's log, report the record, and send the record again once the fault is "
+            "mended."
+        ),
     }
 )
 

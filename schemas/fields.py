@@ -121,6 +121,9 @@ Count = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 Money = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
+#: The version of an event's shape.
+SchemaVersion = Annotated[StrictInt, AfterValidator(_known_version)]
+
 #: An instant as RFC 3339 text with an offset, between the years 2000 and 2099; held in UTC.
 Instant = Annotated[
     datetime, BeforeValidator(_leap_second), BeforeValidator(_text_only), AfterValidator(_sane_instant)
@@ -153,7 +156,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
 
-    schema_version: Annotated[StrictInt, AfterValidator(_known_version)] = Field(
+    schema_version: SchemaVersion = Field(
         SCHEMA_VERSION, description="Version of this event's shape; 1 where absent."
     )
 
@@ -171,6 +174,7 @@ __all__ = [
     "Money",
     "Name",
     "Named",
+    "SchemaVersion",
     "Seconds",
     "Text",
     "Tolerance",

@@ -17,6 +17,8 @@ def folded(subject: str) -> str:
     the repository's name is in lower case, in Unicode's composed form (NFC). `pr:Acme/Web#12` is
     `pr:acme/web#12`.
     """
+    if subject.isascii() and subject.islower():  # nearly every subject
+        return subject
     if subject.startswith(_PREFIXES) and (end := _end_of_name(subject)):
         return normalize("NFC", subject[:end].lower()) + subject[end:]
     return subject

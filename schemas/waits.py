@@ -112,7 +112,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    on: Named[Match] = Field(min_length=1, description="Outcome types and what each of them says.")
+    on: Named[Match] = Field(min_length=1, description="Outcome types and the score of each.")
     within: Window = Field(
         description="How long after `opened_at` outcomes count (ISO 8601, such as `P14D`)."
     )

@@ -1,10 +1,10 @@
-"""A part that runs for the length of a `with`."""
+"""A part, or a Kafka client, that runs for the length of a `with`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
 from upshot.local.process import ProcessPart
 
@@ -23,3 +23,16 @@ def running(part: P) -> Iterator[P]:
         yield part
     finally:
         part.stop()
+
+
+C = TypeVar("C", bound=Any)
+
+
+@asynccontextmanager
+async def started(client: C) -> AsyncIterator[C]:
+    """aiokafka's producer, consumer or admin client; closed at the end, and where its start fails."""
+    try:
+        await client.start()
+        yield client
+    finally:
+        await (client.close() if hasattr(client, "close") else client.stop())

@@ -1,4 +1,4 @@
-"""The batch room in memory, for a handler by itself.
+"""The batch engine in memory, for a handler by itself.
 
 What it changes it finds again, what it sends is kept.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from upshot.streams.events.handler import Resuming
 from upshot.streams.kafka.fetch import Fetched
 from upshot.streams.runtime import TP, BatchHandler, Change, Effects, Output
 
@@ -64,6 +65,8 @@ class MemoryRoom:
         for topic in handler.topics:
             self._positions |= {TP(topic, number): 0 for number in range(self._partitions)}
         await handler.assigned(self.assignment())
+        if isinstance(handler, Resuming):
+            self._carry_out(await handler.resume())
 
     async def process(self, handler: BatchHandler, *records: Fetched) -> list[Output]:
         """One unit of work, and a tick; what was sent."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 #: File name, path on the web server, and the window in pixels.
@@ -43,6 +44,7 @@ def main(folder: Path) -> int:
         demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             port = _web_port(demo, Path(data))
+            _settled(port)
             for name, path, size in PAGES:
                 _take(browser, f"http://127.0.0.1:{port}{path}", folder / f"{name}.png", size)
                 print(folder / f"{name}.png")
@@ -62,6 +64,17 @@ def _web_port(demo: subprocess.Popen[str], data: Path) -> int:
         if time.monotonic() > give_up:
             break
     raise SystemExit("the demo did not come to its result; run  upshot demo --keep  and look")
+
+
+def _settled(port: int) -> None:
+    """Return once the page shows no record left to read: the demo's last records are a second old."""
+    give_up = time.monotonic() + _PAGE
+    while time.monotonic() < give_up:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=_PAGE) as page:
+            if b"behind" not in page.read():
+                return
+        time.sleep(1)
+    raise SystemExit("workers are still behind a minute after the demo; run  upshot doctor  and look")
 
 
 def _take(browser: str, url: str, file: Path, size: tuple[int, int]) -> None:

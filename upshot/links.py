@@ -80,9 +80,9 @@ def read_link(token: str, settings: Settings, now: datetime) -> Link:
         kind, subject, identity = said["type"], said["subject"], said["id"]
         until = datetime.fromtimestamp(said["until"], UTC)
     except (ValueError, TypeError, LookupError, OverflowError, OSError, RecursionError):
-        raise LinkRefused("this link says nothing that can be recorded; nothing was recorded") from None
+        raise LinkRefused("this link holds nothing recordable; nothing was recorded") from None
     if not all(isinstance(text, str) for text in (kind, subject, identity)):
-        raise LinkRefused("this link says nothing that can be recorded; nothing was recorded")
+        raise LinkRefused("this link holds nothing recordable; nothing was recorded")
     if now > until:
         raise LinkRefused(
             f"this link has expired at {until:%Y-%m-%d %H:%M} UTC; nothing was recorded", expired=True

@@ -43,13 +43,15 @@ class Settings(BaseModel):
     kafka_url: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers: `host:port[,host:port…]`.")
     clickhouse_url: SecretStr = Field(
         SecretStr("http://app@127.0.0.1:8123/upshot"),
-        description="ClickHouse over HTTP: `http[s]://user:password@host:port/database`. That of a local "
-        "stack, with its password, is known from the data directory.",
+        description=(
+            "ClickHouse over HTTP: `http[s]://user:password@host:port/database`. The address and "
+            "password of a local stack are known from the data directory."
+        ),
     )
-    data_dir: Path = Field(Path(".upshot"), description="Where the local stack keeps its data and logs.")
+    data_dir: Path = Field(Path(".upshot"), description="Folder of the local stack's data and logs.")
     tables_dir: Path | None = Field(
         None,
-        description="Where a worker keeps its tables on disk; by default `tables` in the data directory.",
+        description="Folder of a worker's tables on disk; by default `tables` in the data directory.",
     )
     topic_prefix: str = Field("upshot.", description="Put before the name of every topic.")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of a newly created topic.")
@@ -65,18 +67,22 @@ class Settings(BaseModel):
     kafka_ssl_cafile: Path | None = Field(None, description="Certificate authority file for TLS.")
     worker_id: str = Field(
         "",
-        description="A worker's name in its group that stays the same when it is started again, such as a "
-        "stateful set's pod name: one that was killed and is back within `session_timeout` takes up its "
-        "partitions at once. No two workers of a role at a time may have the same. `upshot worker` names its "
-        "children itself.",
+        description=(
+            "A worker's name in its group, the same after each restart, such as a stateful set's pod "
+            "name: a killed worker back within `session_timeout` takes up its partitions at once. Two "
+            "workers of a role must not have the same name at a time. `upshot worker` names its children "
+            "itself."
+        ),
     )
     standby_replicas: int = Field(
         0,
         ge=0,
         le=3,
-        description="How many other workers follow each partition of the join's state, so that one of them "
-        "takes it over by reading only the end of its changelog. Costs disk and network, and needs as many "
-        "more workers.",
+        description=(
+            "How many other workers keep a copy of each partition of the join's state, so that a "
+            "takeover reads only the end of the changelog. Costs disk and network, and needs as many "
+            "more workers."
+        ),
     )
     session_timeout: float = Field(
         6.0,
@@ -87,62 +93,74 @@ class Settings(BaseModel):
     )
     span_attributes: str = Field(
         "",
-        description="Names of attributes of other people's spans that are kept beside known facts although "
-        "content is off, separated by commas; one that ends in `*` is the beginning of "
-        "many: `tenant,acme.*`.",
+        description=(
+            "Names of attributes kept from other libraries' spans beside known facts although content is "
+            "off, separated by commas; a name ending in `*` is a prefix: `tenant,acme.*`."
+        ),
     )
     look_back: timedelta = Field(
         timedelta(days=30),
-        description="How long an outcome that nobody waits for yet is kept for a later wait.",
+        description="How long an outcome without a wait is kept for a later wait.",
     )
     settled_retention: timedelta = Field(
         timedelta(days=30),
-        description="How long a decided wait stays revisable after its deadline; and how long a follow-up "
-        "that is done listens on after the latest of its own.",
+        description=(
+            "How long a decided wait stays revisable after its deadline, and how long a done follow-up "
+            "still takes events after its latest deadline."
+        ),
     )
     followup_concurrency: int = Field(
         100,
         ge=1,
         le=100_000,
-        description="Executions of follow-ups' code that one worker has under way at a time. More go through "
-        "where they are short; fewer spare what their code calls.",
+        description=(
+            "Executions of follow-ups' code under way in a worker at a time. A higher number helps where "
+            "executions are short; a lower number spares the services called by the code."
+        ),
     )
     followup_attempts: int = Field(
         5,
         ge=1,
         le=1000,
-        description="How often a follow-up's code is tried that fails, unless it says so itself.",
+        description="How often failing code of a follow-up is tried, unless its scorer sets `attempts`.",
     )
     followup_first_pause: timedelta = Field(
         timedelta(seconds=1),
         description="How long after its first failure a follow-up is tried again; doubled each time.",
     )
     followup_longest_pause: timedelta = Field(
-        timedelta(minutes=5), description="The longest pause between two such tries."
+        timedelta(minutes=5), description="The longest pause between two tries of a follow-up."
     )
     deadline_grace: timedelta = Field(
         timedelta(seconds=1),
-        description="How long after its deadline a wait is judged, for outcomes on the way.",
+        description="How long after its deadline a wait is evaluated, for outcomes on the way.",
     )
     since_tolerance: timedelta = Field(
         timedelta(milliseconds=500),
         ge=timedelta(0),
         le=timedelta(days=1),
-        description="How long before a wait's `since` outcomes count all the same, for clocks that differ; "
-        "kept with each wait that comes without a `tolerance` of its own.",
+        description=(
+            "How long before a wait's `since` outcomes count all the same, for clocks that differ; kept "
+            "with each wait without a `tolerance` of its own."
+        ),
     )
     spool_dir: Path | None = Field(
         None,
-        description="Where an agent's process keeps facts that Kafka hasn't taken yet; `spool` in the data "
-        "directory where absent.",
+        description=(
+            "Folder in which an agent's process spools events until Kafka has them; by default `spool` "
+            "in the data directory."
+        ),
     )
     spool_bytes: int = Field(
-        256 * 1024 * 1024, ge=0, description="Bytes of such facts that one process keeps at the most."
+        256 * 1024 * 1024, ge=0, description="Bytes of spooled events of one process at the most."
     )
     on_misuse: Literal["raise", "warn"] = Field(
         "raise",
-        description="What the SDK does with what it can't record, such as a score that is no number, or a "
-        "full spool: `raise`, or `warn` in the log and let the agent go on, which is for production.",
+        description=(
+            "The SDK's response to misuse and to events it can't record, such as a score without a "
+            "number, or a full spool: `raise`, or `warn` in the log and let the agent go on, for "
+            "production."
+        ),
     )
     variants: str = Field(
         "",
@@ -153,46 +171,55 @@ class Settings(BaseModel):
         30.0,
         ge=5,
         le=3600,
-        description="Seconds without progress, with records to read, after which `/healthz`, `upshot doctor` "
-        "and the alerts say that a worker stands still.",
+        description=(
+            "Seconds without progress, with records to read, after which `/healthz`, `upshot doctor` and "
+            "the alerts report a worker as stalled."
+        ),
     )
     commit_interval: float = Field(1.0, gt=0, le=60, description="Seconds between offset commits.")
-    store_interval: float = Field(0.25, gt=0, le=60, description="Seconds of events that one insert gathers.")
+    store_interval: float = Field(0.25, gt=0, le=60, description="Seconds of events gathered into an insert.")
     metrics_port: int | None = Field(
         None,
         ge=0,
         le=65535,
-        description="Port at which Prometheus can read a worker's metrics (`/metrics`). A worker of all "
-        "roles uses one for each, from this one on. 0: any free one, named in the log. Not set: none.",
+        description=(
+            "Port of a worker's metrics for Prometheus (`/metrics`). A worker of all roles uses a port "
+            "for each role, counting up from this port. 0: any free port, named in the log. Not set: no "
+            "port."
+        ),
     )
-    metrics_host: str = Field("127.0.0.1", description="The address that `metrics_port` is opened at.")
-    store_rows: int = Field(50_000, ge=1, description="Rows that one insert gathers at the most.")
+    metrics_host: str = Field("127.0.0.1", description="The address `metrics_port` is opened at.")
+    store_rows: int = Field(50_000, ge=1, description="Rows of an insert at the most.")
     api_keys: SecretStr = Field(
         SecretStr(""),
-        description="Keys, separated by commas, with which programs may send events over HTTP; without any, "
-        "only programs on the same machine may.",
+        description=(
+            "Keys, separated by commas, with which programs may send events over HTTP; without keys, "
+            "only programs on the same machine may."
+        ),
     )
     allowed_hosts: str = Field(
         "",
-        description="Names, separated by commas and without ports, by which pages and `/healthz` may be "
-        "asked for, besides those of this machine, the address of the connection and the host of "
-        "`public_url`: such as the name of a container. `*`: any, where whoever stands in front checks it.",
+        description=(
+            "Names, separated by commas and without ports, by which pages and `/healthz` may be asked "
+            "for, besides the names of this machine, the address of the connection and the host of "
+            "`public_url`: such as the name of a container. `*`: any name, where a proxy in front checks "
+            "the name."
+        ),
     )
     otlp_content: bool = Field(
         False,
-        description=(
-            "Whether prompts and answers of spans that come over OTLP are kept; they may hold personal data."
-        ),
+        description=("Whether prompts and answers of spans from OTLP are kept; both may hold personal data."),
     )
     public_url: str = Field(
-        "http://127.0.0.1:8321", description="Where people reach the web server; signed links begin with it."
+        "http://127.0.0.1:8321",
+        description="Where people reach the web server; signed links begin with this URL.",
     )
     link_secret: SecretStr = Field(
         SecretStr(""), description="Signs links that record an outcome; at least 32 characters."
     )
     webhook_github_secret: SecretStr = Field(
         SecretStr(""),
-        description="Secret of GitHub's webhooks; several, separated by commas, while one changes.",
+        description="Secret of GitHub's webhooks; several, separated by commas, while the secret changes.",
     )
     webhook_stripe_secret: SecretStr = Field(
         SecretStr(""), description="Secret of Stripe's webhooks (`whsec_…`), or several."
@@ -202,8 +229,10 @@ class Settings(BaseModel):
     )
     otlp_url: str = Field(
         "",
-        description="An OpenTelemetry collector over HTTP (`http://collector:4318`) that is told each score "
-        "as an event; empty: none.",
+        description=(
+            "An OpenTelemetry collector over HTTP (`http://collector:4318`); each score is exported "
+            "there as an event. Empty: no export."
+        ),
     )
     otlp_headers: SecretStr = Field(
         SecretStr(""), description="Headers for that collector: `name=value,name=value`, percent-encoded."

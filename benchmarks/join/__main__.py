@@ -65,7 +65,7 @@ class Work:
         self._events: dict[int, Events] = {}
 
     def measure(self, system: System, number: int) -> Measured:
-        """One system once, on its portion of the events."""
+        """Run a system once, on its portion of the events."""
         return measure(
             system, self.events(system.portion), self._kafka, self._folder, f"join-{system.name}-{number}"
         )

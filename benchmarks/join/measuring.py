@@ -1,4 +1,4 @@
-"""One measurement: topics filled, one system run over them in a process of its own, its answers checked."""
+"""A measurement: topics filled, a system run over them in a process of its own, its answers checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIMIT = 600.0
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of one system. Seconds run from its first record to everything committed.
+    """A run of a system. Seconds run from its first record to everything committed.
 
     `cpu` and `broker_cpu` are CPU seconds in that time, `rss` is its peak in bytes over its whole life.
     `keys` says how many subjects its changelog holds in the end; None where it keeps none in Kafka. `failure`
@@ -59,7 +59,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Usage:
-    """What /proc said, and when."""
+    """The figures of /proc, and their time."""
 
     at: float
     cpu: float
@@ -72,7 +72,7 @@ class SystemFailed(Exception):
 
 
 def measure(system: System, events: Events, kafka: KafkaServer, folder: Path, app: str) -> Measured:
-    """Fill fresh topics named after `app`, run the system over them, check what it said,
+    """Fill fresh topics named after `app`, run the system over them, check its scores,
     remove the topics.
     """
     home = folder / app
@@ -108,7 +108,7 @@ def measure(system: System, events: Events, kafka: KafkaServer, folder: Path, ap
 async def _watch(
     system: System, part: ProcessPart, kafka: KafkaServer, settings: Settings, ends: Ends, home: Path
 ) -> tuple[Usage, Usage]:
-    """What was used when the first record came, and when everything was committed."""
+    """The use at the first record, and at the commit of everything."""
     deadline = time.monotonic() + LIMIT
     await _until(lambda: (home / "first").exists(), part, deadline)
     seen = _usage(part, kafka)

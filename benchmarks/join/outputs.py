@@ -1,4 +1,4 @@
-"""Whether what is measured can be written down: asked before it's measured."""
+"""Whether measurements can be written down: checked before measuring."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def unwritable(file: Path) -> str:
-    """Why the file can't be written; empty where it can. What is in it stays, and no new file is left."""
+    """Why the file can't be written; empty for a writable file. Contents stay; no new file is left."""
     existed = file.exists()
     try:
         with file.open("ab"):
@@ -19,7 +19,7 @@ def unwritable(file: Path) -> str:
 
 
 def undrawable(chart: Path) -> str:
-    """Why the chart can't be drawn; empty where it can."""
+    """Why the chart can't be drawn; empty without an obstacle."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -34,7 +34,7 @@ def table(rounds: Rounds) -> str:
 
 
 def told(about: Mapping[str, Any]) -> str:
-    """What was measured with what, in a line."""
+    """The machine and the versions of a measurement, in a line."""
     return ", ".join(
         f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in about.items()
     )

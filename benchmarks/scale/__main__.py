@@ -1,4 +1,4 @@
-"""Many open waits on one machine: memory, disk, latency, deadlines that fall together, recovery.
+"""Many open waits on one machine: memory, disk, latency, simultaneous deadlines, recovery.
 
     python benchmarks/scale [--waits 1000000] [--expiring 100000] [--keep FOLDER
                             [--phases fill,recover,probe,…]]
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 class Scale:
-    """One machine with so many open waits."""
+    """A machine with so many open waits."""
 
     def __init__(self, folder: Path, url: str, waits: int, expiring: int) -> None:
         self._folder, self._url, self._waits, self._expiring = folder, url, waits, expiring
@@ -81,7 +81,7 @@ class Scale:
         self._worker = Worker(self._settings, folder)
 
     def run(self, phases: Sequence[str]) -> None:
-        """These phases, one after another; each of them begins with what the one before has left."""
+        """Run these phases in sequence; each phase begins with the state left by the phase before."""
         try:
             for phase in phases:
                 getattr(self, f"_{phase}")()
@@ -157,7 +157,7 @@ class Scale:
         return f"run-{number:09d}".encode(), subject(number).encode(), outcome_event(number)
 
     def _expire(self) -> None:
-        """Move the deadlines of some to one instant, as a former owner would have, and watch it come."""
+        """Move the deadlines of some waits to the same instant, as a former owner would have, and watch."""
         ahead = AHEAD + AHEAD_PER_MILLION * self._expiring / 1e6
         falls = datetime.now(UTC) + timedelta(seconds=ahead)
         waits = OpenWaits(falls, self._settings)
@@ -198,7 +198,7 @@ class Scale:
         take_over(self._settings, self._folder, RATE, lambda: self._deciding(next(arrivals)), say)
 
     def _arrivals(self, *, from_the_end: bool = False) -> Iterator[int]:
-        """Waits that aren't expiring and weren't answered."""
+        """Waits neither expiring nor answered."""
         stride = max(1, self._waits // 2000)
         numbers = range(self._expiring, self._waits)
         chosen = reversed(numbers) if from_the_end else numbers

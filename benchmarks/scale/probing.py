@@ -12,7 +12,7 @@ from upshot.streams.kafka.partitioner import partition_for
 
 
 class Tail:
-    """What is written to a topic from now on: when each key was seen, and how many values hold `counting`."""
+    """The records written to a topic from now on: when each key was seen, how many values hold `counting`."""
 
     def __init__(self, url: str, topic: str, partitions: int, counting: bytes = b"\0never\0") -> None:
         self._consumer = Consumer(
@@ -47,7 +47,7 @@ class Tail:
 
 
 class Steady:
-    """Sends one event after another at a steady rate, and knows when it sent each."""
+    """Sends events at a steady rate, and notes the time of each."""
 
     def __init__(self, url: str, topic: str, partitions: int) -> None:
         self._producer = Producer({"bootstrap.servers": url, "linger.ms": 0, "acks": "all"})
@@ -55,7 +55,7 @@ class Steady:
         self.sent: dict[bytes, float] = {}
 
     def send(self, numbers: range, rate: float, event: Callable[[int], tuple[bytes, bytes, bytes]]) -> None:
-        """`event` gives for a number what the answer is known by, the record's key and its value."""
+        """`event` gives for a number the identity of the answer, the record's key and its value."""
         began = time.monotonic()
         for index, number in enumerate(numbers):
             name, key, value = event(number)
@@ -67,7 +67,7 @@ class Steady:
 
 
 def latencies(sent: dict[bytes, float], tail: Tail, patience: float = 120.0) -> list[float]:
-    """Seconds of each, sorted. Raises SystemExit where one never came."""
+    """Seconds of each, sorted. Raises SystemExit for a missing answer."""
     give_up = time.monotonic() + patience
     while missing := sent.keys() - tail.seen.keys():
         if time.monotonic() > give_up:

@@ -4,7 +4,7 @@
 
 Every wait is open for a horizon, kept for another, and gone; half of them get an outcome, and as many
 outcomes come that nobody waits for. Prints a line twice a minute, and how each figure changes in the second
-half of the time. What it shows doesn't depend on how busy the machine is otherwise. Needs confluent-kafka
+half of the time. The result doesn't depend on other load of the machine. Needs confluent-kafka
 (`make bench`).
 """
 
@@ -47,7 +47,7 @@ LOOK_EVERY = 30.0
 
 
 class Sample(NamedTuple):
-    """What there was at an instant: seconds since the start, and MB."""
+    """A sample: seconds since the start, and MB."""
 
     at: float
     asked: int
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def soak(folder: Path, url: str, arguments: argparse.Namespace) -> list[Sample]:
-    """Load a worker for so long; what there was twice a minute."""
+    """Load a worker for so long; two samples a minute."""
     settings = Settings(kafka_url=url, data_dir=folder)
     changelog = changelog_name(settings.app_id(ROLE), TABLE)
     asyncio.run(topics(settings, changelog))
@@ -147,7 +147,7 @@ class Load:
         self.asked = 0
 
     def run_for(self, seconds: float) -> None:
-        """Send for so long; forgets what it sent."""
+        """Send for so long, remembering nothing."""
         numbers = [next(self._numbers) for _ in range(int(seconds * self._rate))]
         beside = threading.Thread(target=self._answer, args=(numbers,))
         beside.start()

@@ -1,4 +1,4 @@
-"""How soon a standby works in place of a worker that is gone."""
+"""How soon a standby replaces a lost worker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Event = tuple[bytes, bytes, bytes]
 def take_over(
     settings: Settings, folder: Path, rate: float, event: Callable[[], Event], say: Callable[[str], None]
 ) -> None:
-    """Two workers with disks of their own, each the other's standby; one is killed while outcomes come."""
+    """Two workers with their own disks, each the other's standby; the first is killed during outcomes."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     common = {"UPSHOT_STANDBY_REPLICAS": "1"}
@@ -74,7 +74,7 @@ def _answered(
 
 
 def _behind(port: int) -> int | None:
-    """How far the copies are behind, by the worker's metrics; None before it has any."""
+    """How far the copies are behind, by the worker's metrics; None before the first metrics."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
         found = re.findall(r"^upshot_standby_lag\S* (\S+)$", page.read().decode(), re.MULTILINE)
     return int(sum(map(float, found))) if found else None

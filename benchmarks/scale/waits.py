@@ -28,7 +28,7 @@ def subject(number: int) -> str:
 
 
 def wait_event(number: int, deadline: datetime, opened_at: datetime | None = None) -> bytes:
-    """Wait `number` as an SDK sends it."""
+    """Wait `number` in the SDK's form."""
     opened_at = opened_at or datetime.now(UTC)
     within = f"PT{max(1, int((deadline - opened_at).total_seconds()))}S"
     rule = {"on": {TYPE: {"score": "data.merged"}}, "within": within, "else": False}
@@ -46,12 +46,12 @@ def wait_event(number: int, deadline: datetime, opened_at: datetime | None = Non
 
 
 def outcome_event(number: int) -> bytes:
-    """What decides wait `number`."""
+    """The outcome deciding wait `number`."""
     return json.dumps({"type": TYPE, "subject": subject(number), "data": {"merged": True}}).encode()
 
 
 class OpenWaits:
-    """Framed values of open waits with one deadline."""
+    """Framed values of open waits with the same deadline."""
 
     def __init__(self, deadline: datetime, settings: Settings) -> None:
         value = wait_event(_NUMBER, deadline, deadline - _AGE)

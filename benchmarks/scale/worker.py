@@ -1,4 +1,4 @@
-"""A worker as a process, and what it takes: time, memory, disk."""
+"""A worker as a process, and its use of time, memory and disk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
-        """Start, and return after how many seconds it works."""
+        """Start; returns the seconds until the worker works."""
         began = time.monotonic()
         self.launch()
         self._wait_for("works on", 900)
@@ -49,30 +49,30 @@ class Worker:
             )
 
     def partitions(self) -> int:
-        """How many partitions it said last that it works on; 0 before that."""
+        """The number of partitions reported last; 0 before the first report."""
         found = re.findall(r"works on (\d+) partitions", self._said())
         return int(found[-1]) // 2 if found else 0
 
     def recovered(self) -> str:
-        """What it said last about reading its changelog."""
+        """The worker's last log line about reading its changelog."""
         found = re.findall(r"recovered .*", self._said())
         return found[-1] if found else "nothing to read"
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End the worker like a power cut."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
-        """End it by SIGTERM."""
+        """End the worker by SIGTERM."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(60)
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the worker has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def rss(self) -> tuple[int, int]:
@@ -90,7 +90,7 @@ class Worker:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def forget(self) -> None:
-        """Remove its tables, as if it had moved to another machine."""
+        """Remove the worker's tables, as after a move to another machine."""
         shutil.rmtree(self._settings.tables, ignore_errors=True)
 
     def _said(self) -> str:
@@ -106,7 +106,7 @@ class Worker:
 
 
 def bytes_of(folder: Path) -> int:
-    """What the files of a folder take on disk."""
+    """The size of a folder's files on disk."""
     found = 0
     for path in folder.rglob("*"):
         try:

@@ -1,12 +1,12 @@
-"""Several workers of the join on one group: throughput, shares, and the pauses when one comes or goes.
+"""Several workers of the join on one group: throughput, assignment, and pauses at each change.
 
     python benchmarks/workers --events 200000 --rate 200
 
 First, for 1 to 4 workers: a backlog of events over 8 partitions, and how fast the group works through it.
-Then, under a steady load: workers come one by one, one is stopped, one is killed with -9, one comes back. For
-each of these the longest time in which a partition brought no score, although it had events, is printed
-beside the longest one of a calm time before. All of it runs on this one machine: with few cores, more workers
-share the same CPU.
+Then, under a steady load: workers come in sequence, a worker is stopped, a worker is killed with -9 and comes
+back. For each change the longest time of a partition with events and without a score is printed
+beside the longest time of a calm before. Everything runs on this machine: with few cores, more workers share
+the same CPU.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _PATIENCE = 120.0
 
 
 class Group:
-    """Starts and ends workers of the join; `cleanup` stops those that are left."""
+    """Starts and ends workers of the join; `cleanup` stops the remaining workers."""
 
     def __init__(self, settings: Settings, cleanup: ExitStack) -> None:
         self._settings = settings
@@ -25,7 +25,7 @@ class Group:
         self._parts: dict[str, ProcessPart] = {}
 
     def start(self, name: str | None = None) -> str:
-        """Start a worker, or one of that name again."""
+        """Start a worker, or restart the worker of this name."""
         name = name or f"worker-{len(self._parts) + 1}"
         settings = self._settings
         environment = role_environment(settings) | {
@@ -41,15 +41,15 @@ class Group:
         return name
 
     def stop(self, name: str) -> None:
-        """End it by SIGTERM."""
+        """End the worker by SIGTERM."""
         self._parts[name].stop()
 
     def kill(self, name: str) -> None:
-        """End it by SIGKILL."""
+        """End the worker by SIGKILL."""
         self._parts[name].kill()
 
     def restart(self, name: str) -> None:
-        """End it by SIGKILL and start it again at once, under the name that it has in its group."""
+        """Kill the worker (SIGKILL) and restart it at once, under the same name in its group."""
         self._parts[name].kill()
         self._parts[name].start()
 
@@ -57,7 +57,7 @@ class Group:
         return sorted(name for name, part in self._parts.items() if part.alive())
 
     def share(self, name: str) -> int:
-        """How many partitions of an input it works on; 0 before it says so."""
+        """The number of the worker's partitions of an input; 0 before the first report."""
         log = self._parts[name].log
         found = _SHARE.findall(log.read_text()) if log.exists() else []
         return int(found[-1]) // 2 if found else 0

@@ -33,7 +33,7 @@ def subjects(partitions: int) -> Iterator[tuple[int, str]]:
 
 
 async def send_pair(producer: EventProducer, partition: int, subject: str) -> None:
-    """A wait and the outcome that answers it. The run tells the partition, for whoever reads the score."""
+    """A wait and its outcome. The run id names the partition, for readers of the score."""
     now = datetime.now(UTC).isoformat()
     wait = {"run_id": f"{partition}/{subject}", "name": "merged", "subject": subject, "rule": _RULE}
     outcome = {"type": "pr.closed", "subject": subject, "time": now, "data": {"merged": True}}

@@ -19,7 +19,7 @@ from upshot.streams.kafka.producer import event_producer
 
 
 class Change(NamedTuple):
-    """What is done to the group."""
+    """A change of the group."""
 
     name: str
     do: Callable[[Group], object]
@@ -38,7 +38,7 @@ CHANGES = (
 
 
 class Pause(NamedTuple):
-    """Of one change: partitions per worker after it, and the longest gap of any partition in seconds."""
+    """A change's result: partitions per worker afterwards, and a partition's longest gap in seconds."""
 
     shares: str
     seconds: float
@@ -63,7 +63,7 @@ class Scores:
 
 
 def longest_gap(written: Mapping[int, Sequence[float]], begin: float, end: float) -> float:
-    """The longest time without a score in [begin, end], of the partition where it was longest."""
+    """The longest time without a score in [begin, end], of the partition with the longest time."""
     gaps = [0.0]
     for times in written.values():
         inside = [begin, *sorted(at for at in times if begin <= at <= end), end]
@@ -72,9 +72,7 @@ def longest_gap(written: Mapping[int, Sequence[float]], begin: float, end: float
 
 
 async def measure_pauses(settings: Settings, group: Group, rate: int, calm: float) -> dict[str, Pause]:
-    """Do every change under a steady load, each when the one before it is over
-    and `calm` seconds have passed.
-    """
+    """Make every change under a steady load, each `calm` seconds after the end of the change before."""
     scores, found = Scores(), {}
     async with AIOKafkaConsumer(
         settings.topic("scores"), bootstrap_servers=settings.kafka_url, auto_offset_reset="latest"

@@ -169,7 +169,7 @@ export interface Match {
 
 /** How outcomes become a score. Modes: `first` and `last` take the earliest and the latest matching outcome of the window by the outcome's own time (ties by `sequence`, by the record's timestamp, by id); `all` is decided once every listed type came, with the least of their scores (for booleans: whether all were true); `count` counts the matching outcomes and `sum` adds their scores. `last`, `count` and `sum` give the present score and revise the score until the deadline. */
 export interface Rule {
-  /** Outcome types and what each of them says. */
+  /** Outcome types and the score of each. */
   on: Record<string, Match>;
   /** How long after `opened_at` outcomes count (ISO 8601, such as `P14D`). */
   within: string;

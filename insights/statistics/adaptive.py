@@ -92,7 +92,9 @@ def aipw(phases: Sequence[AdaptivePhase], control: str, variant: str) -> Effect:
         units = sum(arm.n for arm in phase.arms.values())
         phase_total, phase_squares = units * base, units * base * base
         for name, sign in ((control, -1.0), (variant, 1.0)):
-            arm, pi = phase.arms.get(name, Moments()), phase.probabilities[name]
+            arm, pi = phase.arms.get(name, Moments()), phase.probabilities.get(name, 0.0)
+            if pi <= 0:
+                raise ValueError(f"the arm {name} has units or is compared in a phase that never gives it")
             residual = (arm.y - arm.n * guess[name]) / pi
             residual_squares = (arm.yy - 2 * guess[name] * arm.y + arm.n * guess[name] ** 2) / (pi * pi)
             phase_total += sign * residual

@@ -145,7 +145,7 @@ def gap(control: Sequence[Judged], variant: Sequence[Judged], bins: int = 10) ->
     """
     edges = [each.high for each in calibration([*control, *variant], bins).bins]
     excess, variance, weighted, weights = 0.0, 0.0, 0.0, 0.0
-    for low, high in zip([None, *edges[:-1]], edges, strict=True):
+    for low, high in zip([None, *edges], edges, strict=False):
         n_c, good_c = _within(control, low, high)
         n_v, good_v = _within(variant, low, high)
         n, good = n_c + n_v, good_c + good_v

@@ -59,18 +59,23 @@ class Horizons:
 
 def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
     """The next instant at which this subject needs a look; None where nothing is to come."""
-    waits = subject.waits.values()
+    waits = subject.waits
     if len(waits) == 1:
-        for waiting in waits:
-            return _look_at(waiting, horizons)
+        [waiting] = waits.values()
+        return _look_at(waiting, horizons)
     if waits:
-        return min([_look_at(waiting, horizons) for waiting in waits])
+        return min([_look_at(waiting, horizons) for waiting in waits.values()])
+    if len(subject.outcomes) == 1 and not subject.marks:
+        [outcome] = subject.outcomes.values()
+        return horizons.outcome_ends(outcome)
     kept: list[StoredOutcome | Mark] = [*subject.outcomes.values(), *subject.marks.values()]
     return min([horizons.outcome_ends(one) for one in kept], default=None)
 
 
 def open_waits(subject: Subject) -> int:
     """How many of the subject's deadlines are still to be evaluated."""
+    if not subject.waits:
+        return 0
     count = 0
     for waiting in subject.waits.values():
         count += waiting.is_open

@@ -82,7 +82,10 @@ def step(states: Mapping[str, Subject], arrivals: Sequence[Arrival], now: Micros
     for arrival in arrivals:
         key = arrival.subject
         before = subjects.get(key) or states.get(key) or _UNKNOWN
-        taken = correlate(before, arrival, now)
+        if type(arrival) is OutcomeReceived:  # most arrivals: two calls less
+            taken = _observe(key, before, arrival.outcome, now)
+        else:
+            taken = correlate(before, arrival, now)
         if taken.subject is not before:
             subjects[key] = taken.subject
         elif taken.facts:
@@ -150,7 +153,7 @@ def _observe(key: str, subject: Subject, outcome: StoredOutcome, now: Micros) ->
                 return Correlated(subject, _announced_because_of(key, subject, known), _REPEATED)
         else:
             outcome = outcome.with_earlier_record(known.recorded)
-    if is_erased(subject.marks, outcome):
+    if subject.marks and is_erased(subject.marks, outcome):
         return Correlated(subject, (), _ERASED)
     outcomes = {**subject.outcomes, identity: outcome}
     if not subject.waits:
@@ -198,15 +201,18 @@ def _ask(key: str, subject: Subject, question: StoredWait, now: Micros) -> Corre
     waiting = subject.waits.get(question.wait_id)
     if waiting is not None and waiting.question.outranks(question):
         return Correlated(subject, _announced_to(key, waiting, subject, subject.outcomes.values()), _REPEATED)
-    if is_erased(subject.marks, question):
-        return Correlated(subject, (), _ERASED)
+    cancellation = None
+    if subject.marks:
+        if is_erased(subject.marks, question):
+            return Correlated(subject, (), _ERASED)
+        if waiting is None:
+            subject, cancellation = early_cancellation(subject, question)
     if waiting is None:
-        subject, cancellation = early_cancellation(subject, question)
         asked = WaitState(question, now, cancellation=cancellation)
     else:
         judged_at = waiting.judged_at if waiting.question.is_the_same(question) else None
         asked = WaitState(question, now, judged_at, waiting.revisions, waiting.cancellation)
-    if waiting is None and not subject.outcomes and asked.cancellation is None:
+    if waiting is None and not subject.outcomes and cancellation is None:
         return Correlated(Subject({}, {**subject.waits, question.wait_id: asked}, subject.marks), (), _OPENED)
     rule = question.rule
     heard = _readings(rule, question, subject.outcomes.values())
@@ -225,7 +231,8 @@ def _revise(
 ) -> tuple[WaitState, Revision | None]:
     """Decide anew; append and return a revision where the verdict differs from the verdict announced last."""
     question, revisions = waiting.question, waiting.revisions
-    judged, cancelled_at = waiting.judged_at is not None, waiting.cancelled_at
+    judged = waiting.judged_at is not None
+    cancelled_at = None if waiting.cancellation is None else waiting.cancelled_at
     if cancelled_at is None:
         found = verdict_of(rule, question, heard, judged)
     elif question.reply_to is None:

@@ -6,10 +6,10 @@ from typing import assert_never
 
 from upshot.processors.correlate.facts import Arrival, Cancelled, OutcomeReceived, SubjectErased, WaitReceived
 from upshot.processors.correlate.state import Cancellation, known_of, question_of
-from upshot.streams.events.decode import read_outcome, read_wait
+from upshot.streams.events.decode import plain_wait, read_outcome, read_wait
 from upshot.streams.events.decoded import DecodedOutcome
 from upshot.streams.events.instants import Micros
-from upshot.streams.events.records import Place, Record, made_of, place_of
+from upshot.streams.events.records import Record, made_of, place_of
 from upshot.streams.events.withdrawals import (
     Cancelling,
     Erasing,
@@ -21,9 +21,11 @@ from upshot.streams.events.withdrawals import (
 
 def arrival_of_wait(record: Record, now: Micros, tolerance: Micros) -> Arrival:
     """A record of the topic `waits`; `tolerance` is that of waits which state none. Raises InvalidEvent."""
-    if is_withdrawal(record) and (withdrawn := read_withdrawal(record, now)) is not None:
-        return _withdrawn(withdrawn)
-    wait = read_wait(record)
+    wait = plain_wait(record)
+    if wait is None:
+        if is_withdrawal(record) and (withdrawn := read_withdrawal(record, now)) is not None:
+            return _withdrawn(withdrawn)
+        wait = read_wait(record)
     return WaitReceived(wait.subject, question_of(wait, tolerance))
 
 
@@ -40,13 +42,16 @@ def _withdrawn(event: Cancelling | Erasing) -> Arrival:
 
 def arrival_of_outcome(record: Record, now: Micros) -> Arrival:
     """A record of the topic `outcomes`. Raises InvalidEvent."""
-    if is_tombstone(record) and (withdrawn := read_withdrawal(record, now)) is not None:
+    if record.value is None and is_tombstone(record) and (withdrawn := read_withdrawal(record, now)):
         return _withdrawn(withdrawn)
     outcome = read_outcome(record)
-    place = place_of(record) if record.headers else record
-    made = place.made if isinstance(place, Place) else made_of(record)
-    known = known_of(outcome, now, place.partition, place.offset, made)
-    return OutcomeReceived(outcome.subject, known, _other(outcome))
+    if record.headers:
+        place = place_of(record)
+        known = known_of(outcome, now, place.partition, place.offset, place.made)
+    else:
+        known = known_of(outcome, now, record.partition, record.offset, made_of(record))
+    subject, spelled = outcome.subject, outcome.spelled
+    return OutcomeReceived(subject, known, None if spelled is subject else _other(outcome))
 
 
 def _other(read: DecodedOutcome | Cancelling | Erasing) -> str | None:

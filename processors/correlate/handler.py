@@ -6,24 +6,22 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from msgspec.structs import replace
 from opentelemetry.metrics import Meter
 
 from upshot.errors import InvalidEvent
-from upshot.processors.batch_size import AdaptiveBatchSize
+from upshot.processors.batch_size import LARGEST, AdaptiveBatchSize
 from upshot.processors.clock import wall_clock
+from upshot.processors.correlate.announce import Announcer
 from upshot.processors.correlate.crowded import AT_ONCE, Crowds, Limits, decode_head, is_head
+from upshot.processors.correlate.deadline_notes import DeadlineNotes
 from upshot.processors.correlate.deadlines import Horizons, next_look, open_waits, retire
 from upshot.processors.correlate.decide import expire, step
 from upshot.processors.correlate.decode import arrival_of_outcome, arrival_of_wait
-from upshot.processors.correlate.encode import encode_resumption, encode_score, outcome_bytes, refusal
 from upshot.processors.correlate.facts import (
     Arrival,
-    Fact,
-    Replied,
-    ScoreRevised,
-    UnusableOutcome,
     WaitReceived,
 )
 from upshot.processors.correlate.metrics import watch_join
@@ -35,10 +33,8 @@ from upshot.processors.correlate.state import (
 from upshot.processors.routing import Router
 from upshot.processors.watermark import Watermark
 from upshot.settings import Settings
-from upshot.streams.events.dead_letters import dead_letter
 from upshot.streams.events.instants import MICROSECOND, Micros
 from upshot.streams.events.records import Record
-from upshot.streams.kafka.fetch import Fetched
 from upshot.streams.metrics.instruments import Instruments
 from upshot.streams.runtime import (
     TP,
@@ -46,7 +42,6 @@ from upshot.streams.runtime import (
     BatchContext,
     Change,
     Effects,
-    Output,
     RoleApp,
     Timing,
     batch_app,
@@ -64,6 +59,8 @@ MOST_ARRIVALS = 250_000
 #: Microseconds between two looks at deadlines while crowded subjects are weighed, which are due all the time.
 _LOOK_EVERY: Micros = 250_000
 
+_subject = attrgetter("subject")
+
 log = logging.getLogger(__name__)
 
 
@@ -71,8 +68,8 @@ class Join:
     """Reads `outcomes` and `waits`, keeps a table by subject, writes `scores`, `resumptions` and
     `dead-letters`.
 
-    A record on a partition that isn't its subject's goes on to the right one. `counts` tells what
-    happened how often since the start.
+    A record on another partition than its subject's is forwarded. `counts` has the number of each event since
+    the start.
     """
 
     def __init__(
@@ -81,14 +78,12 @@ class Join:
         self._context = context
         self._settings = settings
         self._now = now
-        self._outcomes = settings.topic("outcomes")
         self._waits = settings.topic("waits")
-        self._resumptions = settings.topic("resumptions")
-        self._scores = settings.topic("scores")
         self._horizons = Horizons(settings.look_back, settings.settled_retention, settings.deadline_grace)
         self._caught_up = Watermark(context, now)
         #: Everything that was written until then has been applied.
         self._upto: Micros = 0
+        self._notes = DeadlineNotes(lambda: context.table)
         self._tolerance = settings.since_tolerance // MICROSECOND
         self._slice = AdaptiveBatchSize()
         self._crowds = Crowds(lambda: context.table, self._horizons)
@@ -97,18 +92,20 @@ class Join:
         self.counts = self._router.counts
         #: By reason.
         self.dead_letters = self._router.dead_letters
+        self._announcer = Announcer(settings, self.dead_letters)
         #: When the next subject needs a look, as of the last tick.
         self.next_deadline: Micros | None = None
 
     @property
     def topics(self) -> Sequence[str]:
-        """What it reads."""
+        """The full names of the topics read."""
         return self._router.topics
 
     async def assigned(self, tps: frozenset[TP]) -> None:
-        """Check that the topics have the partitions that the table needs."""
+        """Check that the topics have as many partitions as the table."""
         await self._router.check()
         self._forget()
+        self._notes.recall(self._partitions())
         for partition in self._partitions():
             for key in self._context.table.due(partition, AT_ONCE, MOST_ARRIVALS):
                 self._known(partition, [key.decode()])
@@ -121,7 +118,22 @@ class Join:
     def _forget(self) -> None:
         self._caught_up.forget()
         self._crowds.forget()
+        self._notes.forget()
         self._upto = self._look_again = 0
+
+    async def resume(self) -> Effects:
+        """Evaluate again the deadlines that may have been announced and not remembered, before any record.
+
+        One slice is enough: its answers are remembered before the next slice is announced.
+        """
+        effects = Effects(outputs_first=True)
+        for partition in self._partitions():
+            if upto := self._notes.as_of(partition):
+                due = self._context.table.due(partition, upto, LARGEST)
+                for key in self._look_at(partition, due, upto, effects):
+                    reminder = self._crowds.remind(partition, key, upto)
+                    effects.changes.setdefault(partition, {}).update(reminder)
+        return effects
 
     async def process(self, batches: Mapping[TP, Sequence[Record]]) -> Effects:
         """One decode pass, one pure step for each partition."""
@@ -143,11 +155,12 @@ class Join:
         return effects
 
     async def tick(self) -> Effects:
-        """Judge the deadlines that are due, once all that was written before them has been applied."""
+        """Evaluate due deadlines, once every record written before them has been applied."""
         self._router.tell(log, self._now())
+        self._notes.landed()
         effects, nearest, now = Effects(), self._context.table.nearest_due(), self._now()
         if nearest == AT_ONCE:
-            # What else is due is hidden behind what is to be weighed.
+            # Other due subjects are hidden behind subjects to be weighed.
             nearest = max(now, self._look_again)
         self.next_deadline = nearest
         if nearest is not None and nearest <= now:
@@ -155,41 +168,42 @@ class Join:
                 self._upto = await self._caught_up.as_of() or self._upto
                 self._look_again = now + _LOOK_EVERY
             if nearest <= self._upto:
-                effects = self._look(self._upto)
+                notes = self._notes.write(self._partitions(), self._upto)
+                effects = Effects(notes, more=True) if notes else self._look()
         self._weigh(effects)
         return effects
 
     def _weigh(self, effects: Effects) -> None:
         """Go on with the crowded subjects, for a little."""
         if self._crowds.is_busy:
-            turn = self._crowds.turn(self._upto, self._now())
+            turn = self._crowds.turn(self._notes.as_of, self._now())
             effects.outputs_first = True
             self.counts.update(turn.happened)
-            effects.outputs += self._announced(turn.facts)
+            effects.outputs += self._announcer.outputs(turn.facts)
             for partition, changes in turn.changes.items():
                 effects.changes.setdefault(partition, {}).update(changes)
             effects.more = effects.more or self._crowds.is_busy
 
     async def flush(self) -> None:
-        """Nothing: the table and the outputs are the room's."""
+        """Nothing: the table and the outputs are the batch engine's."""
 
     def open_waits(self) -> Mapping[int, int]:
-        """Waits without an answer whose deadline is still to be judged, by partition.
+        """Waits without an answer whose deadline is still to be evaluated, by partition.
 
         Callable from any thread.
         """
         return {partition: self._context.table.waiting(partition) for partition in self._partitions()}
 
     def unread(self) -> Mapping[TP, int]:
-        """Records that must be read before due deadlines can be judged. Callable from any thread."""
+        """Records to be read before due deadlines can be evaluated. Callable from any thread."""
         return self._caught_up.unread()
 
     def _apply(self, partition: int, arrivals: list[Arrival], now: Micros, effects: Effects) -> set[str]:
-        """Returns the subjects that would be too large: they stay as they were."""
-        subjects = {arrival.subject for arrival in arrivals}
+        """Apply the arrivals; returns the subjects left unchanged, since they would be too large."""
+        subjects = Counter(map(_subject, arrivals))
         states, crowded = self._known(partition, subjects)
-        if len(arrivals) - len(subjects) > CROWDED_AT_ONCE:
-            self._convert(partition, states, crowded, arrivals, effects)
+        if subjects and max(subjects.values()) > CROWDED_AT_ONCE:
+            self._convert(partition, states, crowded, subjects, effects)
         crammed = self._append(partition, crowded, arrivals, now, effects) if crowded else set()
         if crowded:
             arrivals = [arrival for arrival in arrivals if arrival.subject not in crowded]
@@ -198,7 +212,7 @@ class Join:
         if full:
             changes = step(states, [arrival for arrival in arrivals if arrival.subject not in full], now)
         self.counts.update(changes.happened)
-        effects.outputs += self._announced(changes.facts)
+        effects.outputs += self._announcer.outputs(changes.facts)
         return full | crammed
 
     def _convert(
@@ -206,11 +220,11 @@ class Join:
         partition: int,
         states: dict[str, Subject],
         crowded: set[str],
-        arrivals: Iterable[Arrival],
+        subjects: Mapping[str, int],
         effects: Effects,
     ) -> None:
-        """Keep in parts from now on what so much arrives about at once."""
-        for key, count in Counter(arrival.subject for arrival in arrivals).items():
+        """Keep subjects with many arrivals at once in parts from now on."""
+        for key, count in subjects.items():
             if count > CROWDED_AT_ONCE and key not in crowded:
                 subject = states.pop(key, Subject())
                 due = next_look(subject, self._horizons)
@@ -222,7 +236,7 @@ class Join:
     def _append(
         self, partition: int, crowded: set[str], arrivals: Iterable[Arrival], now: Micros, effects: Effects
     ) -> set[str]:
-        """Write down what arrived about crowded subjects; returns those that hold too much already."""
+        """Append arrivals about crowded subjects; returns the subjects already at their limit."""
         limits, full = Limits(LARGEST_SUBJECT, MOST_ARRIVALS), set()
         theirs: dict[str, list[Arrival]] = {key: [] for key in crowded}
         for arrival in arrivals:
@@ -248,12 +262,12 @@ class Join:
         return [replace(a, subject=spelled, spelled=None) for a, spelled in told if spelled in waited]
 
     def _refuse(self, full: set[str], batches: Mapping[TP, Sequence[Record]], effects: Effects) -> None:
-        """Keep what was said about these subjects as dead letters."""
+        """Keep the records about these subjects as dead letters."""
         error = InvalidEvent(
             "too_large",
-            f"with it, what is kept of its subject would be more than {LARGEST_SUBJECT:,} bytes or "
-            f"{MOST_ARRIVALS:,} outcomes and waits, and nothing was changed: its answers go on from what was "
-            "there; ask and tell about smaller things, each a subject of its own, or keep long content "
+            f"with this record, its subject's state would be more than {LARGEST_SUBJECT:,} bytes or "
+            f"{MOST_ARRIVALS:,} outcomes and waits, and nothing was changed: its answers go on from the "
+            "state before; use smaller things as subjects, or keep long content "
             "elsewhere and send a link",
         )
         for tp, records in batches.items():
@@ -273,13 +287,14 @@ class Join:
     def _read_wait(self, record: Record, now: Micros) -> Arrival:
         return arrival_of_wait(record, now, self._tolerance)
 
-    def _look(self, upto: Micros) -> Effects:
-        """Look at as many of the due subjects as take little time, so that arrivals are joined in between."""
+    def _look(self) -> Effects:
+        """Look at a few due subjects, for a short time, so that arrivals are joined in between."""
         effects = Effects(outputs_first=True)
         partitions = self._partitions()
         share = max(1, self._slice.keys // max(1, len(partitions)))
         with self._slice.timed() as looked:
             for partition in partitions:
+                upto = self._notes.as_of(partition)
                 due = self._context.table.due(partition, upto, share)
                 looked.keys += len(due)
                 effects.more = effects.more or len(due) == share
@@ -289,7 +304,8 @@ class Join:
     def _partitions(self) -> list[int]:
         return self._router.units()
 
-    def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> None:
+    def _look_at(self, partition: int, due: Iterable[bytes], upto: Micros, effects: Effects) -> set[str]:
+        """Returns the crowded subjects, whose turn comes."""
         now, after = self._now(), {}
         states, crowded = self._known(partition, map(bytes.decode, due))
         for key in crowded:
@@ -298,11 +314,12 @@ class Join:
             judged = expire(key, before, upto - self._horizons.grace_micros, now)
             after[key] = retire(judged.subject, now, self._horizons)
             self.counts.update(judged.happened)
-            effects.outputs += self._announced(judged.facts)
+            effects.outputs += self._announcer.outputs(judged.facts)
         self._keep(partition, after, effects)
+        return crowded
 
     def _known(self, partition: int, keys: Iterable[str]) -> tuple[dict[str, Subject], set[str]]:
-        """What is known of each subject; which of them are crowded."""
+        """The stored state of each subject, and the crowded subjects among them."""
         names = list(keys)
         values = self._context.table.get_many(partition, [key.encode() for key in names])
         states: dict[str, Subject] = {}
@@ -320,7 +337,7 @@ class Join:
     def _keep(
         self, partition: int, subjects: Mapping[str, Subject], effects: Effects, largest: int = sys.maxsize
     ) -> set[str]:
-        """Returns the subjects that have become too large, which it leaves out."""
+        """Encode changed subjects into `effects`; returns the omitted subjects, too large now."""
         changes, full = effects.changes.setdefault(partition, {}), set()
         for key, subject in subjects.items():
             value = encode_subject(subject)
@@ -335,38 +352,6 @@ class Join:
                 else:
                     changes[key.encode()] = Change(value, due, open_waits(subject))
         return full
-
-    def _announced(self, facts: Iterable[Fact]) -> list[Output]:
-        return [self._output(fact) for fact in facts]
-
-    def _output(self, fact: Fact) -> Output:
-        match fact:
-            case ScoreRevised():
-                return Output(self._scores, None, fact.question.run_id.encode(), encode_score(fact))
-            case Replied():
-                return Output(self._resumptions, None, _asker(fact), encode_resumption(fact))
-            case UnusableOutcome():
-                return self._refused(fact)
-
-    def _refused(self, fact: UnusableOutcome) -> Output:
-        outcome = fact.outcome
-        record = Fetched(
-            self._outcomes,
-            outcome.partition,
-            outcome.offset,
-            outcome.arrived // 1000,
-            fact.subject.encode(),
-            outcome_bytes(fact.subject, outcome),
-            (),
-            outcome.made,
-        )
-        error = InvalidEvent("unusable_outcome", refusal(fact))
-        self.dead_letters[error.reason] += 1
-        return dead_letter(self._settings, record, error, about=fact.question.wait_id)
-
-
-def _asker(fact: Replied) -> bytes:
-    return (fact.question.reply_to or "").encode()
 
 
 def join_app(settings: Settings, timing: Timing | None = None, meter: Meter | None = None) -> BatchApp:

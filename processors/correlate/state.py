@@ -235,7 +235,7 @@ def ended_by(cancellation: Cancellation | None, question: StoredWait) -> Micros 
     return cancellation.at
 
 
-class WaitState(msgspec.Struct, frozen=True, array_like=True):
+class WaitState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A wait and the history of its answers. `judged_at` is set once its deadline was evaluated."""
 
     question: StoredWait
@@ -252,15 +252,15 @@ class WaitState(msgspec.Struct, frozen=True, array_like=True):
     @property
     def cancelled_at(self) -> Micros | None:
         """When the wait ended by cancellation; None where not cancelled, or only after its window."""
-        return ended_by(self.cancellation, self.question)
+        return None if self.cancellation is None else ended_by(self.cancellation, self.question)
 
     @property
     def is_open(self) -> bool:
         """Whether the wait's deadline is still to be evaluated."""
         revisions = self.revisions
-        if self.cancelled_at is not None:
+        if self.judged_at is not None or (revisions and revisions[-1].verdict.reason != "reopened"):
             return False
-        return self.judged_at is None and (not revisions or revisions[-1].verdict.reason == "reopened")
+        return self.cancellation is None or self.cancelled_at is None
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -271,7 +271,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     erased_at: Micros = 0
 
 
-class Subject(msgspec.Struct, frozen=True, array_like=True):
+class Subject(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The join's memory of one subject: outcomes by key, waits by wait id, marks by their names."""
 
     outcomes: dict[str, StoredOutcome] = {}

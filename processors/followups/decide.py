@@ -11,6 +11,7 @@ from typing import NamedTuple, assert_never
 
 from msgspec.structs import replace
 
+from upshot.backoff import pause_after
 from upshot.processors.followups.execution import (
     EmitScore,
     Execution,
@@ -157,7 +158,7 @@ def end(
         case "failed" if state.attempts + 1 < (execution.attempts or patience.attempts):
             return _try_again(state, origin, execution, now, patience)
         case "failed" | "unfit":
-            return give_up(state, execution.error or "no error was told", now)
+            return give_up(state, execution.error or "no error was reported", now)
         case _:
             assert_never(execution.ending)
 
@@ -293,13 +294,13 @@ def _asked(execution: Execution) -> dict[str, PendingRequest]:
 def _try_again(
     state: FollowupState, origin: FollowupSpec, execution: Execution, now: Micros, patience: Patience
 ) -> Transition:
-    pause = min(patience.first << min(state.attempts, 40), patience.longest)
+    pause = pause_after(state.attempts, patience.first, patience.longest)
     after = _stamped(
         replace(
             state,
             run_at=now + pause,
             attempts=state.attempts + 1,
-            error=(execution.error or "no error was told")[:_LONGEST_ERROR],
+            error=(execution.error or "no error was reported")[:_LONGEST_ERROR],
         ),
         now,
     )

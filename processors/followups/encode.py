@@ -150,19 +150,19 @@ def encode_wait(fact: Opened) -> bytes:
     origin, wait = fact.origin, fact.wait
     return _encode(
         _Wait(
-            wait.wait_id,
-            origin.run_id,
-            origin.step_id,
-            origin.scorer,
-            wait.subject,
-            written(wait.opened_at, EXACT),
-            written(wait.since, EXACT),
-            _rule(wait),
-            origin.agent,
-            origin.followup_id,
-            fact.revision or UNSET,
-            [_after(heard) for heard in wait.after] or UNSET,
-            UNSET if wait.tolerance is None else _duration(wait.tolerance),
+            wait_id=wait.wait_id,
+            run_id=origin.run_id,
+            step_id=origin.step_id,
+            name=origin.scorer,
+            subject=wait.subject,
+            opened_at=written(wait.opened_at, EXACT),
+            since=written(wait.since, EXACT),
+            rule=_rule(wait),
+            agent=origin.agent,
+            reply_to=origin.followup_id,
+            revision=fact.revision or UNSET,
+            after=[_after(heard) for heard in wait.after] or UNSET,
+            tolerance=UNSET if wait.tolerance is None else _duration(wait.tolerance),
         )
     )
 
@@ -195,25 +195,25 @@ def encode_score(fact: ScoreEmitted) -> bytes:
     origin, emitted = fact.origin, fact.emitted
     return _encode(
         _Score(
-            fact.score_id,
-            origin.run_id,
-            emitted.step_id,
-            emitted.name,
-            emitted.value,
-            emitted.key,
-            emitted.revision,
-            emitted.revision - 1 or None,
-            emitted.reason,
-            emitted.late,
-            emitted.subject,
-            emitted.outcome_id,
-            instant(emitted.at),
-            instant(fact.decided_at),
-            origin.agent,
-            origin.scorer,
-            emitted.comment,
-            origin.exposures,
-            origin.attributes,
+            score_id=fact.score_id,
+            run_id=origin.run_id,
+            step_id=emitted.step_id,
+            name=emitted.name,
+            value=emitted.value,
+            key=emitted.key,
+            revision=emitted.revision,
+            supersedes=emitted.revision - 1 or None,
+            reason=emitted.reason,
+            late=emitted.late,
+            subject=emitted.subject,
+            outcome_id=emitted.outcome_id,
+            occurred_at=instant(emitted.at),
+            decided_at=instant(fact.decided_at),
+            agent=origin.agent,
+            source=origin.scorer,
+            comment=emitted.comment,
+            exposures=origin.exposures,
+            attributes=origin.attributes,
         )
     )
 
@@ -234,17 +234,17 @@ def encode_more(fact: DeferredMore | DeferralCancelled) -> bytes:
 
 def _deferral(origin: FollowupSpec) -> _Deferral:
     return _Deferral(
-        origin.followup_id,
-        origin.run_id,
-        origin.step_id,
-        origin.scorer,
-        origin.version,
-        origin.data,
-        instant(origin.deferred_at),
-        instant(origin.since),
-        origin.agent,
-        origin.exposures,
-        origin.attributes,
+        followup_id=origin.followup_id,
+        run_id=origin.run_id,
+        step_id=origin.step_id,
+        scorer=origin.scorer,
+        version=origin.version,
+        data=origin.data,
+        deferred_at=instant(origin.deferred_at),
+        since=instant(origin.since),
+        agent=origin.agent,
+        exposures=origin.exposures,
+        attributes=origin.attributes,
     )
 
 
@@ -254,19 +254,19 @@ def encode_status(fact: Stands) -> bytes:
     waits = state.waiting_for if state.status == "waiting" else ()
     return _encode(
         _Status(
-            origin.followup_id,
-            origin.run_id,
-            origin.step_id,
-            origin.scorer,
-            origin.version,
-            origin.agent,
-            state.status,
-            state.attempts,
-            state.error,
-            [_Awaited(asked.subject, asked.types, instant(asked.deadline)) for asked in waits],
-            instant(origin.deferred_at),
-            instant(state.changed_at),
-            state.revision,
+            followup_id=origin.followup_id,
+            run_id=origin.run_id,
+            step_id=origin.step_id,
+            scorer=origin.scorer,
+            version=origin.version,
+            agent=origin.agent,
+            status=state.status,
+            attempts=state.attempts,
+            error=state.error,
+            waiting_for=[_Awaited(asked.subject, asked.types, instant(asked.deadline)) for asked in waits],
+            deferred_at=instant(origin.deferred_at),
+            changed_at=instant(state.changed_at),
+            revision=state.revision,
         )
     )
 

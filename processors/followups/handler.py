@@ -240,7 +240,7 @@ class Followups:
     ) -> FollowupState:
         """Store a transition's changes, and output its facts. Returns the follow-up afterwards."""
         if moved.state is not before and not self._keep(partition, key, moved.state, effects):
-            error = f"what it has heard and what its steps gave is over {MAX_STATE_BYTES} bytes"
+            error = f"its answers and the results of its steps are over {MAX_STATE_BYTES} bytes"
             moved = give_up(before, f"{error}: keep long content elsewhere, and a link to it", self._now())
             self._keep(partition, key, moved.state, effects)
         self.counts[moved.happened] += 1

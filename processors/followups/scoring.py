@@ -36,17 +36,17 @@ def revised(
 def _revision(give: EmitScore, revision: int) -> EmittedScore:
     heard = give.answer and give.answer.event
     return EmittedScore(
-        revision,
-        give.name,
-        give.value,
-        _reason(give),
-        give.at,
-        give.step_id,
-        give.key,
-        give.comment,
-        heard.subject if heard else None,
-        heard.id if heard else None,
-        give.answer.late if give.answer else False,
+        revision=revision,
+        name=give.name,
+        value=give.value,
+        reason=_reason(give),
+        at=give.at,
+        step_id=give.step_id,
+        key=give.key,
+        comment=give.comment,
+        subject=heard.subject if heard else None,
+        outcome_id=heard.id if heard else None,
+        late=give.answer.late if give.answer else False,
     )
 
 

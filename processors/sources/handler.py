@@ -77,7 +77,7 @@ class Sources:
     def _output(self, outcome: bytes, record: Record) -> Output:
         checked = check(TOPICS["outcomes"], outcome, at=record.timestamp)
         topic = self._settings.topic("outcomes")
-        return Output(topic, None, checked.key.encode(), outcome, timestamp_ms=record.timestamp)
+        return Output(topic, None, checked.key_bytes, outcome, timestamp_ms=record.timestamp)
 
 
 def _message(source: Source, record: Record) -> Message:

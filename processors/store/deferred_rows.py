@@ -8,7 +8,7 @@ from upshot.processors.store.packed import Row, earlier_wins, higher_wins, later
 from upshot.processors.store.values import assignments, texts
 from upshot.schemas.deferrals import Deferral
 from upshot.schemas.followups import FollowupStatus
-from upshot.streams.events.fast import FastDeferral, FastFollowup, moment, moment_or_none, recorded_moment
+from upshot.streams.events.fast import moment, moment_or_none, recorded_moment
 from upshot.streams.events.instants import Micros
 from upshot.streams.events.records import Record
 from upshot.streams.events.withdrawals import Cancelling
@@ -16,7 +16,7 @@ from upshot.streams.events.withdrawals import Cancelling
 _encode = msgspec.json.Encoder().encode
 
 
-def deferral_row(deferral: Deferral | FastDeferral, record: Record) -> Row:
+def deferral_row(deferral: Deferral, record: Record) -> Row:
     """A deferral, or its cancellation; of two with one id the higher revision counts, then the earlier."""
     recorded = recorded_moment(record)
     if deferral.cancelled_at is not None:
@@ -48,13 +48,13 @@ def cancellation_row(cancelling: Cancelling, record: Record) -> Row:
     )
 
 
-def _cancelled(deferral: Deferral | FastDeferral, at: Micros, recorded: Micros) -> Row:
+def _cancelled(deferral: Deferral, at: Micros, recorded: Micros) -> Row:
     asker, ident = deferral.deferred_by or "", deferral.identity
     values = ("deferrals", "", ident, asker, deferral.revision, deferral.run_id, at, recorded)
     return pack_version("raw_cancellations", values, earlier_wins(at))
 
 
-def followup_row(followup: FollowupStatus | FastFollowup, record: Record) -> Row:
+def followup_row(followup: FollowupStatus, record: Record) -> Row:
     """How a follow-up stands; the later change counts."""
     changed = moment(followup.changed_at)
     values = (

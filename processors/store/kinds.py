@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from upshot.errors import InvalidEvent
 from upshot.processors.store.values import kind_of
 from upshot.streams.events.instants import Micros, instant
-from upshot.streams.events.records import Record, parse
+from upshot.streams.events.parsing import parse
+from upshot.streams.events.records import Record
 from upshot.streams.events.topics import MAX_SCORE_BYTES
 
 #: Names with scores of both kinds; hardly ever any.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from upshot.otel.names import model_of, provider_of
 from upshot.otel.prices import Prices, Usage, price_of
 from upshot.schemas.steps import Step
-from upshot.streams.events.fast import FastStep
 from upshot.streams.events.instants import Micros, instant
 
 
-def cost_of(step: Step | FastStep, at: Micros, prices: Prices) -> tuple[float | None, str]:
+def cost_of(step: Step, at: Micros, prices: Prices) -> tuple[float | None, str]:
     """By the price table, with the prices at the time of use: the same whenever the step is read."""
     assert step.model is not None
     usage = Usage(

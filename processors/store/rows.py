@@ -7,7 +7,6 @@ of its own, with the time of its statement.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
@@ -18,20 +17,20 @@ from pydantic import BaseModel
 from upshot.errors import InvalidEvent
 from upshot.otel.prices import Prices, unpriced
 from upshot.otel.steps import INSTRUMENTATION
+from upshot.processors.store.dead_letter_rows import dead_letter_row, letter_row
 from upshot.processors.store.deferred_rows import cancellation_row, deferral_row, followup_row
 from upshot.processors.store.experiment_rows import experiment_row
 from upshot.processors.store.packed import (
     Row,
-    Values,
     earlier_wins,
     higher_wins,
     later_wins,
     pack,
-    pack_precedence,
     pack_version,
 )
 from upshot.processors.store.pricing import cost_of
 from upshot.processors.store.results import NothingToStore, RefusedRow, Result, Skipped
+from upshot.processors.store.score_rows import score_row
 from upshot.processors.store.values import assignments, kind_of, number_of, text_of, texts
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
@@ -39,30 +38,22 @@ from upshot.schemas.deferrals import Deferral
 from upshot.schemas.experiments import Experiment
 from upshot.schemas.exposures import Exposure
 from upshot.schemas.followups import FollowupStatus
-from upshot.schemas.ids import fact_id
 from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
 from upshot.streams.events.decode import read_outcome, read_wait
 from upshot.streams.events.fast import (
-    FastAlert,
-    FastAssignment,
-    FastDeadLetter,
-    FastDeferral,
-    FastEvent,
-    FastExposure,
-    FastFollowup,
-    FastRun,
-    FastScore,
-    FastStep,
     NeedsSchema,
     fast,
+    fast_assignments,
+    fast_struct,
     moment,
     moment_or_none,
     recorded_moment,
 )
 from upshot.streams.events.instants import Micros
-from upshot.streams.events.records import Record, decode, parse, place_of, validate
+from upshot.streams.events.parsing import parse
+from upshot.streams.events.records import Record, decode, place_of, validate
 from upshot.streams.events.topics import MAX_DEAD_LETTER_BYTES, MAX_EVENT_BYTES, MAX_SCORE_BYTES
 from upshot.streams.events.withdrawals import (
     Cancelling,
@@ -72,17 +63,10 @@ from upshot.streams.events.withdrawals import (
     read_withdrawal,
 )
 
-#: Given scores outrank decided ones: somebody corrects a rule's score.
-_GIVEN = 1 << 255
-#: Rescored scores stand between: another version of the code has decided, whatever events may still reach the
-#: first one.
-_RESCORED = 1 << 254
 _UNSAID = (0, "")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_assignments = msgspec.json.Decoder(list[FastAssignment]).decode
 
-Q = TypeVar("Q", bound=FastEvent)
 E = TypeVar("E", bound=BaseModel)
 
 
@@ -105,26 +89,7 @@ def row_of(topic: str, record: Record, prices: Prices = unpriced) -> Result:
     return RefusedRow(refusal)
 
 
-def letter_row(record: Record, error: InvalidEvent) -> Row:
-    """The row of a dead letter about `record` itself."""
-    place = place_of(record)
-    return _letter(
-        (
-            fact_id("dead-letter", str(place), error.reason, ""),
-            error.reason,
-            error.detail,
-            place.topic,
-            place.partition,
-            place.offset,
-            record.key or b"",
-            record.value or b"",
-            [(name.encode("utf-8", "replace"), value or b"") for name, value in record.headers],
-            recorded_moment(record),
-        )
-    )
-
-
-def _run(run: Run | FastRun, record: Record) -> Row:
+def _run(run: Run, record: Record) -> Row:
     recorded = recorded_moment(record)
     started, ended = moment_or_none(run.started_at), moment_or_none(run.ended_at)
     at = moment_or_none(run.occurred_at) or ended or started or recorded
@@ -152,10 +117,10 @@ def _run(run: Run | FastRun, record: Record) -> Row:
 
 
 def _priced_step(record: Record, prices: Prices) -> Row:
-    return _either(FastStep, Step, lambda step, record: _step(step, record, prices))(record)
+    return _either(Step, lambda step, record: _step(step, record, prices))(record)
 
 
-def _step(step: Step | FastStep, record: Record, prices: Prices = unpriced) -> Row:
+def _step(step: Step, record: Record, prices: Prices = unpriced) -> Row:
     recorded = recorded_moment(record)
     started, ended = moment_or_none(step.started_at), moment_or_none(step.ended_at)
     cost: tuple[float | None, str] = step.cost_usd, step.cost_source or ""
@@ -222,7 +187,7 @@ def _outcome(record: Record) -> Row:
     return pack_version("raw_outcomes", values, earlier_wins(outcome.time))
 
 
-def _exposure(exposure: Exposure | FastExposure, record: Record) -> Row:
+def _exposure(exposure: Exposure, record: Record) -> Row:
     recorded = recorded_moment(record)
     exposed = moment_or_none(exposure.exposed_at) or recorded
     values = (
@@ -263,7 +228,7 @@ def _wait(record: Record) -> Row | NothingToStore:
         wait.opened_at,
         wait.since,
         wait.deadline,
-        assignments(_assignments(wait.exposures)),
+        assignments(fast_assignments(wait.exposures)),
         texts(_decode(wait.attributes)),
         wait.reply_to or "",
         recorded_moment(record),
@@ -272,50 +237,7 @@ def _wait(record: Record) -> Row | NothingToStore:
     return pack_version("raw_waits", values, higher_wins(wait.revision, wait.opened_at))
 
 
-def _score(score: Score | FastScore, record: Record) -> Row:
-    recorded = recorded_moment(record)
-    decided = moment_or_none(score.decided_at) or recorded
-    value, kind, identity = number_of(score.value), kind_of(score.value), score.identity
-    if score.reason in ("given", "rescored"):
-        if value is None and score.reason == "given":
-            raise NeedsSchema
-        # A given score is identified by its time and value; the later counts.
-        fact = fact_id(score.reason, identity, str(decided), f"{kind} {value!r}")
-        rank = _GIVEN if score.reason == "given" else _RESCORED
-        precedence = rank | decided << 128 | int(fact[:16], 16) << 64
-    else:
-        fact = fact_id("revision", identity, str(score.revision))
-        precedence = score.revision << 128 | decided << 64
-    values = (
-        identity,
-        fact,
-        score.run_id,
-        score.step_id,
-        score.name,
-        value,
-        kind,
-        score.key or "",
-        score.revision,
-        score.supersedes,
-        score.reason,
-        score.late,
-        score.subject or "",
-        score.wait_id or "",
-        score.outcome_id or "",
-        moment_or_none(score.occurred_at),
-        decided,
-        score.agent or "",
-        score.source or "",
-        score.comment or "",
-        assignments(score.exposures),
-        texts(score.attributes),
-        recorded,
-        place_of(record).offset,
-    )
-    return pack_precedence("raw_scores", values, later_wins(decided), precedence)
-
-
-def _alert(alert: Alert | FastAlert, record: Record) -> Row:
+def _alert(alert: Alert, record: Record) -> Row:
     raised = moment(alert.raised_at)
     values = (
         alert.alert_id,
@@ -332,41 +254,16 @@ def _alert(alert: Alert | FastAlert, record: Record) -> Row:
     return pack_version("raw_alerts", values, earlier_wins(raised))
 
 
-def _dead_letter(letter: DeadLetter | FastDeadLetter, record: Record) -> Row:
-    try:
-        key, payload = b64decode(letter.key or ""), b64decode(letter.value or "")
-        headers = [(name.encode(), b64decode(value)) for name, value in letter.headers]
-    except ValueError as error:
-        raise InvalidEvent("invalid_value", f"key, value or headers are no base64: {error}") from None
-    return _letter(
-        (
-            letter.dead_letter_id,
-            letter.reason,
-            letter.detail,
-            letter.topic,
-            letter.partition,
-            letter.offset,
-            key,
-            payload,
-            headers,
-            moment(letter.recorded_at),
-        )
-    )
-
-
-def _letter(values: Values) -> Row:
-    return pack_version("raw_dead_letters", values, earlier_wins(values[-1]))
-
-
 def _either(
-    kind: type[Q], model: type[E], make: Callable[[Q | E, Record], Row], largest: int = MAX_EVENT_BYTES
+    model: type[E], make: Callable[[E, Record], Row], largest: int = MAX_EVENT_BYTES
 ) -> Callable[[Record], Row]:
     """The row of an event decoded fast; decoded by the schema, where fast decoding needs the schema."""
+    fast_struct(model)  # a field unknown to fast decoding is found at import
 
     def read(record: Record) -> Row:
         event = parse(record.value, largest)
         try:
-            return make(fast(kind, event), record)
+            return make(fast(model, event), record)
         except (NeedsSchema, OverflowError):
             return make(validate(model, event), record)
 
@@ -375,17 +272,17 @@ def _either(
 
 _READERS: Mapping[str, Callable[[Record], Row | NothingToStore]] = MappingProxyType(
     {
-        "runs": _either(FastRun, Run, _run),
-        "steps": _either(FastStep, Step, _step),
+        "runs": _either(Run, _run),
+        "steps": _either(Step, _step),
         "outcomes": _outcome,
-        "exposures": _either(FastExposure, Exposure, _exposure),
+        "exposures": _either(Exposure, _exposure),
         "waits": _wait,
-        "scores": _either(FastScore, Score, _score, MAX_SCORE_BYTES),
-        "deferrals": _either(FastDeferral, Deferral, deferral_row),
-        "followups": _either(FastFollowup, FollowupStatus, followup_row),
-        "alerts": _either(FastAlert, Alert, _alert),
+        "scores": _either(Score, score_row, MAX_SCORE_BYTES),
+        "deferrals": _either(Deferral, deferral_row),
+        "followups": _either(FollowupStatus, followup_row),
+        "alerts": _either(Alert, _alert),
         "experiments": _experiment,
-        "dead-letters": _either(FastDeadLetter, DeadLetter, _dead_letter, MAX_DEAD_LETTER_BYTES),
+        "dead-letters": _either(DeadLetter, dead_letter_row, MAX_DEAD_LETTER_BYTES),
     }
 )
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
+from upshot.backoff import Backoff
 from upshot.processors.store.columns import COLUMNS
 from upshot.processors.store.connection import connect, first_line
 from upshot.processors.store.kinds import MIXED, Pinned
@@ -147,7 +148,7 @@ class ClickHouseSink:
 
         Raises _Refused for faulty rows; tries again after all other errors.
         """
-        pause = FIRST_PAUSE
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             try:
                 done = await asyncio.to_thread(work)
@@ -158,8 +159,7 @@ class ClickHouseSink:
             else:
                 self._back(table)
                 return done
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(backoff.pause())
 
     def _insert(self, table: str, rows: Sequence[bytes]) -> float:
         """Returns the seconds taken."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from upshot.schemas.exposures import Assignment
-from upshot.streams.events.fast import FastAssignment
 
 
 def text_of(value: Any) -> str:
@@ -22,7 +21,7 @@ def texts(attributes: Mapping[str, Any]) -> dict[str, str]:
     return {name: text_of(value) for name, value in attributes.items()}
 
 
-def assignments(exposures: Iterable[Assignment | FastAssignment]) -> list[tuple[str, str, str, float]]:
+def assignments(exposures: Iterable[Assignment]) -> list[tuple[str, str, str, float]]:
     """The experiments of a wait or a score, in an order of their own; an unknown probability is 0."""
     return sorted((e.experiment, e.variant, e.phase, float(e.probability or 0)) for e in exposures)
 

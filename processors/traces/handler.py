@@ -22,7 +22,7 @@ TOPIC = "otlp"
 
 
 class Traces:
-    """Reads `otlp`, writes `steps`, `runs` and `dead-letters`; keeps only dead-letter counts by reason."""
+    """Reads `otlp`; writes `steps`, `runs`, `exposures` and `dead-letters`. Keeps counts alone."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -68,7 +68,7 @@ class Traces:
                 Output(
                     self._settings.topic(event.topic),
                     None,
-                    event.key.encode(),
+                    event.key_bytes,
                     event.value,
                     timestamp_ms=record.timestamp,
                 )

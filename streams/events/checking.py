@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from time import time
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,11 +21,10 @@ from upshot.schemas.steps import Step
 from upshot.schemas.waits import Wait
 from upshot.schemas.withdrawals import WaitCancellation
 from upshot.streams.events.decode import read_outcome
-from upshot.streams.events.reading import Entry
+from upshot.streams.events.outgoing import Headers, OutgoingEvent
+from upshot.streams.events.reading import InputEvent
 from upshot.streams.events.records import decode, decode_deferral, decode_score, decode_wait, place_of
 from upshot.streams.events.topics import Topic
-
-Headers = Sequence[tuple[str, bytes]]
 
 
 class Unsent(NamedTuple):
@@ -39,19 +38,6 @@ class Unsent(NamedTuple):
     # Nowhere: what a place is made into, such as an outcome's id, is told apart from what was said.
     partition: int = -1
     offset: int = -1
-
-
-class Checked(NamedTuple):
-    """An event acceptable to the processors: the record to send, and the event's id.
-
-    The id is None for an outcome stating none: the id then comes from the record's place.
-    """
-
-    topic: str
-    key: str
-    value: bytes
-    headers: Headers
-    event_id: str | None
 
 
 class Refusal(NamedTuple):
@@ -83,7 +69,7 @@ def now_ms() -> int:
     return int(time() * 1000)
 
 
-def check(topic: Topic, value: bytes, headers: Headers = (), at: int | None = None) -> Checked:
+def check(topic: Topic, value: bytes, headers: Headers = (), at: int | None = None) -> OutgoingEvent:
     """The event in `value`, ready to be sent to `topic`. Raises InvalidEvent for an event to be
     dead-lettered.
     """
@@ -91,16 +77,16 @@ def check(topic: Topic, value: bytes, headers: Headers = (), at: int | None = No
     if topic.schema is Outcome:
         seen = read_outcome(record)
         said = seen.id != place_of(record).ident
-        return Checked(topic.name, seen.spelled, value, headers, seen.id if said else None)
+        return OutgoingEvent(topic.name, seen.spelled, value, headers, seen.id if said else None)
     event = _decoded(topic, record)
     identity = _IDENTITIES.get(type(event))
     key = str(getattr(event, topic.key)) if topic.key else ""
-    return Checked(topic.name, key, value, headers, identity(event) if identity else None)
+    return OutgoingEvent(topic.name, key, value, headers, identity(event) if identity else None)
 
 
-def check_all(topic: Topic, entries: Iterable[Entry]) -> tuple[list[Checked], list[Refusal]]:
+def check_all(topic: Topic, entries: Iterable[InputEvent]) -> tuple[list[OutgoingEvent], list[Refusal]]:
     """The sendable part of `entries`, and the part to be dead-lettered."""
-    taken: list[Checked] = []
+    taken: list[OutgoingEvent] = []
     refused: list[Refusal] = []
     at = now_ms()
     for entry in entries:
@@ -121,4 +107,4 @@ def _decoded(topic: Topic, record: Unsent) -> BaseModel:
     return decode(topic.schema, record)
 
 
-__all__ = ["Checked", "Headers", "Refusal", "Unsent", "check", "check_all", "now_ms"]
+__all__ = ["Headers", "Refusal", "Unsent", "check", "check_all", "now_ms"]

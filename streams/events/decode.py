@@ -22,17 +22,25 @@ from upshot.schemas.outcomes import Sequence, sequence_of
 from upshot.schemas.subjects import folded
 from upshot.schemas.waits import After, Rule
 from upshot.streams.events.decoded import CheckedRule, DecodedOutcome, DecodedWait, Preceding
-from upshot.streams.events.fast import Count, FastAssignment, Id, Name, NeedsSchema, moment, recorded_moment
+from upshot.streams.events.fast import (
+    Count,
+    Id,
+    Name,
+    NeedsSchema,
+    fast,
+    fast_assignments,
+    moment,
+    recorded_moment,
+)
 from upshot.streams.events.instants import MICROSECOND, Micros, micros
+from upshot.streams.events.parsing import is_deep, parse
 from upshot.streams.events.records import (
     CLOCK_TOLERANCE,
     FORWARDED_FROM,
     Record,
     decode_opened,
-    is_deep,
     outcome_event,
     outcome_of,
-    parse,
     place_of,
     recorded_at,
 )
@@ -96,7 +104,6 @@ _outcome_on_wire = msgspec.json.Decoder(_OutcomeOnWire).decode
 _outcome_with_more = msgspec.json.Decoder(_OutcomeWithMore).decode
 _wait_on_wire = msgspec.json.Decoder(_WaitOnWire).decode
 _wait_with_more = msgspec.json.Decoder(_WaitWithMore).decode
-_assignments_on_wire = msgspec.json.Decoder(list[FastAssignment]).decode
 _attributes_on_wire = msgspec.json.Decoder(dict[Name, Any]).decode
 _tolerance = TypeAdapter(Tolerance).validate_python
 _anything = msgspec.json.Decoder().decode
@@ -113,6 +120,14 @@ def read_outcome(record: Record) -> DecodedOutcome:
         return _slow_outcome(record)
 
 
+def plain_wait(record: Record) -> DecodedWait | None:
+    """A valid wait with the contract's fields alone; None for any other record, for `read_wait`."""
+    try:
+        return _wait_from(_wait_on_wire(bytes_of(record)), record)
+    except REFUSED:
+        return None
+
+
 def read_wait(record: Record) -> DecodedWait:
     """A wait. Raises InvalidEvent."""
     try:
@@ -122,9 +137,8 @@ def read_wait(record: Record) -> DecodedWait:
 
 
 def _fast_outcome(record: Record) -> DecodedOutcome:
-    for name, _ in record.headers:
-        if name != FORWARDED_FROM and name.lower().startswith("ce_"):
-            needs_schema()
+    if record.headers:
+        _leave_binary_mode(record)
     value = bytes_of(record)
     try:
         wire = _outcome_on_wire(value)
@@ -144,6 +158,7 @@ def _fast_outcome(record: Record) -> DecodedOutcome:
     if sequence is not None or wire.sequencetype is not None:
         sequence = _sure_sequence(sequence, wire.sequencetype)
     subject = wire.subject
+    # By position: with 17 fields named, msgspec takes 1.0 µs for a struct instead of 0.08 µs.
     return DecodedOutcome(
         folded(subject),
         ident,
@@ -156,6 +171,12 @@ def _fast_outcome(record: Record) -> DecodedOutcome:
         recorded // 1000,
         subject,
     )
+
+
+def _leave_binary_mode(record: Record) -> None:
+    for name, _ in record.headers:
+        if name != FORWARDED_FROM and name.lower().startswith("ce_"):
+            needs_schema()
 
 
 def _sure_sequence(sequence: Any, sequencetype: Any) -> Sequence | None:
@@ -189,6 +210,10 @@ def _fast_wait(record: Record) -> DecodedWait:
         wire = _wait_on_wire(value)
     except msgspec.ValidationError:
         wire = _with_more(_wait_with_more, value)
+    return _wait_from(wire, record)
+
+
+def _wait_from(wire: _WaitOnWire, record: Record) -> DecodedWait:
     said = bytes(wire.rule)
     rule = _rule_of(said) if len(said) <= LONGEST_OF_MANY else _large_rule_of(said)
     opened = recorded_moment(record) if wire.opened_at is None else near_record(wire.opened_at, record)
@@ -198,6 +223,7 @@ def _fast_wait(record: Record) -> DecodedWait:
     tolerance = None if wire.tolerance is None else _tolerance_of(wire.tolerance)
     exposures, attributes = inherited(wire.exposures, wire.attributes)
     wait_id = wire.wait_id or fact_id("wait", wire.run_id, wire.step_id or "", wire.name, wire.subject)
+    # By position: with 17 fields named, msgspec takes 1.0 µs for a struct instead of 0.08 µs.
     return DecodedWait(
         folded(wire.subject),
         wait_id,
@@ -225,21 +251,21 @@ def _slow_wait(record: Record) -> DecodedWait:
     opened = micros(wait.opened_at or recorded_at(record))
     rule = _checked(wait.rule)
     return DecodedWait(
-        folded(wait.subject),
-        wait.wait_id or "",
-        wait.run_id,
-        wait.step_id,
-        wait.name,
-        wait.agent,
-        opened,
-        opened if wait.since is None else micros(wait.since),
-        opened + rule.within,
-        rule,
-        exposures_of(wait.exposures),
-        Raw(_encode(wait.attributes)),
-        wait.reply_to,
-        _width(event.get("opened_at")),
-        None if wait.tolerance is None else wait.tolerance // MICROSECOND,
+        subject=folded(wait.subject),
+        wait_id=wait.wait_id or "",
+        run_id=wait.run_id,
+        step_id=wait.step_id,
+        name=wait.name,
+        agent=wait.agent,
+        opened_at=opened,
+        since=opened if wait.since is None else micros(wait.since),
+        deadline=opened + rule.within,
+        rule=rule,
+        exposures=exposures_of(wait.exposures),
+        attributes=Raw(_encode(wait.attributes)),
+        reply_to=wait.reply_to,
+        width=_width(event.get("opened_at")),
+        tolerance=None if wait.tolerance is None else wait.tolerance // MICROSECOND,
         revision=wait.revision,
         after=tuple(map(_preceding, wait.after)),
     )
@@ -261,7 +287,7 @@ def _sure_after(after: Any) -> tuple[Preceding, ...]:
 
 def exposures_of(exposures: Iterable[Assignment]) -> Raw:
     """The exposures read by the schema, as JSON."""
-    return Raw(_encode([msgspec.convert(e.model_dump(), FastAssignment) for e in exposures]))
+    return Raw(_encode([fast(Assignment, e.model_dump()) for e in exposures]))
 
 
 def inherited(exposures: Raw | UnsetType, attributes: Raw | UnsetType) -> tuple[Raw, Raw]:
@@ -275,7 +301,7 @@ def inherited(exposures: Raw | UnsetType, attributes: Raw | UnsetType) -> tuple[
     if exposures is UNSET:
         return _NONE, attributes
     _anything(exposures)
-    return Raw(_encode(_assignments_on_wire(exposures))), attributes
+    return Raw(_encode(fast_assignments(exposures))), attributes
 
 
 def _read_rule(text: bytes) -> CheckedRule:
@@ -340,6 +366,7 @@ __all__ = [
     "inherited",
     "near_record",
     "needs_schema",
+    "plain_wait",
     "read_outcome",
     "read_wait",
 ]

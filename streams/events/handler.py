@@ -76,6 +76,14 @@ class Refusing(Protocol):
         """By reason."""
 
 
+@runtime_checkable
+class Resuming(Protocol):
+    """A handler announcing again what may have been announced and not remembered."""
+
+    async def resume(self) -> Effects:
+        """Called once after `assigned`, before the first `process`."""
+
+
 class TableView(Protocol):
     """The recovered state of our partitions. The state changes by `Effects.changes` alone.
 
@@ -144,4 +152,13 @@ class BatchContext(Protocol):
         """
 
 
-__all__ = ["TP", "BatchContext", "BatchHandler", "Pipelined", "Refusing", "TableView", "Unsettled"]
+__all__ = [
+    "TP",
+    "BatchContext",
+    "BatchHandler",
+    "Pipelined",
+    "Refusing",
+    "Resuming",
+    "TableView",
+    "Unsettled",
+]

@@ -18,7 +18,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.?+)*+"?+|[\[\]{},]', re.DOTALL)
 _FEW_ENOUGH = 200_000
 
 
-class Entry(NamedTuple):
+class InputEvent(NamedTuple):
     """An event as written, and where: a record's value and headers, not checked yet."""
 
     where: str
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-def read_events(raw: bytes, most: int | None = None) -> list[Entry]:
+def read_events(raw: bytes, most: int | None = None) -> list[InputEvent]:
     """The events in `raw`, each with its line or its place in the array; nothing is checked yet.
 
     Raises InvalidEvent where these are more than `most`.
@@ -39,18 +39,18 @@ def read_events(raw: bytes, most: int | None = None) -> list[Entry]:
         if whole.startswith(b"{"):
             # Lines of JSON stop being JSON at the second line.
             msgspec.json.decode(whole, type=msgspec.Raw)
-            return [Entry("the event", whole)]
+            return [InputEvent("the event", whole)]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         pass
-    found: list[Entry] = []
+    found: list[InputEvent] = []
     for number, line in enumerate(io.BytesIO(raw), 1):
         if line := line.strip():
-            found.append(Entry(f"line {number}", line))
+            found.append(InputEvent(f"line {number}", line))
             _refuse_more(len(found), most)
     return found
 
 
-def items_of(array: bytes, most: int | None = None) -> list[Entry]:
+def items_of(array: bytes, most: int | None = None) -> list[InputEvent]:
     """The items of a JSON array, byte for byte.
 
     Raises msgspec.DecodeError where the text is no array, InvalidEvent for more than `most` items.
@@ -59,7 +59,7 @@ def items_of(array: bytes, most: int | None = None) -> list[Entry]:
         _refuse_more(items_at_least(array, most + 1), most)
     items = msgspec.json.decode(array, type=list[msgspec.Raw])
     _refuse_more(len(items), most)
-    return [Entry(f"item {number}", bytes(item)) for number, item in enumerate(items, 1)]
+    return [InputEvent(f"item {number}", bytes(item)) for number, item in enumerate(items, 1)]
 
 
 def items_at_least(array: bytes, enough: int) -> int:
@@ -90,14 +90,14 @@ def encoded(item: object) -> bytes:
     return json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-def key_of(event: Entry, field: str) -> str | None:
+def key_of(value: bytes, field: str) -> str | None:
     """The value of `field` as the record's key; None for an absent field."""
     try:
-        value = msgspec.json.decode(event.value)
+        event = msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
-    key = value.get(field) if isinstance(value, dict) else None
+    key = event.get(field) if isinstance(event, dict) else None
     return key if isinstance(key, str) or key is None else encoded(key).decode()
 
 
-__all__ = ["Entry", "encoded", "items_at_least", "items_of", "key_of", "read_events"]
+__all__ = ["InputEvent", "encoded", "items_at_least", "items_of", "key_of", "read_events"]

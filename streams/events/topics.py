@@ -72,12 +72,10 @@ class Topic:
 _DECLARED = (
     Topic("runs", "What is known of each run", "run_id", Run, ("SDK", "any client", "traces"), ("store",)),
     Topic("steps", "The steps of each run", "run_id", Step, ("SDK", "any client", "traces"), ("store",)),
-    Topic(
-        "outcomes", "What happened in the world", "subject", Outcome, ("any client",), ("correlate", "store")
-    ),
+    Topic("outcomes", "Events outside the runs", "subject", Outcome, ("any client",), ("correlate", "store")),
     Topic(
         "waits",
-        "Open questions about a subject",
+        "Pending scorers: what a run waits for, by subject",
         "subject",
         Wait,
         ("SDK", "followups", "any client"),
@@ -106,7 +104,7 @@ _DECLARED = (
     ),
     Topic(
         "resumptions",
-        "What follow-ups are told of what they wait for",
+        "Answers to the waits of follow-ups",
         "followup_id",
         Resumption,
         ("correlate", "upshot followups retry"),

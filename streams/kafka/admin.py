@@ -12,7 +12,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from upshot.errors import ConfigurationError
 from upshot.settings import Settings
 from upshot.streams.events.topics import TOPICS, Topic
-from upshot.streams.kafka.connection import client_options, start
+from upshot.streams.kafka.connection import client_options, started
 from upshot.streams.kafka.incarnations import remembered
 from upshot.streams.kafka.topic_ids import describe
 
@@ -78,12 +78,8 @@ def _check(name: str, code: int, detail: list[Any]) -> None:
 @asynccontextmanager
 async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client for the length of a `with`; raises KafkaUnavailable where no broker answers."""
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    try:
-        await start(settings, admin)
+    async with started(settings, AIOKafkaAdminClient(**client_options(settings))) as admin:
         yield admin
-    finally:
-        await admin.close()
 
 
 __all__ = ["admin_client", "ensure_topics"]

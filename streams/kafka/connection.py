@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any, Protocol
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from upshot.errors import KafkaUnavailable
@@ -27,10 +31,8 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-class Client(Protocol):
-    """aiokafka's producer, consumer or admin client."""
-
-    async def start(self) -> None: ...
+#: aiokafka's producer, consumer or admin client.
+Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
 
 
 async def start(settings: Settings, client: Client) -> None:
@@ -41,4 +43,17 @@ async def start(settings: Settings, client: Client) -> None:
         raise KafkaUnavailable(f"no Kafka broker answers at {settings.kafka_url}: {error}") from None
 
 
-__all__ = ["Client", "client_options", "start"]
+@asynccontextmanager
+async def started(settings: Settings, client: Client) -> AsyncIterator[Client]:
+    """A client for the length of a `with`; closed also where its start fails, or is given up.
+
+    Raises KafkaUnavailable where no broker answers.
+    """
+    try:
+        await start(settings, client)
+        yield client
+    finally:
+        await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+
+
+__all__ = ["client_options", "start", "started"]

@@ -20,7 +20,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from upshot.errors import KafkaUnavailable
 from upshot.settings import Settings
 from upshot.streams.kafka.admin import admin_client
-from upshot.streams.kafka.connection import client_options, start
+from upshot.streams.kafka.connection import client_options, started
 from upshot.streams.kafka.offset_metadata import read_metadata
 from upshot.streams.kafka.topic_ids import describe, text_of
 
@@ -227,12 +227,8 @@ async def _patiently(admin: AIOKafkaAdminClient, name: str) -> tuple[str, str, M
 
 @asynccontextmanager
 async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(**client_options(settings))
-    try:
-        await start(settings, consumer)
+    async with started(settings, AIOKafkaConsumer(**client_options(settings))) as consumer:
         yield consumer
-    finally:
-        await consumer.stop()
 
 
 __all__ = ["Group", "Standing", "further_groups", "group_states"]

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from upshot.errors import ConfigurationError, KafkaUnavailable
 from upshot.settings import Settings
 from upshot.streams.events.records import MADE_LENGTH
-from upshot.streams.kafka.connection import client_options, start
+from upshot.streams.kafka.connection import client_options, start, started
 from upshot.streams.kafka.topic_ids import Described, describe, text_of
 
 #: Short name of the topic with a single record: the first one counts, for ever.
@@ -87,12 +87,8 @@ async def _is_used(settings: Settings, admin: AIOKafkaAdminClient, found: Mappin
     tps = [TopicPartition(name, number) for name in changelogs for number in range(found[name].partitions)]
     if not tps:
         return False
-    consumer = AIOKafkaConsumer(**client_options(settings))
-    try:
-        await start(settings, consumer)
+    async with started(settings, AIOKafkaConsumer(**client_options(settings))) as consumer:
         return any((await consumer.end_offsets(tps)).values())
-    finally:
-        await consumer.stop()
 
 
 async def _write_down(settings: Settings, admin: AIOKafkaAdminClient, noted: _Noted) -> None:

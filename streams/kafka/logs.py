@@ -11,7 +11,7 @@ from upshot.plain_text import plain
 #: Faust's services talk here, also ours, so that their comings and goings don't mix with our messages.
 SERVICES = logging.getLogger("faust.batch")
 
-#: What they say while a broker is away would fill a screen a second; the room says it in one line.
+#: Their lines would fill a screen a second while a broker is away; the engine logs a single line.
 #: So would OpenTelemetry while a collector is away; `upshot.ops.telemetry` says that.
 TALKATIVE = ("faust", "mode", "aiokafka", "opentelemetry")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
@@ -12,6 +12,7 @@ from aiokafka.structs import RecordMetadata
 
 from upshot.errors import ConfigurationError
 from upshot.settings import Settings
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.records import Place
 from upshot.streams.kafka.admin import admin_client
 from upshot.streams.kafka.batcher import DeliveryFuture, PartitionBatcher, delivered, settled
@@ -69,6 +70,10 @@ class EventProducer:
         delivery = self._batcher(name, data, count).add(data, value, list(headers), timestamp_ms)
         self._waiting += size
         return delivery
+
+    async def send_event(self, event: OutgoingEvent) -> DeliveryFuture:
+        """The same for an event that carries its topic and key."""
+        return await self.send(event.topic, event.value, key=event.key, headers=event.headers)
 
     async def places(self, records: Sequence[RecordMetadata]) -> list[Place]:
         """Where these records lie, as stated by the workers reading them. Raises KafkaError,
@@ -147,13 +152,26 @@ async def _stop(events: EventProducer, producer: AIOKafkaProducer) -> None:
     try:
         await events.flush()
         await producer.stop()
-    except asyncio.CancelledError:
-        # Who has no patience for the flush has none for the client's own, which waits for the same.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(producer.stop(), _STOP_WITHIN)
+    except BaseException:
+        await _abandon(producer)
         raise
     finally:
         events.close()
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Close without patience for unsent events.
+
+    The client's own stop waits for these; cut off, the stop would leave the sender trying for ever.
+    """
+    producer._closed = True
+    sending = producer._sender.sender_task
+    # At first the sender awaits requests on their way; the second time it leaves these.
+    for _ in range(2):
+        if sending is not None and not sending.done():
+            sending.cancel()
+            await asyncio.wait({sending}, timeout=_STOP_WITHIN)
+    await producer.client.close()
 
 
 __all__ = ["MAX_WAITING_BYTES", "DeliveryFuture", "EventProducer", "delivered", "event_producer", "settled"]

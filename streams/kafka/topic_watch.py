@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 #: number of partitions.
 Change = Literal["gone", "made", "resized"]
 
-#: Seconds after which the group is asked again to share out anew.
+#: Seconds after which the group is asked again for a new assignment.
 ASK_AGAIN = 10.0
 
 _SAID: Mapping[Change, str] = {
-    "gone": "topic %s is gone: nothing is read there, and no deadline is judged, until there is one of its "
-    "name again; `upshot migrate` makes it as it is declared",
-    "made": "topic %s was made anew: it is read from its beginning, and deadlines wait for that",
+    "gone": "topic %s is gone: no deadline is evaluated until a topic of this name is there again; "
+    "`upshot migrate` makes the topic as declared",
+    "made": "topic %s was made anew: the new topic is read from its beginning, and deadlines wait meanwhile",
     "resized": (
-        "topic %s has another number of partitions: they are shared out anew, and deadlines wait for that"
+        "topic %s has another number of partitions: they are assigned anew, and deadlines wait meanwhile"
     ),
 }
 

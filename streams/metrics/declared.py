@@ -43,12 +43,12 @@ class Metric:
 
 
 _ALL = (
-    # What the batch room tells of any role: reading, the unit of work, its partitions.
+    # Metrics of the batch engine, for any role: reading, the unit of work, its partitions.
     Metric(
         "upshot.consumer.records",
         "counter",
         "{record}",
-        "Records that were processed. After a restart some come again and count again.",
+        "Processed records. After a restart some records come again and count again.",
         ("topic",),
         when="records were read",
     ),
@@ -56,7 +56,7 @@ _ALL = (
         "upshot.consumer.lag",
         "gauge",
         "{record}",
-        "Records that are written and not processed yet, as of the last fetch.",
+        "Records written and not processed yet, as of the last fetch.",
         ("topic", "partition"),
         when="the partition is this worker's",
     ),
@@ -72,8 +72,8 @@ _ALL = (
         "upshot.consumer.stalled",
         "gauge",
         "s",
-        "For how long nothing was processed although there are records to read; 0 where all is read or it "
-        "moves. What an open transaction holds back doesn't count.",
+        "For how long nothing was processed although there are records to read; 0 where all is read "
+        "or work moves. Records behind an open transaction don't count.",
         ("topic", "partition"),
         when="the partition is this worker's",
     ),
@@ -89,7 +89,7 @@ _ALL = (
         "upshot.consumer.lost",
         "counter",
         "{record}",
-        "Offsets that Kafka had removed, by the topic's retention or by hand, before they were read.",
+        "Offsets removed by Kafka, through the topic's retention or by hand, before the role read them.",
         ("topic",),
         when="records were lost",
     ),
@@ -97,16 +97,15 @@ _ALL = (
         "upshot.topic.unsettled",
         "gauge",
         "s",
-        "For how long a topic that the role reads has been gone, or made anew and not taken up yet; 0 where "
-        "all is well. No deadline is judged meanwhile.",
+        "For how long a topic of the role has been gone, or was made anew and is not taken up yet; 0 "
+        "where all is well. No deadline is evaluated meanwhile.",
         ("topic",),
     ),
     Metric(
         "upshot.topic.changes",
         "counter",
         "{change}",
-        "What happened to topics that the role reads: `gone`, `made` anew, or `resized`: it has another "
-        "number of partitions.",
+        "Changes of the role's topics: `gone`, `made` anew, or `resized`: another number of partitions.",
         ("topic", "change"),
         when="it happened",
     ),
@@ -114,13 +113,14 @@ _ALL = (
         "upshot.consumer.partitions",
         "gauge",
         "{partition}",
-        "Partitions that this worker works on. 0 while it joins the group or recovers.",
+        "Partitions assigned to this worker and being processed. 0 while the worker joins the group "
+        "or recovers.",
     ),
     Metric(
         "upshot.consumer.rebalances",
         "counter",
         "{rebalance}",
-        "Times that partitions were given to this worker.",
+        "Assignments of partitions to this worker.",
     ),
     Metric(
         "upshot.consumer.age",
@@ -134,7 +134,7 @@ _ALL = (
         "upshot.consumer.batch.size",
         "histogram",
         "{record}",
-        "Records of one batch, of all partitions together.",
+        "Records of a batch, of all partitions together.",
         buckets=SIZES,
         when="records were read",
     ),
@@ -142,9 +142,9 @@ _ALL = (
         "upshot.cycle.duration",
         "histogram",
         "s",
-        "How long each part of the unit of work took. `process`: the handler's work on a batch; `tick`: its "
-        "look at the clock; `changelog`: until the broker has the table's changes; `flush`: until outputs "
-        "and rows are durable, before a commit; `commit`: until the broker has the offsets.",
+        "How long each phase of the unit of work took. `process`: the handler's work on a batch; "
+        "`tick`: timers; `changelog`: until the broker has the table's changes; `flush`: until "
+        "outputs and rows are durable, before a commit; `commit`: until the broker has the offsets.",
         ("part",),
         buckets=DURATIONS,
         when="the part has run",
@@ -153,7 +153,7 @@ _ALL = (
         "upshot.producer.records",
         "counter",
         "{record}",
-        "Records that were handed to the producer, the changelog's among them.",
+        "Records handed to the producer, the changelog's among them.",
         ("topic",),
         when="records were written",
     ),
@@ -161,7 +161,7 @@ _ALL = (
         "upshot.dead_letters",
         "counter",
         "{record}",
-        "Records that this role could not use, by reason.",
+        "Records this role could not use, by reason.",
         ("reason",),
     ),
     Metric(
@@ -175,7 +175,7 @@ _ALL = (
         "upshot.table.keys",
         "gauge",
         "{key}",
-        "Keys of the table, of the partitions that this worker works on.",
+        "Keys of the table, in the partitions of this worker.",
         ("partition",),
         when="the partition is this worker's (roles with a table)",
     ),
@@ -183,34 +183,35 @@ _ALL = (
         "upshot.recovery.remaining",
         "gauge",
         "{record}",
-        "Records of the changelog that are to be read before work begins; 0 while it works.",
+        "Records of the changelog still to be read before work begins; 0 while the role works.",
         when="roles with a table",
     ),
     Metric(
         "upshot.recovery.records",
         "counter",
         "{record}",
-        "Records of the changelog that were read to recover the table.",
+        "Records of the changelog read to recover the table.",
         when="roles with a table",
     ),
     Metric(
         "upshot.standby.lag",
         "gauge",
         "{record}",
-        "Records of the changelog that this worker's copy of another's partition has not taken over yet.",
+        "Records of the changelog not yet applied to this worker's copy of another worker's partition.",
         ("partition",),
-        when="it stands by for the partition (roles with a table)",
+        when="the worker stands by for the partition (roles with a table)",
     ),
     # The join.
     Metric(
         "upshot.join.events",
         "counter",
         "{event}",
-        "What became of events. Outcomes are `joined` (a question waited for it), `early` (nobody asks yet), "
-        "`noted` (it leaves the answer as it is), `corrected` (it replaces an answer), `late` (it came after "
-        "the deadline was judged) or `repeated` (known already). Waits are `opened`, `answered` (the answer "
-        "was here already) or `repeated`, later `expired`, or `cancelled`. `erased`: forgotten, or of what "
-        "was. `forwarded`: it lay on another partition than its subject's.",
+        "Results of events. Outcomes are `joined` (a wait was open for the outcome), `early` (no "
+        "wait yet), `noted` (the answer stays), `corrected` (the outcome replaces an answer), `late` "
+        "(arrived after the deadline was evaluated) or `repeated` (known already). Waits are "
+        "`opened`, `answered` (the outcome was here already) or `repeated`, later `expired`, or "
+        "`cancelled`. `erased`: forgotten, or about an erased subject. `forwarded`: the record lay "
+        "on another partition than its subject's.",
         ("event",),
         when="role correlate",
     ),
@@ -218,7 +219,7 @@ _ALL = (
         "upshot.join.waits.open",
         "gauge",
         "{wait}",
-        "Waits that have no answer yet and whose deadline is still to be judged.",
+        "Waits without an answer whose deadline is still to be evaluated.",
         ("partition",),
         when="role correlate",
     ),
@@ -226,31 +227,30 @@ _ALL = (
         "upshot.join.deadline.next",
         "gauge",
         "s",
-        "Seconds until the next subject needs a look, for a deadline or to be forgotten; below 0 it's "
-        "overdue.",
-        when="one is known (role correlate)",
+        "Seconds until the next subject is due, for a deadline or to be forgotten; below 0: overdue.",
+        when="a due time is known (role correlate)",
     ),
     Metric(
         "upshot.join.unread",
         "gauge",
         "{record}",
-        "Records that must be read before deadlines that are due can be judged.",
+        "Records to be read before due deadlines can be evaluated.",
         ("topic", "partition"),
-        when="deadlines wait for it (role correlate)",
+        when="deadlines wait for these records (role correlate)",
     ),
     # Follow-ups.
     Metric(
         "upshot.followups.events",
         "counter",
         "{event}",
-        "What happened to follow-ups. Arrivals: `deferred`; `answered`, by an event or the end of its time; "
-        "`corrected`: otherwise than before; `reopened`: not any more; `early`: before its deferral; "
-        "`retried` by somebody; `cancelled`: nobody defers it any more; `erased`: forgotten; `repeated`: "
-        "known already; `forwarded` to its partition. The clock: `woken` by a timer; `undeployed`: its code "
-        "isn't here, at each look; `retired`: forgotten. Executions: `started`; `kept`: what steps gave; "
-        "`waiting` and `done`: how they ended; `again`: failed, to be tried again; `failed` for good; "
-        "`overtaken`: something new came meanwhile; `withdrawn`: all that a cancelled one had said was taken "
-        "back.",
+        "Events of follow-ups. Arrivals: `deferred`; `answered`, by an event or the end of the wait; "
+        "`corrected`: another answer than before; `reopened`: the answer was withdrawn; `early`: "
+        "before the deferral; `retried` by somebody; `cancelled`: no longer deferred by anybody; "
+        "`erased`: forgotten; `repeated`: known already; `forwarded` to its partition. The clock: "
+        "`woken` by a timer; `undeployed`: the code isn't here, at each look; `retired`: forgotten. "
+        "Executions: `started`; `kept`: results of steps; `waiting` and `done`: how executions "
+        "ended; `again`: failed, to be tried again; `failed` for good; `overtaken`: an event came "
+        "meanwhile; `withdrawn`: all results of a cancelled follow-up were taken back.",
         ("event",),
         when="role followups",
     ),
@@ -258,21 +258,21 @@ _ALL = (
         "upshot.followups.running",
         "gauge",
         "{execution}",
-        "Executions of follow-ups' code that are under way.",
+        "Executions of follow-ups' code under way.",
         when="role followups",
     ),
     Metric(
         "upshot.followups.running.oldest",
         "gauge",
         "s",
-        "For how long the oldest of them has been running; 0 where there is none.",
+        "For how long the oldest execution has been running; 0 where there is none.",
         when="role followups",
     ),
     Metric(
         "upshot.followups.undeployed",
         "gauge",
         "{followup}",
-        "Follow-ups that wait for code that this worker's app doesn't have.",
+        "Follow-ups waiting for code absent from this worker's app.",
         ("scorer", "version"),
         when="there are any (role followups)",
     ),
@@ -281,7 +281,7 @@ _ALL = (
         "upshot.store.rows",
         "counter",
         "{row}",
-        "Rows that ClickHouse has acknowledged.",
+        "Rows acknowledged by ClickHouse.",
         ("table",),
         when="role store",
     ),
@@ -289,21 +289,21 @@ _ALL = (
         "upshot.store.rejected",
         "counter",
         "{row}",
-        "Rows that ClickHouse can't take, whatever is tried; kept as dead letters.",
+        "Rows refused by ClickHouse, whatever is tried; kept as dead letters.",
         when="role store",
     ),
     Metric(
         "upshot.store.skipped",
         "counter",
         "{record}",
-        "Records that are the join's to refuse: no row, no dead letter of the store's.",
+        "Records refused by the join: the store writes no row and no dead letter.",
         when="role store",
     ),
     Metric(
         "upshot.store.insert.duration",
         "histogram",
         "s",
-        "How long one insert took that ClickHouse has acknowledged, tries before it not counted.",
+        "How long an acknowledged insert took; failed tries before are not counted.",
         ("table",),
         buckets=DURATIONS,
         when="rows were inserted (role store)",
@@ -312,7 +312,7 @@ _ALL = (
         "upshot.store.insert.size",
         "histogram",
         "{row}",
-        "Rows of one insert.",
+        "Rows of an insert.",
         ("table",),
         buckets=SIZES,
         when="rows were inserted (role store)",
@@ -321,7 +321,7 @@ _ALL = (
         "upshot.store.retries",
         "counter",
         "{insert}",
-        "Inserts that failed and were tried again.",
+        "Failed inserts, tried again later.",
         ("table",),
         when="role store",
     ),
@@ -332,20 +332,19 @@ _ALL = (
         "For how long inserts into some table have failed; 0 while all work.",
         when="role store",
     ),
-    # The process, and the telling itself.
+    # The process, and the export itself.
     Metric(
         "upshot.ops.telemetry.failures",
         "counter",
         "{export}",
-        "Exports that did not reach the OpenTelemetry collector; what they held is told again with the next "
-        "one.",
+        "Exports not taken by the OpenTelemetry collector; the next export carries their content again.",
         when="metrics are pushed",
     ),
     Metric(
         "process.memory.usage",
         "gauge",
         "By",
-        "Memory that the process holds (resident set).",
+        "Memory of the process (resident set).",
         when="Linux",
     ),
     Metric(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from upshot.errors import ConfigurationError, KafkaUnavailable, UnitFailed
 from upshot.streams.events.effects import Effects, Output
-from upshot.streams.events.handler import TP, BatchHandler, Pipelined, Unsettled
+from upshot.streams.events.handler import TP, BatchHandler, Pipelined, Resuming, Unsettled
 from upshot.streams.events.records import Record
 from upshot.streams.kafka.sender import BatchSender
 from upshot.streams.metrics.engine import EngineMetrics
@@ -120,10 +120,20 @@ class ProcessingLoop:
             self._engine_metrics.assigned()
             await self._handler.assigned(self.assignment())
             self._next_tick = self._next_commit = monotonic()
-            self._gate.set()
+            try:
+                await self._resume()
+            except _Fenced:
+                self._fence()
+            else:
+                self._gate.set()
 
         await self._exclusive(assign)
         self._raise_failure()
+
+    async def _resume(self) -> None:
+        if isinstance(self._handler, Resuming):
+            await self._carry_out(await self._handler.resume())
+            await self._in_flight.landed()
 
     async def close(self, within: float) -> Fate:
         """Stop working: finish work in flight, flush and commit; or drop the work after `within` seconds.

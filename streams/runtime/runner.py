@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
+from upshot.backoff import Backoff
 from upshot.errors import ConfigurationError, KafkaUnavailable, UpshotError
 from upshot.streams.kafka.incarnations import read
 from upshot.streams.runtime.app import BatchApp
@@ -89,7 +90,7 @@ async def _run_until_signalled(make_app: Callable[[], BatchApp]) -> int:
 
 async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
     """Wait for the broker; False when stopped before an answer."""
-    pause, longest = BACKOFF
+    backoff = Backoff(*BACKOFF)
     changelog = app.table.changelog_topic_name if app.table is not None else None
     while not stop.is_set():
         try:
@@ -102,8 +103,7 @@ async def _broker_answers(app: BatchApp, stop: asyncio.Event) -> bool:
             app.engine_metrics.kafka_answers(True)
             return True
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause)
-        pause = min(2 * pause, longest)
+            await asyncio.wait_for(stop.wait(), backoff.pause())
     return False
 
 

@@ -91,7 +91,8 @@ def _deal(
     """Owners of a topic's units; `totals` counts each member's units of all topics so far."""
     units = [TP(topic, number) for number in range(size)]
     had = {name: [unit for unit in units if owners.get(unit) == name] for name in readers}
-    quota = _quotas(size, readers, {name: len(had[name]) for name in readers}, totals)
+    ready = {name: sum(not _is_cold(unit, name, owners, members) for unit in units) for name in readers}
+    quota = _quotas(size, readers, {name: len(had[name]) for name in readers}, ready, totals)
     dealt: dict[TP, str] = {}
     for name in readers:
         takers = [other for other in readers if len(had[other]) < quota[other]]
@@ -106,13 +107,24 @@ def _deal(
 
 
 def _quotas(
-    size: int, readers: list[str], had: Mapping[str, int], totals: Mapping[str, int]
+    size: int,
+    readers: list[str],
+    had: Mapping[str, int],
+    ready: Mapping[str, int],
+    totals: Mapping[str, int],
 ) -> dict[str, int]:
-    """The division's rest goes to the members with the least in all, then to the members who had most of the
-    topic.
+    """The division's rest goes to the members with the least in all, then to members who had more than the
+    others get, then to members who could work on so much at once.
+
+    The last of these keeps the target while members warm up: a member that had nothing and has read all units
+    meant for the member stays preferred to a member with the smaller share.
     """
     each, rest = divmod(size, len(readers))
-    order = sorted(readers, key=lambda name: (totals[name], -had[name], name))
+
+    def rank(name: str) -> tuple[int, bool, bool, str]:
+        return totals[name], had[name] <= each, ready[name] <= each, name
+
+    order = sorted(readers, key=rank)
     return {name: each + (place < rest) for place, name in enumerate(order)}
 
 

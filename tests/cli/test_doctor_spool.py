@@ -8,15 +8,15 @@ from pathlib import Path
 
 from upshot.ops.doctor.spool import examine_spool
 from upshot.sdk.spool import Spool
-from upshot.sdk.transport import OutgoingMessage
+from upshot.streams.events.outgoing import OutgoingEvent
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SPACIOUS = 1_000_000
 
 
-def fact(at: datetime) -> OutgoingMessage:
+def fact(at: datetime) -> OutgoingEvent:
     event = {"run_id": "r1", "name": "helpful", "value": 0.8, "decided_at": at.isoformat()}
-    return OutgoingMessage("scores", "r1", json.dumps(event).encode())
+    return OutgoingEvent("scores", "r1", json.dumps(event).encode())
 
 
 def test_without_a_spool_there_is_nothing_to_say(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_deadline_that_waits_for_records_names_them() -> None:
     }
     found = deadlines([worker("correlate", before, after)])
     assert found.state == "notice"
-    assert "10,000 records that are to be read first at 5,000/s, about 2 s" in found.found
+    assert "10,000 records to be read first at 5,000/s, about 2 s" in found.found
     assert "most in outcomes/3 (8,000)" in found.found
 
 

@@ -20,7 +20,7 @@ def test_the_page_is_current() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_each_command_helps_with_an_example(name: str) -> None:
-    done = CliRunner().invoke(app, [name, "--help"], env={"TERMINAL_WIDTH": "400", "COLUMNS": "400"})
+    done = CliRunner().invoke(app, [*name.split(), "--help"], env={"TERMINAL_WIDTH": "400", "COLUMNS": "400"})
     assert done.exit_code == 0
     assert EXAMPLES[name]
     for example in EXAMPLES[name]:
@@ -35,7 +35,7 @@ def test_exit_codes_are_explained() -> None:
 def test_the_command_alone_lists_the_commands() -> None:
     done = CliRunner().invoke(app, [])
     assert done.exit_code == 2
-    assert all(name in done.output for name in EXAMPLES)
+    assert all(name.split()[0] in done.output for name in EXAMPLES)
 
 
 def test_the_version() -> None:

@@ -1,4 +1,4 @@
-"""The client for TypeScript: its own tests by node, its ids, and what it sends at a real door."""
+"""The client for TypeScript: its own tests by node, its ids, and its events at a real HTTP API."""
 
 from __future__ import annotations
 

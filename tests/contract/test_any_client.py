@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from confluent_kafka import Producer
 
 from tests.contract.rows import eventually
+from tests.parts import started
 from upshot.local.jars import Jar, Repository, kafka_jars
 from upshot.settings import Settings
 
@@ -76,7 +77,7 @@ def send_with_console_producer(settings: Settings, messages: Sequence[Message]) 
 async def send_with_aiokafka(
     settings: Settings, messages: Sequence[Message], headers: Sequence[tuple[str, bytes]] = ()
 ) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_url) as producer:
+    async with started(AIOKafkaProducer(bootstrap_servers=settings.kafka_url)) as producer:
         for topic, key, event in messages:
             await producer.send_and_wait(
                 settings.topic(topic), json.dumps(event).encode(), key=key.encode(), headers=list(headers)
@@ -180,7 +181,7 @@ async def test_deadlines_and_late_outcomes_reach_clickhouse(stack_settings: Sett
 
 async def test_bad_input_shows_in_clickhouse_with_its_bytes(stack_settings: Settings) -> None:
     mark = uuid4().hex
-    async with AIOKafkaProducer(bootstrap_servers=stack_settings.kafka_url) as producer:
+    async with started(AIOKafkaProducer(bootstrap_servers=stack_settings.kafka_url)) as producer:
         for topic in ("runs", "steps", "outcomes", "waits", "exposures", "scores"):
             await producer.send_and_wait(
                 stack_settings.topic(topic), f"{mark} \xff {topic}".encode("latin-1")

@@ -85,7 +85,7 @@ def test_the_page(stack: WholeStack, tmp_path: Path) -> None:
     # How long a step took is another number each time.
     assert [line[:2] for line in shown[:4]] == [line.split()[:2] for line in wanted[:4]]
     assert shown[4:12] == [line.split() for line in wanted[4:12]]
-    assert "not told to the world: waits about ticket:7 (stays_closed)" in told.stderr
+    assert "not emitted: waits about ticket:7 (stays_closed)" in told.stderr
 
     stack.eventually(
         asked, [{"status": "completed", "origin": "live"}, {"status": "completed", "origin": "replay"}]

@@ -1,4 +1,4 @@
-"""The house as it stands on disk: its modules, parsed, and its packaging."""
+"""The code base on disk: its modules, parsed, and its packaging."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 LINKED = ("schemas", "streams", "processors", "insights")
 
 
-#: Packages whose subpackages are rooms of their own.
+#: Packages whose subpackages count as packages of their own.
 WINGS = ("streams", "processors", "insights", "ops")
 
 
@@ -48,7 +48,7 @@ class Module:
 
     @property
     def room(self) -> str:
-        """The room that the module belongs to."""
+        """The package of the module."""
         return room_of(self.name)
 
     def imports(self) -> Iterator[tuple[int, str]]:

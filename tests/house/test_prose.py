@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,18 @@ def test_docs_and_docstrings_are_under_the_limit() -> None:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert len(ran.stdout.splitlines()) == 1
+
+
+def test_every_use_of_a_hiding_word_counts_and_code_does_not() -> None:
+    assert prose.hiding("It's what one writes; that page, those pages, whoever reads") == (6, 10)
+    assert prose.hiding("`what` and ```\nit = that\n``` and [a page](that/one.md)") == (0, 4)
+
+
+def test_sentences_in_code_are_docstrings_and_long_texts() -> None:
+    tree = ast.parse(
+        '"""It."""\n'
+        "short = 'what is this'\n"
+        "query = 'SELECT what it said FROM that table of those rows'\n"
+        "raise ValueError(f'it was {short}, and what was that one for')\n"
+    )
+    assert list(prose.sentences(tree)) == ["It.", ", and what was that one for"]

@@ -1,4 +1,4 @@
-"""The door of a real web server over real Kafka topics."""
+"""The HTTP API of a real web server over real Kafka topics."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ async def read(settings: Settings, topic: str, count: int) -> list[ConsumerRecor
     consumer = AIOKafkaConsumer(
         settings.topic(topic), bootstrap_servers=settings.kafka_url, auto_offset_reset="earliest"
     )
-    await consumer.start()
     found: list[ConsumerRecord] = []
     try:
+        await consumer.start()
         async with asyncio.timeout(PATIENCE):
             ends = await consumer.end_offsets(consumer.assignment())
             while len(found) < count or any([await consumer.position(tp) < end for tp, end in ends.items()]):
@@ -118,6 +118,6 @@ async def settings(kafka: KafkaServer) -> Settings:
 
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Client]:
-    """A client of a door without keys."""
+    """A client of an HTTP API without keys."""
     async with open_api(settings) as client:
         yield client

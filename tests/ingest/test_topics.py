@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
 from tests.ingest.conftest import read, values
+from tests.parts import started
 from tests.upshot_process import start, upshot
 from upshot.errors import ConfigurationError
 from upshot.local.kafka import KafkaServer
@@ -63,7 +64,7 @@ async def create(settings: Settings, *topics: str) -> None:
 
 
 async def send(settings: Settings, topic: str, *messages: bytes | None) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_url) as producer:
+    async with started(AIOKafkaProducer(bootstrap_servers=settings.kafka_url)) as producer:
         for message in messages:
             await producer.send_and_wait(topic, message, key=b"k", timestamp_ms=1_795_500_000_000)
 
@@ -152,7 +153,7 @@ async def test_a_record_of_a_far_future_is_mapped(settings: Settings) -> None:
     async with admin_client(settings) as admin:
         lenient = {"message.timestamp.after.max.ms": str(2**63 - 1)}
         await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=lenient)])
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_url) as producer:
+    async with started(AIOKafkaProducer(bootstrap_servers=settings.kafka_url)) as producer:
         await producer.send_and_wait(topic, b'{"order":7}', timestamp_ms=4_000_000_000_000)
     async with worker(settings, App("shop", [Source("order.paid", topic=topic, subject="order:{order}")])):
         [outcome] = values(await read(settings, "outcomes", 1))

@@ -1,4 +1,4 @@
-"""OTLP at the door, sent by OpenTelemetry's own exporter; and from Kafka, as the Collector writes it."""
+"""OTLP at the HTTP API, sent by OpenTelemetry's own exporter; and from Kafka, as the Collector writes it."""
 
 from __future__ import annotations
 

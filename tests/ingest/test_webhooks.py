@@ -1,4 +1,4 @@
-"""Signed webhooks at a real door: counted once, refused if unsigned, kept if no mapping knows what to do."""
+"""Signed webhooks at a real HTTP API: counted once, refused if unsigned, kept where no mapping fits."""
 
 from __future__ import annotations
 

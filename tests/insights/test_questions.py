@@ -1,4 +1,4 @@
-"""Each named question gives the right answer on the real engine."""
+"""Each named query gives the right answer on the real engine."""
 
 from __future__ import annotations
 

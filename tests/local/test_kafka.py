@@ -21,8 +21,8 @@ START = 120.0
 
 async def create_topic(bootstrap: str, name: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         await admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)])
     finally:
         await admin.close()
@@ -31,8 +31,8 @@ async def create_topic(bootstrap: str, name: str) -> None:
 async def send(bootstrap: str, topic: str, values: list[bytes]) -> None:
     """Return once the broker acknowledged every value."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=MESSAGE_BYTES)
-    await producer.start()
     try:
+        await producer.start()
         for value in values:
             await producer.send_and_wait(topic, value)
     finally:
@@ -42,8 +42,8 @@ async def send(bootstrap: str, topic: str, values: list[bytes]) -> None:
 async def read_all(bootstrap: str, topic: str) -> list[bytes]:
     """Every value from the beginning to the end."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
     try:
+        await consumer.start()
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         end = (await consumer.end_offsets([partition]))[partition]
@@ -90,8 +90,8 @@ async def test_a_message_of_nearly_16_mib_goes_through(kafka: KafkaServer) -> No
 
 async def test_topics_are_never_created_by_accident(kafka: KafkaServer) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         await admin.describe_topics(["misspelt"])
         assert "misspelt" not in await admin.list_topics()
     finally:

@@ -16,6 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from tests.parts import started
 from tests.upshot_process import WholeStack, start, whole_stack
 
 pytestmark = pytest.mark.stack
@@ -60,8 +61,8 @@ def until(holds: Any) -> None:
 
 async def _topics(stack: WholeStack, *, create: int = 0) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.settings.kafka_url)
-    await admin.start()
     try:
+        await admin.start()
         if create:
             answer = await admin.create_topics([NewTopic(OUTCOMES, create, 1)])
             assert [code for _, code, *_ in answer.topic_errors] == [0]
@@ -73,7 +74,7 @@ async def _topics(stack: WholeStack, *, create: int = 0) -> None:
 
 async def _write(stack: WholeStack, *values: bytes) -> list[int]:
     """Write to the first partition; the offsets."""
-    async with AIOKafkaProducer(bootstrap_servers=stack.settings.kafka_url) as producer:
+    async with started(AIOKafkaProducer(bootstrap_servers=stack.settings.kafka_url)) as producer:
         return [(await producer.send_and_wait(OUTCOMES, value, partition=0)).offset for value in values]
 
 

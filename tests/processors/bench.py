@@ -64,9 +64,9 @@ class Bench:
             bootstrap_servers=self.settings.kafka_url,
             auto_offset_reset="earliest",
         )
-        await consumer.start()
         found: list[dict[str, Any]] = []
         try:
+            await consumer.start()
             async with asyncio.timeout(120):
                 while not enough(found):
                     for records in (await consumer.getmany(timeout_ms=100)).values():

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from tests.parts import started
 from tests.processors.bench import Bench
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
@@ -26,7 +27,6 @@ async def bench(kafka: KafkaServer, tmp_path: Path) -> AsyncIterator[Bench]:
         data_dir=tmp_path,
     )
     await ensure_topics(settings)
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=4_000_000)
-    await producer.start()
-    yield Bench(settings, producer)
-    await producer.stop()
+    client = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=4_000_000)
+    async with started(client) as producer:
+        yield Bench(settings, producer)

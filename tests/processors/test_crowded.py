@@ -17,6 +17,7 @@ from tests.processors.test_join_records import emitted
 from tests.room import MemoryRoom
 from upshot.processors.correlate import handler as join
 from upshot.processors.correlate.crowded import is_head
+from upshot.processors.correlate.deadline_notes import KEY as NOTE
 from upshot.processors.correlate.decide import step
 from upshot.processors.correlate.facts import OutcomeReceived, WaitReceived
 from upshot.processors.correlate.handler import Join
@@ -125,7 +126,7 @@ def test_deadlines_are_judged_and_nothing_is_left_in_the_end() -> None:
     for _ in range(5):
         assert worker.process() == []
         worker.now += 3_600_000_000
-    assert worker.room.table.size(HOME) == 0
+    assert [key for key, _ in worker.room.table.items(HOME)] == [NOTE]
     worker.process(worker.wait())
     assert worker.values(worker.process(worker.outcome("o1"))) == [(1.0, 1)]
 

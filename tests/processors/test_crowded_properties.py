@@ -101,7 +101,7 @@ class Crowded:
 
     def turn(self, upto: int = 0, cut: int | None = None) -> None:
         self._now += 1
-        turn = self.crowds.turn(upto, self._now if not upto else FOR_EVER)
+        turn = self.crowds.turn(lambda _: upto, self._now if not upto else FOR_EVER)
         self.facts += turn.facts
         for changes in turn.changes.values():
             self.write(dict(changes), cut)
@@ -126,7 +126,7 @@ class Crowded:
                     self.crowds.head(0, key.decode(), decode_head(value))
             self.due()
             while self.crowds.is_busy:
-                for changes in self.crowds.turn(at, at).changes.values():
+                for changes in self.crowds.turn(lambda _, at=at: at, at).changes.values():
                     self.write(dict(changes))
 
     def due(self) -> None:

@@ -83,7 +83,7 @@ def test_what_is_erased_is_left_in_no_part(
     crowded.judge()
     told = [fact.question.opened_at for fact in crowded.facts if fact.subject == "pr:1"]
     assert all(opened > at for opened in told)
-    assert crowded.crowds.turn(FOR_EVER, FOR_EVER).facts == []
+    assert crowded.crowds.turn(lambda _: FOR_EVER, FOR_EVER).facts == []
     head = crowded.table.get(b"pr:1", b"[{")
     for key, value in crowded.table.items() if is_head(head) else ():
         # What came again is written down as it comes, until nothing is left of its part.

@@ -66,8 +66,8 @@ async def test_an_open_transaction_cannot_expire_what_it_holds_the_answer_to(ben
     transactions = AIOKafkaProducer(
         bootstrap_servers=bench.settings.kafka_url, transactional_id=bench.settings.topic_prefix
     )
-    await transactions.start()
     try:
+        await transactions.start()
         await transactions.begin_transaction()
         other = {"type": "pr.closed", "subject": "pr:2", "data": {"merged": True}, "time": in_time}
         for partition in range(bench.settings.partitions):

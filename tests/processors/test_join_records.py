@@ -92,6 +92,6 @@ def test_what_would_make_a_subject_too_large_is_a_dead_letter_and_the_rest_is_jo
         ("too_large", 0),
         ("too_large", 1),
     ]
-    assert "of its subject" in letters[0]["detail"]
+    assert "its subject's state" in letters[0]["detail"]
     assert [score["value"] for score in emitted(room.outputs, "scores")] == [True]
     assert handler.counts["dead_lettered"] == 2

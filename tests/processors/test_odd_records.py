@@ -25,7 +25,7 @@ from upshot.processors.store.sink import MemorySink
 from upshot.processors.traces.handler import Traces
 from upshot.settings import Settings
 from upshot.sources import Source
-from upshot.streams.events.records import MAX_DEPTH
+from upshot.streams.events.parsing import MAX_DEPTH
 from upshot.streams.kafka.fetch import Fetched
 from upshot.streams.runtime import Output
 

@@ -133,9 +133,9 @@ async def changelog(bench: Bench, role: str, table: str) -> dict[bytes, bytes]:
         auto_offset_reset="earliest",
         isolation_level="read_committed",
     )
-    await consumer.start()
     last: dict[bytes, bytes] = {}
     try:
+        await consumer.start()
         ends = await consumer.end_offsets(consumer.assignment())
         while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=100)).values():

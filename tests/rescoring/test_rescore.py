@@ -298,7 +298,7 @@ async def test_the_difference_as_revisions(past: MemoryPast, tmp_path: Any) -> N
         past.say(number, "closed", True)
     past.say(1, "hours", 7.0)
     told = await over(past, closed_within(app_of(tmp_path), 4, "2"))
-    written = [msgspec.json.decode(value) for value in revisions(told.differing, NOW)]
+    written = [msgspec.json.decode(event.value) for event in revisions(told.differing, NOW)]
     assert [(said["run_id"], said["name"], said["value"]) for said in written] == [
         ("r1", "closed", False),
         ("r1", "hours", None),

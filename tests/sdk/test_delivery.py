@@ -15,8 +15,8 @@ from upshot.errors import SpoolFull
 from upshot.sdk.delivery import Delivery, open_spool
 from upshot.sdk.sender import QUEUE, QUEUE_BYTES
 from upshot.sdk.spool import Spool
-from upshot.sdk.transport import OutgoingMessage
 from upshot.settings import Settings
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
 from upshot.testing import MemoryTransport
 
@@ -25,8 +25,8 @@ PATIENCE = 60.0
 LIMIT = 1 << 20
 
 
-def fact(number: int) -> OutgoingMessage:
-    return OutgoingMessage("scores", "r1", b"%d" % number)
+def fact(number: int) -> OutgoingEvent:
+    return OutgoingEvent("scores", "r1", b"%d" % number)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_is_said_while_kafka_is_away_comes_later(
     transport.available = False
     for number in range(10):
         delivery.fact(fact(number))
-    delivery.telemetry(lambda: OutgoingMessage("steps", "r1", b"10"))
+    delivery.telemetry(lambda: OutgoingEvent("steps", "r1", b"10"))
     assert not delivery.flush(0.1)
     assert delivery.delivered.waiting == 10
     transport.available = True
@@ -89,7 +89,7 @@ def test_the_next_one_sends_what_is_left(
 ) -> None:
     transport.available = False
     delivery.fact(fact(1))
-    delivery.telemetry(lambda: OutgoingMessage("steps", "r1", b"2"))
+    delivery.telemetry(lambda: OutgoingEvent("steps", "r1", b"2"))
     delivery.close(PATIENCE)
     assert "facts that Kafka doesn't have: 1, in" in caplog.text
     assert delivery.delivered.dropped == 1
@@ -172,7 +172,7 @@ def test_resume_sends_what_is_left_without_a_new_fact(
 
 def test_a_full_spool_says_so_and_keeps_what_it_has(delivery: Delivery, transport: MemoryTransport) -> None:
     transport.available = False
-    large = OutgoingMessage("scores", "r1", b"1" * (LIMIT // 2))
+    large = OutgoingEvent("scores", "r1", b"1" * (LIMIT // 2))
     delivery.fact(large)
     with pytest.raises(SpoolFull, match="UPSHOT_SPOOL_BYTES"):
         delivery.fact(large)
@@ -189,7 +189,7 @@ def test_telemetry_that_has_no_room_is_dropped_and_counted(
 ) -> None:
     transport.available = False
     for number in range(QUEUE + 1000):
-        delivery.telemetry(lambda number=number: OutgoingMessage("steps", "r1", b"%d" % number))  # type: ignore[misc]
+        delivery.telemetry(lambda number=number: OutgoingEvent("steps", "r1", b"%d" % number))  # type: ignore[misc]
     dropped = delivery.delivered.dropped
     assert 0 < dropped <= 1000
     assert len([r for r in caplog.records if "telemetry is dropped" in r.message]) == 1
@@ -201,7 +201,7 @@ def test_telemetry_that_has_no_room_is_dropped_and_counted(
 def test_large_telemetry_does_not_fill_the_memory(delivery: Delivery, transport: MemoryTransport) -> None:
     transport.available = False
     for _ in range(100):
-        delivery.telemetry(lambda: OutgoingMessage("steps", "r1", b"1"), QUEUE_BYTES // 10)
+        delivery.telemetry(lambda: OutgoingEvent("steps", "r1", b"1"), QUEUE_BYTES // 10)
     dropped = delivery.delivered.dropped
     # Some may have been taken from the queue before Kafka was found to be away.
     assert 0 < dropped <= 90
@@ -213,12 +213,12 @@ def test_large_telemetry_does_not_fill_the_memory(delivery: Delivery, transport:
 def test_a_step_that_cannot_be_told_keeps_nothing_back(
     delivery: Delivery, transport: MemoryTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken() -> OutgoingMessage:
+    def broken() -> OutgoingEvent:
         raise ValueError("a price table of somebody's own")
 
     delivery.telemetry(broken)
     delivery.telemetry(lambda: None)
-    delivery.telemetry(lambda: OutgoingMessage("steps", "r1", b"1"))
+    delivery.telemetry(lambda: OutgoingEvent("steps", "r1", b"1"))
     assert delivery.flush(PATIENCE)
     assert numbers(transport) == [1]
     assert delivery.delivered.dropped == 1
@@ -230,7 +230,7 @@ def test_a_fact_that_is_never_taken_is_put_aside(
 ) -> None:
     most = TOPICS["scores"].max_bytes
     delivery = Delivery(lambda: transport, functools.partial(open_spool, folder, 3 * most))
-    delivery.fact(OutgoingMessage("scores", "r1", b"1" * (most + 1)))
+    delivery.fact(OutgoingEvent("scores", "r1", b"1" * (most + 1)))
     delivery.fact(fact(2))
     assert delivery.flush(PATIENCE)
     assert numbers(transport) == [2]

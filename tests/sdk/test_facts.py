@@ -11,7 +11,7 @@ from upshot import App
 from upshot.errors import Misuse
 from upshot.schemas.runs import Run
 from upshot.schemas.steps import Step
-from upshot.sdk.transport import OutgoingMessage
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.records import decode, decode_outcome, decode_score, decode_wait
 from upshot.testing import Captured, FakeClock, capture
 
@@ -30,7 +30,7 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def read(message: OutgoingMessage, clock: FakeClock) -> Any:
+def read(message: OutgoingEvent, clock: FakeClock) -> Any:
     record = Record(message.topic, message.value, clock() // 1_000_000, message.key.encode())
     special: Any = {"waits": decode_wait, "scores": decode_score, "outcomes": decode_outcome}
     if message.topic in special:

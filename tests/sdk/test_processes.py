@@ -200,8 +200,8 @@ async def values(settings: Settings) -> list[float]:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_url, enable_auto_commit=False, auto_offset_reset="earliest"
     )
-    await consumer.start()
     try:
+        await consumer.start()
         tp = TopicPartition(settings.topic("scores"), 0)
         consumer.assign([tp])
         end = (await consumer.end_offsets([tp]))[tp]

@@ -12,8 +12,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from upshot.errors import KafkaUnavailable
 from upshot.local.kafka import KafkaServer
-from upshot.sdk.transport import ACKNOWLEDGED, DeliveryRefused, KafkaTransport, OutgoingMessage, Transport
+from upshot.sdk.transport import ACKNOWLEDGED, DeliveryRefused, KafkaTransport, Transport
 from upshot.settings import Settings
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
 from upshot.streams.kafka.admin import ensure_topics
 from upshot.testing import MemoryTransport
@@ -27,11 +28,11 @@ class TransportContract:
         raise NotImplementedError
 
     @abstractmethod
-    async def taken(self, transport: Transport) -> list[OutgoingMessage]:
+    async def taken(self, transport: Transport) -> list[OutgoingEvent]:
         """All messages that it took, in no order between keys."""
 
     async def test_takes_messages_in_order_of_their_key(self, transport: Transport) -> None:
-        messages = [OutgoingMessage("runs", f"r{n % 3}", b'{"n": %d}' % n) for n in range(30)]
+        messages = [OutgoingEvent("runs", f"r{n % 3}", b'{"n": %d}' % n) for n in range(30)]
         await transport.start()
         assert await transport.send(messages) == [ACKNOWLEDGED] * 30
         await transport.stop()
@@ -43,34 +44,34 @@ class TransportContract:
     async def test_start_twice_is_start_once(self, transport: Transport) -> None:
         await transport.start()
         await transport.start()
-        assert await transport.send([OutgoingMessage("scores", "r1", b"{}")]) == [ACKNOWLEDGED]
+        assert await transport.send([OutgoingEvent("scores", "r1", b"{}")]) == [ACKNOWLEDGED]
         await transport.stop()
         assert len(await self.taken(transport)) == 1
 
     async def test_nothing_is_sent_before_the_start_or_after_the_end(self, transport: Transport) -> None:
         with pytest.raises(KafkaUnavailable):
-            await transport.send([OutgoingMessage("runs", "r1", b"{}")])
+            await transport.send([OutgoingEvent("runs", "r1", b"{}")])
         await transport.start()
         await transport.stop()
         with pytest.raises(KafkaUnavailable):
-            await transport.send([OutgoingMessage("runs", "r1", b"{}")])
+            await transport.send([OutgoingEvent("runs", "r1", b"{}")])
         assert await self.taken(transport) == []
 
     async def test_goes_on_after_a_pause(self, transport: Transport) -> None:
         for n in range(2):
             await transport.start()
-            await transport.send([OutgoingMessage("runs", "r1", b"%d" % n)])
+            await transport.send([OutgoingEvent("runs", "r1", b"%d" % n)])
             await transport.stop()
         assert [message.value for message in await self.taken(transport)] == [b"0", b"1"]
 
     async def test_one_that_is_never_taken_keeps_no_other_back(self, transport: Transport) -> None:
-        large = OutgoingMessage("runs", "r1", b"x" * (TOPICS["runs"].max_bytes + 1))
+        large = OutgoingEvent("runs", "r1", b"x" * (TOPICS["runs"].max_bytes + 1))
         await transport.start()
-        fates = await transport.send(
-            [OutgoingMessage("runs", "r1", b"1"), large, OutgoingMessage("runs", "r1", b"2")]
+        results = await transport.send(
+            [OutgoingEvent("runs", "r1", b"1"), large, OutgoingEvent("runs", "r1", b"2")]
         )
         await transport.stop()
-        assert [type(fate) for fate in fates] == [type(ACKNOWLEDGED), DeliveryRefused, type(ACKNOWLEDGED)]
+        assert [type(fate) for fate in results] == [type(ACKNOWLEDGED), DeliveryRefused, type(ACKNOWLEDGED)]
         assert [message.value for message in await self.taken(transport)] == [b"1", b"2"]
 
     async def test_stop_without_start(self, transport: Transport) -> None:
@@ -82,7 +83,7 @@ class TestMemoryTransport(TransportContract):
     def transport(self) -> MemoryTransport:
         return MemoryTransport()
 
-    async def taken(self, transport: Transport) -> list[OutgoingMessage]:
+    async def taken(self, transport: Transport) -> list[OutgoingEvent]:
         assert isinstance(transport, MemoryTransport)
         return transport.messages
 
@@ -91,7 +92,7 @@ class TestMemoryTransport(TransportContract):
         await transport.start()
         transport.available = False
         with pytest.raises(KafkaUnavailable):
-            await transport.send([OutgoingMessage("runs", "r1", b"{}")])
+            await transport.send([OutgoingEvent("runs", "r1", b"{}")])
         with pytest.raises(KafkaUnavailable):
             await transport.start()
 
@@ -112,20 +113,20 @@ class TestKafkaTransport(TransportContract):
         yield transport
         await transport.stop()
 
-    async def taken(self, transport: Transport) -> list[OutgoingMessage]:
+    async def taken(self, transport: Transport) -> list[OutgoingEvent]:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka_url, auto_offset_reset="earliest", enable_auto_commit=False
         )
-        await consumer.start()
         try:
+            await consumer.start()
             tps = [TopicPartition(self.settings.topic(t), p) for t in ("runs", "scores") for p in range(3)]
             consumer.assign(tps)
             ends = await consumer.end_offsets(tps)
-            found: list[OutgoingMessage] = []
+            found: list[OutgoingEvent] = []
             while any([await consumer.position(tp) < end for tp, end in ends.items()]):
                 for tp, records in (await consumer.getmany(timeout_ms=200)).items():
                     topic = tp.topic.removeprefix(self.settings.topic_prefix)
-                    found += [OutgoingMessage(topic, record.key.decode(), record.value) for record in records]
+                    found += [OutgoingEvent(topic, record.key.decode(), record.value) for record in records]
             return found
         finally:
             await consumer.stop()
@@ -148,7 +149,7 @@ class TestKafkaTransport(TransportContract):
 
         async def once() -> None:
             await transport.start()
-            await transport.send([OutgoingMessage("runs", "r1", b"{}")])
+            await transport.send([OutgoingEvent("runs", "r1", b"{}")])
             await transport.stop()
 
         with asyncio.Runner() as runner:

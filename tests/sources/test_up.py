@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
 from tests.ingest.conftest import Client
+from tests.parts import started
 from tests.upshot_process import start, whole_stack
 from tests.webhooks.signing import GITHUB, by_github
 from upshot.streams.kafka.admin import admin_client
@@ -42,7 +43,7 @@ async def test_an_app_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert answer == (202, {"accepted": 1, "ids": ["github-d-1/pr.closed"]})
         async with admin_client(stack.settings) as admin:
             await admin.create_topics([NewTopic("orders", 1, 1)])
-        async with AIOKafkaProducer(bootstrap_servers=stack.settings.kafka_url) as producer:
+        async with started(AIOKafkaProducer(bootstrap_servers=stack.settings.kafka_url)) as producer:
             await producer.send_and_wait("orders", b'{"order":7}')
         stack.eventually(
             "SELECT type, subject FROM outcomes ORDER BY type",

@@ -100,4 +100,5 @@ def test_the_gap_is_that_of_cochran_mantel_haenszel() -> None:
 
 
 def test_arms_without_a_score_in_common() -> None:
+    assert isnan(gap([], []).difference) and gap([], []).p == 1.0
     assert isnan(gap([Judged(0.1, 50, 5)], [Judged(0.9, 50, 45)], bins=2).difference)

@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
+from tests.parts import started
 from tests.store.conftest import settings_for
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
@@ -73,8 +74,8 @@ class Bench:
             bootstrap_servers=self.settings.kafka_url,
             auto_offset_reset="earliest",
         )
-        await consumer.start()
         try:
+            await consumer.start()
             ends = await consumer.end_offsets(consumer.assignment())
             found: list[bytes] = []
             while len(found) < sum(ends.values()):
@@ -108,7 +109,9 @@ async def bench_of(kafka: KafkaServer, clickhouse: ClickHouseServer, database: s
     )
     await ensure_topics(settings)
     migrate(settings)
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=4_000_000) as producer:
+    async with started(
+        AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=4_000_000)
+    ) as producer:
         yield Bench(settings, producer)
 
 

@@ -1,4 +1,4 @@
-"""Workers of the batch room over real topics: in this process, and as processes of their own."""
+"""Workers of the batch engine over real topics: in this process, and as processes of their own."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ class Bench:
     async def topic_named(self, name: str, partitions: int | None, config: Mapping[str, str]) -> None:
         """A topic with this number of partitions; None: whatever the topic has already, 1 if it is new."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
-        await admin.start()
         try:
+            await admin.start()
             await admin.create_topics([NewTopic(name, partitions or 1, 1, topic_configs=dict(config))])
             await until(lambda: self._visible(admin, name, partitions))
         finally:
@@ -147,8 +147,8 @@ class Bench:
     @asynccontextmanager
     async def producer(self, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
         producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap, linger_ms=2, **options)
-        await producer.start()
         try:
+            await producer.start()
             yield producer
         finally:
             await producer.stop()
@@ -180,8 +180,8 @@ class Bench:
     @asynccontextmanager
     async def _reader(self, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
         reader = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap, enable_auto_commit=False, **options)
-        await reader.start()
         try:
+            await reader.start()
             yield reader
         finally:
             await reader.stop()

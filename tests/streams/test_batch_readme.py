@@ -1,4 +1,4 @@
-"""The README of the batch room names every method of Faust that it overrides."""
+"""The README of the batch engine names every method of Faust that it overrides."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def test_every_compression_of_kafka_is_read(codec: int) -> None:
 
 async def read(bench: Any, topic: str, count: int, *, hastened: bool, at_once: int) -> list[Any]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bench.settings.kafka_url, enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         if hastened:
             install_fast_records(consumer._fetcher)
         tp = TopicPartition(topic, 0)

@@ -90,8 +90,8 @@ async def test_a_member_of_another_version_gets_its_share(bench: Any, until: Any
             partition_assignment_strategy=[Stranger],
             enable_auto_commit=False,
         )
-        await stranger.start()
         try:
+            await stranger.start()
             await until(lambda: len(owned(worker)) == 2 and len(Stranger.given) == 2)
         finally:
             await stranger.stop()

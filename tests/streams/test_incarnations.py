@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tests.parts import started
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
 from upshot.streams.events.topics import TOPICS
@@ -42,13 +43,12 @@ async def ids(settings: Settings) -> dict[str, bytes]:
 async def worked(settings: Settings) -> None:
     """As a worker of an earlier version has: it has committed in its group."""
     tp = TopicPartition(settings.topic("outcomes"), 0)
-    consumer = AIOKafkaConsumer(
+    client = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_url, group_id=settings.app_id("correlate"), enable_auto_commit=False
     )
-    await consumer.start()
-    consumer.assign([tp])
-    await consumer.commit({tp: 0})
-    await consumer.stop()
+    async with started(client) as consumer:
+        consumer.assign([tp])
+        await consumer.commit({tp: 0})
 
 
 async def made_by_hand(settings: Settings) -> None:

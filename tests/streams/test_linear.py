@@ -17,9 +17,9 @@ from upshot.processors.correlate import state
 from upshot.processors.correlate.state import question_of
 from upshot.schemas.waits import Rule
 from upshot.streams.events import decode as arrivals
-from upshot.streams.events import records as codec
+from upshot.streams.events import parsing
 from upshot.streams.events.decode import read_wait
-from upshot.streams.events.records import MAX_DEPTH, is_deep, parse
+from upshot.streams.events.parsing import MAX_DEPTH, is_deep, parse
 from upshot.streams.events.topics import TOPICS
 
 DEEP = b"[]" * (MAX_DEPTH + 1)
@@ -33,10 +33,10 @@ FEW = 250
     ids=["escaped quotes", "quotes", "escapes", "an odd quote", "brackets"],
 )
 def test_no_byte_of_a_text_is_looked_at_twice(text: bytes) -> None:
-    found = list(codec._JSON_TEXT.finditer(text))
+    found = list(parsing._JSON_TEXT.finditer(text))
     assert sum(len(one[0]) for one in found) <= len(text)
     # A search that fails begins anew at each quote: this one can't fail.
-    assert all(codec._JSON_TEXT.match(text, quote.start()) for quote in re.finditer(b'"', text[:50]))
+    assert all(parsing._JSON_TEXT.match(text, quote.start()) for quote in re.finditer(b'"', text[:50]))
     with pytest.raises(InvalidEvent):
         parse(DEEP + text)
 

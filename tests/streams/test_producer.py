@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from tests.parts import running, started
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings
 from upshot.streams.kafka import producer as producing
@@ -34,8 +35,10 @@ async def settings(kafka: KafkaServer) -> AsyncIterator[Settings]:
 
 async def stored(settings: Settings, topic: str) -> dict[tuple[int, int], ConsumerRecord]:
     """Every record of a topic by its place."""
-    async with AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_url, enable_auto_commit=False, auto_offset_reset="earliest"
+    async with started(
+        AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka_url, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
     ) as consumer:
         tps = [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
         consumer.assign(tps)
@@ -144,3 +147,29 @@ async def test_a_broker_that_is_gone_fails_every_event_that_it_does_not_have(tmp
         assert all(isinstance(error, KafkaError) for error in errors)
     finally:
         server.stop()
+
+
+async def test_a_producer_given_up_without_a_broker_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Its events can't be flushed any more: neither its sender nor its connections go on."""
+    with running(KafkaServer(tmp_path)) as server:
+        settings = Settings(kafka_url=server.bootstrap, topic_prefix="left.")
+        await ensure_topics(settings)
+        before = asyncio.all_tasks()
+        connected, given_up = asyncio.Event(), asyncio.Event()
+
+        async def work() -> None:
+            async with event_producer(settings) as producer:
+                await delivered([await producer.send("runs", b"{}", key="r")])
+                connected.set()
+                await given_up.wait()
+                await producer.send("runs", b"{}", key="r")
+
+        working = asyncio.create_task(work())
+        await asyncio.wait_for(connected.wait(), PATIENCE)
+    given_up.set()
+    await asyncio.sleep(0.5)
+    assert not working.done()
+    working.cancel()
+    await asyncio.wait({working}, timeout=PATIENCE)
+    assert working.cancelled()
+    assert asyncio.all_tasks() - before == set()

@@ -129,9 +129,13 @@ def settled(members: Mapping[str, Member], sizes: Mapping[str, int], replicas: i
 
 @given(groups(), st.integers(0, 2))
 def test_who_asks_again_gets_the_same(group: tuple[dict[str, Member], dict[str, int]], replicas: int) -> None:
-    """Once all have read what they follow, nothing moves any more, and shares are fair."""
+    """Once all have read what they follow, nothing moves any more, and shares are fair.
+
+    Three rounds are enough: the state that moves with a first warm-up, what this makes preferable, and the
+    same for the topics dealt after.
+    """
     members, sizes = group
-    for _ in range(6):
+    for _ in range(3):
         members = settled(members, sizes, replicas)
     result = shares(members, sizes, replicas)
     assert moved(members, result) == 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from tests.parts import started
 from upshot.errors import KafkaUnavailable
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings, load_settings
@@ -35,18 +36,17 @@ async def test_a_group_is_live_while_it_reads_and_its_lag_is_what_it_has_not_com
     [before] = await group_states(settings, {"states-reader": [topic]})
     assert (before.is_live, before.members, before.total_lag) == (False, 0, 7)
 
-    consumer = AIOKafkaConsumer(
+    client = AIOKafkaConsumer(
         topic, bootstrap_servers=kafka.bootstrap, group_id="states-reader", auto_offset_reset="earliest"
     )
-    await consumer.start()
-    read = 0
-    while read < 7:
-        read += sum(map(len, (await consumer.getmany(timeout_ms=5_000)).values()))
-    await consumer.commit()
-    [reading] = await group_states(settings, {"states-reader": [topic]})
-    assert (reading.is_live, reading.members, reading.lag) == (True, 1, {topic: 0})
+    async with started(client) as consumer:
+        read = 0
+        while read < 7:
+            read += sum(map(len, (await consumer.getmany(timeout_ms=5_000)).values()))
+        await consumer.commit()
+        [reading] = await group_states(settings, {"states-reader": [topic]})
+        assert (reading.is_live, reading.members, reading.lag) == (True, 1, {topic: 0})
 
-    await consumer.stop()
     [left] = await group_states(settings, {"states-reader": [topic, "states.absent"]})
     assert (left.is_live, left.lag) == (False, {topic: 0, "states.absent": 0})
 

@@ -83,8 +83,8 @@ async def replaced_by_a_file(place: Place) -> None:
 async def the_changelog_was_made_again(place: Place) -> None:
     place.change({b"wrong": frame(b"x", 1)}, 60)
     admin = AIOKafkaAdminClient(bootstrap_servers=place.bench.kafka.bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         await admin.delete_topics([place.changelog])
 
         async def gone() -> bool:

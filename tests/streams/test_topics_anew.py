@@ -78,8 +78,8 @@ def test_brokers_that_tell_no_ids_are_believed() -> None:
 @asynccontextmanager
 async def admin_of(bench: Any) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bench.kafka.bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         yield admin
     finally:
         await admin.close()

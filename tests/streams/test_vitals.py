@@ -1,4 +1,4 @@
-"""What the room measures of itself."""
+"""The metrics of the batch engine."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
+from tests.parts import started
 from upshot.insights.reader import Reader
 from upshot.local.kafka import TRANSACTION_MS, KafkaServer
 from upshot.ops.doctor.kafka import examine_kafka
@@ -160,10 +161,8 @@ async def test_a_topic_that_is_gone_is_named(settings: Settings) -> None:
     looks = Looks(settings, Reader(settings))
     try:
         await parts_until(looks, "traces", "nothing left to read")
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_url)
-        await admin.start()
-        await admin.delete_topics([settings.topic("otlp")])
-        await admin.close()
+        async with started(AIOKafkaAdminClient(bootstrap_servers=settings.kafka_url)) as admin:
+            await admin.delete_topics([settings.topic("otlp")])
         part = await parts_until(looks, "traces", "is missing")
         assert not part.ok and "upshot migrate" in part.detail
         assert await ensure_topics(settings) == [settings.topic("otlp")]

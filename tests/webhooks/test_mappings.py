@@ -109,7 +109,7 @@ def test_a_ping_means_nothing() -> None:
 
 
 def test_a_webhook_of_a_whole_organisation_has_no_subject_of_ours() -> None:
-    hint = r"organization tells of no repository, .* app\.map_outcomes\(…, webhook='github', subject=…\)"
+    hint = r"organization names no repository, .* app\.map_outcomes\(…, webhook='github', subject=…\)"
     with pytest.raises(InvalidEvent, match=hint):
         told(GITHUB, {"organization": {}}, **{"x-github-event": "organization"})
 

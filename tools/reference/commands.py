@@ -21,7 +21,7 @@ def commands_page() -> str:
     """The whole page."""
     group: Any = typer.main.get_command(app)
     context = typer.Context(group, info_name="upshot")
-    commands = [group.get_command(context, name) for name in group.list_commands(context)]
+    commands = _commands(group, context)
     return page(
         "The command `upshot`",
         "Every command prints its result to stdout and its progress to stderr, takes `--help`, and ends with "
@@ -31,26 +31,41 @@ def commands_page() -> str:
         "a program has no colours, and no table is cut.",
         table(
             ("Command", "What it does"),
-            [(f"[`upshot {c.name}`](#upshot-{c.name})", _first_line(c.help)) for c in commands],
+            [
+                (f"[`upshot {name}`](#upshot-{name.replace(' ', '-')})", _first_line(command.help))
+                for name, command in commands.items()
+            ],
         ),
         "## Exit codes",
         table(("Code", "Meaning"), [(str(int(exit_)), text) for exit_, text in MEANINGS.items()]),
-        *(_command(command) for command in commands),
+        *(_command(name, command) for name, command in commands.items()),
     )
 
 
-def _command(command: Any) -> str:
-    parts = [f"## upshot {command.name}", *(command.help or "").strip().split("\n\n")]
+def _commands(group: Any, context: Any, before: str = "") -> dict[str, Any]:
+    """Every command by its words, those of a group after one another."""
+    found: dict[str, Any] = {}
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        words = f"{before}{name}"
+        found |= (
+            _commands(command, context, f"{words} ") if hasattr(command, "commands") else {words: command}
+        )
+    return found
+
+
+def _command(name: str, command: Any) -> str:
+    parts = [f"## upshot {name}", *(command.help or "").strip().split("\n\n")]
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option"]
-    usage = " ".join(["upshot", command.name, "[OPTIONS]", *(_argument(p) for p in arguments)])
+    usage = " ".join(["upshot", name, "[OPTIONS]", *(_argument(p) for p in arguments)])
     parts.append(code(usage, "text"))
     if arguments:
         meanings = [(f"`{_argument(p)}`", p.help or "") for p in arguments]
         parts.append(table(("Argument", "Meaning"), meanings))
     rows = [(_names(p), p.help or "", _default(p)) for p in options if p.name != "help"]
     parts.append(table(("Option", "Meaning", "Default"), rows))
-    parts.append(code("\n".join(EXAMPLES[command.name]), "sh"))
+    parts.append(code("\n".join(EXAMPLES[name]), "sh"))
     return "\n\n".join(parts)
 
 

@@ -14,6 +14,7 @@ from upshot.cli.commands.credentials import CREDENTIALS_EXAMPLES, credentials
 from upshot.cli.commands.demo import DEMO_EXAMPLES, demo
 from upshot.cli.commands.doctor import DOCTOR_EXAMPLES, doctor
 from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
+from upshot.cli.commands.experiments import POWER_EXAMPLES, RESULTS_EXAMPLES, power, results
 from upshot.cli.commands.followups import FOLLOWUPS_EXAMPLES, followups
 from upshot.cli.commands.link import LINK_EXAMPLES, link
 from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
@@ -87,15 +88,23 @@ def upshot(
     logging.getLogger().addHandler(logging.NullHandler())
 
 
+experiments = typer.Typer(
+    name="experiments",
+    help="Compare variants on what happened next.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(experiments)
+
 #: Of each command, as its help and the documentation show them.
 EXAMPLES: dict[str, tuple[str, ...]] = {}
 
 
-def _add(command: Callable[..., None], examples: tuple[str, ...]) -> None:
-    EXAMPLES[command.__name__] = examples
+def _add(command: Callable[..., None], examples: tuple[str, ...], group: typer.Typer = app) -> None:
+    EXAMPLES[command.__name__ if group is app else f"{group.info.name} {command.__name__}"] = examples
     # Rich joins single line breaks; an example stands on a line of its own behind an empty one.
     epilog = "\n\n".join(["[dim]Examples[/dim]", *(f"  {example}" for example in examples)])
-    app.command(epilog=epilog)(command)
+    group.command(epilog=epilog)(command)
 
 
 _add(demo, DEMO_EXAMPLES)
@@ -109,6 +118,8 @@ _add(link, LINK_EXAMPLES)
 _add(query, QUERY_EXAMPLES)
 _add(pending, PENDING_EXAMPLES)
 _add(followups, FOLLOWUPS_EXAMPLES)
+_add(results, RESULTS_EXAMPLES, experiments)
+_add(power, POWER_EXAMPLES, experiments)
 _add(replay, REPLAY_EXAMPLES)
 _add(rescore, RESCORE_EXAMPLES)
 _add(doctor, DOCTOR_EXAMPLES)

@@ -152,13 +152,13 @@ def say_next(settings: Settings, ports_file: Path, keep: bool, data_dir: Path | 
         say(f"  upshot query --question scores-by-agent {there}")
         say(f"  upshot pending {there}")
         removed = "" if data_dir is not None else " and removes its data"
-        say(f"Ctrl-C stops it{removed}.", style="dim")
+        say(f"Ctrl-C stops the stack{removed}.", style="dim")
     else:
         say("Next:", style="bold")
         if data_dir is not None:
             say(f"  upshot up --data-dir {data_dir}    the same data, to look around")
         else:
-            say("  upshot demo --keep                 leaves it running, to look around")
+            say("  upshot demo --keep                 leaves the stack running, to look around")
         say("  upshot up                          your own: Kafka, ClickHouse, worker, web page")
 
 

@@ -19,6 +19,8 @@ class Exit(IntEnum):
     OK = 0
     REFUSED = 1
     USAGE = 2
+    UNDECIDED = 3
+    STOPPED = 4
     UNAVAILABLE = 69
     TEMPORARY = 75
     INTERRUPTED = 130
@@ -28,7 +30,9 @@ MEANINGS = {
     Exit.OK: "fine",
     Exit.REFUSED: "a check failed, an event or a query was refused",
     Exit.USAGE: "wrong usage or configuration; nothing was done",
-    Exit.UNAVAILABLE: "a part (Kafka, ClickHouse, a port) is not available",
+    Exit.UNDECIDED: "an experiment isn't decided yet",
+    Exit.STOPPED: "an experiment's units don't fit the weights of its variants: its results can't be trusted",
+    Exit.UNAVAILABLE: "a component (Kafka, ClickHouse, a port) is not available",
     Exit.TEMPORARY: "a temporary failure; start it again, nothing is lost",
     Exit.INTERRUPTED: "ended by Ctrl-C before it was done (`up` and `worker` are done by then: 0)",
 }

@@ -26,7 +26,7 @@ AppName: TypeAlias = Annotated[
     typer.Option(
         "--app",
         metavar="MODULE:NAME",
-        help="An app of yours: its sources say which topics and webhooks are outcomes, its scorers are run.",
+        help="An app of yours: its sources map topics and webhooks to outcomes, its scorers are run.",
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]

@@ -29,7 +29,7 @@ def say_steps(top: Recorded, as_json: bool) -> None:
         ],
         empty="this run has no steps of its own code",
     )
-    note("begin from one of them: --from STEP --app MODULE:NAME")
+    note("begin from a step: --from STEP --app MODULE:NAME")
 
 
 def say_replayed(told: Replayed, as_json: bool, *, recorded: bool) -> None:
@@ -51,7 +51,7 @@ def say_replayed(told: Replayed, as_json: bool, *, recorded: bool) -> None:
     say()
     for topic, event in told.withheld:
         subject = f" about {event['subject']}" if "subject" in event else ""
-        note(f"not told to the world: {topic}{subject} ({event.get('name') or event.get('type') or topic})")
+        note(f"not emitted: {topic}{subject} ({event.get('name') or event.get('type') or topic})")
     for line in told.notes:
         note(line)
     kept = "recorded as a replay" if recorded else "not recorded"

@@ -44,18 +44,16 @@ def _others(told: Difference) -> list[str]:
     """Lines about follow-ups without compared scores."""
     lines = []
     if waiting := told.endings.get("waiting", 0):
-        lines.append(f"{waiting:,} still wait for what is to come; they aren't compared")
+        lines.append(f"{waiting:,} still wait for events to come; not compared")
     if steps := told.endings.get("steps", 0):
         lines.append(
-            f"{steps:,} need steps whose results aren't recorded ({', '.join(told.steps)}); they aren't "
-            "compared: --yes-steps runs these, with all that they do in the world"
+            f"{steps:,} need steps whose results aren't recorded ({', '.join(told.steps)}); not "
+            "compared: --yes-steps runs the steps, with all their side effects"
         )
-    lines += [
-        f"{count:,} failed; they aren't compared: {error}" for error, count in sorted(told.errors.items())
-    ]
+    lines += [f"{count:,} failed; not compared: {error}" for error, count in sorted(told.errors.items())]
     if told.deferred:
         lines.append(
-            f"{told.deferred:,} further follow-ups that the code defers are neither deferred nor run"
+            f"{told.deferred:,} further follow-ups deferred by the code are neither deferred nor run"
         )
     return lines
 

@@ -8,13 +8,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from time import monotonic
 from typing import NoReturn
 
+from upshot.backoff import Backoff
 from upshot.errors import Unavailable
-from upshot.local.roles import metrics_port, role_command, role_environment
+from upshot.local.component import Component
+from upshot.local.roles import SUPERVISED, RoleProcess
+from upshot.local.supervisor import Supervisor, stopping_on_signals
 from upshot.ops.telemetry.export import export_metrics
 from upshot.processors.roles import ROLES
 from upshot.processors.sources.handler import check_topics
@@ -26,14 +28,8 @@ from upshot.streams.runtime.runner import main
 
 log = logging.getLogger(__name__)
 
-#: Set for a supervised child: the end of its stdin, however the supervisor died, is its end too.
-SUPERVISED = "UPSHOT_SUPERVISED"
-
-#: Seconds between two tries, doubled each time up to the second.
+#: Seconds between two tries: the first pause, and the longest.
 _BACKOFF = (0.5, 10.0)
-#: A child that ran for so long starts again with the shortest pause.
-_HEALTHY = 60.0
-_STOP_WITHIN = 30.0
 
 
 def run_role(settings: Settings, role: str, app: str | None = None) -> NoReturn:
@@ -57,7 +53,9 @@ def run_role(settings: Settings, role: str, app: str | None = None) -> NoReturn:
 
 
 def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held here, would abort an interpreter that ends by itself.
+    while os.read(0, 4096):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -78,68 +76,49 @@ async def _prepared(settings: Settings, role: str, inputs: Sequence[str]) -> boo
 
     needs = [topics, *([tables] if ROLES[role].writes_rows else []), *([others] if inputs else [])]
     for need in needs:
-        pause, longest = _BACKOFF
+        backoff = Backoff(*_BACKOFF)
         while not stop.is_set():
             try:
                 await need()
                 break
             except Unavailable as error:
                 log.warning("%s waits: %s", role, error)
-            await _wait(stop, pause)
-            pause = min(2 * pause, longest)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), backoff.pause())
     return not stop.is_set()
 
 
-async def supervise(settings: Settings, roles: Sequence[str], app: str | None = None) -> int:
+def supervise(settings: Settings, roles: Sequence[str], app: str | None = None) -> int:
     """Run each role as a child, restarted on failure, until SIGINT or SIGTERM (0). Roles may repeat.
 
     A child with a wrong configuration (2) ends all: a restart would not help.
     """
-    stop = _stop_on_signals()
-    numbered = [(role, roles[:place].count(role)) for place, role in enumerate(roles)]
-    codes = await asyncio.gather(*(_keep_running(settings, role, n, app, stop) for role, n in numbered))
-    return max(codes)
-
-
-async def _keep_running(
-    settings: Settings, role: str, number: int, app: str | None, stop: asyncio.Event
-) -> int:
-    pause, longest = _BACKOFF
-    environment = role_environment(settings, metrics_port(settings, role, number), number)
-    while not stop.is_set():
-        began = monotonic()
-        code = await _run_child(role, app, environment, stop)
-        if stop.is_set():
-            break
-        if code == 2:
-            stop.set()
-            return code
-        pause = _BACKOFF[0] if monotonic() - began > _HEALTHY else pause
-        log.warning("%s ended with exit code %d: started again in %g s, nothing is lost", role, code, pause)
-        await _wait(stop, pause)
-        pause = min(2 * pause, longest)
+    children = [
+        RoleProcess(settings, role, roles[:place].count(role), app) for place, role in enumerate(roles)
+    ]
+    stop = threading.Event()
+    supervisor = Supervisor(report=lambda line: log.warning("%s", line), check_end=_refuse_misconfigured)
+    with stopping_on_signals(stop):
+        try:
+            for child in children:
+                supervisor.start(child)
+            supervisor.supervise(stop)
+        except _MisconfiguredRole:
+            return 2
+        finally:
+            for child in children:
+                child.end()  # all at once: `stop` waits for one after another
+            supervisor.stop()
     return 0
 
 
-async def _run_child(role: str, app: str | None, environment: Mapping[str, str], stop: asyncio.Event) -> int:
-    child = await asyncio.create_subprocess_exec(
-        *role_command(role, app if ROLES[role].needs_app else None),
-        stdin=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment, SUPERVISED: "1"},
-        process_group=0,
-    )
-    ended = asyncio.ensure_future(child.wait())
-    stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not ended.done():
-        with suppress(ProcessLookupError):
-            child.terminate()
-        await asyncio.wait({ended}, timeout=_STOP_WITHIN)
-    if not ended.done():
-        log.warning("%s does not end: killed; what isn't committed is done again", role)
-        child.kill()
-    return await ended
+class _MisconfiguredRole(Exception):
+    """A role has ended for its configuration, and has said why."""
+
+
+def _refuse_misconfigured(child: Component) -> None:
+    if isinstance(child, RoleProcess) and child.exit_code == 2:
+        raise _MisconfiguredRole
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -149,9 +128,4 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
-
-
-__all__ = ["SUPERVISED", "run_role", "supervise"]
+__all__ = ["run_role", "supervise"]

@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError
 
 from upshot.errors import ConfigurationError, KafkaUnavailable
 from upshot.settings import Settings
-from upshot.streams.events.reading import Entry, key_of
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import Topic
 from upshot.streams.kafka.admin import admin_client
 from upshot.streams.kafka.producer import delivered, event_producer
@@ -17,8 +17,8 @@ from upshot.streams.kafka.producer import delivered, event_producer
 _WINDOW = 5_000
 
 
-async def send_events(settings: Settings, topic: Topic, events: Sequence[Entry], key_field: str) -> int:
-    """Send all and wait for the acknowledgement of each; how many there were.
+async def send_events(settings: Settings, topic: Topic, events: Sequence[OutgoingEvent]) -> int:
+    """Send all to `topic`, and wait for the acknowledgement of each; how many there were.
 
     Raises KafkaUnavailable saying how many were acknowledged, ConfigurationError where the topic is missing.
     """
@@ -28,11 +28,7 @@ async def send_events(settings: Settings, topic: Topic, events: Sequence[Entry],
         for start in range(0, len(events), _WINDOW):
             part = events[start : start + _WINDOW]
             try:
-                deliveries = [
-                    await producer.send(topic.name, event.value, key=key_of(event, key_field))
-                    for event in part
-                ]
-                await delivered(deliveries)
+                await delivered([await producer.send_event(event) for event in part])
             except KafkaError as error:
                 raise KafkaUnavailable(
                     f"Kafka did not take all: {acknowledged} of {len(events)} events are certainly stored, "

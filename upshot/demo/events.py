@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from upshot.demo.pulls import PullRequest
 from upshot.errors import ConfigurationError
+from upshot.streams.events.outgoing import OutgoingEvent
 
 #: How long a wait is open: longer than the generated times reach back, so open pull requests are pending.
 WITHIN = timedelta(days=90)
@@ -21,14 +22,6 @@ SOURCE = "demo"
 _REACH = timedelta(days=30)
 _LONGEST_REVIEW = timedelta(days=7)
 _SIZES = ((10, "XS"), (50, "S"), (250, "M"), (1000, "L"))
-
-
-class DemoMessage(NamedTuple):
-    """A record to produce; `topic` without its prefix."""
-
-    topic: str
-    key: str
-    value: bytes
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ def run_id_of(pull: PullRequest) -> str:
     return f"pr-{pull.pr_id}"
 
 
-def run_of(pull: PullRequest, times: Times) -> DemoMessage:
+def run_of(pull: PullRequest, times: Times) -> OutgoingEvent:
     """The run behind the pull request."""
     run_id = run_id_of(pull)
     return _message(
@@ -83,7 +76,7 @@ def run_of(pull: PullRequest, times: Times) -> DemoMessage:
     )
 
 
-def wait_of(pull: PullRequest, times: Times) -> DemoMessage:
+def wait_of(pull: PullRequest, times: Times) -> OutgoingEvent:
     """The run's wait: was the pull request merged?"""
     return _message(
         "waits",
@@ -100,7 +93,7 @@ def wait_of(pull: PullRequest, times: Times) -> DemoMessage:
     )
 
 
-def outcome_of(pull: PullRequest, times: Times) -> DemoMessage:
+def outcome_of(pull: PullRequest, times: Times) -> OutgoingEvent:
     """The outcome, as a CloudEvent."""
     return _message(
         "outcomes",
@@ -143,15 +136,14 @@ def _text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _message(topic: str, key: str, event: dict[str, Any]) -> DemoMessage:
-    return DemoMessage(topic, key, msgspec.json.encode(event))
+def _message(topic: str, key: str, event: dict[str, Any]) -> OutgoingEvent:
+    return OutgoingEvent(topic, key, msgspec.json.encode(event))
 
 
 __all__ = [
     "NAME",
     "OUTCOME",
     "WITHIN",
-    "DemoMessage",
     "Times",
     "outcome_of",
     "run_id_of",

@@ -63,7 +63,7 @@ async def _send(producer: EventProducer, paced: Sequence[Paced], sent: dict[str,
     for number, (run_id, message) in enumerate((one.run_id, one.message) for one in paced):
         await asyncio.sleep(max(0.0, began + number / RATE - monotonic()))
         sent[run_id] = monotonic()
-        await (await producer.send(message.topic, message.value, key=message.key))
+        await (await producer.send_event(message))
 
 
 async def _poll(reader: Reader, sent: dict[str, float], seen: dict[str, float]) -> None:

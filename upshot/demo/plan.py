@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from upshot.demo.events import WITHIN, DemoMessage, outcome_of, run_id_of, run_of, times_of, wait_of
+from upshot.demo.events import WITHIN, outcome_of, run_id_of, run_of, times_of, wait_of
 from upshot.demo.pulls import PullRequest
+from upshot.streams.events.outgoing import OutgoingEvent
 
 #: Of the outcomes in the bulk: so many are sent before their wait, and so many are sent twice.
 EARLY_SHARE = 0.25
@@ -22,14 +23,14 @@ class Paced:
     """An outcome sent by the clock, and the run whose score depends on the outcome."""
 
     run_id: str
-    message: DemoMessage
+    message: OutgoingEvent
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything sent by the demo: the bulk at once, then the paced outcomes."""
 
-    bulk: Sequence[DemoMessage]
+    bulk: Sequence[OutgoingEvent]
     paced: Sequence[Paced]
     early: int
     twice: int
@@ -44,10 +45,10 @@ def plan(pulls: Sequence[PullRequest], now: datetime, seed: int) -> Plan:
     random = Random(seed)
     chosen = _held_back(pulls, random)
     held_back = {pull.pr_id for pull in chosen}
-    at: list[tuple[float, int, DemoMessage]] = []
+    at: list[tuple[float, int, OutgoingEvent]] = []
     early = twice = 0
 
-    def put(moment: float, message: DemoMessage) -> None:
+    def put(moment: float, message: OutgoingEvent) -> None:
         at.append((moment, len(at), message))
 
     for pull in pulls:

@@ -78,7 +78,7 @@ async def _send(settings: Settings, plan: Plan, progress: Progress) -> None:
     async with event_producer(settings) as producer:
         for start in range(0, len(plan.bulk), _WINDOW):
             window = plan.bulk[start : start + _WINDOW]
-            receipts = [await producer.send(topic, value, key=key) for topic, key, value in window]
+            receipts = [await producer.send_event(event) for event in window]
             await delivered(receipts)
             progress(stage, start + len(window), len(plan.bulk))
 

@@ -226,17 +226,17 @@ class Followup(Generic[T]):
         )
         self._replay.defer(
             FollowupSpec(
-                ident,
-                origin.run_id,
-                scorer.name,
-                scorer.version,
-                branch.now(),
-                origin.since,
-                Raw(written),
-                origin.step_id,
-                origin.agent,
-                origin.exposures,
-                origin.attributes,
+                followup_id=ident,
+                run_id=origin.run_id,
+                scorer=scorer.name,
+                version=scorer.version,
+                deferred_at=branch.now(),
+                since=origin.since,
+                data=Raw(written),
+                step_id=origin.step_id,
+                agent=origin.agent,
+                exposures=origin.exposures,
+                attributes=origin.attributes,
             )
         )
         return ident

@@ -31,7 +31,14 @@ def made(
     check_text("comment", comment, _LONGEST_COMMENT)
     ident = score_id_of(followup_id, step_id, name, key)
     return EmitScore(
-        ident, name, _plain(name, value), branch.now(), step_id, comment, key, branch.last_answer()
+        score_id=ident,
+        name=name,
+        value=_plain(name, value),
+        at=branch.now(),
+        step_id=step_id,
+        comment=comment,
+        key=key,
+        answer=branch.last_answer(),
     )
 
 

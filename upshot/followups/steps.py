@@ -72,7 +72,7 @@ class StepResult:
         except (PydanticSerializationError, ValidationError, ValueError, RecursionError) as error:
             raise Misuse(
                 f"step {self.name!r} gave {value!r:.100}, which can't be kept as {_type_name(self._type)}: "
-                f"return plain data, and say its type (`-> {type(value).__name__}`); {in_words(error)}"
+                f"return plain data, and annotate its type (`-> {type(value).__name__}`); {in_words(error)}"
             ) from None
         if self._type is _UNKNOWN and back != value:
             raise Misuse(

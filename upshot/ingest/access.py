@@ -95,7 +95,7 @@ def _not_from_here(headers: Headers, peer: str | None) -> str | None:
     foreign = "cross-site" in headers.getall("Sec-Fetch-Site", [])
     if is_loopback(peer) and all(map(is_loopback, names)) and not foreign and relay is None:
         return None
-    why = f" (the header {relay[:60]} says that this one was passed on)" if relay else ""
+    why = f" (the header {relay[:60]} marks the request as passed on)" if relay else ""
     return (
         f"without UPSHOT_API_KEYS only programs on this machine may send events{why}: set UPSHOT_API_KEYS, "
         "and send one of the keys with each request, Authorization: Bearer KEY"

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from upshot.errors import InvalidEvent
-from upshot.streams.events.reading import Entry, encoded, items_of
+from upshot.streams.events.reading import InputEvent, encoded, items_of
 from upshot.streams.events.topics import MAX_EVENT_BYTES
 
 STRUCTURED = "application/cloudevents+json"
@@ -25,29 +25,29 @@ _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 def read_cloudevents(
     content_type: str, headers: Mapping[str, str], body: bytes, most: int | None = None
-) -> list[Entry] | None:
+) -> list[InputEvent] | None:
     """The events of a request, in the form of Kafka's binding; None where type and headers name none.
 
     `content_type` is the bare type, in lower case. Raises InvalidEvent where a batch is no array, or has more
     than `most` events.
     """
     if content_type == STRUCTURED:
-        return [Entry("the event", _with_data(body), _STRUCTURED_HEADERS)]
+        return [InputEvent("the event", _with_data(body), _STRUCTURED_HEADERS)]
     if content_type == BATCH:
         return _batch(body, most)
     if any(name.lower() in ("ce-type", "ce-specversion") for name in headers):
-        return [Entry("the event", body, _attributes(content_type, headers))]
+        return [InputEvent("the event", body, _attributes(content_type, headers))]
     return None
 
 
-def _batch(body: bytes, most: int | None) -> list[Entry]:
+def _batch(body: bytes, most: int | None) -> list[InputEvent]:
     try:
         items = items_of(body, most)
     except msgspec.ValidationError:
         raise InvalidEvent("wrong_type", f"a batch is a JSON array; send one event as {STRUCTURED}") from None
     except _UNREADABLE as error:
         raise InvalidEvent("not_json", f"not UTF-8 JSON: {error}") from None
-    return [Entry(where, _with_data(value), _STRUCTURED_HEADERS) for where, value, _ in items]
+    return [InputEvent(where, _with_data(value), _STRUCTURED_HEADERS) for where, value, _ in items]
 
 
 def _with_data(value: bytes) -> bytes:

@@ -14,10 +14,10 @@ from aiokafka.errors import KafkaError
 
 from upshot.errors import ConfigurationError, KafkaUnavailable
 from upshot.settings import Settings
-from upshot.streams.events.checking import Checked
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
 from upshot.streams.kafka.admin import ensure_topics
-from upshot.streams.kafka.connection import client_options, start
+from upshot.streams.kafka.connection import client_options, started
 from upshot.webhooks.names import Named, Names
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class NameMemory:
         self._open = AsyncExitStack()
         self._consumer: AIOKafkaConsumer | None = None
 
-    async def of(self, named: Named) -> tuple[Sequence[str], list[Checked]]:
+    async def of(self, named: Named) -> tuple[Sequence[str], list[OutgoingEvent]]:
         """The other names of a webhook's object, and the names to be recorded with its outcomes.
 
         Raises KafkaUnavailable.
@@ -44,6 +44,9 @@ class NameMemory:
             except KafkaError as error:
                 await self._forget()
                 raise KafkaUnavailable(f"Kafka gives no names ({error!r}): send all of it again") from None
+            except BaseException:  # the request was given up: its half-read client isn't left behind
+                await self._forget()
+                raise
             # Names are learnt once read again: an unsent name isn't known.
             records = [_record(name, ident) for name, ident in self._names.news(named).items()]
             return self._names.others(named), records
@@ -80,11 +83,10 @@ class NameMemory:
         except ConfigurationError as refusal:
             log.error("names of repositories aren't remembered: %s", refusal)
             raise KafkaUnavailable(f"{refusal}; create it, and send all of it again") from None
-        consumer = AIOKafkaConsumer(
+        client = AIOKafkaConsumer(
             **client_options(self._settings), enable_auto_commit=False, auto_offset_reset="earliest"
         )
-        await start(self._settings, consumer)
-        self._open.push_async_callback(consumer.stop)
+        consumer = await self._open.enter_async_context(started(self._settings, client))
         partition = TopicPartition(self._settings.topic("names"), 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
@@ -92,8 +94,8 @@ class NameMemory:
         return consumer
 
 
-def _record(name: str, ident: str) -> Checked:
-    return Checked("names", name, msgspec.json.encode({"name": name, "id": ident}), (), name)
+def _record(name: str, ident: str) -> OutgoingEvent:
+    return OutgoingEvent("names", name, msgspec.json.encode({"name": name, "id": ident}), (), name)
 
 
 __all__ = ["NameMemory"]

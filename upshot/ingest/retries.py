@@ -11,7 +11,7 @@ import msgspec
 
 from upshot.ingest.answers import Problem
 from upshot.schemas.ids import fact_id
-from upshot.streams.events.reading import Entry, encoded
+from upshot.streams.events.reading import InputEvent, encoded
 from upshot.streams.events.topics import MAX_EVENT_BYTES
 
 #: Digests remembered by one server, two of each request: about 25 MB.
@@ -46,12 +46,12 @@ class Requests:
             self._digests.popitem(last=False)
 
 
-def scopes_of(path: str, topic: str, entries: Sequence[Entry]) -> list[str]:
+def scopes_of(path: str, topic: str, entries: Sequence[InputEvent]) -> list[str]:
     """Where a key means one request: at one path, and wherever the ids from the key would be the same."""
     return [path, *(f"{topic} {entry.where}" for entry in entries[:1])]
 
 
-def digest_of(entries: Sequence[Entry]) -> bytes:
+def digest_of(entries: Sequence[InputEvent]) -> bytes:
     """The digest of a request: equal for the same events at the same places."""
     return _digest(*(part for entry in entries for part in _parts(entry)))
 
@@ -63,7 +63,7 @@ def _digest(*parts: bytes) -> bytes:
     return digest.digest()
 
 
-def _parts(entry: Entry) -> list[bytes]:
+def _parts(entry: InputEvent) -> list[bytes]:
     """An event's content and its place; the order of fields and the white space in between don't count."""
     try:
         value = msgspec.json.encode(msgspec.json.decode(entry.value), order="deterministic")
@@ -73,7 +73,7 @@ def _parts(entry: Entry) -> list[bytes]:
     return [entry.where.encode(), value, *headers]
 
 
-def with_id(entry: Entry, request_id: str) -> Entry:
+def with_id(entry: InputEvent, request_id: str) -> InputEvent:
     """The same outcome with an id: from `request_id` (Idempotency-Key) and the place in the request."""
     identity = fact_id("request", request_id, entry.where)
     names = {name for name, _ in entry.headers}

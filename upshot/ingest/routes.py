@@ -21,7 +21,7 @@ from upshot.ingest.webhooks import WebhookRoutes
 from upshot.settings import Settings
 from upshot.sources import Source
 from upshot.streams.events.checking import check_all
-from upshot.streams.events.reading import Entry, read_events
+from upshot.streams.events.reading import InputEvent, read_events
 from upshot.streams.events.topics import ANY_CLIENT, TOPICS, Topic
 from upshot.webhooks.providers import PROVIDERS
 
@@ -92,7 +92,9 @@ class HttpApi:
 
         return events
 
-    async def _take(self, request: web.Request, topic: Topic, body: bytes, told: list[Entry]) -> web.Response:
+    async def _take(
+        self, request: web.Request, topic: Topic, body: bytes, told: list[InputEvent]
+    ) -> web.Response:
         if not told and not body.lstrip().startswith(b"["):
             raise Problem(400, "there is no event in the request")
         request_id = _key_of(request)
@@ -114,7 +116,7 @@ class HttpApi:
         await self._producer.close()
 
 
-def _with_ids(told: list[Entry], request_id: str) -> list[Entry]:
+def _with_ids(told: list[InputEvent], request_id: str) -> list[InputEvent]:
     return [with_id(entry, request_id) for entry in told]
 
 

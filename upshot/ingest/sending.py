@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from upshot.errors import KafkaUnavailable
 from upshot.settings import Settings
-from upshot.streams.events.checking import Checked
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.kafka.producer import EventProducer, delivered, event_producer
 
 #: Seconds for Kafka, until the sender is asked to send again.
@@ -27,7 +27,7 @@ class IngestProducer:
         self._open = AsyncExitStack()
         self._producer: EventProducer | None = None
 
-    async def send(self, events: Sequence[Checked]) -> list[str]:
+    async def send(self, events: Sequence[OutgoingEvent]) -> list[str]:
         """Send all events and wait until all replicas have them; their ids.
 
         An outcome without an id has an id from its place. Raises KafkaUnavailable: some of these events may
@@ -56,12 +56,9 @@ class IngestProducer:
                 self._producer = await self._open.enter_async_context(event_producer(self._settings))
             return self._producer
 
-    async def _stored(self, producer: EventProducer, events: Sequence[Checked]) -> list[str]:
+    async def _stored(self, producer: EventProducer, events: Sequence[OutgoingEvent]) -> list[str]:
         try:
-            sent = [
-                await producer.send(event.topic, event.value, key=event.key, headers=event.headers)
-                for event in events
-            ]
+            sent = [await producer.send_event(event) for event in events]
             stored = zip(events, await delivered(sent), strict=True)
             places = iter(await producer.places([record for event, record in stored if not event.event_id]))
             return [event.event_id or next(places).ident for event in events]

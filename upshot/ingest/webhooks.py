@@ -18,8 +18,9 @@ from upshot.ingest.names import NameMemory
 from upshot.ingest.sending import IngestProducer
 from upshot.settings import Settings
 from upshot.sources import Message, Source, outcomes_of
-from upshot.streams.events.checking import Checked, Unsent, check, now_ms
+from upshot.streams.events.checking import Unsent, check, now_ms
 from upshot.streams.events.dead_letters import dead_letter
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
 from upshot.webhooks.names import Named, under_other_names
 from upshot.webhooks.providers import PROVIDERS, Provider
@@ -30,8 +31,8 @@ _FORM = "application/x-www-form-urlencoded"
 class MappedWebhook(NamedTuple):
     """The results of a webhook: outcomes, dead letters, and the webhook's object."""
 
-    outcomes: list[Checked]
-    letters: list[Checked]
+    outcomes: list[OutgoingEvent]
+    letters: list[OutgoingEvent]
     named: Named | None
 
 
@@ -109,7 +110,7 @@ class WebhookRoutes:
 
     async def _under_all_names(
         self, provider: Provider, mapped: MappedWebhook
-    ) -> tuple[list[Checked], list[Checked]]:
+    ) -> tuple[list[OutgoingEvent], list[OutgoingEvent]]:
         """The outcomes, under their objects' earlier names too, and names to be remembered.
 
         Raises KafkaUnavailable.
@@ -128,11 +129,11 @@ class WebhookRoutes:
         """Let go of the connection for names."""
         await self._names.close()
 
-    def _letter(self, provider: Provider, body: bytes, error: InvalidEvent, about: str) -> Checked:
+    def _letter(self, provider: Provider, body: bytes, error: InvalidEvent, about: str) -> OutgoingEvent:
         record = Unsent(body, now_ms(), f"webhook:{provider.name}", partition=0, offset=0)
         output = dead_letter(self._settings, record, error, about=about)
         identity = (output.key or b"").decode()
-        return Checked("dead-letters", identity, output.value or b"", (), identity)
+        return OutgoingEvent("dead-letters", identity, output.value or b"", (), identity)
 
 
 def _message(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 from typing import Protocol
@@ -19,8 +20,8 @@ class Component(Protocol):
         """Short and unique in the data directory; the log is named after the component."""
 
     @property
-    def log(self) -> Path:
-        """The file with the component's output."""
+    def log(self) -> Path | None:
+        """The file with the component's output; None where the output is its supervisor's."""
 
     @property
     def port(self) -> int | None:
@@ -52,4 +53,11 @@ class Component(Protocol):
         """SIGKILL the process, as a crash would, and wait until the process is gone."""
 
 
-__all__ = ["Component"]
+def how_it_ended(code: int | None) -> str:
+    """The end of a process, as text for people; a negative code is a signal's number."""
+    if code is None:
+        return "was not started"
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+__all__ = ["Component", "how_it_ended"]

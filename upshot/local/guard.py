@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO
 
 LOG_BYTES = 8 * 1024 * 1024
-"""A log is moved to `<name>.log.1` at this size, so that a part's logs never take more than twice this."""
+"""A log is moved to `<name>.log.1` at this size, so a component's logs never take more than twice this."""
 GRACE = 20.0
 """Seconds a command has to end when its supervisor is gone; a supervisor that lives decides itself."""
 LOOK = 0.5

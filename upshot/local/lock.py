@@ -13,7 +13,7 @@ from upshot.errors import PartFailed
 from upshot.private_files import private_folder
 
 LEAVING = 25.0
-"""Seconds to wait for the parts of a supervisor that died: they end by themselves soon after it."""
+"""Seconds to wait for the components of a supervisor that died: they end by themselves soon after it."""
 LOOK = 0.05
 
 

@@ -17,6 +17,7 @@ from typing import Literal
 
 from upshot.errors import PartFailed
 from upshot.local import guard
+from upshot.local.component import how_it_ended
 from upshot.local.lock import lock
 from upshot.private_files import close_tree, is_open, private_folder
 
@@ -199,11 +200,9 @@ class ProcessPart:
     def last_end(self) -> str:
         """How the process ended, as text for people."""
         code = None if self._guard is None else self._guard.poll()
-        if code is None:
-            return "was not started" if self._guard is None else "runs"
-        if code > 128:
-            return f"was ended by {signal.Signals(code - 128).name}"
-        return f"ended with exit code {code}"
+        if code is None and self._guard is not None:
+            return "runs"
+        return how_it_ended(128 - code if code and code > 128 else code)  # the guard's way to tell a signal
 
     def log_tail(self) -> str:
         """Where the log is, and its last lines."""

@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from upshot.errors import PartFailed
 from upshot.local.component import Component
 from upshot.local.lock import lock
 from upshot.local.process import close_data_dir
+from upshot.local.supervisor import Supervisor, stopping_on_signals
 from upshot.private_files import write_private
 
 Ports = dict[str, int | None]
-
-LOOK = 0.1
-"""Seconds between looks at the parts."""
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
-"""Seconds before a dead part is started again: doubled each time, until it was steady for STEADY seconds."""
-STEADY = 60.0
-STOP_WITHIN = 20.0
-"""Seconds that each part has to end cleanly; then it is killed."""
-
-
-@dataclass
-class Watched:
-    """A component, with the supervisor's notes about the component."""
-
-    part: Component
-    since: float
-    delay: float = FIRST_DELAY
-    again_at: float | None = None
-    """It is dead, and started again then."""
-    ready_by: float | None = None
-    """It was started again, and has not answered yet."""
 
 
 class Stack:
@@ -65,13 +40,13 @@ class Stack:
         self._report = report
         self._when_ready = when_ready
         self._ready_within = ready_within
-        self._watched: list[Watched] = []
+        self._supervisor = Supervisor(report=report, ready_within=ready_within)
         self._held = ExitStack()
 
     @property
-    def parts(self) -> list[Component]:
+    def parts(self) -> Sequence[Component]:
         """The components started so far."""
-        return [watched.part for watched in self._watched]
+        return self._supervisor.parts
 
     @property
     def ports_file(self) -> Path:
@@ -83,7 +58,7 @@ class Stack:
         Raises PartFailed, with everything stopped, when a component does not come up the first time. A
         component dying later is started again, however often. Handles signals in the main thread alone.
         """
-        with _signals(stop):
+        with stopping_on_signals(stop):
             try:
                 self.start(stop)
                 self.supervise(stop)
@@ -102,8 +77,7 @@ class Stack:
         self._held.callback(os.close, held)
         self.ports_file.unlink(missing_ok=True)  # of a killed stack
         for part in self._parts:
-            self._watched.append(Watched(part, time.monotonic()))
-            part.start()
+            self._supervisor.start(part)
             part.wait_ready(self._ready_within, stop)
             if stop.is_set():
                 return
@@ -112,56 +86,14 @@ class Stack:
 
     def supervise(self, stop: threading.Event) -> None:
         """Restart dead components, until `stop` is set."""
-        while not stop.wait(LOOK):
-            for watched in self._watched:
-                self._look_after(watched, time.monotonic())
+        self._supervisor.supervise(stop)
 
     def stop(self) -> None:
         """Stop the components, the last first; harmless when nothing runs."""
         with self._held.pop_all():  # the lock, if it was ours
-            if self._watched:
+            if self.parts:
                 self.ports_file.unlink(missing_ok=True)
-            while self._watched:
-                self._watched.pop().part.stop(STOP_WITHIN)
-
-    def _look_after(self, watched: Watched, now: float) -> None:
-        # Nothing here waits for a component, which may answer only after the restart of another dead one.
-        part = watched.part
-        if not part.alive():
-            if watched.again_at is None:
-                self._postpone(watched, f"{part.name} {part.last_end()}")
-            elif now >= watched.again_at:
-                self._start_again(watched, now)
-        elif watched.ready_by is not None:
-            self._ask(watched, now, watched.ready_by)
-        elif now - watched.since > STEADY:
-            watched.delay = FIRST_DELAY
-
-    def _start_again(self, watched: Watched, now: float) -> None:
-        try:
-            watched.part.start()
-        except PartFailed as error:
-            self._postpone(watched, _first_line(error))
-        else:
-            watched.since, watched.again_at, watched.ready_by = now, None, now + self._ready_within
-
-    def _ask(self, watched: Watched, now: float, ready_by: float) -> None:
-        """Whether a restarted component answers; a component not answering in time is ended."""
-        part = watched.part
-        try:
-            if part.ready():
-                watched.ready_by = None
-                self._report(f"{part.name} runs again")
-            elif now > ready_by:
-                raise PartFailed(f"{part.name} did not answer within {self._ready_within:g} s")
-        except PartFailed as error:
-            part.kill()
-            self._postpone(watched, _first_line(error))
-
-    def _postpone(self, watched: Watched, what: str) -> None:
-        watched.again_at, watched.ready_by = time.monotonic() + watched.delay, None
-        self._report(f"{what}; it is started again in {watched.delay:g} s; its log is {watched.part.log}")
-        watched.delay = min(2 * watched.delay, LONGEST_DELAY)
+            self._supervisor.stop()
 
     def _write_ports(self) -> Ports:
         """Write the file atomically: a reader finds all of the file or none."""
@@ -169,32 +101,6 @@ class Stack:
         ports: Ports = {**dict.fromkeys(("kafka", "clickhouse", "web")), **known}
         write_private(self.ports_file, json.dumps(ports))
         return ports
-
-
-def _first_line(error: PartFailed) -> str:
-    return str(error).splitlines()[0].rstrip(".:")
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM in the block sets the event; the second signal acts as before the block."""
-    before: dict[int, Any] = {}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def ask(number: int, frame: object) -> None:
-        restore()
-        # Not set from here: the interrupted code may be inside the event, with its lock held.
-        threading.Thread(target=stop.set).start()
-
-    if threading.current_thread() is threading.main_thread():
-        before |= {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        restore()
 
 
 __all__ = ["Ports", "Stack"]

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from upshot.backoff import Backoff
 from upshot.errors import ConfigurationError
 from upshot.otel.evaluations import request_of
 from upshot.settings import Settings
@@ -46,7 +47,7 @@ class Collector:
     async def send(self, records: Sequence[LogRecord]) -> None:
         """Return once the collector has the records, however late. Refused records are logged and counted."""
         body = gzip.compress(request_of(records).SerializeToString(), 1)
-        pause, longest = self._pauses
+        backoff = Backoff(*self._pauses)
         told = False
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
             while trouble := await self._try(session, body, len(records)):
@@ -55,8 +56,7 @@ class Collector:
                         "the collector at %s does not take scores: %s; tried again", self._url, trouble
                     )
                 told = True
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, longest)
+                await asyncio.sleep(backoff.pause())
         if told:
             log.info("the collector at %s takes scores again", self._url)
 

@@ -9,12 +9,13 @@ from pydantic import BaseModel
 
 from upshot.otel import Prices, RequestedAttributes, SpanRecord, run_of, step_of
 from upshot.otel.allowed import NOTHING_ASKED
+from upshot.otel.flags import exposures_of
 from upshot.otel.otlp import Spans
 from upshot.otel.reading import LONGEST_ID
 from upshot.otel.steps import instant_or_none, kind_of
 from upshot.otel.vocabulary import AROUND
 from upshot.schemas.runs import Run
-from upshot.streams.events.checking import Checked
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import MAX_EVENT_BYTES
 
 #: Attribute of a span or its resource with the run's id, if not the trace's.
@@ -26,7 +27,7 @@ KNOWN_AS = "upshot.known_as"
 class MappedSpans(NamedTuple):
     """The events made of spans, the number of spans left out, and the reasons."""
 
-    events: list[Checked]
+    events: list[OutgoingEvent]
     rejected: int
     why: str
 
@@ -36,12 +37,14 @@ def events_of(
 ) -> MappedSpans:
     """Every span as a step of its run, every agent's span as a run event, and the id by which a trace goes.
 
+    Evaluations of feature flags among the events of a span are exposures of its run.
+
     The run's id is the attribute `upshot.run_id` of the span or its resource, else the trace id, so that a
     span is the same step in any batch. The attribute of a root holds for the whole trace: the views show the
     steps under this id. Of several agents in a trace the outermost ends last, and the last end counts. Steps
     hold the facts of their spans; the views decide from all steps of a run whose usage counts.
     """
-    events: list[Checked] = []
+    events: list[OutgoingEvent] = []
     large = 0
     for span in found.spans:
         for event in _of_span(span, prices, with_content, asked):
@@ -59,20 +62,22 @@ def _run_id(span: SpanRecord) -> str:
 
 def _of_span(
     span: SpanRecord, prices: Prices, with_content: bool, asked: RequestedAttributes
-) -> Iterator[Checked]:
+) -> Iterator[OutgoingEvent]:
     run_id = _run_id(span)
     step = step_of(span, run_id, prices=prices, with_content=with_content, asked=asked)
-    yield Checked("steps", run_id, _encoded(step), (), step.step_id)
+    yield OutgoingEvent("steps", run_id, _encoded(step), (), step.step_id)
+    for exposure in exposures_of(span, run_id):
+        yield OutgoingEvent("exposures", run_id, _encoded(exposure), (), exposure.identity)
     if _is_agent(span):
         run = run_of(span, with_content=with_content, asked=asked).model_copy(update={"run_id": run_id})
-        yield Checked("runs", run_id, _encoded(run), (), run_id)
+        yield OutgoingEvent("runs", run_id, _encoded(run), (), run_id)
     if span.parent_span_id is None and RUN_ID in span.attributes and run_id != span.trace_id:
         alias = Run(
             run_id=span.trace_id,
             occurred_at=instant_or_none(span.end_ns),
             attributes={KNOWN_AS: run_id},
         )
-        yield Checked("runs", span.trace_id, _encoded(alias), (), span.trace_id)
+        yield OutgoingEvent("runs", span.trace_id, _encoded(alias), (), span.trace_id)
 
 
 def _is_agent(span: SpanRecord) -> bool:

@@ -14,8 +14,8 @@ def where_it_belongs(signal: str) -> str:
     return (
         f"Upshot takes no {signal}, spans alone, at /v1/traces: send {signal} to an OpenTelemetry Collector "
         f"or a backend for {signal}. Set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to this server's /v1/traces in "
-        f"place of OTEL_EXPORTER_OTLP_ENDPOINT, or {_VARIABLES[signal]}=none; what happened in the world "
-        "goes to /v1/outcomes"
+        f"place of OTEL_EXPORTER_OTLP_ENDPOINT, or {_VARIABLES[signal]}=none; outcomes "
+        "go to /v1/outcomes"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from upshot.sdk.replaying import EventSink
 from upshot.sdk.sender import Making
-from upshot.sdk.transport import OutgoingMessage
+from upshot.streams.events.outgoing import OutgoingEvent
 
 #: The topics with a run's own events. Others would inform other systems of something that never happened.
 _OWN = frozenset({"runs", "steps", "scores"})
@@ -22,9 +22,9 @@ class ReplayEventSink:
         self.runs: set[str] = set()
         self._behind = behind
         self._lock = Lock()
-        self._seen: list[OutgoingMessage] = []
+        self._seen: list[OutgoingEvent] = []
 
-    def fact(self, message: OutgoingMessage) -> None:
+    def fact(self, message: OutgoingEvent) -> None:
         """See EventSink."""
         if self._keep(message) and self._behind is not None:
             self._behind.fact(message)
@@ -45,12 +45,12 @@ class ReplayEventSink:
         with self._lock:
             return [(m.topic, json.loads(m.value)) for m in self._seen if not self._own(m)]
 
-    def _keep(self, message: OutgoingMessage) -> bool:
+    def _keep(self, message: OutgoingEvent) -> bool:
         with self._lock:
             self._seen.append(message)
         return self._own(message)
 
-    def _own(self, message: OutgoingMessage) -> bool:
+    def _own(self, message: OutgoingEvent) -> bool:
         return message.topic in _OWN and message.key in self.runs
 
 

@@ -114,33 +114,33 @@ def _origin(row: Mapping[str, Any], scorer: str) -> FollowupSpec:
         for emitted in row["exposures"]
     ]
     return FollowupSpec(
-        row["followup_id"],
-        row["run_id"],
-        scorer,
-        row["version"],
-        _micros(row["deferred_at"]),
-        _micros(row["since"]),
-        Raw(row["data"].encode()),
-        row["step_id"],
-        row["agent"] or None,
-        Raw(msgspec.json.encode(exposures)),
-        Raw(msgspec.json.encode({name: _plain(text) for name, text in row["attributes"].items()})),
+        followup_id=row["followup_id"],
+        run_id=row["run_id"],
+        scorer=scorer,
+        version=row["version"],
+        deferred_at=_micros(row["deferred_at"]),
+        since=_micros(row["since"]),
+        data=Raw(row["data"].encode()),
+        step_id=row["step_id"],
+        agent=row["agent"] or None,
+        exposures=Raw(msgspec.json.encode(exposures)),
+        attributes=Raw(msgspec.json.encode({name: _plain(text) for name, text in row["attributes"].items()})),
     )
 
 
 def _known(row: Mapping[str, Any]) -> StoredOutcome:
     return StoredOutcome(
-        row["id"],
-        row["type"],
-        _micros(row["time"]),
-        _micros(row["arrived"]),
-        int(row["partition"]),
-        int(row["offset"]),
-        row["source"],
-        Raw(row["data"].encode() or b"null"),
-        int(row["width"]),
-        json.loads(row["sequence"] or "null"),
-        _micros(row["arrived"]) // 1000,
+        id=row["id"],
+        type=row["type"],
+        time=_micros(row["time"]),
+        arrived=_micros(row["arrived"]),
+        partition=int(row["partition"]),
+        offset=int(row["offset"]),
+        source=row["source"],
+        data_json=Raw(row["data"].encode() or b"null"),
+        width=int(row["width"]),
+        sequence=json.loads(row["sequence"] or "null"),
+        recorded=_micros(row["arrived"]) // 1000,
     )
 
 

@@ -10,14 +10,15 @@ import msgspec
 from upshot.rescoring.difference import Moved
 from upshot.schemas.scores import Score
 from upshot.streams.events.instants import instant
+from upshot.streams.events.outgoing import OutgoingEvent, outgoing
 
 #: The attribute with the version of the code behind a rescored score.
 VERSION = "scorer_version"
 
 
-def revisions(moved: Iterable[Moved], decided_at: datetime) -> list[bytes]:
+def revisions(moved: Iterable[Moved], decided_at: datetime) -> list[OutgoingEvent]:
     """A revision for each score changed, added or dropped by the code; the same ones when made again."""
-    return [_revision(one, decided_at).model_dump_json(exclude_unset=True).encode() for one in moved]
+    return [outgoing("scores", one.origin.run_id, _revision(one, decided_at)) for one in moved]
 
 
 def _revision(one: Moved, decided_at: datetime) -> Score:

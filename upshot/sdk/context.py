@@ -69,7 +69,7 @@ def attach(
             if not apps
             else f"{len(apps)} apps: write app.attach(run_id)"
         )
-        raise Misuse(f"upshot.attach needs to know which app tells of the run, and this process has {has}")
+        raise Misuse(f"upshot.attach needs to know which app records the run, and this process has {has}")
     return apps[0].attach(run_id, traceparent=traceparent, ends=ends)
 
 

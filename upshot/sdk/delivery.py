@@ -16,7 +16,8 @@ from upshot.sdk.run_ids import RunIds
 from upshot.sdk.sender import Delivered, Making, Sender
 from upshot.sdk.spool import Spool
 from upshot.sdk.termination import at_termination
-from upshot.sdk.transport import OutgoingMessage, Transport
+from upshot.sdk.transport import Transport
+from upshot.streams.events.outgoing import OutgoingEvent
 
 logger = logging.getLogger("upshot")
 
@@ -48,7 +49,7 @@ class Delivery:
         """The counts so far, in this process."""
         return self._sender.delivered
 
-    def fact(self, message: OutgoingMessage) -> None:
+    def fact(self, message: OutgoingEvent) -> None:
         """Keep a fact: the fact survives the end of the process, and is sent as soon as Kafka takes events.
 
         Raises SpoolFull: the fact isn't recorded.

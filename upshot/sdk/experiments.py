@@ -17,7 +17,7 @@ from upshot.sdk.facts import exposure_message
 from upshot.sdk.forgiving import raised_or_warned
 
 if TYPE_CHECKING:
-    from upshot.sdk.app import App
+    from upshot.sdk.declaring import Experiments
     from upshot.sdk.runs import Run
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Variant(Generic[T]):
 
     name: str
     value: T
-    #: Whether the run takes part in the experiment; else the variant is the control, and nothing was recorded.
+    #: Whether the run takes part; else the variant is the control, and nothing was recorded.
     exposed: bool = True
 
 
@@ -45,7 +45,7 @@ class Experiment(Generic[T]):
     """An experiment of an app, made by `app.experiment`."""
 
     def __init__(
-        self, app: App, arms: Mapping[str, T], declared: Definition, custom: Custom | None = None
+        self, app: Experiments, arms: Mapping[str, T], declared: Definition, custom: Custom | None = None
     ) -> None:
         self.name = declared.name
         self.arms = dict(arms)
@@ -58,18 +58,19 @@ class Experiment(Generic[T]):
     def choose(self, unit: object = None) -> Variant[T]:
         """The variant of the current run; the exposure is recorded once per run.
 
-        `unit` is the randomised unit, such as a user's id; the run itself where the experiment's unit is `run`.
-        Waits, deferrals and scores of the run carry the variant. Without a unit, outside the experiment and
-        after any fault the variant is the control, without an exposure. Raises Misuse outside a run.
+        `unit` is the randomised unit, such as a user's id; the run itself where the experiment's unit is
+        `run`. Waits, deferrals and scores of the run carry the variant. Without a unit, outside the
+        experiment and after any fault the variant is the control, without an exposure. Raises Misuse outside
+        a run.
         """
         run = run_in(None)
         if run is None:
             raised_or_warned(
                 self._app,
                 Misuse(
-                    f"experiment {self.name!r} chooses a variant for a run, and there is no run here: call choose in a "
-                    "function with @app.agent or inside `with app.run(name):`, or look without recording by "
-                    "peek(unit)"
+                    f"experiment {self.name!r} chooses a variant for a run, and there is no run here: call "
+                    "choose in a function with @app.agent or inside `with app.run(name):`, or look without "
+                    "recording by peek(unit)"
                 ),
             )
             return self._variant(NotExposed(self._declared.control, "failed"))
@@ -190,9 +191,9 @@ class Experiment(Generic[T]):
 _WORDS: Mapping[str, str] = {
     "no_unit": "choose got no unit; write choose(unit=ticket.user_id)",
     "no_weight": "all its weights are zero; set them with `upshot experiments set`",
-    "missing_arm": "the chosen arm isn't among the code's arms; deploy code with the arm, or set its weight to 0",
+    "missing_arm": "the code lacks the chosen arm; deploy code with the arm, or set its weight to 0",
     "failed": "choosing failed",
-    "other_unit": "the registry randomises another kind of unit than the code; start an experiment of another name",
+    "other_unit": "the registry randomises another kind of unit than the code; start another experiment",
 }
 
 

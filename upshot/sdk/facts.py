@@ -23,8 +23,8 @@ from upshot.schemas.waits import Wait
 from upshot.schemas.withdrawals import WaitCancellation
 from upshot.schemas.wording import place_in, sentence_of
 from upshot.sdk.rules import Says, matches_of, window_of
-from upshot.sdk.transport import OutgoingMessage
 from upshot.sdk.values import plain_value, shown
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import MAX_EVENT_BYTES
 
 D = TypeVar("D")
@@ -39,37 +39,37 @@ _INSTEAD: Mapping[str, str] = {
 }
 
 
-def run_message(**fields: Any) -> OutgoingMessage:
+def run_message(**fields: Any) -> OutgoingEvent:
     """The known facts of a run. An oversized run loses input, output and attributes. Raises Misuse."""
     run = _checked(Run, "this run", fields)
     return _fitting("runs", run.run_id, run)
 
 
-def step_message(step: Step) -> OutgoingMessage:
+def step_message(step: Step) -> OutgoingEvent:
     """An ended step. An oversized step loses input, output and attributes."""
     return _fitting("steps", step.run_id, step)
 
 
-def score_message(**fields: Any) -> OutgoingMessage:
+def score_message(**fields: Any) -> OutgoingEvent:
     """A score given by code or a person. Raises Misuse."""
     value = plain_value(fields["value"], fields["name"])
     score = _checked(Score, "this score", {**fields, "value": value})
     return _message("scores", score.run_id, score)
 
 
-def exposure_message(**fields: Any) -> OutgoingMessage:
+def exposure_message(**fields: Any) -> OutgoingEvent:
     """An exposure of a run. Raises Misuse."""
     exposure = _checked(Exposure, "this exposure", fields)
     return _message("exposures", exposure.run_id, exposure)
 
 
-def outcome_message(**fields: Any) -> OutgoingMessage:
+def outcome_message(**fields: Any) -> OutgoingEvent:
     """An outcome. Raises Misuse."""
     outcome = _checked(Outcome, "this outcome", {"specversion": "1.0", **fields})
     return _message("outcomes", outcome.subject, outcome)
 
 
-def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tuple[OutgoingMessage, str]:
+def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tuple[OutgoingEvent, str]:
     """A wait and its id. `within` is a timedelta or ISO 8601. Raises Misuse."""
     rule: dict[str, Any] = {"on": matches_of(on), "within": window_of(fields.pop("within"))}
     rule |= {"mode": fields.pop("mode")}
@@ -80,7 +80,7 @@ def wait_message(*, on: Mapping[str, Says] | Sequence[str], **fields: Any) -> tu
     return _message("waits", wait.subject, wait), wait.wait_id or ""
 
 
-def wait_cancellation_message(**fields: Any) -> OutgoingMessage:
+def wait_cancellation_message(**fields: Any) -> OutgoingEvent:
     """The cancellation of a wait. Raises Misuse."""
     cancellation = _checked(WaitCancellation, "this cancellation", fields)
     return _message("waits", cancellation.subject, cancellation)
@@ -88,7 +88,7 @@ def wait_cancellation_message(**fields: Any) -> OutgoingMessage:
 
 def deferral_message(
     scorer: Scorer[D, Any], data: D, *, call: str, **fields: Any
-) -> tuple[OutgoingMessage, str]:
+) -> tuple[OutgoingEvent, str]:
     """Deferred work and its id. Without a `key` each `call` of a run is a deferral of its own.
 
     Raises Misuse.
@@ -152,7 +152,7 @@ def _checked(model: type[E], what: str, fields: Mapping[str, Any]) -> E:
         raise Misuse(f"{what} can't be recorded: {where or what} {sentence_of(first)}{is_now}") from None
 
 
-def _fitting(topic: str, key: str, event: Run | Step) -> OutgoingMessage:
+def _fitting(topic: str, key: str, event: Run | Step) -> OutgoingEvent:
     try:
         return _message(topic, key, event)
     except Misuse:
@@ -160,7 +160,7 @@ def _fitting(topic: str, key: str, event: Run | Step) -> OutgoingMessage:
         return _message(topic, key, event.model_copy(update=shorter))
 
 
-def _message(topic: str, key: str, event: BaseModel) -> OutgoingMessage:
+def _message(topic: str, key: str, event: BaseModel) -> OutgoingEvent:
     """The fields set on an event, or, of a step, the fields with other values than the defaults."""
     step = isinstance(event, Step)
     try:
@@ -173,7 +173,7 @@ def _message(topic: str, key: str, event: BaseModel) -> OutgoingMessage:
             f"this event for {topic} has {len(value):,} bytes, {MAX_EVENT_BYTES:,} are allowed: it isn't "
             "recorded; keep long content elsewhere and send a link"
         )
-    return OutgoingMessage(topic, key.encode("utf-8", "replace").decode(), value)
+    return OutgoingEvent(topic, key.encode("utf-8", "replace").decode(), value)
 
 
 def _plain(value: Any) -> Any:

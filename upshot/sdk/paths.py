@@ -24,40 +24,42 @@ def check_path(where: str, path: str, *, gives: str = "score") -> None:
 
     `gives` is the purpose of the path: a `score` or a `condition`. Raises Misuse.
     """
-    said = path.strip()
-    if said in _PYTHON:
-        instead = (
-            f"{_PYTHON[said]}, without quotes,"
-            if gives == "score"
-            else 'a condition such as "data.amount > `10`"'
-        )
-        raise Misuse(
-            f"{where}={path!r} is a path: the field {said!r} of an outcome, which none has; write {instead} "
-            "where the constant is meant; nothing is asked"
-        )
-    if _is_number(said):
-        raise Misuse(
-            f"{where}={path!r} is a text; write {said} without quotes for the number; nothing is asked"
-        )
+    _refuse_constant(where, path, gives)
     try:
         parsed = jmespath.compile(path).parsed
     except (JMESPathError, RecursionError):
         raise Misuse(
-            f"{where}={path!r:.200} is no path into an outcome (JMESPath){_arithmetic(said)}; nothing is "
-            "asked"
+            f"{where}={path!r:.200} is no path into an outcome (JMESPath){_arithmetic(path.strip())}; "
+            "no wait was opened"
         ) from None
     first = _first_field(parsed)
     if first is not None and first not in _PARTS:
         raise Misuse(
             f"{where}={path!r:.200} begins with {first!r}, and an outcome has only {', '.join(_PARTS)}: "
-            f'write "data.{path}" for a field of its data; nothing is asked'
+            f'write "data.{path}" for a field of its data; no wait was opened'
         )
     if parsed["type"] == "field" and parsed["value"] == "data":
         logger.warning(
-            "%s=%r is all that an outcome says: right only where its data are a bare number or boolean; for "
-            'a field of them write "data.field"',
+            "%s=%r is the whole data of an outcome: right only where its data are a bare number or boolean; "
+            'for a field of them write "data.field"',
             where,
             path,
+        )
+
+
+def _refuse_constant(where: str, path: str, gives: str) -> None:
+    """Raises Misuse for a constant of Python, or a number, written as a text."""
+    text = path.strip()
+    if text in _PYTHON:
+        constant = f"{_PYTHON[text]}, without quotes,"
+        instead = constant if gives == "score" else 'a condition such as "data.amount > `10`"'
+        raise Misuse(
+            f"{where}={path!r} is a path: the field {text!r} of an outcome, which none has; write {instead} "
+            "where the constant is meant; no wait was opened"
+        )
+    if _is_number(text):
+        raise Misuse(
+            f"{where}={path!r} is a text; write {text} without quotes for the number; no wait was opened"
         )
 
 

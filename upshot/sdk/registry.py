@@ -1,4 +1,4 @@
-"""The registry of experiments in an agent's process: the topic's records, followed; else their copy on disk."""
+"""The registry of experiments in an agent's process: the topic's records; else their copy on disk."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ Following = Callable[[Callable[[Mapping[str, Experiment]], None]], Follower]
 class Registry:
     """What is registered, as far as this process knows. Asking costs a look into a dict and never waits.
 
-    `following` reads the topic; None for processes without Kafka, such as tests. `copy` is the file with the copy
-    on disk; `origin` names the topic copied, and another topic's copy doesn't count.
+    `following` reads the topic; None for processes without Kafka, such as tests. `copy` is the file with the
+    copy on disk; `origin` names the topic copied, and another topic's copy doesn't count.
     """
 
     def __init__(self, following: Following | None, copy: Path | None, origin: str = "") -> None:

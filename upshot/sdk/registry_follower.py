@@ -1,4 +1,4 @@
-"""Follows the topic `experiments` in a thread: a change is known within a second, however long Kafka was away."""
+"""Follows the topic `experiments` in a thread, however often Kafka goes away and comes back."""
 
 from __future__ import annotations
 
@@ -102,8 +102,9 @@ class RegistryFollower:
 
     async def _partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         topic = self._settings.topic("experiments")
-        await consumer.topics()
-        found = consumer.partitions_for_topic(topic)
+        # The consumer's own metadata have the topics that it is assigned already.
+        cluster = await asyncio.wait_for(consumer._client.fetch_all_metadata(), _SILENT)
+        found = cluster.partitions_for_topic(topic)
         if not found:
             raise KafkaError(f"{topic} isn't there")
         return [TopicPartition(topic, number) for number in sorted(found)]
@@ -127,7 +128,7 @@ class RegistryFollower:
                 experiment = decode(Experiment, record)
             except InvalidEvent as error:
                 logger.warning(
-                    "the record at %s/%s/%s of the registry of experiments isn't used, what was known before goes on: %s",
+                    "the record at %s/%s/%s of the registry isn't used, what was known before goes on: %s",
                     record.topic,
                     record.partition,
                     record.offset,

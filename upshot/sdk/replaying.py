@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from upshot.sdk.scope import Scope
 from upshot.sdk.sender import Making
-from upshot.sdk.transport import OutgoingMessage
+from upshot.streams.events.outgoing import OutgoingEvent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,7 +16,7 @@ R = TypeVar("R")
 class EventSink(Protocol):
     """Takes events: an app's delivery, or the stand-in of the delivery during a replay."""
 
-    def fact(self, message: OutgoingMessage) -> None:
+    def fact(self, message: OutgoingEvent) -> None:
         """Keep a fact and send it. Raises SpoolFull."""
 
     def telemetry(self, making: Making, size: int = 0) -> None:

@@ -22,7 +22,7 @@ logger = logging.getLogger("upshot")
 def matches_of(on: Mapping[str, Says] | Sequence[str]) -> dict[str, dict[str, Any]]:
     """The match for each type of outcome, in a rule's form. Raises Misuse."""
     if isinstance(on, str):
-        raise Misuse(f'on={on!r} says no score; write on={{"{on}": True}} or on={{"{on}": "data.field"}}')
+        raise Misuse(f'on={on!r} has no score; write on={{"{on}": True}} or on={{"{on}": "data.field"}}')
     if isinstance(on, Mapping):
         return {kind: _match_of(kind, says) for kind, says in on.items()}
     if not isinstance(on, Sequence | set | frozenset):
@@ -40,12 +40,12 @@ def window_of(within: timedelta | str) -> timedelta | str:
 def _match_of(kind: Any, says: Says) -> dict[str, Any]:
     if not isinstance(kind, str) or not kind:
         raise Misuse(
-            f"on names the outcome type {shown(kind)}; write a text such as 'pr.closed'; nothing is asked"
+            f"on names the outcome type {shown(kind)}; write a text such as 'pr.closed'; no wait was opened"
         )
     said: dict[str, Any] = dict(says) if isinstance(says, Mapping) else {"score": says}
     if unknown := [name for name in said if name not in _KNOWN]:
         logger.warning(
-            "on[%r] says %.50r, which is left out: known are %s", kind, unknown[0], ", ".join(_KNOWN)
+            "on[%r] says %.50r, which is ignored: known are %s", kind, unknown[0], ", ".join(_KNOWN)
         )
     for name, value in list(said.items()):
         if isinstance(value, str) and name != "times":
@@ -63,9 +63,9 @@ def _constant(kind: str, part: str, value: Any) -> bool | float:
         raise Misuse(
             f"on[{kind!r}] has the {part} {shown(value)}: write a finite number"
             + (
-                ', True or False, or a path such as "data.merged"; nothing is asked'
+                ', True or False, or a path such as "data.merged"; no wait was opened'
                 if part == "score"
-                else "; nothing is asked"
+                else "; no wait was opened"
             )
         ) from None
 

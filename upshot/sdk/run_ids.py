@@ -42,7 +42,7 @@ class RunIds:
                 self._seen.popitem(last=False)
         if before:
             logger.warning(
-                "run %r began before, %s: what both tell becomes one run; to go on with a run write "
+                "run %r began before, %s: the events of both become one run; to go on with a run write "
                 "`with app.attach(%r):`, and give a new run an id of its own",
                 run_id,
                 before,

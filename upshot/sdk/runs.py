@@ -31,7 +31,7 @@ from upshot.sdk.scope import Ending, set_on
 from upshot.sdk.steps import Step
 from upshot.sdk.termination import unwatch, watch
 from upshot.sdk.tracing import began_run, ended_run, span_id_of, trace_id_of
-from upshot.sdk.transport import OutgoingMessage
+from upshot.streams.events.outgoing import OutgoingEvent
 
 if TYPE_CHECKING:
     from upshot.sdk.app import App
@@ -72,7 +72,7 @@ class Run(RunFacts):
         self._attributes: dict[str, Any] = {}
         self.set_attributes(attributes)
         self._content: dict[str, str] = {}
-        #: The variants chosen, by experiment and unit: a second `choose` gives the same, whatever was changed.
+        #: The variants chosen, by experiment and unit: a second `choose` gives the same.
         self.chosen: dict[tuple[str, str | None], Decision] = {}
         self._started_ns = 0
         self._span_id = ""
@@ -341,7 +341,7 @@ class Run(RunFacts):
         )
         self._tell_end(message)
 
-    def _tell_end(self, message: OutgoingMessage) -> None:
+    def _tell_end(self, message: OutgoingEvent) -> None:
         try:
             self.event_sink.fact(message)
         except SpoolFull as full:

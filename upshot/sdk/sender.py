@@ -13,14 +13,16 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from upshot.backoff import Backoff
 from upshot.errors import KafkaUnavailable, SpoolFull, Unavailable
 from upshot.sdk.spool import Spool, SpooledMessage
-from upshot.sdk.transport import THREAD, DeliveryRefused, Fate, OutgoingMessage, Transport
+from upshot.sdk.transport import THREAD, DeliveryRefused, DeliveryResult, Transport
+from upshot.streams.events.outgoing import OutgoingEvent
 
 logger = logging.getLogger("upshot")
 
 #: Makes a message when its turn comes, away from the agent's threads; None for nothing to send.
-Making = Callable[[], OutgoingMessage | None]
+Making = Callable[[], OutgoingEvent | None]
 
 #: Telemetry waiting for Kafka, at the most: how many messages, and of how many bytes, roughly.
 QUEUE = 10_000
@@ -30,8 +32,8 @@ _BATCH = 500
 _BATCH_BYTES = 4 * 1024 * 1024
 #: Seconds for gathering more messages after the first.
 _LINGER = 0.02
-#: Seconds between attempts while Kafka is away; the last value stays.
-_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+#: Seconds between attempts while Kafka is away: the first and the longest.
+_BACKOFF = (0.1, 5.0)
 #: Seconds without an answer after which Kafka counts as away.
 _SLOW = 2.0
 #: Seconds between two warnings of one kind.
@@ -71,7 +73,7 @@ class Sender:
         self._spool: Spool | None = None
         self._queue: deque[tuple[Making, int]] = deque()
         self._queued_bytes = 0
-        self._unsent: list[OutgoingMessage] = []
+        self._unsent: list[OutgoingEvent] = []
         self._warned: dict[str, float] = {}
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,7 +90,7 @@ class Sender:
         """The counts so far."""
         return replace(self._delivered, waiting=len(self._spool) if self._spool else 0)
 
-    def fact(self, message: OutgoingMessage) -> None:
+    def fact(self, message: OutgoingEvent) -> None:
         """Keep a fact, and send the fact once Kafka takes events. Raises SpoolFull: nothing is recorded."""
         try:
             self._open().append(message)
@@ -195,7 +197,7 @@ class Sender:
                 self._thread = None
 
     async def _send(self, transport: Transport) -> None:
-        failures = 0
+        backoff = Backoff(*_BACKOFF)
         try:
             while True:
                 self._busy = True
@@ -203,12 +205,13 @@ class Sender:
                 self._busy = False
                 with self._rounds:
                     self._rounds.notify_all()
-                failures = 0 if sent else failures + 1
                 if self._closing and (self._idle() or not sent):
                     return
-                if failures:
-                    await self._until_retry(_BACKOFF[min(failures, len(_BACKOFF)) - 1])
-                elif self._idle():
+                if not sent:
+                    await self._until_retry(backoff.pause())
+                    continue
+                backoff.reset()
+                if self._idle():
                     await self._until_news()
         finally:
             await transport.stop()
@@ -233,7 +236,7 @@ class Sender:
             return True
         try:
             await transport.start()
-            fates = await self._answered(transport.send([*telemetry, *(kept.message for kept in facts)]))
+            results = await self._answered(transport.send([*telemetry, *(kept.message for kept in facts)]))
         except Unavailable as error:
             self._away(str(error))
             await transport.stop()
@@ -242,8 +245,8 @@ class Sender:
             self._count(available=True)
             logger.warning("Kafka takes events again")
         self._unsent = []
-        self._settle_telemetry(fates[: len(telemetry)])
-        return self._settle_facts(facts, fates[len(telemetry) :])
+        self._settle_telemetry(results[: len(telemetry)])
+        return self._settle_facts(facts, results[len(telemetry) :])
 
     def _facts(self) -> list[SpooledMessage]:
         spool = self._spool
@@ -256,7 +259,7 @@ class Sender:
                 self._adopted = True
         return spool.first(_BATCH, _BATCH_BYTES)
 
-    async def _answered(self, sending: Coroutine[Any, Any, list[Fate]]) -> list[Fate]:
+    async def _answered(self, sending: Coroutine[Any, Any, list[DeliveryResult]]) -> list[DeliveryResult]:
         """The delivery results; a slow transport is reported, and left when the app closes."""
         task = asyncio.ensure_future(sending)
         await asyncio.wait({task}, timeout=_SLOW)
@@ -274,13 +277,13 @@ class Sender:
         self._count(available=False)
         self._warn("away", f"{why}; facts are kept, telemetry as long as there is room; trying again")
 
-    def _settle_telemetry(self, fates: Sequence[Fate]) -> None:
-        refused = [fate.reason for fate in fates if isinstance(fate, DeliveryRefused)]
-        self._count(telemetry=len(fates) - len(refused))
+    def _settle_telemetry(self, results: Sequence[DeliveryResult]) -> None:
+        refused = [result.reason for result in results if isinstance(result, DeliveryRefused)]
+        self._count(telemetry=len(results) - len(refused))
         if refused:
             self._drop(len(refused), refused[0])
 
-    def _settle_facts(self, facts: Sequence[SpooledMessage], fates: Sequence[Fate]) -> bool:
+    def _settle_facts(self, facts: Sequence[SpooledMessage], results: Sequence[DeliveryResult]) -> bool:
         """Remove delivered facts from the spool; False where removing fails: the facts are sent once more."""
         spool = self._spool
         if spool is None:
@@ -288,9 +291,9 @@ class Sender:
             return True
         taken = []
         try:
-            for kept, fate in zip(facts, fates, strict=True):
-                if isinstance(fate, DeliveryRefused):
-                    self._put_aside(spool, kept, fate)
+            for kept, result in zip(facts, results, strict=True):
+                if isinstance(result, DeliveryRefused):
+                    self._put_aside(spool, kept, result)
                 else:
                     taken.append(kept)
             spool.remove(taken)
@@ -302,10 +305,10 @@ class Sender:
         self._count(facts=len(taken))
         return True
 
-    def _put_aside(self, spool: Spool, kept: SpooledMessage, fate: DeliveryRefused) -> None:
-        spool.refuse(kept, fate.reason)
+    def _put_aside(self, spool: Spool, kept: SpooledMessage, result: DeliveryRefused) -> None:
+        spool.refuse(kept, result.reason)
         self._count(refused=1)
-        logger.error("a fact for %s was put aside in %s: %s", kept.message.topic, spool.path, fate.reason)
+        logger.error("a fact for %s was put aside in %s: %s", kept.message.topic, spool.path, result.reason)
 
     def _render(self) -> None:
         size = sum(len(message.value) for message in self._unsent)

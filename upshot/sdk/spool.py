@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from upshot.errors import SpoolFull
 from upshot.private_files import private_folder
-from upshot.sdk.transport import OutgoingMessage
+from upshot.streams.events.outgoing import OutgoingEvent
 
 logger = logging.getLogger("upshot")
 
@@ -41,7 +41,7 @@ class SpooledMessage(NamedTuple):
     """A message in the spool and its number there."""
 
     number: int
-    message: OutgoingMessage
+    message: OutgoingEvent
 
 
 class Spool:
@@ -72,7 +72,7 @@ class Spool:
         """How many facts wait."""
         return self._count
 
-    def append(self, message: OutgoingMessage) -> None:
+    def append(self, message: OutgoingEvent) -> None:
         """Keep a fact: once the call returns, the fact survives the end of the process, however caused.
 
         Raises SpoolFull: the fact isn't kept.
@@ -86,7 +86,7 @@ class Spool:
                     "UPSHOT_SPOOL_BYTES"
                 )
             try:
-                self._db.execute("INSERT INTO facts (topic, key, value) VALUES (?, ?, ?)", message)
+                self._db.execute("INSERT INTO facts (topic, key, value) VALUES (?, ?, ?)", message[:3])
             except sqlite3.Error as error:
                 raise SpoolFull(f"{self.path} takes no more ({error}): this fact is not recorded") from error
             self._count += 1
@@ -98,7 +98,7 @@ class Spool:
         found: list[SpooledMessage] = []
         with self._mutex:
             for number, *message in self._db.execute(sql, (limit,)):
-                found.append(SpooledMessage(number, OutgoingMessage(*message)))
+                found.append(SpooledMessage(number, OutgoingEvent(*message)))
                 limit_bytes -= len(found[-1].message.value)
                 if limit_bytes <= 0:
                     break
@@ -133,7 +133,7 @@ class Spool:
         sql = "INSERT INTO facts (topic, key, value) VALUES (?, ?, ?)"
         while facts := left.first(1000):
             with self._mutex, self._transaction():
-                self._db.executemany(sql, [kept.message for kept in facts])
+                self._db.executemany(sql, [kept.message[:3] for kept in facts])
                 self._count += len(facts)
                 self._bytes += sum(len(kept.message.value) + _OVERHEAD for kept in facts)
             left.remove(facts)
@@ -143,14 +143,14 @@ class Spool:
         """Put a fact aside after the broker's final refusal; the fact stays in the file for people."""
         with self._mutex:
             sql = "INSERT INTO refused (topic, key, value, reason) VALUES (?, ?, ?, ?)"
-            self._db.execute(sql, (*kept.message, reason))
+            self._db.execute(sql, (*kept.message[:3], reason))
         self.remove([kept])
 
-    def refused(self) -> list[tuple[OutgoingMessage, str]]:
+    def refused(self) -> list[tuple[OutgoingEvent, str]]:
         """The facts put aside, and why."""
         with self._mutex:
             rows = self._db.execute("SELECT topic, key, value, reason FROM refused").fetchall()
-        return [(OutgoingMessage(*row[:3]), row[3]) for row in rows]
+        return [(OutgoingEvent(*row[:3]), row[3]) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ from upshot.schemas.steps import Step
 from upshot.sdk.context import run_in
 from upshot.sdk.facts import step_message
 from upshot.sdk.providers import follow, inside, takes_processors
-from upshot.sdk.transport import OutgoingMessage
+from upshot.streams.events.outgoing import OutgoingEvent
 
 if TYPE_CHECKING:
     from upshot.sdk.runs import Run
@@ -126,7 +126,7 @@ class RunSpans(SpanProcessor):
             )
 
 
-def step_of_run(run: Run, span: ReadableSpan) -> OutgoingMessage:
+def step_of_run(run: Run, span: ReadableSpan) -> OutgoingEvent:
     """An ended span as a step of its run. Children come before their parents, since they mostly end first."""
     record = record_of(span)
     ours = record.scope == SCOPE

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from upshot.errors import KafkaUnavailable
 from upshot.settings import Settings
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.kafka.admin import admin_client
 from upshot.streams.kafka.producer import EventProducer, event_producer, settled
 
@@ -28,7 +29,7 @@ _quiet: set[str] = set()
 
 
 def quieten(thread: str) -> None:
-    """Keep Kafka's client in a thread of ours out of the agent's log, which reports once that Kafka is away."""
+    """Keep Kafka's client in a thread of ours out of the agent's log."""
     _quiet.add(thread)
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("aiokafka")]:
         logging.getLogger(name).addFilter(_not_ours)
@@ -37,14 +38,6 @@ def quieten(thread: str) -> None:
 def _not_ours(record: logging.LogRecord) -> bool:
     """The client logs each attempt, many times a second."""
     return record.threadName not in _quiet or record.levelno < logging.INFO
-
-
-class OutgoingMessage(NamedTuple):
-    """One event: the short name of its topic, its key, and its JSON."""
-
-    topic: str
-    key: str
-    value: bytes
 
 
 class Acknowledged(NamedTuple):
@@ -57,7 +50,7 @@ class DeliveryRefused(NamedTuple):
     reason: str
 
 
-Fate = Acknowledged | DeliveryRefused
+DeliveryResult = Acknowledged | DeliveryRefused
 ACKNOWLEDGED = Acknowledged()
 
 
@@ -67,7 +60,7 @@ class Transport(Protocol):
     async def start(self) -> None:
         """Get ready. Raises Unavailable where not possible now; `start` may be called again."""
 
-    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Fate]:
+    async def send(self, messages: Sequence[OutgoingEvent]) -> list[DeliveryResult]:
         """Send all messages, and return the delivery results in their order.
 
         Raises Unavailable where some results are unknown: send all messages again, repeats do no harm.
@@ -100,9 +93,9 @@ class KafkaTransport:
             )
         self._producer = await self._stack.enter_async_context(event_producer(self._settings))
 
-    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Fate]:
+    async def send(self, messages: Sequence[OutgoingEvent]) -> list[DeliveryResult]:
         """See Transport."""
-        fates: list[Fate] = [ACKNOWLEDGED] * len(messages)
+        answers: list[DeliveryResult] = [ACKNOWLEDGED] * len(messages)
         todo = list(range(len(messages)))
         while todo:
             results = await self._attempt([messages[number] for number in todo])
@@ -111,7 +104,7 @@ class KafkaTransport:
             }
             failed = [n for n, r in zip(todo, results, strict=True) if r is not None and n not in refused]
             for number, error in refused.items():
-                fates[number] = DeliveryRefused(f"the broker takes no message of that size: {error}")
+                answers[number] = DeliveryRefused(f"the broker takes no message of that size: {error}")
             if failed and not refused:
                 raise self._unavailable(next(result for result in results if result is not None))
             if refused:
@@ -119,14 +112,14 @@ class KafkaTransport:
                 await self.stop()
                 await self.start()
             todo = failed
-        return fates
+        return answers
 
-    async def _attempt(self, messages: Sequence[OutgoingMessage]) -> list[KafkaError | None]:
+    async def _attempt(self, messages: Sequence[OutgoingEvent]) -> list[KafkaError | None]:
         """The error of each message, None for an acknowledged message. Raises KafkaUnavailable."""
         if self._producer is None:
             raise KafkaUnavailable("the transport isn't started")
         try:
-            sent = [await self._producer.send(m.topic, m.value, key=m.key) for m in messages]
+            sent = [await self._producer.send_event(message) for message in messages]
         except KafkaError as error:
             raise self._unavailable(error) from None
         return await settled(sent)
@@ -148,9 +141,8 @@ __all__ = [
     "WRITTEN",
     "Acknowledged",
     "DeliveryRefused",
-    "Fate",
+    "DeliveryResult",
     "KafkaTransport",
-    "OutgoingMessage",
     "Transport",
     "quieten",
 ]

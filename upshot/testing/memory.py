@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upshot.errors import KafkaUnavailable
-from upshot.sdk.transport import ACKNOWLEDGED, DeliveryRefused, Fate, OutgoingMessage
+from upshot.sdk.transport import ACKNOWLEDGED, DeliveryRefused, DeliveryResult
+from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
 
 
@@ -16,7 +17,7 @@ class MemoryTransport:
     """
 
     def __init__(self) -> None:
-        self.messages: list[OutgoingMessage] = []
+        self.messages: list[OutgoingEvent] = []
         self.available = True
         self._started = False
 
@@ -26,7 +27,7 @@ class MemoryTransport:
             raise KafkaUnavailable("this transport is away, as a test wants it")
         self._started = True
 
-    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Fate]:
+    async def send(self, messages: Sequence[OutgoingEvent]) -> list[DeliveryResult]:
         """See Transport."""
         if not self._started or not self.available:
             raise KafkaUnavailable("this transport is away, as a test wants it, or isn't started")
@@ -36,7 +37,7 @@ class MemoryTransport:
         """See Transport."""
         self._started = False
 
-    def _take(self, message: OutgoingMessage) -> Fate:
+    def _take(self, message: OutgoingEvent) -> DeliveryResult:
         if len(message.value) > TOPICS[message.topic].max_bytes:
             return DeliveryRefused(f"{len(message.value)} bytes are more than {message.topic} takes")
         self.messages.append(message)

@@ -125,7 +125,7 @@ def _repository(message: Message) -> dict[str, Any]:
     if isinstance(found, dict) and isinstance(found.get("full_name"), str):
         return found
     raise ValueError(
-        f"{_event(message)} tells of no repository, so there is no subject of ours: write a source of your "
+        f"{_event(message)} names no repository, so there is no subject of ours: write a source of your "
         "own, app.map_outcomes(…, webhook='github', subject=…)"
     )
 

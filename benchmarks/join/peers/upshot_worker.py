@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from place import Moment, place
 
 from upshot.cli import main
-from upshot.cli.roles import SUPERVISED
+from upshot.local.roles import SUPERVISED
 from upshot.processors.correlate.handler import Join
 from upshot.streams.events.records import Record
 from upshot.streams.runtime import TP, Effects

@@ -12,7 +12,15 @@ from heapq import heappop, heappush
 
 from upshot.processors.correlate.crowded.group import Found, WaitGroup
 from upshot.processors.correlate.crowded.held import Held, verdict_of
-from upshot.processors.correlate.crowded.layout import Cut, Entry, Kept, Marked, OutcomeRecalled, Put
+from upshot.processors.correlate.crowded.layout import (
+    Cut,
+    Entry,
+    Kept,
+    Marked,
+    OutcomeRecalled,
+    Put,
+    Reminder,
+)
 from upshot.processors.correlate.crowded.recalled import AT_ONCE, EFFORT, Recalled, Stride, Strides
 from upshot.processors.correlate.facts import EventKind, Replied, ScoreRevised, UnusableOutcome
 from upshot.processors.correlate.rules import IRRELEVANT, NoReading, is_inside
@@ -29,6 +37,7 @@ class Crowd(Recalled):
 
     def weigh(self, ordinal: int, segment: int, entry: Entry, now: Micros) -> Strides:
         """Take one entry."""
+        self.ledger.weighing = segment
         match entry:
             case OutcomeRecalled(outcome):
                 yield from self._reported(ordinal, segment, outcome, now)
@@ -39,6 +48,8 @@ class Crowd(Recalled):
                 yield from self._cancelled(ordinal, segment, wait_id, reply_to, mark, now)
             case Marked(name, mark):
                 yield from self._erased(segment, name, mark, now)
+            case Reminder(upto):
+                yield from self.look(upto, now)
             case Kept(waiting):
                 # No code appends such an entry.
                 yield from self._asked(
@@ -154,6 +165,7 @@ class Crowd(Recalled):
         if not self._mark(name, mark, segment):
             yield None, "repeated"
             return
+        self.is_past_repeating = True
         for held in [held for held in self.waits.values() if is_erased(self.marks, held.question)]:
             self.open_waits -= held.is_open
             self.rewritten.add(held.segment)
@@ -181,6 +193,7 @@ class Crowd(Recalled):
             if not self._is_due(at, wait_id):
                 continue
             held = self.waits[wait_id]
+            self.is_past_repeating = True
             if not held.is_open:
                 self._forget_wait(held, now)
                 yield EFFORT
@@ -203,6 +216,7 @@ class Crowd(Recalled):
         return fact, "expired" if fact is not None else None
 
     def _sweep(self, now: Micros) -> Strides:
+        self.is_past_repeating = True
         for number, outcome in enumerate(list(self.ledger.outcomes.values())):
             if self._horizons.outcome_ends(outcome) <= now and not self._is_needed(outcome):
                 for group in self._groups_of(outcome.type):

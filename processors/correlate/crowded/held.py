@@ -35,7 +35,7 @@ class Held:
     def weighed(self) -> StoredWait:
         """The wait as compared with outcomes: no longer than until its cancellation."""
         at, question = self.cancelled_at, self.question
-        return question if at is None else replace(question, deadline=min(at, question.deadline), width=0)
+        return question if at is None else replace(question, deadline=min(at, question.ends), width=0)
 
     @property
     def is_open(self) -> bool:

@@ -2,10 +2,11 @@
 
     <subject>                            the head
     \xff <subject> \xff s <number>       a segment: some arrivals; written once
-    \xff <subject> \xff v <wait id>      where a wait stands; written anew with each revision
+    \xff <subject> \xff v <wait id>      where a wait stands; written anew now and then
 
-No subject's name has the byte 0xff, so the keys of parts never meet a subject's key. The head is written
-last: parts left by a crash, and not yet known to the head, are written again, or overwritten.
+Where the waits stand follows from their last standings and the segments weighed since. No subject's name has
+the byte 0xff, so the keys of parts never meet a subject's key. The head is written last: parts left by a
+crash, and not yet known to the head, are written again, or overwritten.
 """
 
 from __future__ import annotations
@@ -55,6 +56,13 @@ class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     open_waits: int = 0
     #: When to look at the subject again, as of `weighed`.
     due: Micros | None = None
+    #: The standings are as of this segment; None, as in versions without the field: as of `weighed`.
+    stood: int | None = None
+
+    @property
+    def weighed_again_from(self) -> int:
+        """The first segment to be weighed again, without announcing anything, when the parts are read."""
+        return self.weighed if self.stood is None else self.stood
 
     @property
     def is_waiting(self) -> bool:
@@ -100,7 +108,13 @@ class Marked(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     mark: Mark
 
 
-Entry = OutcomeRecalled | Put | Kept | Cut | Marked
+class Reminder(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
+    """Deadlines up to this instant may have been announced: they are evaluated before the entries after."""
+
+    upto: Micros
+
+
+Entry = OutcomeRecalled | Put | Kept | Cut | Marked | Reminder
 
 
 class WaitStanding(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -213,6 +227,7 @@ __all__ = [
     "Marked",
     "OutcomeRecalled",
     "Put",
+    "Reminder",
     "WaitStanding",
     "decode_head",
     "decode_segment",

@@ -17,7 +17,10 @@ class Ledger:
         self._kinds: dict[str, dict[str, StoredOutcome]] = {}
         self._homes: dict[str, tuple[int, ...]] = {}
         self._alive: Counter[int] = Counter()
-        self._emptied: set[int] = set()
+        #: Segments with nothing left, and the segment weighed when that happened.
+        self._emptied: dict[int, int] = {}
+        #: The segment being weighed, or weighed last.
+        self.weighing = -1
         #: Forgotten waits: the segment of the wait, and when the wait was forgotten.
         self.gone: dict[str, tuple[int, Micros]] = {}
 
@@ -75,16 +78,20 @@ class Ledger:
     def look_at(self, segment: int) -> None:
         """Notice where nothing of a segment is kept."""
         if not self._alive[segment]:
-            self._emptied.add(segment)
+            self._emptied[segment] = self.weighing
 
     def is_left(self, segment: int) -> bool:
         """Whether anything is left of a segment."""
         return self._alive[segment] > 0
 
     def take_emptied(self, below: int) -> set[int]:
-        """The segments below `below` with nothing left; each segment is reported once."""
-        found = {segment for segment in self._emptied if segment < below}
-        self._emptied -= found
+        """The segments below `below` emptied by entries below `below`; each segment is reported once.
+
+        A segment emptied by a later entry is needed as long as the later entry may be weighed again.
+        """
+        found = {segment for segment, by in self._emptied.items() if max(segment, by) < below}
+        for segment in found:
+            del self._emptied[segment]
         return {segment for segment in found if not self.is_left(segment)}
 
     def forgotten(self, segments: Iterable[int]) -> list[str]:

@@ -45,6 +45,8 @@ class Recalled:
         self._mark_homes: dict[str, int] = {}
         #: Segments still containing erased entries.
         self.rewritten: set[int] = set()
+        #: Whether anything happened that weighing the entries again wouldn't repeat: a deadline, an erasure.
+        self.is_past_repeating = False
         self._horizons = horizons
         self._converted = converted
         self._groups: dict[tuple[bytes, bool], WaitGroup] = {}

@@ -6,7 +6,6 @@ arrival is weighed again, with the same result.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple, Protocol, assert_never
@@ -21,6 +20,7 @@ from upshot.processors.correlate.crowded.layout import (
     Marked,
     OutcomeRecalled,
     Put,
+    Reminder,
     decode_segment,
     decode_standing,
     encode_head,
@@ -32,6 +32,7 @@ from upshot.processors.correlate.crowded.layout import (
     segments,
     standing_key,
 )
+from upshot.processors.correlate.crowded.work import CrowdWork
 from upshot.processors.correlate.deadlines import Horizons, open_waits
 from upshot.processors.correlate.facts import (
     Arrival,
@@ -59,6 +60,7 @@ IN_MEMORY = 256 * 1024 * 1024
 _EACH = 1_000
 _KEYS = 500
 
+
 Changes = dict[bytes, Change | None]
 Place = tuple[int, str]
 
@@ -84,22 +86,6 @@ class WeighingTurn(NamedTuple):
     happened: Sequence[EventKind]
 
 
-class _Work:
-    """A crowd with its queue, and the work begun on the crowd."""
-
-    def __init__(self, crowd: Crowd) -> None:
-        self.crowd = crowd
-        self.queue: deque[tuple[int, Sequence[Entry]]] = deque()
-        self.sizes: dict[int, int] = {}
-        self.going: Strides | None = None
-        #: Whether all segments were read, so that new entries go into the queue; and whether the crowd is
-        #: complete.
-        self.is_read = self.is_ready = False
-        self.weight = 0
-        self.upto: Micros = 0
-        self.now: Micros = 0
-
-
 class Crowds:
     """The crowded subjects of this worker's partitions. For one thread."""
 
@@ -110,7 +96,7 @@ class Crowds:
         self._horizons = horizons
         self._clock = clock
         self._heads: dict[Place, Head] = {}
-        self._work: dict[Place, _Work] = {}
+        self._work: dict[Place, CrowdWork] = {}
         #: Subjects with work to do now, in the order of their turns.
         self._pending: dict[Place, None] = {}
         self._weight = 0
@@ -149,6 +135,7 @@ class Crowds:
         head = Head(
             weighed=number,
             after=number,
+            stood=number,
             converted=number,
             arrivals=count,
             size=size,
@@ -166,13 +153,20 @@ class Crowds:
 
         None where the subject would exceed the limits.
         """
-        place, name, changes = (partition, key), key.encode(), Changes()
+        return self._written_down((partition, key), (_entry(arrival, now) for arrival in arrivals), limits)
+
+    def remind(self, partition: int, key: str, upto: Micros) -> Changes:
+        """Have the deadlines up to this instant evaluated before any arrival written down from now on."""
+        return self._written_down((partition, key), [Reminder(upto)], None) or Changes()
+
+    def _written_down(self, place: Place, entries: Iterable[Entry], limits: Limits | None) -> Changes | None:
+        name, changes = place[1].encode(), Changes()
         head, work = self._heads[place], self._work.get(place)
         size, count = head.size, head.arrivals
-        parts = list(segments(_entry(arrival, now) for arrival in arrivals))
+        parts = list(segments(entries))
         size += sum(len(value) for value, _ in parts)
         count += sum(len(within) for _, within in parts)
-        if size > limits.size or count > limits.arrivals:
+        if limits is not None and (size > limits.size or count > limits.arrivals):
             return None
         for number, (value, within) in enumerate(parts, head.after):
             changes[segment_key(name, number)] = Change(value)
@@ -190,8 +184,11 @@ class Crowds:
         """A subject whose `head` was asked for is due."""
         self._pending[partition, key] = None
 
-    def turn(self, upto: Micros, now: Micros) -> WeighingTurn:
-        """Do some of the work: a slice of time for the next subject, or for several with little work."""
+    def turn(self, upto: Callable[[int], Micros], now: Micros) -> WeighingTurn:
+        """Do some of the work: a slice of time for the next subject, or for several with little work.
+
+        Deadlines of a partition are evaluated `upto` an instant.
+        """
         changes: dict[int, Changes] = {}
         facts: list[Fact] = []
         happened: list[EventKind] = []
@@ -200,7 +197,7 @@ class Crowds:
             place = next(iter(self._pending))
             del self._pending[place]
             work = self._begun(place)
-            work.upto, work.now = upto, now
+            work.upto, work.now = upto(place[0]), now
             if not self._advance(work, until, facts, happened):
                 self._pending[place] = None
             else:
@@ -210,19 +207,20 @@ class Crowds:
         self._make_room()
         return WeighingTurn(changes, facts, happened)
 
-    def _begun(self, place: Place) -> _Work:
+    def _begun(self, place: Place) -> CrowdWork:
         work = self._work.pop(place, None)
         if work is None:
-            work = _Work(Crowd(place[1], self._horizons, self._heads[place].converted))
+            work = CrowdWork(Crowd(place[1], self._horizons, self._heads[place].converted))
         self._work[place] = work
         if work.going is None:
             work.going = self._all(place, work)
         return work
 
-    def _advance(self, work: _Work, until: float, facts: list[Fact], happened: list[EventKind]) -> bool:
+    def _advance(self, work: CrowdWork, until: float, facts: list[Fact], happened: list[EventKind]) -> bool:
         """Whether there is nothing left to do."""
         assert work.going is not None
         for number, (fact, name) in enumerate(work.going):
+            work.steps += 1
             if fact is not None:
                 facts.append(fact)
             if name is not None:
@@ -231,7 +229,7 @@ class Crowds:
                 return False
         return True
 
-    def _all(self, place: Place, work: _Work) -> Strides:
+    def _all(self, place: Place, work: CrowdWork) -> Strides:
         crowd = work.crowd
         if not work.is_ready:
             yield from self._load(place, work)
@@ -241,24 +239,29 @@ class Crowds:
                 yield from crowd.weigh(ordinal(segment, number), segment, entry, work.now)
                 yield None, None
             crowd.weighed(segment)
+            work.entries += work.sizes[segment]
             work.queue.popleft()
             self._heads[place] = replace(self._heads[place], weighed=segment + 1)
         yield from crowd.look(work.upto, work.now)
 
-    def _load(self, place: Place, work: _Work) -> Strides:
+    def _load(self, place: Place, work: CrowdWork) -> Strides:
         """Read the kept segments. Segments appended meanwhile are read, too: they're in the table already."""
         partition, name, crowd = place[0], place[1].encode(), work.crowd
-        number = self._heads[place].first
+        number, stood = self._heads[place].first, self._heads[place].weighed_again_from
+        again: list[tuple[int, Sequence[Entry]]] = []
         while number < self._heads[place].after:
             stop = min(number + _KEYS, self._heads[place].after)
             keys = [segment_key(name, n) for n in range(number, stop)]
             for value in self._table().get_many(partition, keys):
                 work.sizes[number] = len(value or b"")
-                if value is not None and number < self._heads[place].weighed:
-                    crowd.recall(number, decode_segment(value))
-                elif number >= self._heads[place].weighed:
-                    # One is only missing where all that there was was being deleted.
-                    work.queue.append((number, () if value is None else decode_segment(value)))
+                # One is only missing where all that there was was being deleted.
+                entries = () if value is None else decode_segment(value)
+                if number < stood:
+                    crowd.recall(number, entries)
+                elif number < self._heads[place].weighed:
+                    again.append((number, entries))
+                else:
+                    work.queue.append((number, entries))
                 number += 1
                 yield None, None
         work.is_read = True
@@ -270,23 +273,37 @@ class Crowds:
             standings = [None if value is None else decode_standing(value) for value in values]
             yield from crowd.stand(zip(part, standings, strict=True), work.now)
         yield from crowd.stand((), work.now)
+        yield from self._weigh_again(work, again)
         work.is_ready = True
 
-    def _changed(self, place: Place, work: _Work) -> Changes:
+    def _weigh_again(self, work: CrowdWork, again: Iterable[tuple[int, Sequence[Entry]]]) -> Strides:
+        """Bring the standings up to the head. All that follows was announced before the head was written."""
+        for segment, entries in again:
+            for number, entry in enumerate(entries):
+                for _ in work.crowd.weigh(ordinal(segment, number), segment, entry, work.now):
+                    yield None, None
+            work.crowd.weighed(segment)
+            work.entries += work.sizes[segment]
+
+    def _changed(self, place: Place, work: CrowdWork) -> Changes:
         """The parts differing now, the head last."""
         name, crowd, changes = place[1].encode(), work.crowd, Changes()
         head = self._heads[place]
         if not work.is_ready:
             return changes
-        for wait_id in crowd.changed:
-            changes[standing_key(name, wait_id)] = Change(encode_standing(crowd.standing(wait_id)))
-        crowd.changed.clear()
+        stood = head.weighed_again_from
+        if work.stands:
+            stood, work.entries, work.steps = head.weighed, 0, 0
+            for wait_id in crowd.changed:
+                changes[standing_key(name, wait_id)] = Change(encode_standing(crowd.standing(wait_id)))
+            crowd.changed.clear()
+            crowd.is_past_repeating = False
         changes |= self._rewritten(place, crowd)
         first = head.first
         while first < head.weighed and first in work.sizes and not work.sizes[first]:
             # Gone with an earlier turn.
             first += 1
-        emptied = sorted(crowd.ledger.take_emptied(head.weighed))
+        emptied = sorted(crowd.ledger.take_emptied(stood))
         gone: Changes = {segment_key(name, number): None for number in emptied}
         gone |= {standing_key(name, wait_id): None for wait_id in crowd.ledger.forgotten(emptied)}
         if crowd.is_empty and not head.is_waiting and work.going is None:
@@ -297,7 +314,13 @@ class Crowds:
         size = head.size - sum(work.sizes[number] for number in emptied)
         work.sizes |= dict.fromkeys(emptied, 0)
         head = replace(
-            head, first=first, size=size, arrivals=kept, open_waits=crowd.open_waits, due=crowd.next_look
+            head,
+            first=first,
+            size=size,
+            arrivals=kept,
+            open_waits=crowd.open_waits,
+            due=crowd.next_look,
+            stood=stood,
         )
         self._heads[place] = head
         self._weight += (weight := head.size + _EACH * kept) - work.weight

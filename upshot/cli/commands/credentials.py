@@ -18,10 +18,10 @@ CREDENTIALS_EXAMPLES = (
 
 
 def credentials(as_json: Json = False, data_dir: DataDir = None) -> None:
-    """Print users, passwords and addresses of the ClickHouse that `upshot up` runs.
+    """Print users, passwords and addresses of the ClickHouse run by `upshot up`.
 
-    `app` reads and writes the database `upshot` and those whose names begin with `upshot_`; `viewer` reads
-    `upshot`. Each data directory has passwords of its own, in a file that its owner alone may read.
+    `app` reads and writes the database `upshot` and databases named `upshot_…`; `viewer` reads `upshot`. Each
+    data directory has passwords of its own, in a file readable by its owner alone.
     """
     folder = client_settings(data_dir).data_dir
     found, port = read_credentials(folder), _port(folder)

@@ -55,7 +55,7 @@ def demo(
     """Score the pull requests of five coding agents by whether they were merged.
 
     Starts real Kafka, ClickHouse and a worker on free ports, plays the pull requests through them in a mixed
-    order, and compares what ClickHouse then says with the file. Stops everything at the end.
+    order, and compares the answers of ClickHouse with the file. Stops everything at the end.
     """
     from upshot.cli.demo_report import Bars, say_json_result, say_next, say_result
     from upshot.demo.expected import expected_of

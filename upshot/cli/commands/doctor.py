@@ -33,16 +33,18 @@ def doctor(
         str,
         typer.Option(
             metavar="URL,…",
-            help="Where workers tell their metrics, such as http://worker-1:9464/metrics; those of a local "
-            "stack are known.",
+            help=(
+                "Addresses of workers' metrics, such as http://worker-1:9464/metrics; the workers of a "
+                "local stack are known."
+            ),
         ),
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Look at every part, and say what is wrong and what to do about it.
+    """Check every component; print each fault with its remedy.
 
-    Workers' metrics are read twice, two seconds apart, to tell what moves.
-    The exit code is 1 when something is wrong; what is only worth a notice leaves it at 0.
+    Workers' metrics are read twice, two seconds apart, to see which partitions move. The exit code is 1 for a
+    fault, and 0 for mere notices.
     """
     from upshot.ops.doctor.clickhouse import examine_clickhouse
     from upshot.ops.doctor.kafka import examine_kafka

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +16,9 @@ from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say, say_json
 from upshot.errors import ConfigurationError
 from upshot.streams.events.topics import TOPICS, Topic
+
+if TYPE_CHECKING:
+    from upshot.streams.events.checking import Refusal
 
 EMIT_EXAMPLES = (
     """upshot emit outcome --type pr.closed --subject pr:1 --data '{"merged":true}'""",
@@ -32,27 +36,30 @@ def emit(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="JSON lines, a JSON array or one object; - or nothing reads stdin.",
+            help="JSON lines, a JSON array or a single object; - or nothing reads stdin.",
             metavar="FILE",
         ),
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--type", help="What happened, such as `pr.closed`.", rich_help_panel=_SHORT_FORM),
+        typer.Option("--type", help="The outcome's type, such as `pr.closed`.", rich_help_panel=_SHORT_FORM),
     ] = None,
     subject: Annotated[
-        str | None, typer.Option(help="What it happened to.", rich_help_panel=_SHORT_FORM)
+        str | None, typer.Option(help="The outcome's subject, such as `pr:1`.", rich_help_panel=_SHORT_FORM)
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Facts about it, as JSON.", rich_help_panel=_SHORT_FORM)
+        str | None, typer.Option(help="The outcome's data, as JSON.", rich_help_panel=_SHORT_FORM)
     ] = None,
     time: Annotated[
-        str | None, typer.Option(help="When it happened (RFC 3339).", rich_help_panel=_SHORT_FORM)
+        str | None, typer.Option(help="The outcome's instant (RFC 3339).", rich_help_panel=_SHORT_FORM)
     ] = None,
     event_id: Annotated[
-        str | None, typer.Option("--id", help="Its id, unique for its source.", rich_help_panel=_SHORT_FORM)
+        str | None,
+        typer.Option("--id", help="The outcome's id, unique for its source.", rich_help_panel=_SHORT_FORM),
     ] = None,
-    source: Annotated[str | None, typer.Option(help="Who tells it.", rich_help_panel=_SHORT_FORM)] = None,
+    source: Annotated[
+        str | None, typer.Option(help="The outcome's source.", rich_help_panel=_SHORT_FORM)
+    ] = None,
     key_field: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +68,7 @@ def emit(
     ] = None,
     validate: Annotated[
         bool,
-        typer.Option("--validate/--no-validate", help="Check every event first; send none if one is wrong."),
+        typer.Option("--validate/--no-validate", help="Check every event first; send none if any is wrong."),
     ] = True,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -72,7 +79,8 @@ def emit(
     """
     from upshot.cli.sending import send_events
     from upshot.streams.events.checking import check_all
-    from upshot.streams.events.reading import read_events
+    from upshot.streams.events.outgoing import OutgoingEvent
+    from upshot.streams.events.reading import key_of, read_events
 
     chosen = _topic(topic)
     short = {"type": kind, "subject": subject, "data": data, "time": time, "id": event_id, "source": source}
@@ -80,24 +88,28 @@ def emit(
     settings = client_settings(data_dir)
     raw = _short_form(chosen, given, file) if given else _read(file)
     events = read_events(raw)
-    wrong = check_all(chosen, events)[1] if validate else []
+    checked, wrong = check_all(chosen, events) if validate else ([], [])
     if wrong:
-        for line in wrong[:_SHOWN]:
-            note(f"{line.where}: {line.reason}: {line.detail}")
-        more = f" ({len(wrong) - _SHOWN} of them not shown)" if len(wrong) > _SHOWN else ""
-        note(
-            f"{len(wrong)} of {len(events)} events are wrong{more}; nothing was sent: mend them, or "
-            "--no-validate"
-        )
-        raise typer.Exit(Exit.REFUSED)
+        _refuse(wrong, len(events))
     if not events:
         note("there is no event in the input: nothing was sent")
-    name = settings.topic(chosen.name)
-    sent = asyncio.run(send_events(settings, chosen, events, key_field or chosen.key)) if events else 0
+    name, field = settings.topic(chosen.name), key_field or chosen.key
+    if not validate or field != chosen.key:
+        checked = [OutgoingEvent(chosen.name, key_of(one.value, field), one.value) for one in events]
+    sent = asyncio.run(send_events(settings, chosen, checked)) if checked else 0
     if as_json:
         say_json({"topic": name, "sent": sent})
     else:
         say(f"{sent:,} {'event' if sent == 1 else 'events'} sent to {name}")
+
+
+def _refuse(wrong: Sequence[Refusal], events: int) -> NoReturn:
+    """Print the refused events, as far as there is room, and exit."""
+    for line in wrong[:_SHOWN]:
+        note(f"{line.where}: {line.reason}: {line.detail}")
+    more = f" ({len(wrong) - _SHOWN} of them not shown)" if len(wrong) > _SHOWN else ""
+    note(f"{len(wrong)} of {events} events are wrong{more}; nothing was sent: mend them, or --no-validate")
+    raise typer.Exit(Exit.REFUSED)
 
 
 def _topic(name: str) -> Topic:

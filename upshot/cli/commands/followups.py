@@ -36,24 +36,25 @@ def followups(
     action: Annotated[
         Literal["retry"] | None,
         typer.Argument(
-            help="`retry` has failed ones tried again; without it they are listed.", metavar="ACTION"
+            help="`retry` has failed follow-ups tried again; without an action follow-ups are listed.",
+            metavar="ACTION",
         ),
     ] = None,
     ids: Annotated[
         list[str] | None, typer.Argument(help="The follow-ups to be tried again.", metavar="ID…")
     ] = None,
     all_failed: Annotated[
-        bool, typer.Option("--all-failed", help="With `retry`: all that have failed.")
+        bool, typer.Option("--all-failed", help="With `retry`: all failed follow-ups.")
     ] = False,
-    status: Annotated[Standing | None, typer.Option(help="Only those that stand so.")] = None,
+    status: Annotated[Standing | None, typer.Option(help="Only follow-ups of this status.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show at the most.", metavar="N")] = 100,
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """List follow-ups, or have failed ones tried again.
 
-    Those that failed or whose code no worker has come first, then the latest. A retry goes on with what the
-    steps gave before; mend and deploy the code first.
+    Failed follow-ups and follow-ups without deployed code come first, then the latest. A retry goes on with
+    the recorded results of steps; mend and deploy the code first.
     """
     settings = client_settings(data_dir)
     if action == "retry":
@@ -116,17 +117,16 @@ def _chosen(settings: Settings, ids: list[str], *, all_failed: bool) -> list[str
 def _retry(settings: Settings, ids: list[str], *, as_json: bool) -> None:
     from upshot.cli.sending import send_events
     from upshot.schemas.resumptions import Resumption
-    from upshot.streams.events.reading import Entry
+    from upshot.streams.events.outgoing import outgoing
     from upshot.streams.events.topics import TOPICS
 
     topic = TOPICS["resumptions"]
-    wanted = [Resumption(followup_id=one, kind="retry") for one in ids]
-    events = [Entry("the retry", one.model_dump_json(exclude_unset=True).encode()) for one in wanted]
-    sent = asyncio.run(send_events(settings, topic, events, topic.key)) if events else 0
+    events = [outgoing(topic.name, one, Resumption(followup_id=one, kind="retry")) for one in ids]
+    sent = asyncio.run(send_events(settings, topic, events)) if events else 0
     if as_json:
         say_json({"topic": settings.topic(topic.name), "followup_ids": ids})
     else:
-        say(f"{sent:,} to be tried again; those that haven't failed go on as they do")
+        say(f"{sent:,} to be tried again; follow-ups without a failure go on undisturbed")
 
 
 __all__ = ["FOLLOWUPS_EXAMPLES", "followups"]

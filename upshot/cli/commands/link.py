@@ -22,12 +22,15 @@ LINK_EXAMPLES = (
 
 
 def link(
-    kind: Annotated[str, typer.Option("--type", help="What happened, such as `ticket.rated`.")],
-    subject: Annotated[str, typer.Option(help="What it happened to.")],
+    kind: Annotated[str, typer.Option("--type", help="The outcome's type, such as `ticket.rated`.")],
+    subject: Annotated[str, typer.Option(help="The outcome's subject, such as `ticket:7`.")],
     data: Annotated[
-        str | None, typer.Option(help="Facts about it, as JSON; whoever has the link can read them.")
+        str | None,
+        typer.Option(help="The outcome's data, as JSON; everybody with the link can read the data."),
     ] = None,
-    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it works (ISO 8601).")] = "P7D",
+    expires: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long the link works (ISO 8601).")
+    ] = "P7D",
     event_id: Annotated[
         str | None,
         typer.Option("--id", help="The outcome's id.", show_default="made from type, subject and data"),
@@ -35,10 +38,10 @@ def link(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Print a signed URL at which somebody can record one outcome.
+    """Print a signed URL for recording an outcome by a click.
 
-    Opening it shows a page with a button; the button records. However often that happens, and however many
-    links say the same, it's one outcome. Needs `UPSHOT_LINK_SECRET`, the same as the web server's, and
+    Opening the URL shows a page with a button; the button records. Repeated clicks, and further links with
+    the same outcome, record the outcome once. Needs `UPSHOT_LINK_SECRET`, the same as the web server's, and
     `UPSHOT_PUBLIC_URL`, where people reach that server.
     """
     from upshot.links import outcome_link

@@ -13,7 +13,7 @@ MIGRATE_EXAMPLES = ("upshot migrate", "upshot migrate --json")
 def migrate(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Create missing topics and apply the database's new migrations.
 
-    A worker does this by itself at its start. It can be run any number of times, also by several at once.
+    A worker does the same at its start. The command can be run any number of times, also by several at once.
     """
     from upshot.processors.store.migrate import Progress, migrations
     from upshot.processors.store.migrate import migrate as apply

@@ -12,7 +12,7 @@ from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say, say_json, say_table
 from upshot.errors import ConfigurationError
 from upshot.insights.questions import ALL_PENDING
-from upshot.insights.reader import Reader
+from upshot.insights.reader import QueryResult, Reader
 from upshot.schemas.subjects import folded
 from upshot.settings import Settings, local_viewer
 
@@ -37,23 +37,23 @@ def pending(
     action: Annotated[
         Literal["cancel"] | None,
         typer.Argument(
-            help="`cancel` ends waits that nobody needs any more; without it they are listed.",
+            help="`cancel` ends waits that nobody needs any more; without an action waits are listed.",
             metavar="ACTION",
         ),
     ] = None,
     ids: Annotated[list[str] | None, typer.Argument(help="The waits to be cancelled.", metavar="ID…")] = None,
     overdue: Annotated[
-        bool, typer.Option("--overdue", help="Only those whose deadline has passed without an answer.")
+        bool, typer.Option("--overdue", help="Only waits whose deadline has passed without an answer.")
     ] = False,
-    subject: Annotated[str | None, typer.Option(help="Only those about this subject.", metavar="S")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only waits about this subject.", metavar="S")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show at the most.", metavar="N")] = 100,
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """List open waits and follow-ups that are not done, the next deadline first, or cancel some waits.
 
-    A cancelled wait ends without a score, unless one was decided before. With --subject a wait can be
-    cancelled that isn't known yet.
+    A cancelled wait ends without a score; a score decided before stays. With --subject an unknown wait can be
+    cancelled ahead of its arrival.
     """
     settings = client_settings(data_dir)
     if action == "cancel":
@@ -73,22 +73,27 @@ def pending(
     if as_json:
         say_json(answer.objects())
         return
+    _say_answer(answer)
+    if len(answer.rows) == limit:
+        [[total]] = reader.query(f"SELECT count() {_WHERE}", chosen).rows
+        if int(total) > limit:
+            note(f"{int(total):,} in all; --limit shows more")
+    elif answer.rows:
+        note(f"{len(answer.rows):,} pending")
+
+
+def _say_answer(answer: QueryResult) -> None:
+    """Print the waits without the columns for programs."""
     hidden = {"wait_id", "opened_at", "mode"}
     shown = [at for at, column in enumerate(answer.columns) if column.name not in hidden]
     rows = [[row[at] for at in shown] for row in answer.rows]
     say_table([answer.columns[at].name for at in shown], rows, empty="nothing is pending")
-    if len(rows) == limit:
-        [[total]] = reader.query(f"SELECT count() {_WHERE}", chosen).rows
-        if int(total) > limit:
-            note(f"{int(total):,} in all; --limit shows more")
-    elif rows:
-        note(f"{len(rows):,} pending")
 
 
 def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json: bool) -> None:
     from upshot.cli.sending import send_events
     from upshot.schemas.withdrawals import WaitCancellation
-    from upshot.streams.events.reading import Entry
+    from upshot.streams.events.outgoing import outgoing
     from upshot.streams.events.topics import TOPICS
 
     if not ids:
@@ -96,13 +101,12 @@ def _cancel(settings: Settings, ids: list[str], subject: str | None, *, as_json:
     topic, now = TOPICS["waits"], datetime.now(UTC)
     waits = [(one, subject) for one in ids] if subject else _subjects(Reader(local_viewer(settings)), ids)
     wanted = [WaitCancellation(wait_id=one, subject=about, cancelled_at=now) for one, about in waits]
-    events = [Entry("the cancellation", one.model_dump_json(exclude_unset=True).encode()) for one in wanted]
-    asyncio.run(send_events(settings, topic, events, topic.key))
+    asyncio.run(send_events(settings, topic, [outgoing(topic.name, one.subject, one) for one in wanted]))
     cancelled: list[dict[str, Any]] = [{"wait_id": one.wait_id, "subject": one.subject} for one in wanted]
     if as_json:
         say_json({"topic": settings.topic(topic.name), "cancelled": cancelled})
     else:
-        say(f"{len(cancelled):,} cancelled; what was decided before stays")
+        say(f"{len(cancelled):,} cancelled; scores decided before stay")
 
 
 def _subjects(reader: Reader, ids: list[str]) -> list[tuple[str, str]]:
@@ -113,8 +117,8 @@ def _subjects(reader: Reader, ids: list[str]) -> list[tuple[str, str]]:
         ).rows
         if not rows:
             raise ConfigurationError(
-                f"no wait {ident} is pending; nothing was done: see upshot pending, or say --subject for one "
-                "that isn't known yet"
+                f"no wait {ident} is pending; nothing was done: see upshot pending, or give --subject to "
+                "cancel an unknown wait"
             )
         found += [(ident, str(about)) for (about,) in rows]
     return found

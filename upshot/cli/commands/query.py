@@ -12,7 +12,7 @@ from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import harmless, say_json, say_table
 from upshot.errors import ConfigurationError
 from upshot.insights.questions import QUESTIONS
-from upshot.insights.reader import Format, Reader
+from upshot.insights.reader import Format, QueryResult, Reader
 from upshot.settings import local_viewer
 
 QUERY_EXAMPLES = (
@@ -26,7 +26,7 @@ NO_ROWS = "no rows"
 def query(
     sql: Annotated[str | None, typer.Argument(help="The SQL; - reads it from stdin.", metavar="SQL")] = None,
     question: Annotated[
-        str | None, typer.Option(help="Ask this named question instead.", metavar="NAME")
+        str | None, typer.Option(help="Run this named query instead.", metavar="NAME")
     ] = None,
     parameter: Annotated[
         list[str] | None,
@@ -35,13 +35,15 @@ def query(
         ),
     ] = None,
     shape: Annotated[Format, typer.Option("--format", help="How the answer is written.")] = "table",
-    list_questions: Annotated[bool, typer.Option("--list", help="List the named questions.")] = False,
+    list_questions: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
     exact: Annotated[
         bool,
         typer.Option(
             "--exact",
-            help="Leave text in CSV as it is. Otherwise ' stands before text that a spreadsheet would take "
-            "for a formula.",
+            help=(
+                "Leave text in CSV unchanged. Otherwise ' stands before text that a spreadsheet would "
+                "take for a formula."
+            ),
         ),
     ] = False,
     as_json: Json = False,
@@ -49,7 +51,8 @@ def query(
 ) -> None:
     """Ask ClickHouse and print the answer; nothing can be changed this way.
 
-    Views: runs, steps, outcomes, exposures, waits, scores, alerts, dead_letters, current_scores, pending.
+    Views, among others: runs, steps, outcomes, exposures, waits, pending, pending_followups, scores,
+    current_scores, score_kinds, deferrals, current_followups, alerts, dead_letters.
 
     A table holds answers of up to 64 MiB; the other formats are printed as they come, whatever their length.
     """
@@ -58,25 +61,38 @@ def query(
         _list(shape)
         return
     if (sql is None) == (question is None):
-        raise ConfigurationError("nothing was asked: give either SQL (or -) or --question NAME (see --list)")
+        raise ConfigurationError("no query was run: give either SQL (or -) or --question NAME (see --list)")
     parameters = _parameters(parameter or [])
     if question is not None:
-        if question not in QUESTIONS:
-            raise ConfigurationError(
-                f"there is no question {question!r}; nothing was asked: `upshot query --list` lists them"
-            )
-        asked = QUESTIONS[question]
-        text, parameters = asked.sql, {**asked.parameters, **parameters}
-        _check_names(asked.parameters, parameters)
+        text, parameters = _named(question, parameters)
     else:
         text = sys.stdin.read() if sql == "-" else sql or ""
     reader = Reader(local_viewer(client_settings(data_dir)))
     if shape == "table":
-        answer = reader.query(text, parameters)
-        names = [column.name for column in answer.columns]
-        if names:
-            say_table(names, answer.rows, empty=NO_ROWS)
-        return
+        _say_answer(reader.query(text, parameters))
+    else:
+        _write(reader, text, shape, parameters, exact=exact)
+
+
+def _named(name: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """The SQL of a named query, and its parameters with the given values."""
+    if name not in QUESTIONS:
+        raise ConfigurationError(
+            f"there is no named query {name!r}; no query was run: `upshot query --list` lists them"
+        )
+    named = QUESTIONS[name]
+    _check_names(named.parameters, given)
+    return named.sql, {**named.parameters, **given}
+
+
+def _say_answer(answer: QueryResult) -> None:
+    names = [column.name for column in answer.columns]
+    if names:
+        say_table(names, answer.rows, empty=NO_ROWS)
+
+
+def _write(reader: Reader, text: str, shape: Format, parameters: dict[str, str], *, exact: bool) -> None:
+    """Write the answer to stdout while rows arrive."""
     if shape == "arrow" and sys.stdout.isatty():
         raise ConfigurationError("an Arrow stream is no text for a terminal: redirect it (> FILE)")
     blocks = reader.stream(text, shape, parameters, exact=exact)
@@ -110,7 +126,7 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise ConfigurationError(f"--param {pair} is not NAME=VALUE; nothing was asked")
+            raise ConfigurationError(f"--param {pair} is not NAME=VALUE; no query was run")
         found[name] = value
     return found
 
@@ -118,7 +134,7 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
 def _check_names(known: Collection[str], given: Collection[str]) -> None:
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise ConfigurationError(f"this question has no parameter {', '.join(unknown)}; nothing was asked")
+        raise ConfigurationError(f"this named query has no parameter {', '.join(unknown)}; no query was run")
 
 
 __all__ = ["NO_ROWS", "QUERY_EXAMPLES", "query"]

@@ -15,6 +15,7 @@ from upshot.settings import local_viewer
 
 if TYPE_CHECKING:
     from upshot.replays import Choice, SideEffect
+    from upshot.sdk import App
 
 REPLAY_EXAMPLES = (
     "upshot replay 4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
@@ -31,7 +32,7 @@ def replay(
         typer.Option(
             "--from",
             metavar="STEP",
-            help="Where to begin: a step's name (the first of it), NAME#2, or a step's id.",
+            help="Where to begin: a step's name (its first occurrence), NAME#2, or a step's id.",
             show_default="list the run's steps",
         ),
     ] = None,
@@ -51,11 +52,11 @@ def replay(
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a recorded run again on this machine, and print both side by side.
+    """Repeat a recorded run on this machine, and print both runs side by side.
 
-    Steps that began before STEP give what they gave then, without being run; from there on your code runs.
-    The new run has an id of its own and counts in no statistics. It opens no waits, defers nothing and tells
-    no outcomes. A step with side effects is only run if you say yes. Needs `App(…, capture_content=True)`
+    Steps begun before STEP return their recorded results, without being run; from there on your code runs.
+    The new run has an id of its own, counts in no statistics, opens no waits, defers nothing and emits no
+    outcomes. A step with side effects is only run if you say yes. Needs `App(…, capture_content=True)`
     when the run was recorded.
     """
     from upshot.cli.replay_report import say_replayed, say_steps
@@ -63,8 +64,6 @@ def replay(
     from upshot.replays import ClickHouseHistory, Replayed
     from upshot.replays import replay as made_again
     from upshot.replays.recorded import recorded_of
-    from upshot.sdk import App
-    from upshot.sources.loading import load_app
 
     if yes and recorded:
         raise ConfigurationError(
@@ -79,11 +78,9 @@ def replay(
         raise ConfigurationError(
             "which agent? give --app MODULE:NAME, such as support.app:app; nothing was run"
         )
-    # What the agent prints must not stand between the JSON.
+    # The agent's own output must not stand between the JSON.
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        app = load_app(app_name)
-        if not isinstance(app, App):
-            raise ConfigurationError(f"--app {app_name} is no upshot.App; nothing was run")
+        app = _app(app_name)
         if data_dir is not None:
             app.use(settings)
         choice: Choice = "run" if yes else "recorded" if recorded else "refuse"
@@ -103,13 +100,25 @@ def replay(
         raise refused
 
 
+def _app(name: str) -> App:
+    from upshot.sdk import App as SdkApp
+    from upshot.sources.loading import load_app
+
+    app = load_app(name)
+    if not isinstance(app, SdkApp):
+        raise ConfigurationError(f"--app {name} is no upshot.App; nothing was run")
+    return app
+
+
 def _ask(effect: SideEffect) -> Choice:
     """Ask the person at the terminal."""
-    note(f"{effect.name} has side effects. It is given {effect.arguments or 'arguments that are not kept'}")
-    instead = ", [r] give what it gave before" if effect.recorded else ""
+    note(f"{effect.name} has side effects. Its arguments: {effect.arguments or 'not recorded'}")
+    instead = ", [r] return the recorded result" if effect.recorded else ""
     while True:
         answer = (
-            typer.prompt(f"[y] run it{instead}, [n] end the replay", default="n", err=True).strip().lower()
+            typer.prompt(f"[y] run the step{instead}, [n] end the replay", default="n", err=True)
+            .strip()
+            .lower()
         )
         if answer in ("y", "yes"):
             return "run"

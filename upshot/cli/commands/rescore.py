@@ -33,7 +33,8 @@ def rescore(
     since: Annotated[
         str,
         typer.Option(
-            metavar="WHEN", help="What was deferred since then: an instant, a day, or P30D for so long ago."
+            metavar="WHEN",
+            help="Only follow-ups deferred since then: an instant, a day, or P30D for so long ago.",
         ),
     ],
     app_name: Annotated[
@@ -42,17 +43,17 @@ def rescore(
     version: Annotated[
         str | None,
         typer.Option(
-            metavar="V", help="Which version of the code to run.", show_default="the one registered last"
+            metavar="V", help="Which version of the code to run.", show_default="the version registered last"
         ),
     ] = None,
     deferred_version: Annotated[
         str | None,
         typer.Option(
-            metavar="V", help="Only what was deferred for this version.", show_default="for any version"
+            metavar="V", help="Only follow-ups deferred for this version.", show_default="for any version"
         ),
     ] = None,
     promote: Annotated[
-        bool, typer.Option("--promote", help="Write the scores that differ, as new revisions.")
+        bool, typer.Option("--promote", help="Write the differing scores, as new revisions.")
     ] = False,
     yes_steps: Annotated[
         bool, typer.Option("--yes-steps", help="Run steps whose results aren't recorded.")
@@ -61,11 +62,11 @@ def rescore(
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Run a scorer's code over what has happened, and show what it would change.
+    """Run a scorer's code over the recorded past, and print the scores that would change.
 
     Each follow-up of that name is run anew from its top: its waits are answered from the stored outcomes by
-    the same join, its steps by their recorded results. Nothing is written without --promote; then scores that
-    differ get a new revision, the earlier ones stay as history. What was corrected by hand stays as it is.
+    the same join, its steps by their recorded results. Nothing is written without --promote; then differing
+    scores get a new revision, and earlier revisions stay as history. Scores corrected by hand stay unchanged.
     """
     from upshot.cli.rescore_report import say_difference
     from upshot.insights.reader import WORK_BYTES, Reader
@@ -135,12 +136,9 @@ def _instant(said: str, now: datetime) -> datetime:
 async def _promote(settings: Settings, told: Difference, now: datetime) -> int:
     from upshot.cli.sending import send_events
     from upshot.rescoring.promoting import revisions
-    from upshot.streams.events.reading import Entry
     from upshot.streams.events.topics import TOPICS
 
-    topic = TOPICS["scores"]
-    events = [Entry("a rescored score", value) for value in revisions(told.differing, now)]
-    return await send_events(settings, topic, events, topic.key)
+    return await send_events(settings, TOPICS["scores"], revisions(told.differing, now))
 
 
 __all__ = ["RESCORE_EXAMPLES", "rescore"]

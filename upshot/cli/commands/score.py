@@ -22,28 +22,29 @@ SCORE_EXAMPLES = (
 
 def score(
     run: Annotated[str, typer.Argument(help="The run's id.", metavar="RUN")],
-    name: Annotated[str, typer.Argument(help="What is scored.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="The score's name.", metavar="NAME")],
     value: Annotated[
-        str, typer.Argument(help="true, false or a number; a negative one behind --.", metavar="VALUE")
+        str, typer.Argument(help="true, false or a number; a negative number after --.", metavar="VALUE")
     ],
-    step: Annotated[str | None, typer.Option(help="A step of the run, instead of all of it.")] = None,
+    step: Annotated[str | None, typer.Option(help="A step of the run, instead of the whole run.")] = None,
     comment: Annotated[str | None, typer.Option(help="Why, in words.")] = None,
-    source: Annotated[str | None, typer.Option(help="Who gives it.")] = None,
+    source: Annotated[str | None, typer.Option(help="The score's source, such as a reviewer.")] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="Tells apart scores of one name; repeats with one key are one score."),
+        typer.Option(
+            help="Distinguishes scores of the same name; repeats with the same key are a single score."
+        ),
     ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Score a run, or one of its steps, and wait until Kafka has it.
+    """Score a run, or a step, and wait until Kafka has the score.
 
     Given again, the later value counts and the earlier one stays as history. The run needn't be known yet.
     """
     from upshot.cli.sending import send_events
     from upshot.errors import Misuse
     from upshot.sdk.facts import score_message
-    from upshot.streams.events.reading import Entry
     from upshot.streams.events.topics import TOPICS
 
     settings = client_settings(data_dir)
@@ -53,8 +54,7 @@ def score(
         message = score_message(run_id=run, name=name, value=_value(value), decided_at=now, **said)
     except Misuse as error:
         raise ConfigurationError(f"{error}; nothing was sent") from None
-    topic = TOPICS["scores"]
-    asyncio.run(send_events(settings, topic, [Entry("the score", message.value)], topic.key))
+    asyncio.run(send_events(settings, TOPICS["scores"], [message]))
     if as_json:
         say_json({"topic": settings.topic("scores"), "run_id": run, "name": name, "value": _value(value)})
     else:

@@ -37,15 +37,15 @@ def up(
         typer.Option(
             "--with",
             metavar="A,B",
-            help="Which parts to run; the others are expected where the settings say.",
+            help="Which components to run; the others are expected at the addresses in the settings.",
         ),
     ] = "kafka,clickhouse,worker,web",
     app: AppName = None,
 ) -> None:
     """Run Kafka, ClickHouse, the worker and the web page until Ctrl-C.
 
-    Everything listens on 127.0.0.1 alone. The data stays in the data directory, which nobody else may read,
-    for the next start; the first start fetches Apache Kafka. A part that dies is started again.
+    Everything listens on 127.0.0.1 alone. The data stays in the data directory, closed to other users, for
+    the next start; the first start fetches Apache Kafka. A component that dies is started again.
     """
     from upshot.local.stack import Stack
     from upshot.local.topology import PARTS, Topology

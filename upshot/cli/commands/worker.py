@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Literal
 
 import typer
@@ -23,10 +22,12 @@ def worker(
     role: Annotated[
         Literal["all", "correlate", "store", "traces", "sources", "followups", "evaluations"],
         typer.Option(
-            help="`correlate` joins outcomes and waits, `store` writes rows, `traces` reads spans, `sources` "
-            "reads the topics of an app's sources, `followups` runs its scorers, `evaluations` tells scores "
-            "to a collector; `all` runs those that are set up, each in a process of its own that is "
-            "restarted if it dies."
+            help=(
+                "`correlate` joins outcomes and waits, `store` writes rows, `traces` reads spans, "
+                "`sources` reads the topics of an app's sources, `followups` runs the app's scorers, "
+                "`evaluations` exports scores to a collector; `all` runs the configured roles, each in a "
+                "process of its own, restarted after a crash."
+            )
         ),
     ] = "all",
     processes: Annotated[
@@ -54,7 +55,7 @@ def worker(
     roles: list[str] = [role]
     if role == "all":
         roles = [*roles_of(settings), *roles_of_app(app)]
-    code = asyncio.run(supervise(settings, [*["correlate"] * (processes - 1), *roles], app))
+    code = supervise(settings, [*["correlate"] * (processes - 1), *roles], app)
     raise typer.Exit(Exit(code))
 
 

@@ -77,7 +77,7 @@ def clocks(skew: float) -> Finding:
         "clocks",
         "wrong" if abs(skew) >= _MUCH_SKEW else "notice",
         f"ClickHouse's clock is {abs(skew):.1f} s {ahead} this machine's",
-        "set both by NTP: deadlines are judged by the clock of the machine that runs the worker",
+        "set both by NTP: deadlines are evaluated by the clock of the worker's machine",
     )
 
 
@@ -132,7 +132,7 @@ def _overdue(reader: Reader) -> Finding:
     return Finding(
         "overdue waits",
         "wrong",
-        f"{int(count):,} have passed their deadline by over {_OVERDUE} s and aren't judged, the first at "
+        f"{int(count):,} have passed their deadline by over {_OVERDUE} s and aren't evaluated, the first at "
         f"{oldest} UTC ({example})",
         "the worker correlate judges them once it has read everything before: see its line above and its log",
     )

@@ -80,23 +80,27 @@ def topics_finding(settings: Settings, topics: Sequence[TopicState]) -> Finding:
             "topics",
             "wrong",
             f"outcomes and waits need as many partitions each: {counts}",
-            "add partitions to the one that has fewer, then restart the workers",
+            "add partitions to the smaller topic, then restart the workers",
         )
-    if differing := {topic.name: topic.differs for topic in topics if topic.differs}:
-        told = [
-            f"{name}: {setting} is {found}, declared {declared}"
-            for name, settings_ in differing.items()
-            for setting, (found, declared) in settings_.items()
-        ]
-        serious = any("cleanup.policy" in settings_ for settings_ in differing.values())
-        return Finding(
-            "topics",
-            "wrong" if serious else "notice",
-            "; ".join(told),
-            "set it back with kafka-configs, unless it is meant so",
-        )
+    if differing := [topic for topic in topics if topic.differs]:
+        return _differing(differing)
     partitions = sum(topic.partitions for topic in topics)
     return Finding("topics", "fine", f"all {len(topics)}, {partitions} partitions, settings as declared")
+
+
+def _differing(topics: Sequence[TopicState]) -> Finding:
+    """Topics with other settings than declared; another clean-up policy loses records."""
+    differences = [
+        f"{topic.name}: {setting} is {found}, declared {declared}"
+        for topic in topics
+        for setting, (found, declared) in topic.differs.items()
+    ]
+    return Finding(
+        "topics",
+        "wrong" if any("cleanup.policy" in topic.differs for topic in topics) else "notice",
+        "; ".join(differences),
+        "set the topics back with kafka-configs, unless the difference is intended",
+    )
 
 
 def worker(role: str, group: Group, trouble: Trouble | None = None) -> Finding:

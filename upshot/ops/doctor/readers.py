@@ -78,7 +78,7 @@ def trouble_of(
     if group.missing:
         return Trouble(
             f"{_named(group.missing)} {'are' if len(group.missing) > 1 else 'is'} missing: nothing is read "
-            "there, and no deadline is judged that an answer there may meet",
+            "there, and no deadline with a possible answer there is evaluated",
             "upshot migrate makes it as it is declared; nothing that lies in the other topics is lost",
         )
     return (
@@ -95,7 +95,7 @@ def _ownerless(role: str, group: Group) -> Trouble | None:
     names = _named([f"{tp.topic}/{tp.partition}" for tp in group.ownerless])
     return Trouble(
         f"no worker has {names}: nobody reads there",
-        f"restart the workers of role {role}, so that they share anew",
+        f"restart the workers of role {role}, for a new assignment",
     )
 
 

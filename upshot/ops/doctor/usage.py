@@ -35,7 +35,7 @@ def examine_usage(reader: Reader) -> Finding:
     except QueryFailed as error:
         return unknown(CHECK, because=str(error))[0]
     if not rows:
-        return Finding(CHECK, "fine", "no model call of the last 24 hours was told of twice")
+        return Finding(CHECK, "fine", "no model call of the last 24 hours was reported twice")
     told = ", ".join(f"{int(calls):,} by {who}" for who, calls, _ in rows[:5])
     return Finding(
         CHECK,

@@ -101,26 +101,29 @@ def deadlines(workers: Sequence[Worker]) -> Finding:
         open_waits = sum(worker.now("upshot.join.waits.open") for worker in workers)
         found = f"in time, {open_waits:,.0f} waits are open, the next look is due in {span(max(0.0, -late))}"
         return Finding("deadlines", "fine", found)
+    return _overdue(workers, late)
+
+
+def _overdue(workers: Sequence[Worker], late: float) -> Finding:
+    """The cause of a delay by so many seconds: unread records, or a fault."""
     found = f"the first is overdue by {span(late)}"
-    state: State = "wrong" if late > _LONG_OVERDUE else "notice"
     unread: dict[tuple[str, int], float] = {}
     for worker in workers:
         unread |= worker.after.by_partition("upshot.join.unread")
     if not unread:
-        to_do = "nothing is left to read before it: see recovery, and the log of correlate"
+        state: State = "wrong" if late > _LONG_OVERDUE else "notice"
+        to_do = "nothing is left to read before the deadline: see recovery, and the log of correlate"
         return Finding("deadlines", state, found, to_do)
     (topic, partition), most = max(unread.items(), key=lambda entry: entry[1])
     rate = sum(worker.rate("upshot.consumer.records") for worker in workers)
     time_left = f" at {per_second(rate)}, about {span(sum(unread.values()) / rate)}" if rate else ""
-    waits = (
-        f"an answer may lie among {sum(unread.values()):,.0f} records that are to be read first{time_left}"
-    )
+    waits = f"an answer may lie among {sum(unread.values()):,.0f} records to be read first{time_left}"
     worst = f"most in {topic}/{partition} ({most:,.0f})"
     return Finding(
         "deadlines",
         "notice",
         f"{found}: {waits}; {worst}",
-        "wait, or start more workers: none is judged too early",
+        "wait, or start more workers: none is evaluated too early",
     )
 
 

@@ -24,7 +24,8 @@ from tests.streams.test_arrivals import (
     Record,
 )
 from upshot.errors import InvalidEvent
-from upshot.streams.events import decode_followups as deferred
+from upshot.processors.followups import decode
+from upshot.processors.followups.decode import read_deferred, read_resumed
 
 DEFERRALS = st.fixed_dictionaries(
     {"run_id": NAMES | TEXTS, "scorer": NAMES | TEXTS},
@@ -67,16 +68,16 @@ RESUMPTIONS = st.fixed_dictionaries(
 )
 
 
-def said(read: Any, record: Record) -> Any:
+def said(read: Any, record: Record, *now: int) -> Any:
     """What comes of a record: facts as plain values, or the refusal."""
     try:
-        return plain(read(record))
+        return plain(read(record, *now))
     except InvalidEvent as refusal:
         return refusal.reason, refusal.detail
 
 
 def plain(value: Any) -> Any:
-    if isinstance(value, deferred.Raw):
+    if isinstance(value, decode.Raw):
         return repr(json.loads(bytes(value)))
     if fields := getattr(value, "__struct_fields__", None):
         return {name: plain(getattr(value, name)) for name in fields}
@@ -87,14 +88,14 @@ def plain(value: Any) -> Any:
 @given(st.one_of(DEFERRALS.map(lambda e: json.dumps(e).encode()), BYTES), TIMESTAMPS)
 def test_a_deferral_is_read_as_the_schema_reads_it(value: bytes | None, timestamp: int) -> None:
     record = Record("upshot.deferrals", value, timestamp=timestamp)
-    assert said(deferred.read_deferral, record) == said(deferred._slow_deferral, record)
+    assert said(read_deferred, record, 0) == said(decode._slow_deferral, record)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(RESUMPTIONS.map(lambda e: json.dumps(e).encode()), BYTES), TIMESTAMPS)
 def test_a_resumption_is_read_as_the_schema_reads_it(value: bytes | None, timestamp: int) -> None:
     record = Record("upshot.resumptions", value, timestamp=timestamp)
-    assert said(deferred.read_resumption, record) == said(deferred._slow_resumption, record)
+    assert said(read_resumed, record, 0) == said(decode._slow_resumption, record)
 
 
 @pytest.mark.parametrize("none", NONE)
@@ -108,12 +109,12 @@ def test_a_resumption_is_read_as_the_schema_reads_it(value: bytes | None, timest
 )
 def test_what_is_skipped_is_json_too(before: bytes, after: bytes, none: bytes) -> None:
     record = Record("upshot.deferrals", before + none + after)
-    assert said(deferred.read_deferral, record) == said(deferred._slow_deferral, record)
-    assert said(deferred.read_deferral, record)[0] in ("not_json", "not_finite")
+    assert said(read_deferred, record, 0) == said(decode._slow_deferral, record)
+    assert said(read_deferred, record, 0)[0] in ("not_json", "not_finite")
 
 
 @pytest.mark.parametrize("topic", ["deferrals", "resumptions"])
 def test_what_is_usual_is_read_fast(topic: str) -> None:
-    fast = {"deferrals": deferred._fast_deferral, "resumptions": deferred._fast_resumption}[topic]
+    fast = {"deferrals": decode._fast_deferral, "resumptions": decode._fast_resumption}[topic]
     for path in sorted(EXAMPLES.glob(f"{topic}/*.json")):
         fast(Record(topic, path.read_bytes()))

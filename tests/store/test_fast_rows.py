@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import AfterValidator, BaseModel
 
 from tests.store.conftest import NOON, record
+from upshot.processors.followups import decode as followups_decode
 from upshot.processors.store import rows
 from upshot.processors.store.rows import Row, row_of
+from upshot.schemas.deferrals import Deferral
+from upshot.schemas.fields import Event
+from upshot.schemas.resumptions import AnsweringEvent, Resumption
+from upshot.schemas.runs import Run
+from upshot.schemas.waits import Wait
+from upshot.streams.events import decode
 from upshot.streams.events import fast as wire
 from upshot.streams.events.topics import TOPICS
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
-QUICK: dict[str, type[wire.FastEvent]] = {
-    "runs": wire.FastRun,
-    "steps": wire.FastStep,
-    "scores": wire.FastScore,
-    "exposures": wire.FastExposure,
-    "deferrals": wire.FastDeferral,
-    "followups": wire.FastFollowup,
-    "alerts": wire.FastAlert,
-    "dead-letters": wire.FastDeadLetter,
-}
+READ_FAST = (*("runs", "steps", "scores", "exposures", "deferrals", "followups", "alerts", "dead-letters"),)
 ANYTHING = st.recursive(
     st.one_of(
         st.none(),
@@ -162,7 +162,7 @@ def said(topic: str, value: bytes, timestamp: int) -> Any:
     return result if isinstance(result, Row) else (type(result), result.error.reason, result.error.detail)
 
 
-@pytest.mark.parametrize("topic", QUICK)
+@pytest.mark.parametrize("topic", READ_FAST)
 @settings(max_examples=400, deadline=None)
 @given(data=st.data())
 def test_the_row_is_the_one_that_the_schema_gives(topic: str, data: st.DataObject) -> None:
@@ -172,7 +172,7 @@ def test_the_row_is_the_one_that_the_schema_gives(topic: str, data: st.DataObjec
         assert said(topic, value, timestamp) == by_schema(topic, value, timestamp, monkeypatch)
 
 
-@pytest.mark.parametrize("topic", QUICK)
+@pytest.mark.parametrize("topic", READ_FAST)
 @pytest.mark.parametrize("unknown", [b"1e999", b'"\xff"', b'"\\ud800"', b"NaN", b'{"a":{"\xff":1}}'])
 def test_what_is_no_json_is_refused_in_fields_that_nobody_knows_too(topic: str, unknown: bytes) -> None:
     path = sorted(EXAMPLES.glob(f"{topic}/*.json"))[0]
@@ -181,19 +181,53 @@ def test_what_is_no_json_is_refused_in_fields_that_nobody_knows_too(topic: str, 
         assert said(topic, value, NOON) == by_schema(topic, value, NOON, monkeypatch)
 
 
-@pytest.mark.parametrize("topic", QUICK)
+@pytest.mark.parametrize("topic", READ_FAST)
 def test_what_is_usual_is_read_fast(topic: str) -> None:
     for path in sorted(EXAMPLES.glob(f"{topic}/*.json")):
-        wire.fast(QUICK[topic], json.loads(path.read_bytes()))
+        wire.fast(TOPICS[topic].schema, json.loads(path.read_bytes()))
 
 
-@pytest.mark.parametrize("topic", QUICK)
+@pytest.mark.parametrize("topic", READ_FAST)
 def test_the_fields_are_those_of_the_schema(topic: str) -> None:
     fields = TOPICS[topic].schema.model_fields
-    assert set(QUICK[topic].__struct_fields__) == set(fields)
+    assert wire.fast_struct(TOPICS[topic].schema).__struct_fields__ == tuple(fields)
     least = json.loads(min(EXAMPLES.glob(f"{topic}/*.json"), key=lambda p: len(p.read_bytes())).read_bytes())
     required = {name: least.get(name) for name, field in fields.items() if field.is_required()}
-    fast = wire.fast(QUICK[topic], required)
+    fast = wire.fast(TOPICS[topic].schema, required)
     for name, field in fields.items():
         if not field.is_required() and name != "origin":
             assert getattr(fast, name) == field.get_default(call_default_factory=True), name
+
+
+def test_a_default_is_nobody_elses() -> None:
+    first, second = (wire.fast(Run, {"run_id": run_id}) for run_id in "ab")
+    first.attributes["x"] = 1
+    assert second.attributes == {}
+
+
+def test_a_field_with_a_validator_unknown_here_is_refused() -> None:
+    class Strange(Event):
+        name: Annotated[str, AfterValidator(str.upper)]
+
+    with pytest.raises(TypeError, match="AfterValidator"):
+        wire.fast_struct(Strange)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "model", "spelled_otherwise"),
+    [
+        (decode._WaitOnWire, Wait, {"rule", "tolerance", "exposures", "attributes", "after"}),
+        (followups_decode._DeferralOnWire, Deferral, {"data", "exposures", "attributes"}),
+        (followups_decode._ResumptionOnWire, Resumption, {"event"}),
+        (followups_decode._AnsweringEventOnWire, AnsweringEvent, {"data"}),
+    ],
+)
+def test_what_is_handed_on_as_json_is_declared_as_the_schema_does(
+    by_hand: type[msgspec.Struct], model: type[BaseModel], spelled_otherwise: set[str]
+) -> None:
+    ours = {field.name: field for field in msgspec.structs.fields(by_hand)}
+    assert set(ours) == set(model.model_fields)
+    for name in set(ours) - spelled_otherwise:
+        theirs = msgspec.defstruct("Theirs", [wire._member(name, model.model_fields[name], False)])
+        (field,) = msgspec.structs.fields(theirs)
+        assert (ours[name].type, ours[name].default) == (field.type, field.default), name

@@ -1,0 +1,1 @@
+"""Results of experiments: the population by the clock, its numbers, and the verdict in a sentence."""

@@ -1,0 +1,200 @@
+"""The population by the clock, on the real engine: each way of counting and of not counting, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.results.conftest import DAY, NOON, WEEK, Story
+from upshot.insights.experiments.plan import PlannedMetric, PlannedPhase
+from upshot.insights.experiments.population import Cell, Population, population
+from upshot.insights.statistics.moments import Moments
+
+pytestmark = pytest.mark.stack
+
+SOLVED = PlannedMetric("solved", window=WEEK)
+
+
+async def read(
+    story: Story, plan: Any, metric: PlannedMetric = SOLVED, day: float = 30, by: str = ""
+) -> Population:
+    return population(await story.stored(), plan(metric), metric, NOON + day * DAY, by)
+
+
+def cell(found: Population, variant: str, exclusion: str = "", phase: str = "1", segment: str = "") -> Cell:
+    [only] = [
+        each
+        for each in found.cells
+        if (each.variant, each.exclusion, each.phase, each.segment) == (variant, exclusion, phase, segment)
+    ]
+    return only
+
+
+def causes(of: Cell) -> dict[str, int]:
+    return {cause: n for cause, n in of.causes.items() if n}
+
+
+async def test_a_unit_counts_once_its_time_is_up(story: Story, plan: Any) -> None:
+    story.unit("early", "plain", 0, value=True)
+    story.unit("edge", "plain", 3, value=True)
+    story.unit("late", "plain", 4, value=True)
+    found = await read(story, plan, day=10)
+    plain = cell(found, "plain")
+    assert (plain.exposed, plain.matured, plain.maturing) == (3, 2, 1)
+    assert plain.next_at == NOON + 11 * DAY
+    assert plain.moments == Moments.of_successes(2, 2)
+    assert [(at.day, units) for at, units in found.maturing] == [(12, 1)]
+    assert found.arrivals_per_day == 1 / 7
+
+
+async def test_each_cause_is_counted_and_all_of_them_are_failures(story: Story, plan: Any) -> None:
+    story.unit("outcome", "plain", value=True)
+    run = story.unit("deadline", "plain")
+    story.score(run, False, 7.1, reason="deadline", occurred_at=None)
+    run = story.unit("expired", "plain")
+    story.score(run, None, 7.1, reason="expired", occurred_at=None)
+    story.unit("never", "plain", waits=False)
+    story.unit("failed", "plain", waits=False, status="failed")
+    story.unit("open", "plain")
+    run = story.unit("revised", "plain", value=False)
+    story.score(run, True, 20, revision=2, late=True)
+    run = story.unit("before", "plain")
+    story.score(run, True, 0, occurred_at=NOON - DAY)
+    found = cell(await read(story, plan), "plain")
+    assert causes(found) == {
+        "outcome": 1, "deadline": 1, "revised": 1, "expired": 1, "open": 1, "before_exposure": 1,
+        "run_failed": 1, "never_asked": 1,
+    }  # fmt: skip
+    assert found.moments == Moments.of_successes(8, 2)
+
+
+async def test_units_without_a_value_can_be_left_out(story: Story, plan: Any) -> None:
+    story.unit("a", "plain", value=0.5)
+    story.unit("b", "plain", waits=False)
+    metric = PlannedMetric("solved", boolean=False, window=WEEK, missing="exclude")
+    found = cell(await read(story, plan, metric), "plain")
+    assert found.moments == Moments.of([0.5])
+    assert causes(found) == {"outcome": 1, "never_asked": 1}
+
+
+async def test_who_is_excluded_and_why(story: Story, plan: Any) -> None:
+    story.unit("two", "plain", 0, value=True)
+    story.unit("two", "warm", 1, value=True)
+    story.unit("tester", "warm", strategy="forced", value=True)
+    story.unit("stranger", "purple", value=True)
+    story.unit("again", "plain", value=True, origin="replay")
+    found = await read(story, plan)
+    assert [(each.variant, each.exclusion, each.exposed) for each in found.cells] == [
+        ("plain", "several_variants", 1),
+        ("purple", "unknown_variant", 1),
+        ("warm", "forced", 1),
+    ]
+    assert sum(each.moments.n for each in found.cells) == 0
+
+
+async def test_two_variants_within_one_run_exclude_the_unit(story: Story, plan: Any) -> None:
+    run = story.unit("u", "plain", value=True)
+    story.event(
+        "exposures", 0.1, run_id=run, unit="u", experiment="tone", variant="warm", exposure_id="other"
+    )
+    found = await read(story, plan)
+    assert [(each.exclusion, each.exposed) for each in found.cells] == [("several_variants", 1)]
+
+
+async def test_an_exposure_again_moves_no_clock_and_adds_no_run(story: Story, plan: Any) -> None:
+    story.unit("u", "plain", 0, value=False)
+    story.unit("u", "plain", 20, value=True)
+    found = cell(await read(story, plan, day=21), "plain")
+    assert (found.exposed, found.matured) == (1, 1)
+    assert found.moments == Moments.of_successes(1, 0)
+
+
+async def test_runs_within_the_horizon_count_as_one_cluster(story: Story, plan: Any) -> None:
+    for day, value in ((0, True), (1, True), (2, False), (5, True)):
+        story.unit("u", "plain", day, value=value)
+    metric = PlannedMetric("solved", window=WEEK, horizon=3 * DAY)
+    early = cell(await read(story, plan, metric, day=9.9), "plain")
+    assert (early.matured, early.maturing) == (0, 1)
+    found = cell(population(story.reader, plan(metric), metric, NOON + 10 * DAY), "plain")
+    assert found.moments == Moments.of([2], [3])
+
+
+async def test_a_later_phase_holds_no_unit_of_an_earlier_one(story: Story, plan: Any) -> None:
+    story.unit("u", "plain", 0, phase="1", value=True)
+    story.unit("u", "plain", 5, phase="2", value=True)
+    story.unit("v", "plain", 5, phase="2", value=True)
+    found = await read(story, plan)
+    assert (cell(found, "plain", phase="1").exposed, cell(found, "plain", phase="1").carried) == (1, 1)
+    assert (cell(found, "plain", phase="2").exposed, cell(found, "plain", phase="2").carried) == (1, 0)
+
+
+async def test_as_of_a_day_that_lies_back(story: Story, plan: Any) -> None:
+    run = story.unit("u", "plain", value=True)
+    story.score(run, False, 20, revision=2, late=True)
+    story.unit("later", "plain", 15, value=True)
+    reader = await story.stored()
+    was = cell(population(reader, plan(), SOLVED, NOON + 10 * DAY), "plain")
+    now = cell(population(reader, plan(), SOLVED, NOON + 30 * DAY), "plain")
+    assert (was.exposed, was.moments.y, causes(was)) == (1, 1.0, {"outcome": 1})
+    assert (now.exposed, now.moments.y, causes(now)) == (2, 1.0, {"outcome": 1, "revised": 1})
+
+
+async def test_a_producers_clock_that_is_ahead_delays_nobody(story: Story, plan: Any) -> None:
+    """The unit's clock is the lesser of the producer's time and Kafka's."""
+    at = (NOON + 400 * DAY).isoformat()
+    story.event("exposures", 0, run_id="r", unit="u", experiment="tone", variant="plain", exposed_at=at)
+    found = cell(await read(story, plan, day=8), "plain")
+    assert (found.matured, causes(found)) == (1, {"never_asked": 1})
+
+
+async def test_an_exposure_of_a_run_that_never_came(story: Story, plan: Any) -> None:
+    story.event("exposures", 0, run_id="ghost", experiment="tone", variant="plain", exposed_at=NOON)
+    found = cell(await read(story, plan), "plain")
+    assert causes(found) == {"never_asked": 1}
+
+
+@pytest.mark.parametrize(("name", "mean"), [("cost_usd", 0.2), ("failed", 0.5), ("seconds", 60.0)])
+async def test_measures_that_every_run_has(story: Story, plan: Any, name: str, mean: float) -> None:
+    ended = {"ended_at": (NOON + DAY / 1440).isoformat()}
+    story.unit("a", "plain", cost=0.1, waits=False, status="failed", **ended)
+    story.unit("b", "plain", cost=0.3, waits=False, status="completed", **ended)
+    metric = PlannedMetric(name, boolean=False)
+    found = cell(await read(story, plan, metric, day=1), "plain")
+    assert found.moments.mean == pytest.approx(mean)
+    assert causes(found) == {"outcome": 2}
+
+
+async def test_costs_stand_beside_successes(story: Story, plan: Any) -> None:
+    story.unit("a", "plain", cost=0.1, value=True)
+    story.unit("b", "plain", cost=0.3, value=False)
+    found = cell(await read(story, plan), "plain").costs
+    assert (found.n, found.y, found.m) == (2, pytest.approx(0.4), 1.0)
+    assert found.ym == pytest.approx(0.1) and found.yy == pytest.approx(0.1)
+
+
+async def test_segments_by_an_attribute_of_the_first_run(story: Story, plan: Any) -> None:
+    story.unit("a", "plain", value=True, attributes={"tier": "pro"})
+    story.unit("b", "plain", value=False, attributes={"tier": "free"})
+    found = await read(story, plan, by="tier")
+    assert cell(found, "plain", segment="pro").moments.mean == 1.0
+    assert cell(found, "plain", segment="free").moments.mean == 0.0
+
+
+async def test_a_subject_of_two_variants_is_told(story: Story, plan: Any) -> None:
+    a, b = story.unit("a", "plain", waits=False), story.unit("b", "warm", waits=False)
+    rule = {"on": {"x": {"score": True}}, "within": "P7D", "else": False}
+    for run in (a, b):
+        story.event(
+            "waits", 0, run_id=run, wait_id=run, name="solved", subject="t:shared", rule=rule, opened_at=NOON
+        )
+    assert (await read(story, plan)).shared_subjects == 1
+
+
+async def test_names_that_look_like_sql(story: Story, plan: Any) -> None:
+    odd = "it's \\ a\ttrap 🦊"
+    story.event("exposures", 0, run_id="r", experiment="tone", variant=odd, exposed_at=NOON)
+    reader = await story.stored()
+    made = plan(SOLVED, phases=[PlannedPhase("1", {"plain": 1.0, odd: 1.0})])
+    found = population(reader, made, SOLVED, NOON + 30 * DAY)
+    assert [(each.variant, each.exclusion) for each in found.cells] == [(odd, "")]

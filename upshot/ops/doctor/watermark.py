@@ -1,0 +1,62 @@
+"""Up to when the roles have read: results as of a later instant would miss what lies unread in Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from upshot.ops.doctor.readers import read_by_roles
+from upshot.settings import Settings
+from upshot.streams.kafka.connection import client_options, start
+from upshot.streams.kafka.groups import group_states
+
+#: The roles between an outcome and its row in ClickHouse.
+_ROLES = ("correlate", "store")
+#: Seconds to wait for the record at which a role stands.
+_PATIENCE = 10.0
+
+
+async def read_up_to(settings: Settings, now: datetime) -> datetime:
+    """The instant before which the join and the store have read every record: `now` where nothing is unread.
+
+    Raises KafkaUnavailable where the broker doesn't answer.
+    """
+    readers = read_by_roles(settings)
+    named = {settings.app_id(role): readers[settings.app_id(role)] for role in _ROLES}
+    unread = {
+        (tp, standing.position)
+        for group in await group_states(settings, named)
+        for tp, standing in group.standings.items()
+        if standing.lag
+    }
+    if not unread:
+        return now
+    return min(now, await _written_at(settings, unread, now))
+
+
+async def _written_at(
+    settings: Settings, places: Iterable[tuple[TopicPartition, int]], now: datetime
+) -> datetime:
+    """The earliest timestamp of the records at these places."""
+    earliest = now
+    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+    try:
+        await start(settings, consumer)
+        for tp, offset in sorted(places):
+            consumer.assign([tp])
+            consumer.seek(tp, offset)
+            try:
+                record = await asyncio.wait_for(consumer.getone(tp), _PATIENCE)
+            except TimeoutError:
+                continue  # only markers of transactions lie there
+            earliest = min(earliest, datetime.fromtimestamp(record.timestamp / 1000, UTC))
+    finally:
+        await consumer.stop()
+    return earliest
+
+
+__all__ = ["read_up_to"]
