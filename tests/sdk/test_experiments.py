@@ -30,7 +30,7 @@ def tone(app: App) -> Experiment[str]:
 
 
 def registered(app: App, **fields: Any) -> None:
-    """Registers the experiment of `tone`, as the follower would."""
+    """Registers the experiment of `tone`, as the reader of the topic would."""
     event = {"experiment": "reply-tone", "control": "plain", "unit": "user", "strategy": "bucket"}
     event |= {"variants": {"plain": 1, "warm": 1}, "changed_at": AT} | fields
     record = Record.model_validate(event)

@@ -12,7 +12,7 @@ from upshot.experiments.definition import declared
 from upshot.experiments.overrides import parsed
 from upshot.sdk.experiments import Experiment
 from upshot.sdk.registry import Registry
-from upshot.sdk.registry_follower import RegistryFollower
+from upshot.sdk.registry_reader import RegistryReader
 from upshot.settings import Settings
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Experiments:
 
     def prepare_experiments(self, settings: Settings, *, follow: bool) -> None:
         """Make the registry, which follows the topic where `follow`. Raises ConfigurationError."""
-        following = functools.partial(RegistryFollower, settings) if follow else None
+        following = functools.partial(RegistryReader, settings) if follow else None
         origin = f"{settings.kafka_url} {settings.topic('experiments')}"
         self.registry = Registry(following, settings.data_dir / "experiments.json", origin)
         self.forced_variants = parsed(settings.variants)

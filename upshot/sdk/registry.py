@@ -19,7 +19,7 @@ from upshot.schemas.experiments import Experiment
 logger = logging.getLogger("upshot")
 
 
-class Follower(Protocol):
+class RecordReader(Protocol):
     """Reads the registry's topic in a thread of its own, and hands over all records after each change."""
 
     def start(self) -> None:
@@ -29,8 +29,8 @@ class Follower(Protocol):
         """End, within a second or so."""
 
 
-#: Makes a follower from the function taking the present records, by experiment.
-Following = Callable[[Callable[[Mapping[str, Experiment]], None]], Follower]
+#: Makes a reader from the function taking the present records, by experiment.
+MakeReader = Callable[[Callable[[Mapping[str, Experiment]], None]], RecordReader]
 
 
 class Registry:
@@ -40,12 +40,12 @@ class Registry:
     copy on disk; `origin` names the topic copied, and another topic's copy doesn't count.
     """
 
-    def __init__(self, following: Following | None, copy: Path | None, origin: str = "") -> None:
+    def __init__(self, following: MakeReader | None, copy: Path | None, origin: str = "") -> None:
         self._following = following
         self._copy = copy
         self._origin = origin
         self._definitions: Mapping[str, Definition] | None = None
-        self._follower: Follower | None = None
+        self._reader: RecordReader | None = None
         self._pid = 0
         self._mutex = threading.Lock()
         self._read = threading.Event()
@@ -68,9 +68,9 @@ class Registry:
     def close(self) -> None:
         """Stop following; the next question begins anew."""
         with self._mutex:
-            follower, self._follower, self._pid = self._follower, None, 0
-        if follower is not None:
-            follower.close()
+            reader, self._reader, self._pid = self._reader, None, 0
+        if reader is not None:
+            reader.close()
 
     def take(self, records: Mapping[str, Experiment]) -> None:
         """Take over the present records of the topic."""
@@ -86,8 +86,8 @@ class Registry:
             if self._definitions is None:
                 self._definitions = self._from_copy()
             if self._following is not None:
-                self._follower = self._following(self.take)
-                self._follower.start()
+                self._reader = self._following(self.take)
+                self._reader.start()
             self._pid = os.getpid()
 
     def _from_copy(self) -> Mapping[str, Definition]:
@@ -117,4 +117,4 @@ def _definitions(records: Mapping[str, Experiment], source: Source) -> Mapping[s
     return {name: of_record(record, source) for name, record in records.items()}
 
 
-__all__ = ["Follower", "Following", "Registry"]
+__all__ = ["MakeReader", "RecordReader", "Registry"]

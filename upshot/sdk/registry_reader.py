@@ -25,17 +25,17 @@ from upshot.streams.kafka.connection import client_options
 logger = logging.getLogger("upshot")
 
 #: The name of the thread.
-FOLLOWER = "upshot-experiments"
+THREAD_NAME = "upshot-experiments"
 #: Seconds between attempts while Kafka, or the topic, is away; and between two looks for records.
 _BACKOFF, _LOOK = 1.0, 1.0
 #: Seconds without an answer of the broker after which the connection is made anew.
 _SILENT = 3.0
 _STOP_WITHIN = 2.0
-_running: WeakSet[RegistryFollower] = WeakSet()
+_running: WeakSet[RegistryReader] = WeakSet()
 
 
-class RegistryFollower:
-    """See `upshot.sdk.registry.Follower`. An unreadable record leaves the last known one in force."""
+class RegistryReader:
+    """See `upshot.sdk.registry.RecordReader`. An unreadable record leaves the last known one in force."""
 
     def __init__(self, settings: Settings, take: Callable[[Mapping[str, Experiment]], None]) -> None:
         self._settings = settings
@@ -43,16 +43,16 @@ class RegistryFollower:
         self._records: dict[str, Experiment] = {}
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name=FOLLOWER, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
 
     def start(self) -> None:
-        """See Follower."""
-        quieten(FOLLOWER)
+        """See RecordReader."""
+        quieten(THREAD_NAME)
         _running.add(self)
         self._thread.start()
 
     def close(self) -> None:
-        """See Follower."""
+        """See RecordReader."""
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself
             self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(_STOP_WITHIN)
@@ -140,11 +140,11 @@ class RegistryFollower:
 
 
 def _close_all() -> None:
-    for follower in list(_running):
-        follower.close()
+    for reader in list(_running):
+        reader.close()
 
 
 # As for deliveries: the functions of atexit run when executors have ended already.
 getattr(threading, "_register_atexit", atexit.register)(_close_all)
 
-__all__ = ["FOLLOWER", "RegistryFollower"]
+__all__ = ["THREAD_NAME", "RegistryReader"]
