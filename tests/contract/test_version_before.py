@@ -40,6 +40,7 @@ from upshot.settings import Settings
 from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
 from upshot.streams.kafka.admin import admin_client
+from upshot.streams.kafka.connection import started
 
 pytestmark = pytest.mark.stack
 
@@ -133,7 +134,7 @@ async def topics_put_back(state: State, settings: Settings) -> None:
                 for name, count in counts.items()
             ]
         )
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_url) as producer:
+    async with started(settings, AIOKafkaProducer(bootstrap_servers=settings.kafka_url)) as producer:
         for topic, partition, offset, timestamp, key, value, headers in state.lines("records.jsonl"):
             sent = await producer.send_and_wait(
                 topic,
@@ -150,9 +151,10 @@ async def topics_put_back(state: State, settings: Settings) -> None:
             for name, topic, partition, offset, metadata in state.lines("offsets.jsonl")
             if name == group
         }
-        async with AIOKafkaConsumer(
+        member = AIOKafkaConsumer(
             bootstrap_servers=settings.kafka_url, group_id=group, enable_auto_commit=False
-        ) as consumer:
+        )
+        async with started(settings, member) as consumer:
             consumer.assign(list(offsets))
             await consumer.commit(offsets)
 

@@ -108,11 +108,11 @@ def test_commands_and_options_exist(path: Path) -> None:
             if not words or words[0].startswith("-") or words[0] == "…":
                 continue
             assert words[0] in COMMANDS.commands, f"upshot {called}"
-            known = {
-                name
-                for option in COMMANDS.commands[words[0]].params
-                for name in (*option.opts, *option.secondary_opts)
-            }
+            command = COMMANDS.commands[words[0]]
+            while isinstance(command, TyperGroup) and (words := words[1:]):
+                assert words[0] in command.commands, f"upshot {called}"
+                command = command.commands[words[0]]
+            known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
             options = {word.split("=")[0] for word in words if re.fullmatch(r"--[a-z-]+(=.*)?", word)}
             assert options <= {*known, "--help"}, f"upshot {called}"
 

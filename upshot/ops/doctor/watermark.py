@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from upshot.ops.doctor.readers import read_by_roles
 from upshot.settings import Settings
-from upshot.streams.kafka.connection import client_options, start
+from upshot.streams.kafka.connection import client_options, started
 from upshot.streams.kafka.groups import group_states
 
 #: The roles between an outcome and its row in ClickHouse.
@@ -43,9 +43,9 @@ async def _written_at(
 ) -> datetime:
     """The earliest timestamp of the records at these places."""
     earliest = now
-    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
-    try:
-        await start(settings, consumer)
+    async with started(
+        settings, AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+    ) as consumer:
         for tp, offset in sorted(places):
             consumer.assign([tp])
             consumer.seek(tp, offset)
@@ -54,8 +54,6 @@ async def _written_at(
             except TimeoutError:
                 continue  # only markers of transactions lie there
             earliest = min(earliest, datetime.fromtimestamp(record.timestamp / 1000, UTC))
-    finally:
-        await consumer.stop()
     return earliest
 
 
