@@ -66,7 +66,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": KAFKA | {"sources", "insights", "ingest", "ops", "ops.doctor", "ops.telemetry"},
     "demo": KAFKA | {"insights"},
     "cli": KAFKA
-    | {"upshot", "version", "streams.runtime", "sources", "links", "followups", "sdk", "replays", "rescoring"}
+    | {
+        "upshot",
+        "version",
+        "streams.runtime",
+        "sources",
+        "links",
+        "followups",
+        "sdk",
+        "replays",
+        "rescoring",
+        "experiments",
+    }
     | {"processors", "processors.store", "processors.sources", "insights", "local", "demo"}
     | {"insights.experiments", "insights.statistics"}
     | {"ops.doctor", "ops.telemetry"},

@@ -61,6 +61,11 @@ class RegistryReader:
         try:
             self._loop.run_until_complete(self._follow())
         finally:
+            # A client whose broker is away may leave tasks behind.
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             self._loop.close()
 
     async def _follow(self) -> None:
