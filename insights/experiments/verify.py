@@ -44,7 +44,7 @@ FROM
         (
             SELECT
                 toString(phase) AS phase, toString(variant) AS variant,
-                max(ifNull(probability, 0)) AS share
+                ifNull(quantileExact(probability), 0) AS share
             FROM exposures
             WHERE experiment = {{experiment:String}} AND strategy IN ('weighted', 'bucket', 'adaptive')
             GROUP BY phase, variant
