@@ -44,7 +44,7 @@ ANYWHERE = {
     "told": "reported, lines, events",
 }
 """Words that no variable, argument, field or attribute has: a name says what its value is."""
-OF_THE_SDK = {"Event", "Run", "Step", "Followup"}
+OF_THE_SDK = {"Event", "Experiment", "Run", "Step", "Followup"}
 """Classes that people use, named like the events which they record or wait for."""
 
 

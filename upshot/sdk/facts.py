@@ -12,6 +12,7 @@ from upshot.errors import Misuse
 from upshot.followups.scorers import Scorer
 from upshot.otel.reading import LONGEST_NAME
 from upshot.schemas.deferrals import Deferral
+from upshot.schemas.exposures import Exposure
 from upshot.schemas.ids import fact_id
 from upshot.schemas.numbers import plain
 from upshot.schemas.outcomes import Outcome
@@ -54,6 +55,12 @@ def score_message(**fields: Any) -> OutgoingEvent:
     value = plain_value(fields["value"], fields["name"])
     score = _checked(Score, "this score", {**fields, "value": value})
     return _message("scores", score.run_id, score)
+
+
+def exposure_message(**fields: Any) -> OutgoingEvent:
+    """An exposure of a run. Raises Misuse."""
+    exposure = _checked(Exposure, "this exposure", fields)
+    return _message("exposures", exposure.run_id, exposure)
 
 
 def outcome_message(**fields: Any) -> OutgoingEvent:
@@ -188,6 +195,7 @@ __all__ = [
     "as_text",
     "checked_names",
     "deferral_message",
+    "exposure_message",
     "outcome_message",
     "run_message",
     "score_message",

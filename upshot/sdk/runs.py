@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, Tracer, set_span_in_context
 
 from upshot.errors import Misuse, SpoolFull
+from upshot.experiments.assignment import Assigned, Decision
 from upshot.otel.calls import Counting
 from upshot.otel.reading import LONGEST_CONTENT
 from upshot.otel.runs import run_id_of
@@ -70,6 +71,8 @@ class Run(RunFacts):
         self._attributes: dict[str, Any] = {}
         self.set_attributes(attributes)
         self._content: dict[str, str] = {}
+        #: The variants chosen, by experiment and unit: a second `choose` gives the same.
+        self.chosen: dict[tuple[str, str | None], Decision] = {}
         self._started_ns = 0
         self._span_id = ""
         self._tracer: Tracer | None = None
@@ -137,6 +140,29 @@ class Run(RunFacts):
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Note facts about this run."""
         self._attributes |= checked_names(attributes)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The facts noted about this run so far."""
+        return self._attributes
+
+    @property
+    def exposures(self) -> list[dict[str, Any]] | None:
+        """See RunFacts."""
+        if not self.chosen:
+            return None
+        return [
+            {"experiment": name, "variant": one.variant, "phase": one.phase}
+            | ({} if one.probability is None else {"probability": one.probability})
+            for (name, _), one in self.chosen.items()
+            if isinstance(one, Assigned)
+        ] or None
+
+    def not_exposed(self, experiment: str, because: str) -> None:
+        """Note with the run's end why an experiment gave the control without an exposure."""
+        noted = self._attributes.setdefault("upshot.not_exposed", {})
+        if isinstance(noted, dict):
+            noted[experiment] = because
 
     @property
     def event_sink(self) -> EventSink:
