@@ -8,6 +8,7 @@ of its own, with the time of its statement.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -79,7 +80,7 @@ def row_of(topic: str, record: Record, prices: Prices = unpriced) -> Result:
         if is_tombstone(record):
             key_of(record)
             return NothingToStore()
-        return _priced_step(record, prices) if topic == "steps" else _READERS[topic](record)
+        return _step_reader(prices)(record) if topic == "steps" else _READERS[topic](record)
     except InvalidEvent as error:
         refusal = error
     if topic in ("outcomes", "waits"):
@@ -116,8 +117,10 @@ def _run(run: Run, record: Record) -> Row:
     return pack("raw_runs", values)
 
 
-def _priced_step(record: Record, prices: Prices) -> Row:
-    return _either(Step, lambda step, record: _step(step, record, prices))(record)
+@lru_cache(maxsize=8)
+def _step_reader(prices: Prices) -> Callable[[Record], Row]:
+    """The reader of steps with these prices: made once, not for each record."""
+    return _either(Step, lambda step, record: _step(step, record, prices))
 
 
 def _step(step: Step, record: Record, prices: Prices = unpriced) -> Row:
