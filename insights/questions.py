@@ -213,6 +213,6 @@ ORDER BY run_id, name, score_id""",
 )
 
 #: All named queries by their names.
-QUESTIONS: Mapping[str, NamedQuery] = MappingProxyType({question.name: question for question in _ASKED})
+QUESTIONS: Mapping[str, NamedQuery] = MappingProxyType({query.name: query for query in _ASKED})
 
 __all__ = ["ALL_PENDING", "QUESTIONS", "NamedQuery"]

@@ -91,9 +91,9 @@ class Reader:
         columns = tuple(Column(column["name"], column["type"]) for column in answer["meta"])
         return QueryResult(columns, answer["data"])
 
-    def ask(self, question: NamedQuery, parameters: Mapping[str, object] | None = None) -> QueryResult:
+    def ask(self, query: NamedQuery, parameters: Mapping[str, object] | None = None) -> QueryResult:
         """The answer to a named query; absent `parameters` have their defaults."""
-        return self.query(question.sql, {**question.parameters, **(parameters or {})})
+        return self.query(query.sql, {**query.parameters, **(parameters or {})})
 
     def _bounded(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         left = self._answer_bytes
@@ -183,10 +183,10 @@ def _blocks(response: HTTPResponse) -> Iterator[bytes]:
         held += block
         yield held[:-_LONGEST_ERROR]
         held = held[-_LONGEST_ERROR:]
-    answer, said = parted(held, response.getheader("X-ClickHouse-Exception-Tag"), broken is not None)
+    answer, error_text = parted(held, response.getheader("X-ClickHouse-Exception-Tag"), broken is not None)
     yield answer
-    if said:
-        raise refusal(said)
+    if error_text:
+        raise refusal(error_text)
     if broken is not None:
         raise ClickHouseUnavailable(f"ClickHouse broke off in the middle of its answer ({broken}): ask again")
 

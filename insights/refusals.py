@@ -43,11 +43,11 @@ def refusal(text: str) -> QueryFailed | ClickHouseUnavailable:
     """The exception for an error message of ClickHouse."""
     found = _CODE.search(text)
     code = int(found[1]) if found else 0
-    said = first_line(text)
+    message = first_line(text)
     if code in _TURNED_AWAY:
-        return ClickHouseUnavailable(f"ClickHouse refuses the connection: {said}; {_TURNED_AWAY[code]}")
+        return ClickHouseUnavailable(f"ClickHouse refuses the connection: {message}; {_TURNED_AWAY[code]}")
     advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
-    return QueryFailed(f"ClickHouse refused the query: {said}{advice}")
+    return QueryFailed(f"ClickHouse refused the query: {message}{advice}")
 
 
 def first_line(text: str) -> str:
@@ -76,8 +76,8 @@ def parted(end: bytes, tag: str | None, broken: bool) -> tuple[bytes, str]:
         at = end.rfind(b"Code: ") if broken and b"DB::Exception: " in end else -1
     if at < 0:
         return end, ""
-    said = end[at:].decode("utf-8", "replace")
-    return end[:at].rstrip(b"\r\n"), said[max(0, said.rfind("Code: ")) :]
+    message = end[at:].decode("utf-8", "replace")
+    return end[:at].rstrip(b"\r\n"), message[max(0, message.rfind("Code: ")) :]
 
 
 __all__ = ["first_line", "parted", "refusal"]

@@ -52,9 +52,9 @@ class Router(Generic[T]):
         self._partitions = self._context.units()
         counts = {topic: await self._context.partition_count(topic) for topic in self.topics}
         if few := {topic: count for topic, count in counts.items() if 0 < count < self._partitions}:
-            told = " and ".join(f"{topic} has {count} partitions" for topic, count in few.items())
+            listed = " and ".join(f"{topic} has {count} partitions" for topic, count in few.items())
             raise UnitFailed(
-                f"{told}, the table {self._partitions}: the missing ones are added at the next start"
+                f"{listed}, the table {self._partitions}: the missing ones are added at the next start"
             )
 
     def units(self) -> list[int]:

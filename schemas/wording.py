@@ -61,8 +61,8 @@ def _is_check(part: str) -> bool:
 def sentence_of(error: ErrorDetails) -> str:
     """The fault of that field, to be read behind its name: `must be a text`."""
     kind = error["type"]
-    if said := _SENTENCES.get(kind):
-        return said(error.get("ctx", {}))
+    if text := _SENTENCES.get(kind):
+        return text(error.get("ctx", {}))
     for name, words in _KINDS.items():
         if kind in (f"{name}_type", f"{name}_parsing") or (
             kind.startswith(name) and name in ("datetime", "time_delta")
@@ -80,8 +80,8 @@ def in_words(error: Exception) -> str:
         where = place_in(first)
         message = re.sub(r"^(Value error, |Assertion failed, )", "", first["msg"])
         return f"{where}: {message}" if where else message
-    said = str(error).partition("\n")[0]
-    return "it is of another type" if said.startswith("Pydantic") or "PydanticSerialization" in said else said
+    text = str(error).partition("\n")[0]
+    return "it is of another type" if text.startswith("Pydantic") or "PydanticSerialization" in text else text
 
 
 __all__ = ["in_words", "place_in", "sentence_of"]

@@ -61,4 +61,4 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]:
         yield whole_stack(running)
     finally:
         code = running.interrupt()
-    assert code == 0, running.said.read_text()
+    assert code == 0, running.metadata.read_text()

@@ -52,15 +52,15 @@ class Running:
 
     process: subprocess.Popen[bytes]
     data_dir: Path
-    said: Path
+    metadata: Path
 
     def wait_ready(self) -> dict[str, int]:
         """The ports of the stack, once all of it is up."""
         file = self.data_dir / "ports.json"
         deadline = time.monotonic() + START
         while not file.exists():
-            assert self.process.poll() is None, self.said.read_text()
-            assert time.monotonic() < deadline, self.said.read_text()
+            assert self.process.poll() is None, self.metadata.read_text()
+            assert time.monotonic() < deadline, self.metadata.read_text()
             time.sleep(LOOK)
         ports: dict[str, int] = json.loads(file.read_text())
         return ports
@@ -68,9 +68,9 @@ class Running:
     def wait_said(self, words: str, times: int = 1) -> None:
         """Until its output has these words, so many times."""
         deadline = time.monotonic() + START
-        while self.said.read_text().count(words) < times:
-            assert self.process.poll() is None, self.said.read_text()
-            assert time.monotonic() < deadline, self.said.read_text()
+        while self.metadata.read_text().count(words) < times:
+            assert self.process.poll() is None, self.metadata.read_text()
+            assert time.monotonic() < deadline, self.metadata.read_text()
             time.sleep(LOOK)
 
     def interrupt(self, number: int = signal.SIGINT) -> int:

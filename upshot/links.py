@@ -51,15 +51,15 @@ def outcome_link(
     settings = settings or load_settings()
     ends = (now or datetime.now(UTC)) + expires
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
-    said = {
+    content = {
         "type": type,
         "subject": subject,
         "id": id or fact_id("link", type, subject, written),
         "until": int(ends.timestamp()),
     }
     if data is not None:
-        said["data"] = data
-    payload = _text(json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode())
+        content["data"] = data
+    payload = _text(json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode())
     link = f"{settings.public_url.rstrip('/')}/v1/links/{payload}.{_text(_signature(settings, payload))}"
     if len(link) > LONGEST_LINK:
         raise ConfigurationError(
@@ -76,9 +76,9 @@ def read_link(token: str, settings: Settings, now: datetime) -> Link:
     if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
         raise LinkRefused("this link is damaged or not ours; nothing was recorded")
     try:
-        said = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        kind, subject, identity = said["type"], said["subject"], said["id"]
-        until = datetime.fromtimestamp(said["until"], UTC)
+        content = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        kind, subject, identity = content["type"], content["subject"], content["id"]
+        until = datetime.fromtimestamp(content["until"], UTC)
     except (ValueError, TypeError, LookupError, OverflowError, OSError, RecursionError):
         raise LinkRefused("this link holds nothing recordable; nothing was recorded") from None
     if not all(isinstance(text, str) for text in (kind, subject, identity)):
@@ -87,7 +87,7 @@ def read_link(token: str, settings: Settings, now: datetime) -> Link:
         raise LinkRefused(
             f"this link has expired at {until:%Y-%m-%d %H:%M} UTC; nothing was recorded", expired=True
         )
-    return Link(kind, subject, said.get("data"), identity, until)
+    return Link(kind, subject, content.get("data"), identity, until)
 
 
 def _signature(settings: Settings, payload: str) -> bytes:

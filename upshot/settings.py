@@ -162,6 +162,11 @@ class Settings(BaseModel):
             "production."
         ),
     )
+    variants: str = Field(
+        "",
+        description="Variants that experiments give, for trying one: `reply-tone=warm,greeting=short`. "
+        "Exposures are of strategy `forced`, which results leave out.",
+    )
     stalled_after: float = Field(
         30.0,
         ge=5,

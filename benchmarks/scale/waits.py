@@ -10,7 +10,7 @@ from typing import Any
 from upshot.processors.correlate.deadlines import Horizons, next_look, open_waits
 from upshot.processors.correlate.decide import step
 from upshot.processors.correlate.facts import WaitReceived
-from upshot.processors.correlate.state import encode_subject, question_of
+from upshot.processors.correlate.state import as_stored_wait, encode_subject
 from upshot.settings import Settings
 from upshot.streams.events.decode import read_wait
 from upshot.streams.state import frame
@@ -66,7 +66,7 @@ class OpenWaits:
         )
         key = subject(_NUMBER)
         known = step(
-            {}, [WaitReceived(key, question_of(read_wait(record)))], record.timestamp * 1000
+            {}, [WaitReceived(key, as_stored_wait(read_wait(record)))], record.timestamp * 1000
         ).subjects[key]
         horizons = Horizons(settings.look_back, settings.settled_retention, settings.deadline_grace)
         encoded = encode_subject(known)

@@ -157,11 +157,11 @@ def _winning(results: Results, deciding: MetricResult, best: Comparison) -> tupl
         names = ", ".join(name.partition(":")[0] for name in unsafe)
         isnt = "isn't" if len(unsafe) == 1 else "aren't"
         return "unsafe", f"decided on {metric.name}, but {names} {isnt} shown to be safe", best.variant
-    kept = f" {'; '.join(safe)} kept." if safe else ""
+    stored = f" {'; '.join(safe)} kept." if safe else ""
     return (
         "decided",
         f"{best.variant} is better on {metric.name}: {difference(best, metric)}; looking daily is "
-        f"safe.{kept} Ship it with:  upshot experiments ship {plan.experiment} {best.variant} --reason …",
+        f"safe.{stored} Ship it with:  upshot experiments ship {plan.experiment} {best.variant} --reason …",
         best.variant,
     )
 

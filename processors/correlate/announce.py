@@ -31,9 +31,9 @@ class Announcer:
     def _output(self, fact: Fact) -> Output:
         match fact:
             case ScoreRevised():
-                return Output(self._scores, None, fact.question.run_id.encode(), encode_score(fact))
+                return Output(self._scores, None, fact.wait.run_id.encode(), encode_score(fact))
             case Replied():
-                asker = (fact.question.reply_to or "").encode()
+                asker = (fact.wait.reply_to or "").encode()
                 return Output(self._resumptions, None, asker, encode_resumption(fact))
             case UnusableOutcome():
                 return self._refused(fact)
@@ -52,7 +52,7 @@ class Announcer:
         )
         error = InvalidEvent("unusable_outcome", refusal(fact))
         self._dead_letters[error.reason] += 1
-        return dead_letter(self._settings, record, error, about=fact.question.wait_id)
+        return dead_letter(self._settings, record, error, about=fact.wait.wait_id)
 
 
 __all__ = ["Announcer"]

@@ -42,11 +42,11 @@ class Horizons:
 
     def wait_ends(self, waiting: WaitState) -> Micros:
         """When an answered wait may be forgotten: counted from its deadline, or from its arrival if later."""
-        return self.ends(waiting.question, waiting.arrived)
+        return self.ends(waiting.wait, waiting.arrived)
 
-    def ends(self, question: StoredWait, arrived: Micros) -> Micros:
+    def ends(self, wait: StoredWait, arrived: Micros) -> Micros:
         """The same, of a wait with this arrival."""
-        return max(question.deadline, arrived) + self._settled
+        return max(wait.deadline, arrived) + self._settled
 
     def between_sweeps(self, sweeps: int) -> Micros:
         """How long until outcomes are looked at again, with `sweeps` looks while one outcome is kept."""
@@ -54,7 +54,7 @@ class Horizons:
 
     def judged_from(self, waiting: WaitState) -> Micros:
         """From when an open wait's deadline may be evaluated."""
-        return waiting.question.ends + self.grace_micros
+        return waiting.wait.ends + self.grace_micros
 
 
 def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
@@ -68,8 +68,8 @@ def next_look(subject: Subject, horizons: Horizons) -> Micros | None:
     if len(subject.outcomes) == 1 and not subject.marks:
         [outcome] = subject.outcomes.values()
         return horizons.outcome_ends(outcome)
-    kept: list[StoredOutcome | Mark] = [*subject.outcomes.values(), *subject.marks.values()]
-    return min([horizons.outcome_ends(one) for one in kept], default=None)
+    retained: list[StoredOutcome | Mark] = [*subject.outcomes.values(), *subject.marks.values()]
+    return min([horizons.outcome_ends(one) for one in retained], default=None)
 
 
 def open_waits(subject: Subject) -> int:
@@ -106,7 +106,7 @@ def retire(subject: Subject, now: Micros, horizons: Horizons) -> Subject:
 
 
 def _is_needed(outcome: StoredOutcome, waits: Iterable[WaitState]) -> bool:
-    return any(read(w.question.rule, w.question, outcome) is not IRRELEVANT for w in waits)
+    return any(read(w.wait.rule, w.wait, outcome) is not IRRELEVANT for w in waits)
 
 
 __all__ = ["Horizons", "next_look", "open_waits", "retire"]

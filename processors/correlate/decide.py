@@ -25,7 +25,7 @@ from upshot.processors.correlate.facts import (
     UnusableOutcome,
     WaitReceived,
 )
-from upshot.processors.correlate.rules import IRRELEVANT, Heard, NoReading, read, verdict_of
+from upshot.processors.correlate.rules import IRRELEVANT, NoReading, OutcomeReading, read, verdict_of
 from upshot.processors.correlate.state import (
     Revision,
     StoredOutcome,
@@ -97,12 +97,12 @@ def step(states: Mapping[str, Subject], arrivals: Sequence[Arrival], now: Micros
 
 def _once(facts: Iterable[Fact], repeated: Container[str]) -> Iterator[Fact]:
     """The facts, none of them twice; only facts about the `repeated` subjects can repeat."""
-    told: set[tuple[str | int, ...]] = set()
+    identities: set[tuple[str | int, ...]] = set()
     for fact in facts:
         if fact.subject in repeated:
-            if fact.identity in told:
+            if fact.identity in identities:
                 continue
-            told.add(fact.identity)
+            identities.add(fact.identity)
         yield fact
 
 
@@ -112,7 +112,7 @@ def correlate(subject: Subject, arrival: Arrival, now: Micros) -> Correlated:
         case OutcomeReceived():
             return _observe(arrival.subject, subject, arrival.outcome, now)
         case WaitReceived():
-            return _ask(arrival.subject, subject, arrival.question, now)
+            return _ask(arrival.subject, subject, arrival.wait, now)
         case Cancelled():
             return _cancel(subject, arrival, now)
         case SubjectErased():
@@ -130,13 +130,13 @@ def expire(key: str, subject: Subject, upto: Micros, now: Micros) -> Correlated:
     waits = dict(subject.waits)
     facts: list[Fact] = []
     for wait_id, waiting in subject.waits.items():
-        if waiting.is_open and waiting.question.ends <= upto:
-            question = waiting.question
+        if waiting.is_open and waiting.wait.ends <= upto:
+            wait = waiting.wait
             judged = msgspec.structs.replace(waiting, judged_at=now)
-            heard = _readings(question.rule, question, subject.outcomes.values())
-            waits[wait_id], revision = _revise(judged, question.rule, heard, now)
+            readings = _readings(wait.rule, wait, subject.outcomes.values())
+            waits[wait_id], revision = _revise(judged, wait.rule, readings, now)
             if revision is not None:
-                facts.append(_announced(key, question, revision, subject.outcomes.values()))
+                facts.append(_announced(key, wait, revision, subject.outcomes.values()))
     if not facts:
         return Correlated(subject, (), ())
     expired: tuple[EventKind, ...] = tuple("expired" for _ in facts)
@@ -162,17 +162,17 @@ def _observe(key: str, subject: Subject, outcome: StoredOutcome, now: Micros) ->
     facts: tuple[Fact, ...] = ()
     happened: tuple[EventKind, ...] = ()
     for wait_id, waiting in subject.waits.items():
-        question = waiting.question
-        rule = question.rule
-        reading = read(rule, question, outcome)
+        wait = waiting.wait
+        rule = wait.rule
+        reading = read(rule, wait, outcome)
         if known is None and reading is IRRELEVANT:
             continue
         if type(reading) is NoReading and waiting.cancelled_at is None:
-            facts += (UnusableOutcome(key, question, outcome, reading.detail),)
-        heard = [(o, reading if o is outcome else read(rule, question, o)) for o in outcomes.values()]
-        waits[wait_id], revision = _revise(waiting, rule, heard, now)
+            facts += (UnusableOutcome(key, wait, outcome, reading.detail),)
+        readings = [(o, reading if o is outcome else read(rule, wait, o)) for o in outcomes.values()]
+        waits[wait_id], revision = _revise(waiting, rule, readings, now)
         if revision is not None:
-            facts += (_announced(key, question, revision, outcomes.values()),)
+            facts += (_announced(key, wait, revision, outcomes.values()),)
         name = _name_of(waiting, revision)
         if name not in happened:
             happened += (name,)
@@ -182,85 +182,83 @@ def _observe(key: str, subject: Subject, outcome: StoredOutcome, now: Micros) ->
 def _cancel(subject: Subject, arrival: Cancelled, now: Micros) -> Correlated:
     key, cancellation = arrival.subject, arrival.cancellation
     waiting = subject.waits.get(arrival.wait_id)
-    if waiting is None or (waiting.question.reply_to or "") != arrival.reply_to:
+    if waiting is None or (waiting.wait.reply_to or "") != arrival.reply_to:
         after = note_cancellation(subject, arrival.wait_id, arrival.reply_to, cancellation, now)
         return Correlated(after, (), _REPEATED if after is subject else _CANCELLED)
     if not cancellation.outranks(waiting.cancellation):
         return Correlated(subject, _announced_to(key, waiting, subject, ()), _REPEATED)
-    question, known = waiting.question, subject.outcomes.values()
-    heard = _readings(question.rule, question, known)
+    wait, known = waiting.wait, subject.outcomes.values()
+    readings = _readings(wait.rule, wait, known)
     cancelled, revision = _revise(
-        msgspec.structs.replace(waiting, cancellation=cancellation), question.rule, heard, now
+        msgspec.structs.replace(waiting, cancellation=cancellation), wait.rule, readings, now
     )
     after = Subject(subject.outcomes, {**subject.waits, arrival.wait_id: cancelled}, subject.marks)
-    facts = () if revision is None else (_announced(key, question, revision, known),)
+    facts = () if revision is None else (_announced(key, wait, revision, known),)
     return Correlated(after, facts, _CANCELLED)
 
 
-def _ask(key: str, subject: Subject, question: StoredWait, now: Micros) -> Correlated:
-    waiting = subject.waits.get(question.wait_id)
-    if waiting is not None and waiting.question.outranks(question):
+def _ask(key: str, subject: Subject, wait: StoredWait, now: Micros) -> Correlated:
+    waiting = subject.waits.get(wait.wait_id)
+    if waiting is not None and waiting.wait.outranks(wait):
         return Correlated(subject, _announced_to(key, waiting, subject, subject.outcomes.values()), _REPEATED)
     cancellation = None
     if subject.marks:
-        if is_erased(subject.marks, question):
+        if is_erased(subject.marks, wait):
             return Correlated(subject, (), _ERASED)
         if waiting is None:
-            subject, cancellation = early_cancellation(subject, question)
+            subject, cancellation = early_cancellation(subject, wait)
     if waiting is None:
-        asked = WaitState(question, now, cancellation=cancellation)
+        asked = WaitState(wait, now, cancellation=cancellation)
     else:
-        judged_at = waiting.judged_at if waiting.question.is_the_same(question) else None
-        asked = WaitState(question, now, judged_at, waiting.revisions, waiting.cancellation)
+        judged_at = waiting.judged_at if waiting.wait.is_the_same(wait) else None
+        asked = WaitState(wait, now, judged_at, waiting.revisions, waiting.cancellation)
     if waiting is None and not subject.outcomes and cancellation is None:
-        return Correlated(Subject({}, {**subject.waits, question.wait_id: asked}, subject.marks), (), _OPENED)
-    rule = question.rule
-    heard = _readings(rule, question, subject.outcomes.values())
-    answered, revision = _revise(asked, rule, heard, now)
-    after = Subject(subject.outcomes, {**subject.waits, question.wait_id: answered}, subject.marks)
-    facts = _refusals(key, question, heard)
+        return Correlated(Subject({}, {**subject.waits, wait.wait_id: asked}, subject.marks), (), _OPENED)
+    rule = wait.rule
+    readings = _readings(rule, wait, subject.outcomes.values())
+    answered, revision = _revise(asked, rule, readings, now)
+    after = Subject(subject.outcomes, {**subject.waits, wait.wait_id: answered}, subject.marks)
+    facts = _refusals(key, wait, readings)
     if revision is None:
         return Correlated(after, facts, _OPENED)
-    return Correlated(
-        after, (*facts, _announced(key, question, revision, subject.outcomes.values())), _ANSWERED
-    )
+    return Correlated(after, (*facts, _announced(key, wait, revision, subject.outcomes.values())), _ANSWERED)
 
 
 def _revise(
-    waiting: WaitState, rule: StoredRule, heard: Iterable[Heard], now: Micros
+    waiting: WaitState, rule: StoredRule, readings: Iterable[OutcomeReading], now: Micros
 ) -> tuple[WaitState, Revision | None]:
     """Decide anew; append and return a revision where the verdict differs from the verdict announced last."""
-    question, revisions = waiting.question, waiting.revisions
+    wait, revisions = waiting.wait, waiting.revisions
     judged = waiting.judged_at is not None
     cancelled_at = None if waiting.cancellation is None else waiting.cancelled_at
     if cancelled_at is None:
-        found = verdict_of(rule, question, heard, judged)
-    elif question.reply_to is None:
-        found = cancelled_verdict(waiting, heard, cancelled_at)
+        found = verdict_of(rule, wait, readings, judged)
+    elif wait.reply_to is None:
+        found = cancelled_verdict(waiting, readings, cancelled_at)
     else:  # whoever asked needs no answer
         return waiting, None
     before = revisions[-1].verdict if revisions else None
     if found is None:
         if before is None or before.reason == "reopened":
             return waiting, None
-        found = Verdict(None, "reopened", question.opened_at)
+        found = Verdict(None, "reopened", wait.opened_at)
     if found == before:
         return waiting, None
     late = judged and found.reason == "outcome"
     revision = Revision(len(revisions) + 1, found, now, late)
-    said = (*revisions, revision)
-    return WaitState(question, waiting.arrived, waiting.judged_at, said, waiting.cancellation), revision
+    announced = (*revisions, revision)
+    return WaitState(wait, waiting.arrived, waiting.judged_at, announced, waiting.cancellation), revision
 
 
-def _readings(rule: StoredRule, question: StoredWait, outcomes: Iterable[StoredOutcome]) -> list[Heard]:
-    return [(outcome, read(rule, question, outcome)) for outcome in outcomes]
+def _readings(rule: StoredRule, wait: StoredWait, outcomes: Iterable[StoredOutcome]) -> list[OutcomeReading]:
+    return [(outcome, read(rule, wait, outcome)) for outcome in outcomes]
 
 
 def _announced_because_of(key: str, subject: Subject, outcome: StoredOutcome) -> tuple[Fact, ...]:
     """All facts announced because of `outcome`: announced again when the outcome comes again."""
     facts: tuple[Fact, ...] = ()
     for waiting in subject.waits.values():
-        if read(waiting.question.rule, waiting.question, outcome) is not IRRELEVANT:
+        if read(waiting.wait.rule, waiting.wait, outcome) is not IRRELEVANT:
             facts += _announced_to(key, waiting, subject, [outcome])
     return facts
 
@@ -268,20 +266,20 @@ def _announced_because_of(key: str, subject: Subject, outcome: StoredOutcome) ->
 def _announced_to(
     key: str, waiting: WaitState, subject: Subject, outcomes: Iterable[StoredOutcome]
 ) -> tuple[Fact, ...]:
-    question, revisions = waiting.question, waiting.revisions
+    wait, revisions = waiting.wait, waiting.revisions
     # A follow-up needs the last revision alone; outcomes behind earlier revisions may have been replaced.
-    said = revisions if question.reply_to is None else revisions[-1:]
-    refused = _refusals(key, question, _readings(question.rule, question, outcomes))
+    announced = revisions if wait.reply_to is None else revisions[-1:]
+    refused = _refusals(key, wait, _readings(wait.rule, wait, outcomes))
     known = subject.outcomes.values()
-    return (*refused, *[_announced(key, question, revision, known) for revision in said])
+    return (*refused, *[_announced(key, wait, revision, known) for revision in announced])
 
 
 def _announced(
-    key: str, question: StoredWait, revision: Revision, outcomes: Iterable[StoredOutcome]
+    key: str, wait: StoredWait, revision: Revision, outcomes: Iterable[StoredOutcome]
 ) -> ScoreRevised | Replied:
-    if question.reply_to is None:
-        return ScoreRevised(key, question, revision)
-    return Replied(key, question, revision, _decider(revision, outcomes))
+    if wait.reply_to is None:
+        return ScoreRevised(key, wait, revision)
+    return Replied(key, wait, revision, _decider(revision, outcomes))
 
 
 def _decider(revision: Revision, outcomes: Iterable[StoredOutcome]) -> StoredOutcome | None:
@@ -292,11 +290,11 @@ def _decider(revision: Revision, outcomes: Iterable[StoredOutcome]) -> StoredOut
     return next(known for known in outcomes if known.time == at and known.fingerprint == known_by)
 
 
-def _refusals(key: str, question: StoredWait, heard: Iterable[Heard]) -> tuple[Fact, ...]:
+def _refusals(key: str, wait: StoredWait, readings: Iterable[OutcomeReading]) -> tuple[Fact, ...]:
     return tuple(
         [
-            UnusableOutcome(key, question, outcome, reading.detail)
-            for outcome, reading in heard
+            UnusableOutcome(key, wait, outcome, reading.detail)
+            for outcome, reading in readings
             if type(reading) is NoReading
         ]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from upshot.processors.correlate.facts import Arrival, Cancelled, OutcomeReceived, SubjectErased, WaitReceived
-from upshot.processors.correlate.state import Cancellation, known_of, question_of
+from upshot.processors.correlate.state import Cancellation, as_stored_outcome, as_stored_wait
 from upshot.streams.events.decode import plain_wait, read_outcome, read_wait
 from upshot.streams.events.decoded import DecodedOutcome
 from upshot.streams.events.instants import Micros
@@ -26,7 +26,7 @@ def arrival_of_wait(record: Record, now: Micros, tolerance: Micros) -> Arrival:
         if is_withdrawal(record) and (withdrawn := read_withdrawal(record, now)) is not None:
             return _withdrawn(withdrawn)
         wait = read_wait(record)
-    return WaitReceived(wait.subject, question_of(wait, tolerance))
+    return WaitReceived(wait.subject, as_stored_wait(wait, tolerance))
 
 
 def _withdrawn(event: Cancelling | Erasing) -> Arrival:
@@ -47,9 +47,9 @@ def arrival_of_outcome(record: Record, now: Micros) -> Arrival:
     outcome = read_outcome(record)
     if record.headers:
         place = place_of(record)
-        known = known_of(outcome, now, place.partition, place.offset, place.made)
+        known = as_stored_outcome(outcome, now, place.partition, place.offset, place.made)
     else:
-        known = known_of(outcome, now, record.partition, record.offset, made_of(record))
+        known = as_stored_outcome(outcome, now, record.partition, record.offset, made_of(record))
     subject, spelled = outcome.subject, outcome.spelled
     return OutcomeReceived(subject, known, None if spelled is subject else _other(outcome))
 

@@ -71,47 +71,47 @@ _decided = lru_cache(maxsize=64)(instant)
 
 def encode_score(fact: ScoreRevised) -> bytes:
     """The revision as an event of topic `scores`."""
-    question, revision = fact.question, fact.revision
+    wait, revision = fact.wait, fact.revision
     verdict = revision.verdict
     return _encode(
         _Score(
-            fact_id("score", fact.subject, question.wait_id),
-            question.run_id,
-            question.step_id,
-            question.name,
+            fact_id("score", fact.subject, wait.wait_id),
+            wait.run_id,
+            wait.step_id,
+            wait.name,
             verdict.value,
             revision.number,
             revision.number - 1 or None,
             verdict.reason,
             revision.late,
             fact.subject,
-            question.wait_id,
+            wait.wait_id,
             verdict.outcome_id,
             instant(verdict.at),
             _decided(revision.decided_at),
-            question.agent,
-            question.exposures,
-            question.attributes,
+            wait.agent,
+            wait.exposures,
+            wait.attributes,
         )
     )
 
 
 def encode_resumption(fact: Replied) -> bytes:
     """The answer to a follow-up, as an event of topic `resumptions`."""
-    question, revision, outcome = fact.question, fact.revision, fact.outcome
-    heard = None
+    wait, revision, outcome = fact.wait, fact.revision, fact.outcome
+    answering_event = None
     if outcome is not None:
         time, data = instant(outcome.time), outcome.data_json
         recorded = instant(outcome.recorded * 1000) if outcome.recorded else None
         about = outcome.id, outcome.type, fact.subject, time, outcome.source
-        heard = _AnsweringEvent(*about, data, outcome.sequence, recorded)
+        answering_event = _AnsweringEvent(*about, data, outcome.sequence, recorded)
     return _encode(
         _Resumption(
-            question.reply_to,
+            wait.reply_to,
             "reopened" if revision.verdict.reason == "reopened" else "answer",
-            question.wait_id,
+            wait.wait_id,
             revision.number,
-            heard,
+            answering_event,
             instant(revision.verdict.at),
             revision.late,
         )
@@ -137,7 +137,7 @@ def outcome_bytes(subject: str, outcome: StoredOutcome) -> bytes:
 def refusal(fact: UnusableOutcome) -> str:
     """Why an outcome gave no score, and what to do."""
     return (
-        f"wait {fact.question.wait_id} of run {fact.question.run_id}: {fact.detail}; "
+        f"wait {fact.wait.wait_id} of run {fact.wait.run_id}: {fact.detail}; "
         "mend the wait's rule or the outcome's data and send it again"
     )
 

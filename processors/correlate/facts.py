@@ -22,7 +22,7 @@ class WaitReceived(msgspec.Struct, frozen=True, gc=False):
     """A wait arrived."""
 
     subject: str
-    question: StoredWait
+    wait: StoredWait
 
 
 class Cancelled(msgspec.Struct, frozen=True, gc=False):
@@ -51,41 +51,41 @@ class ScoreRevised(msgspec.Struct, frozen=True, gc=False):
     """A revision of a score, to be announced."""
 
     subject: str
-    question: StoredWait
+    wait: StoredWait
     revision: Revision
 
     @property
     def identity(self) -> tuple[str | int, ...]:
         """Two revisions with equal identity are the same fact."""
-        return self.subject, self.question.wait_id, self.revision.number
+        return self.subject, self.wait.wait_id, self.revision.number
 
 
 class Replied(msgspec.Struct, frozen=True, gc=False):
     """The answer to a follow-up's wait; `outcome` is the deciding outcome, where an outcome decided."""
 
     subject: str
-    question: StoredWait
+    wait: StoredWait
     revision: Revision
     outcome: StoredOutcome | None = None
 
     @property
     def identity(self) -> tuple[str | int, ...]:
         """Two answers with equal identity are the same fact."""
-        return self.subject, self.question.wait_id, self.revision.number
+        return self.subject, self.wait.wait_id, self.revision.number
 
 
 class UnusableOutcome(msgspec.Struct, frozen=True, gc=False):
     """An outcome that should decide a wait but can't, to be dead-lettered."""
 
     subject: str
-    question: StoredWait
+    wait: StoredWait
     outcome: StoredOutcome
     detail: str
 
     @property
     def identity(self) -> tuple[str | int, ...]:
         """Two refusals with equal identity are the same fact."""
-        return self.subject, self.question.wait_id, self.outcome.key, self.detail
+        return self.subject, self.wait.wait_id, self.outcome.key, self.detail
 
 
 Fact = ScoreRevised | Replied | UnusableOutcome

@@ -247,19 +247,21 @@ class Join:
             if changes is None:
                 full.add(key)
             else:
-                kept = effects.changes.setdefault(partition, {})
-                kept.pop(key.encode(), None)  # the head comes last
-                kept.update(changes)
+                changed = effects.changes.setdefault(partition, {})
+                changed.pop(key.encode(), None)  # the head comes last
+                changed.update(changes)
         return full
 
     def _as_spelled(self, partition: int, arrivals: Iterable[Arrival]) -> list[Arrival]:
         """News about subjects as they are spelled, where waits were opened before spellings were joined."""
-        told = [(a, a.spelled) for a in arrivals if not isinstance(a, WaitReceived) and a.spelled is not None]
-        if not told:
+        respelled = [
+            (a, a.spelled) for a in arrivals if not isinstance(a, WaitReceived) and a.spelled is not None
+        ]
+        if not respelled:
             return []
-        states, crowded = self._known(partition, {spelled for _, spelled in told})
+        states, crowded = self._known(partition, {spelled for _, spelled in respelled})
         waited = crowded | {key for key, state in states.items() if state.waits}
-        return [replace(a, subject=spelled, spelled=None) for a, spelled in told if spelled in waited]
+        return [replace(a, subject=spelled, spelled=None) for a, spelled in respelled if spelled in waited]
 
     def _refuse(self, full: set[str], batches: Mapping[TP, Sequence[Record]], effects: Effects) -> None:
         """Keep the records about these subjects as dead letters."""

@@ -31,43 +31,43 @@ class NoReading(msgspec.Struct, frozen=True, gc=False):
 
 
 Reading = Reads | Irrelevant | NoReading
-Heard = tuple[StoredOutcome, Reading]
+OutcomeReading = tuple[StoredOutcome, Reading]
 IRRELEVANT = Irrelevant()
 
 
-def decide(question: StoredWait, outcomes: Iterable[StoredOutcome], *, judged: bool) -> Verdict | None:
+def decide(wait: StoredWait, outcomes: Iterable[StoredOutcome], *, judged: bool) -> Verdict | None:
     """The verdict following from the set of `outcomes`; `judged`: the deadline passed without a verdict.
 
     None where nothing has decided yet and the deadline isn't evaluated. Depends on the set alone: order of
     arrival and repetition change nothing.
     """
-    rule = question.rule
-    heard = [(outcome, read(rule, question, outcome)) for outcome in outcomes]
-    return verdict_of(rule, question, heard, judged)
+    rule = wait.rule
+    readings = [(outcome, read(rule, wait, outcome)) for outcome in outcomes]
+    return verdict_of(rule, wait, readings, judged)
 
 
 def verdict_of(
-    rule: StoredRule, question: StoredWait, heard: Iterable[Heard], judged: bool
+    rule: StoredRule, wait: StoredWait, readings: Iterable[OutcomeReading], judged: bool
 ) -> Verdict | None:
     """The same, from each outcome's reading (see `read`) for the wait, whose rule is `rule`."""
-    counted = [(outcome, reading.value) for outcome, reading in heard if type(reading) is Reads]
+    counted = [(outcome, reading.value) for outcome, reading in readings if type(reading) is Reads]
     if counted:
         if len(counted) > 1:
-            counted.sort(key=_order_for(question))
-        verdict = _decided_by(question, rule, counted)
+            counted.sort(key=_order_for(wait))
+        verdict = _decided_by(wait, rule, counted)
         if verdict is not None:
             return verdict
     if not judged:
         return None
     value = rule.nothing_came
-    return Verdict(value, "expired" if value is None else "deadline", question.deadline)
+    return Verdict(value, "expired" if value is None else "deadline", wait.deadline)
 
 
 _Counted = tuple[StoredOutcome, bool | float]
 
 
-def _order_for(question: StoredWait) -> Callable[[_Counted], tuple[Any, ...]]:
-    return _in_time_before if question.tolerance is None else _in_order
+def _order_for(wait: StoredWait) -> Callable[[_Counted], tuple[Any, ...]]:
+    return _in_time_before if wait.tolerance is None else _in_order
 
 
 def _in_order(counted: _Counted) -> tuple[Any, ...]:
@@ -80,7 +80,7 @@ def _in_time_before(counted: _Counted) -> tuple[Any, ...]:
     return outcome.time, outcome.id, outcome.source
 
 
-def _decided_by(question: StoredWait, rule: StoredRule, counted: list[_Counted]) -> Verdict | None:
+def _decided_by(wait: StoredWait, rule: StoredRule, counted: list[_Counted]) -> Verdict | None:
     match rule.mode:
         case "first":
             outcome, value = counted[0]
@@ -94,11 +94,11 @@ def _decided_by(question: StoredWait, rule: StoredRule, counted: list[_Counted])
             firsts = {outcome.type: (outcome, value) for outcome, value in reversed(counted)}
             if len(firsts) < len(rule.on):
                 return None
-            outcome = max(firsts.values(), key=_order_for(question))[0]
+            outcome = max(firsts.values(), key=_order_for(wait))[0]
             value = min(value for _, value in firsts.values())
         case _:
             assert_never(rule.mode)
-    known_by = outcome.id if question.reply_to is None else outcome.fingerprint
+    known_by = outcome.id if wait.reply_to is None else outcome.fingerprint
     return Verdict(value, "outcome", outcome.time, known_by)
 
 
@@ -114,20 +114,20 @@ def _sum(values: list[bool | float]) -> float:
         return float_info.max if exact > 0 else -float_info.max
 
 
-def is_inside(question: StoredWait, outcome: StoredOutcome) -> bool:
+def is_inside(wait: StoredWait, outcome: StoredOutcome) -> bool:
     """Whether the span covered by the outcome's time meets the wait's window."""
-    time, tolerance = outcome.time, question.tolerance
-    if question.after and not all(outcome.follows(heard) for heard in question.after):
+    time, tolerance = outcome.time, wait.tolerance
+    if wait.after and not all(outcome.follows(readings) for readings in wait.after):
         return False
     if tolerance is None:
-        return question.since <= time <= question.deadline
-    return question.since - tolerance <= time + outcome.width and time <= question.deadline + question.width
+        return wait.since <= time <= wait.deadline
+    return wait.since - tolerance <= time + outcome.width and time <= wait.deadline + wait.width
 
 
-def read(rule: StoredRule, question: StoredWait, outcome: StoredOutcome) -> Reading:
+def read(rule: StoredRule, wait: StoredWait, outcome: StoredOutcome) -> Reading:
     """The reading of `outcome` for `question`, whose rule is `rule`."""
     match = rule.on.get(outcome.type)
-    if match is None or not is_inside(question, outcome):
+    if match is None or not is_inside(wait, outcome):
         return IRRELEVANT
     return _score(rule, match, outcome)
 
@@ -185,9 +185,9 @@ def _look_up(path: str, outcome: StoredOutcome) -> Any:
 
 __all__ = [
     "IRRELEVANT",
-    "Heard",
     "Irrelevant",
     "NoReading",
+    "OutcomeReading",
     "Reading",
     "Reads",
     "decide",

@@ -95,8 +95,8 @@ class StoredWait(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
         A tolerance from the setting doesn't decide: the tolerance kept first stays.
         """
-        said = msgspec.structs.replace(self, tolerance=None, width=0, says_tolerance=False)
-        content = msgspec.json.encode(_plain(msgspec.json.encode(said)), order="sorted")
+        stated_text = msgspec.structs.replace(self, tolerance=None, width=0, says_tolerance=False)
+        content = msgspec.json.encode(_plain(msgspec.json.encode(stated_text)), order="sorted")
         stated = self.tolerance if self.says_tolerance and self.tolerance is not None else -1
         return self.opened_at, content, stated, self.width
 
@@ -171,13 +171,19 @@ class StoredOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def _in_sequence(self) -> tuple[int, int | str]:
         return in_sequence(self.sequence)
 
-    def follows(self, heard: Preceding) -> bool:
+    def follows(self, preceding: Preceding) -> bool:
         """Whether the outcome comes after an earlier event, or has a type not listened to then."""
-        if self.type not in heard.types:
+        if self.type not in preceding.types:
             return True
-        if (self.id, self.source) == (heard.id, heard.source):
+        if (self.id, self.source) == (preceding.id, preceding.source):
             return False
-        before = heard.time, in_sequence(heard.sequence), heard.recorded, heard.id, heard.source
+        before = (
+            preceding.time,
+            in_sequence(preceding.sequence),
+            preceding.recorded,
+            preceding.id,
+            preceding.source,
+        )
         return self.order > before
 
     def with_earlier_record(self, recorded: int) -> StoredOutcome:
@@ -187,10 +193,10 @@ class StoredOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def fingerprint(self) -> str:
         """Two outcomes with equal fingerprint say the same: same source and id, same content, same place."""
-        said = (self.key, str(self.time), self.rank[1].decode())
+        stated_text = (self.key, str(self.time), self.rank[1].decode())
         if not self.recorded:
-            return fact_id("outcome", *said)
-        return fact_id("outcome", *said, str(self.width), repr(self.sequence), str(self.recorded))
+            return fact_id("outcome", *stated_text)
+        return fact_id("outcome", *stated_text, str(self.width), repr(self.sequence), str(self.recorded))
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -226,11 +232,11 @@ class Cancellation(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return other is None or (-self.revision, self.at) < (-other.revision, other.at)
 
 
-def ended_by(cancellation: Cancellation | None, question: StoredWait) -> Micros | None:
+def ended_by(cancellation: Cancellation | None, wait: StoredWait) -> Micros | None:
     """When a wait ended by cancellation; None where not cancelled, or only after its window."""
-    if cancellation is None or cancellation.revision < question.revision:
+    if cancellation is None or cancellation.revision < wait.revision:
         return None
-    if question.reply_to is None and cancellation.at > question.ends:
+    if wait.reply_to is None and cancellation.at > wait.ends:
         return None
     return cancellation.at
 
@@ -238,7 +244,7 @@ def ended_by(cancellation: Cancellation | None, question: StoredWait) -> Micros 
 class WaitState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A wait and the history of its answers. `judged_at` is set once its deadline was evaluated."""
 
-    question: StoredWait
+    wait: StoredWait
     arrived: Micros
     judged_at: Micros | None = None
     revisions: tuple[Revision, ...] = ()
@@ -252,7 +258,7 @@ class WaitState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def cancelled_at(self) -> Micros | None:
         """When the wait ended by cancellation; None where not cancelled, or only after its window."""
-        return None if self.cancellation is None else ended_by(self.cancellation, self.question)
+        return None if self.cancellation is None else ended_by(self.cancellation, self.wait)
 
     @property
     def is_open(self) -> bool:
@@ -300,7 +306,7 @@ def decode_subject(value: bytes | None) -> Subject:
     return Subject() if value is None else _decoder.decode(value)
 
 
-def question_of(wait: DecodedWait, tolerance: Micros = TOLERANCE) -> StoredWait:
+def as_stored_wait(wait: DecodedWait, tolerance: Micros = TOLERANCE) -> StoredWait:
     """A wait as the join keeps waits; with this tolerance, where the wait states none itself."""
     stated = wait.tolerance
     return StoredWait(
@@ -310,7 +316,7 @@ def question_of(wait: DecodedWait, tolerance: Micros = TOLERANCE) -> StoredWait:
         wait.opened_at,
         wait.since,
         wait.deadline,
-        _kept(wait.rule.json) if len(wait.rule.json) <= LONGEST_OF_MANY else _keep(wait.rule.json),
+        _cached(wait.rule.json) if len(wait.rule.json) <= LONGEST_OF_MANY else _keep(wait.rule.json),
         wait.step_id,
         wait.agent,
         wait.exposures,
@@ -324,7 +330,7 @@ def question_of(wait: DecodedWait, tolerance: Micros = TOLERANCE) -> StoredWait:
     )
 
 
-def known_of(
+def as_stored_outcome(
     outcome: DecodedOutcome, arrived: Micros, partition: int, offset: int, made: str = ""
 ) -> StoredOutcome:
     """An outcome as the join keeps it."""
@@ -345,13 +351,13 @@ def known_of(
 
 
 def _keep(rule_json: bytes) -> Raw:
-    """The rule of a wait as questions keep it."""
+    """The rule of a wait as stored waits have it."""
     rule = RuleSchema.model_validate_json(rule_json)
     on = {kind: StoredMatch(match.score, match.when, match.times) for kind, match in rule.on.items()}
     return StoredRule(on, rule.nothing_came, rule.mode).json
 
 
-_kept = lru_cache(maxsize=4096)(_keep)
+_cached = lru_cache(maxsize=4096)(_keep)
 _rule_behind = lru_cache(maxsize=4096)(_rules.decode)
 _large_rule_behind = lru_cache(maxsize=16)(_rules.decode)
 
@@ -369,10 +375,10 @@ __all__ = [
     "Subject",
     "Verdict",
     "WaitState",
+    "as_stored_outcome",
+    "as_stored_wait",
     "decode_subject",
     "encode_subject",
     "ended_by",
     "in_sequence",
-    "known_of",
-    "question_of",
 ]

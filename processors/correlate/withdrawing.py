@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from upshot.processors.correlate.rules import Heard, verdict_of
+from upshot.processors.correlate.rules import OutcomeReading, verdict_of
 from upshot.processors.correlate.state import (
     Cancellation,
     Mark,
@@ -22,21 +22,21 @@ from upshot.streams.events.instants import Micros
 _ALL = "erased\n"
 
 
-def cancelled_verdict(waiting: WaitState, heard: Iterable[Heard], at: Micros) -> Verdict:
+def cancelled_verdict(waiting: WaitState, readings: Iterable[OutcomeReading], at: Micros) -> Verdict:
     """The verdict of a wait cancelled at `at`: the decision made by then, else `cancelled`."""
-    question = waiting.question
-    rule = question.rule
+    wait = waiting.wait
+    rule = wait.rule
     if rule.mode in ("first", "all"):
-        before = [(outcome, reading) for outcome, reading in heard if outcome.time <= at]
-        decided = verdict_of(rule, question, before, judged=False)
+        before = [(outcome, reading) for outcome, reading in readings if outcome.time <= at]
+        decided = verdict_of(rule, wait, before, judged=False)
         if decided is not None:
             return decided
     return Verdict(None, "cancelled", at)
 
 
-def early_cancellation(subject: Subject, question: StoredWait) -> tuple[Subject, Cancellation | None]:
+def early_cancellation(subject: Subject, wait: StoredWait) -> tuple[Subject, Cancellation | None]:
     """The cancellation received before its wait, taken out of the subject's marks."""
-    name = cancelled_name(question.wait_id, question.reply_to or "")
+    name = cancelled_name(wait.wait_id, wait.reply_to or "")
     mark = subject.marks.get(name)
     if mark is None:
         return subject, None
@@ -68,7 +68,7 @@ def erase(subject: Subject, run_id: str | None, at: Micros, now: Micros) -> Subj
     waits = {
         key: waiting
         for key, waiting in subject.waits.items()
-        if waiting.question.opened_at > at or run_id not in (None, waiting.question.run_id)
+        if waiting.wait.opened_at > at or run_id not in (None, waiting.wait.run_id)
     }
     outcomes, marks = subject.outcomes, subject.marks
     if run_id is None:
@@ -77,14 +77,14 @@ def erase(subject: Subject, run_id: str | None, at: Micros, now: Micros) -> Subj
     return Subject(outcomes, waits, {**marks, name: Mark(now, None, at)})
 
 
-def is_erased(marks: Mapping[str, Mark], said: StoredWait | StoredOutcome) -> bool:
+def is_erased(marks: Mapping[str, Mark], event: StoredWait | StoredOutcome) -> bool:
     """Whether a wait or an outcome belongs to an erasure, given a subject's marks."""
     if not marks:
         return False
-    if isinstance(said, StoredOutcome):
-        return _is_up_to(marks.get(_ALL), said.time)
-    return _is_up_to(marks.get(_ALL), said.opened_at) or _is_up_to(
-        marks.get(erased_name(said.run_id)), said.opened_at
+    if isinstance(event, StoredOutcome):
+        return _is_up_to(marks.get(_ALL), event.time)
+    return _is_up_to(marks.get(_ALL), event.opened_at) or _is_up_to(
+        marks.get(erased_name(event.run_id)), event.opened_at
     )
 
 

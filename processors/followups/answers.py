@@ -8,7 +8,7 @@ from upshot.processors.followups.execution import AnsweredBy, FollowupSpec, Open
 from upshot.streams.events.instants import Micros
 
 
-def question_of(origin: FollowupSpec, wait: OpenWait, tolerance: Micros) -> StoredWait:
+def as_stored_wait(origin: FollowupSpec, wait: OpenWait, tolerance: Micros) -> StoredWait:
     """A wait as stored by the join, with this tolerance: the first counting event decides."""
     rule = StoredRule({kind: StoredMatch(True, when) for kind, when in wait.on.items()})
     window = wait.opened_at, wait.since, wait.deadline
@@ -20,14 +20,14 @@ def question_of(origin: FollowupSpec, wait: OpenWait, tolerance: Micros) -> Stor
 def answer_of(fact: ScoreRevised, subject: Subject) -> WaitAnswer:
     """The join's verdict, with the deciding event, where an event decided."""
     revision, verdict = fact.revision, fact.revision.verdict
-    heard = None
+    answering_event = None
     if verdict.reason == "outcome":
-        heard = next(
+        answering_event = next(
             AnsweredBy(o.id, o.type, fact.subject, o.time, o.source, o.data_json)
             for o in subject.outcomes.values()
-            if (o.id, o.time) == (verdict.outcome_id, verdict.at) and o.type in fact.question.rule.on
+            if (o.id, o.time) == (verdict.outcome_id, verdict.at) and o.type in fact.wait.rule.on
         )
-    return WaitAnswer(revision.number, verdict.at, heard, revision.late)
+    return WaitAnswer(revision.number, verdict.at, answering_event, revision.late)
 
 
-__all__ = ["answer_of", "question_of"]
+__all__ = ["answer_of", "as_stored_wait"]

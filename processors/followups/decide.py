@@ -176,8 +176,8 @@ def give_up(state: FollowupState, error: str, now: Micros) -> Transition:
         ),
         now,
     )
-    told = () if after.origin is None else (Stands(after.origin, after), GaveUp(after.origin, after))
-    return Transition(after, told, "failed")
+    facts = () if after.origin is None else (Stands(after.origin, after), GaveUp(after.origin, after))
+    return Transition(after, facts, "failed")
 
 
 def next_look(state: FollowupState, retention: Micros) -> Micros | None:
@@ -252,7 +252,7 @@ def _settle(
         asked=asked,
         scores={**state.emitted, **scores},
         saying={},
-        unsaid=(),
+        unannounced=(),
         status="withdrawn" if state.cancelled else execution.ending,
         run_at=now + patience.settling if look_again else None,
         attempts=0,

@@ -161,15 +161,17 @@ def encode_wait(fact: Opened) -> bytes:
             agent=origin.agent,
             reply_to=origin.followup_id,
             revision=fact.revision or UNSET,
-            after=[_after(heard) for heard in wait.after] or UNSET,
+            after=[_after(preceding) for preceding in wait.after] or UNSET,
             tolerance=UNSET if wait.tolerance is None else _duration(wait.tolerance),
         )
     )
 
 
-def _after(heard: Preceding) -> _After:
-    recorded = instant(heard.recorded * 1000) if heard.recorded else None
-    return _After(heard.types, instant(heard.time), heard.id, heard.source, heard.sequence, recorded)
+def _after(preceding: Preceding) -> _After:
+    recorded = instant(preceding.recorded * 1000) if preceding.recorded else None
+    return _After(
+        preceding.types, instant(preceding.time), preceding.id, preceding.source, preceding.sequence, recorded
+    )
 
 
 def encode_wait_cancellation(fact: WaitCancelled) -> bytes:

@@ -149,10 +149,10 @@ class Followups:
         states = self._known(partition, ends)
         for key, one in ends.items():
             state = states[key]
-            kept = keep_results(state, one.started.known, one.execution)
-            if kept is not state:
-                after = self._move(partition, key, state, Transition(kept, (), "kept"), effects)
-                if after is kept:
+            with_results = keep_results(state, one.started.known, one.execution)
+            if with_results is not state:
+                after = self._move(partition, key, state, Transition(with_results, (), "kept"), effects)
+                if after is with_results:
                     self._under_way.hold(one)
                 else:
                     self._under_way.applied(one)
@@ -206,10 +206,10 @@ class Followups:
 
     def _withdraw(self, partition: int, key: str, state: FollowupState, effects: Effects) -> None:
         """Take back all scores and requests of a cancelled follow-up: stored first, then announced."""
-        kept = keep_results(state, state.known, WITHDRAWN)
-        if kept is not state:
+        with_results = keep_results(state, state.known, WITHDRAWN)
+        if with_results is not state:
             effects.more = True
-            self._move(partition, key, state, Transition(kept, (), "kept"), effects)
+            self._move(partition, key, state, Transition(with_results, (), "kept"), effects)
         else:
             self._move(
                 partition,

@@ -34,8 +34,10 @@ def requested(state: FollowupState, arrival: Deferred) -> FollowupState:
         known = state.origin or arrival.origin
         return replace(state, origin=known, place=state.place or arrival.place, requests=requests)
     counts = min(standing, key=lambda request: _rank(request.origin))
-    kept = {name: replace(r, origin=None) if r.origin == counts.origin else r for name, r in requests.items()}
-    return replace(state, origin=counts.origin, place=counts.place, requests=_least(kept))
+    remembered = {
+        name: replace(r, origin=None) if r.origin == counts.origin else r for name, r in requests.items()
+    }
+    return replace(state, origin=counts.origin, place=counts.place, requests=_least(remembered))
 
 
 def _requests_of(state: FollowupState) -> dict[str, Request]:

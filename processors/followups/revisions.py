@@ -53,7 +53,7 @@ def asked_anew(state: FollowupState, execution: Execution) -> FollowupState:
         state,
         more={**state.more, **more},
         turns={**state.turns, **turns},
-        unsaid=tuple(dict.fromkeys((*state.unsaid, *turns, *more))),
+        unannounced=tuple(dict.fromkeys((*state.unannounced, *turns, *more))),
     )
 
 
@@ -70,10 +70,10 @@ def asks(state: FollowupState, origin: FollowupSpec, execution: Execution, now: 
     """The announcements of these revisions, and the waits opened for the first time."""
     for wait_id, wait in _waits_of(execution).items():
         turn = state.turns.get(wait_id)
-        if wait_id in state.unsaid or not (turn or wait_id in state.asked or wait_id in state.answers):
+        if wait_id in state.unannounced or not (turn or wait_id in state.asked or wait_id in state.answers):
             yield Opened(origin, wait, turn.revision if turn else 0)
     more = _more_of(execution)
-    for ident in state.unsaid:
+    for ident in state.unannounced:
         if (turn := state.turns.get(ident)) is not None and turn.revision % 2:
             yield WaitCancelled(origin, ident, turn.subject, turn.revision, now)
         if (known := state.more.get(ident)) is not None and known.revision % 2:

@@ -34,7 +34,7 @@ def revised(
 
 
 def _revision(give: EmitScore, revision: int) -> EmittedScore:
-    heard = give.answer and give.answer.event
+    answering_event = give.answer and give.answer.event
     return EmittedScore(
         revision=revision,
         name=give.name,
@@ -44,8 +44,8 @@ def _revision(give: EmitScore, revision: int) -> EmittedScore:
         step_id=give.step_id,
         key=give.key,
         comment=give.comment,
-        subject=heard.subject if heard else None,
-        outcome_id=heard.id if heard else None,
+        subject=answering_event.subject if answering_event else None,
+        outcome_id=answering_event.id if answering_event else None,
         late=give.answer.late if give.answer else False,
     )
 

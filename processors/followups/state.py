@@ -119,7 +119,7 @@ class FollowupState(msgspec.Struct, frozen=True, array_like=True):
     #: The waits ever taken back by the code.
     turns: dict[str, RequestTurn] = {}
     #: Waits and follow-ups with a revision in the two above, perhaps not announced yet.
-    unsaid: tuple[str, ...] = ()
+    unannounced: tuple[str, ...] = ()
     #: Erased on purpose: later arrivals are dropped.
     erased: bool = False
 

@@ -18,8 +18,8 @@ def cost_of(step: Step, at: Micros, prices: Prices) -> tuple[float | None, str]:
         step.cache_write_input_tokens,
         step.reasoning_output_tokens,
     )
-    model, said_by_model = model_of(step.model)
-    provider = (provider_of(step.provider) if step.provider else None) or said_by_model
+    model, provider_of_model = model_of(step.model)
+    provider = (provider_of(step.provider) if step.provider else None) or provider_of_model
     usd = price_of(prices, provider, dict.fromkeys((step.model, model)), usage, instant(at))
     return (None, "") if usd is None else (usd, "table")
 

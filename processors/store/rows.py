@@ -8,6 +8,7 @@ of its own, with the time of its statement.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -63,7 +64,7 @@ from upshot.streams.events.withdrawals import (
     read_withdrawal,
 )
 
-_UNSAID = (0, "")
+_UNSTATED = (0, "")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -79,7 +80,7 @@ def row_of(topic: str, record: Record, prices: Prices = unpriced) -> Result:
         if is_tombstone(record):
             key_of(record)
             return NothingToStore()
-        return _priced_step(record, prices) if topic == "steps" else _READERS[topic](record)
+        return _step_reader(prices)(record) if topic == "steps" else _READERS[topic](record)
     except InvalidEvent as error:
         refusal = error
     if topic in ("outcomes", "waits"):
@@ -95,7 +96,7 @@ def _run(run: Run, record: Record) -> Row:
     at = moment_or_none(run.occurred_at) or ended or started or recorded
 
     def stated(value: str | None) -> tuple[Micros, str]:
-        return _UNSAID if value is None else (at, value)
+        return _UNSTATED if value is None else (at, value)
 
     values = (
         run.run_id,
@@ -116,8 +117,10 @@ def _run(run: Run, record: Record) -> Row:
     return pack("raw_runs", values)
 
 
-def _priced_step(record: Record, prices: Prices) -> Row:
-    return _either(Step, lambda step, record: _step(step, record, prices))(record)
+@lru_cache(maxsize=8)
+def _step_reader(prices: Prices) -> Callable[[Record], Row]:
+    """The reader of steps with these prices: made once, not for each record."""
+    return _either(Step, lambda step, record: _step(step, record, prices))
 
 
 def _step(step: Step, record: Record, prices: Prices = unpriced) -> Row:
@@ -126,7 +129,7 @@ def _step(step: Step, record: Record, prices: Prices = unpriced) -> Row:
     cost: tuple[float | None, str] = step.cost_usd, step.cost_source or ""
     if cost[0] is None and step.model and prices is not unpriced:
         cost = cost_of(step, started or ended or recorded, prices)
-    told_by = step.attributes.get(INSTRUMENTATION)
+    instrumentation = step.attributes.get(INSTRUMENTATION)
     values = (
         step.run_id,
         step.step_id,
@@ -160,7 +163,7 @@ def _step(step: Step, record: Record, prices: Prices = unpriced) -> Row:
         cost[1],
         step.error_type or "",
         step.response_id or "",
-        told_by if isinstance(told_by, str) else "",
+        instrumentation if isinstance(instrumentation, str) else "",
         recorded,
     )
     order = later_wins(ended or started or recorded, rank=int(step.status != "running"))

@@ -76,8 +76,8 @@ def check(topic: Topic, value: bytes, headers: Headers = (), at: int | None = No
     record = Unsent(value, now_ms() if at is None else at, topic.name, headers)
     if topic.schema is Outcome:
         seen = read_outcome(record)
-        said = seen.id != place_of(record).ident
-        return OutgoingEvent(topic.name, seen.spelled, value, headers, seen.id if said else None)
+        states_id = seen.id != place_of(record).ident
+        return OutgoingEvent(topic.name, seen.spelled, value, headers, seen.id if states_id else None)
     event = _decoded(topic, record)
     identity = _IDENTITIES.get(type(event))
     key = str(getattr(event, topic.key)) if topic.key else ""

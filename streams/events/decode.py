@@ -214,8 +214,8 @@ def _fast_wait(record: Record) -> DecodedWait:
 
 
 def _wait_from(wire: _WaitOnWire, record: Record) -> DecodedWait:
-    said = bytes(wire.rule)
-    rule = _rule_of(said) if len(said) <= LONGEST_OF_MANY else _large_rule_of(said)
+    rule_json = bytes(wire.rule)
+    rule = _rule_of(rule_json) if len(rule_json) <= LONGEST_OF_MANY else _large_rule_of(rule_json)
     opened = recorded_moment(record) if wire.opened_at is None else near_record(wire.opened_at, record)
     since = opened if wire.since is None else moment(wire.since)
     if since > opened + rule.within:
@@ -325,8 +325,8 @@ _large_rule_of = lru_cache(maxsize=16)(_read_rule)
 
 
 def _checked(rule: Rule) -> CheckedRule:
-    said = rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return CheckedRule(rule, _encode(said), rule.within // MICROSECOND)
+    rule_json = rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return CheckedRule(rule, _encode(rule_json), rule.within // MICROSECOND)
 
 
 def _with_more(decode: Callable[[bytes], W], value: bytes) -> W:

@@ -71,8 +71,8 @@ def _new_topic(name: str, topic: Topic, settings: Settings, counts: Mapping[str,
 def _check(name: str, code: int, detail: list[Any]) -> None:
     error = for_code(code)
     if code and error is not TopicAlreadyExistsError:
-        said = next((text for text in detail if isinstance(text, str) and text), error.__name__)
-        raise ConfigurationError(f"the broker refuses to create topic {name}: {said}")
+        stated = next((text for text in detail if isinstance(text, str) and text), error.__name__)
+        raise ConfigurationError(f"the broker refuses to create topic {name}: {stated}")
 
 
 @asynccontextmanager

@@ -69,7 +69,7 @@ class _Answer(Response):  # type: ignore[misc]
     )
 
 
-class _Question(RequestStruct):  # type: ignore[misc]
+class _Request(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY = 1
     API_VERSION = VERSION
@@ -107,7 +107,7 @@ class _Question(RequestStruct):  # type: ignore[misc]
     )
 
 
-class _ById(Request[_Question]):  # type: ignore[misc]
+class _ById(Request[_Request]):  # type: ignore[misc]
     """A fetch as requested by aiokafka, by ids where the broker knows them."""
 
     API_KEY: ClassVar[int] = 1
@@ -119,7 +119,7 @@ class _ById(Request[_Question]):  # type: ignore[misc]
     def prepare(self, versions: Mapping[int, tuple[int, int]]) -> Any:
         lowest, highest = versions.get(self.API_KEY, (0, 0))
         if lowest <= VERSION <= highest:
-            return self.build(_Question)
+            return self.build(_Request)
         return self._by_name.prepare(versions)
 
     def build(self, request_struct_class: Any) -> Any:

@@ -45,14 +45,14 @@ class Standing(NamedTuple):
     end: int
     stable: int
     committed: int
-    said: str = ""
+    metadata: str = ""
     token: str = ""
     owner: str = ""
 
     @property
     def is_of_another(self) -> bool:
         """Whether the committed offset belongs to a former topic of this name."""
-        return self.committed >= 0 and not read_metadata(self.said).is_of(self.token)
+        return self.committed >= 0 and not read_metadata(self.metadata).is_of(self.token)
 
     @property
     def position(self) -> int:
@@ -152,7 +152,7 @@ def _state(
         if tp.topic in topics:
             at = committed.get(tp, OffsetAndMetadata(-1, ""))
             standings[tp] = span._replace(
-                committed=at.offset, said=at.metadata or "", owner=owners.get(tp, "")
+                committed=at.offset, metadata=at.metadata or "", owner=owners.get(tp, "")
             )
     lag = dict.fromkeys(topics, 0)
     for tp, standing in standings.items():

@@ -20,8 +20,8 @@ class OffsetMetadata(NamedTuple):
     note: str = ""
 
     def __str__(self) -> str:
-        said = f"{self.token} {self.sign}" if self.sign else self.token
-        return f"{said} {self.note}" if said and self.note else said + self.note
+        stated = f"{self.token} {self.sign}" if self.sign else self.token
+        return f"{stated} {self.note}" if stated and self.note else stated + self.note
 
     def is_of(self, token: str) -> bool:
         """Whether the offset belongs to the topic with this id. Metadata without an id mean the present

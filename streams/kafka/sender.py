@@ -95,13 +95,13 @@ class BatchSender:
         """Where each of the topic's outputs goes: to its stated partition, by its key, or to the next
         partition in rotation.
         """
-        said = [output.partition for output in outputs if output.partition is not None]
-        if len(said) == len(outputs):
-            return said
+        chosen = [output.partition for output in outputs if output.partition is not None]
+        if len(chosen) == len(outputs):
+            return chosen
         count = await self.partition_count(topic)
         keys = [output.key or b"" for output in outputs]
         found = partitions_for(keys, count)
-        if said or b"" in keys:
+        if chosen or b"" in keys:
             for number, output in enumerate(outputs):
                 if output.partition is not None:
                     found[number] = output.partition

@@ -86,7 +86,7 @@ class _Answer(Response):  # type: ignore[misc]
     )
 
 
-class _Question(RequestStruct):  # type: ignore[misc]
+class _Request(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY = 3
     API_VERSION = 12
@@ -99,7 +99,7 @@ class _Question(RequestStruct):  # type: ignore[misc]
     )
 
 
-class _Metadata(Request[_Question]):  # type: ignore[misc]
+class _Metadata(Request[_Request]):  # type: ignore[misc]
     """Metadata of topics, in the first version of the protocol taking names and giving ids."""
 
     API_KEY: ClassVar[int] = 3

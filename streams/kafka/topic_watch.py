@@ -20,7 +20,7 @@ Change = Literal["gone", "made", "resized"]
 #: Seconds after which the group is asked again for a new assignment.
 ASK_AGAIN = 10.0
 
-_SAID: Mapping[Change, str] = {
+_REPORTED: Mapping[Change, str] = {
     "gone": "topic %s is gone: no deadline is evaluated until a topic of this name is there again; "
     "`upshot migrate` makes the topic as declared",
     "made": "topic %s was made anew: the new topic is read from its beginning, and deadlines wait meanwhile",
@@ -145,7 +145,7 @@ class TopicWatch:
             return
         self._last[topic] = change
         self.happened[topic, change] += 1
-        log.warning(_SAID[change], topic)
+        log.warning(_REPORTED[change], topic)
         if self._next is not None:
             self._next.set()
 

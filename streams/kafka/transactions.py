@@ -57,7 +57,7 @@ class _ProducersAnswer(Response):  # type: ignore[misc]
     )
 
 
-class _ProducersQuestion(RequestStruct):  # type: ignore[misc]
+class _ProducersRequest(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY = 61
     API_VERSION = 0
@@ -79,7 +79,7 @@ class _TransactionsAnswer(Response):  # type: ignore[misc]
     )
 
 
-class _TransactionsQuestion(RequestStruct):  # type: ignore[misc]
+class _TransactionsRequest(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY = 66
     API_VERSION = 0
@@ -110,7 +110,7 @@ class _TransactionAnswer(Response):  # type: ignore[misc]
     )
 
 
-class _TransactionQuestion(RequestStruct):  # type: ignore[misc]
+class _TransactionRequest(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY = 65
     API_VERSION = 0
@@ -118,19 +118,19 @@ class _TransactionQuestion(RequestStruct):  # type: ignore[misc]
     SCHEMA = Schema(("names", CompactArray(_TEXT)), _TAGS)
 
 
-class _Asked(Request[RequestStruct]):  # type: ignore[misc]
+class _Requester(Request[RequestStruct]):  # type: ignore[misc]
     """A request in the only version known here."""
 
     API_KEY: ClassVar[int] = -1
 
-    def __init__(self, question: type[RequestStruct], *fields: Any) -> None:
-        self._question, self._fields = question, fields
+    def __init__(self, request: type[RequestStruct], *fields: Any) -> None:
+        self._request, self._fields = request, fields
 
     def prepare(self, versions: Mapping[int, tuple[int, int]]) -> Any:
-        lowest, _ = versions.get(self._question.API_KEY, (1, 0))
+        lowest, _ = versions.get(self._request.API_KEY, (1, 0))
         if lowest > 0:
-            raise NotImplementedError(f"the broker knows no request {self._question.API_KEY}")
-        return self.build(self._question)
+            raise NotImplementedError(f"the broker knows no request {self._request.API_KEY}")
+        return self.build(self._request)
 
     def build(self, request_struct_class: Any) -> Any:
         return request_struct_class(*self._fields, {})
@@ -208,8 +208,8 @@ async def _by_producer(
     admin: AIOKafkaAdminClient, wanted: Mapping[str, list[int]]
 ) -> dict[int, OpenTransaction]:
     found: dict[int, OpenTransaction] = {}
-    question = _Asked(_ProducersQuestion, [(topic, numbers, {}) for topic, numbers in wanted.items()])
-    for answer in await _everybody(admin, question):
+    request = _Requester(_ProducersRequest, [(topic, numbers, {}) for topic, numbers in wanted.items()])
+    for answer in await _everybody(admin, request):
         for topic, partitions, _ in answer.topics:
             # Brokers that don't lead a partition say so.
             for number, error, _, producers, _ in partitions:
@@ -224,12 +224,12 @@ async def _name(admin: AIOKafkaAdminClient, found: Mapping[int, OpenTransaction]
     """Add the coordinators' knowledge."""
     if not found:
         return
-    for answer in await _everybody(admin, _Asked(_TransactionsQuestion, [], list(found))):
+    for answer in await _everybody(admin, _Requester(_TransactionsRequest, [], list(found))):
         for name, ident, *_ in answer.transactions or ():
             if ident in found:
                 found[ident].name = name
     names = [one.name for one in found.values() if one.name]
-    for answer in await _everybody(admin, _Asked(_TransactionQuestion, names)) if names else ():
+    for answer in await _everybody(admin, _Requester(_TransactionRequest, names)) if names else ():
         for error, _, _, timeout_ms, began_ms, ident, *_ in answer.transactions:
             if not error and ident in found:
                 found[ident].ends_within = timeout_ms / 1000
@@ -237,9 +237,9 @@ async def _name(admin: AIOKafkaAdminClient, found: Mapping[int, OpenTransaction]
                     found[ident].began_at = began_ms / 1000
 
 
-async def _everybody(admin: AIOKafkaAdminClient, question: _Asked) -> list[Any]:
+async def _everybody(admin: AIOKafkaAdminClient, request: _Requester) -> list[Any]:
     return [
-        await admin._send_request_to_node(broker.nodeId, question)
+        await admin._send_request_to_node(broker.nodeId, request)
         for broker in admin._client.cluster.brokers()
     ]
 

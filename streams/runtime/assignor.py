@@ -75,8 +75,10 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
         """The data sent by this member when joining."""
         table = self._changelog
         stored = {table: self.app.table.store.positions()} if table else {}
-        said = MemberData(generation=self._generation, owned=_by_topic(self.share.active), stored=stored)
-        return ConsumerProtocolMemberMetadata(VERSION, sorted(topics), msgspec.json.encode(said))
+        members_data = MemberData(
+            generation=self._generation, owned=_by_topic(self.share.active), stored=stored
+        )
+        return ConsumerProtocolMemberMetadata(VERSION, sorted(topics), msgspec.json.encode(members_data))
 
     def assign(
         self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
@@ -89,9 +91,9 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
         }
         table = self._changelog
         sizes = {table: counts.get(table, 0)} if table else counts
-        said = {name: _member(reads[name], metadata.user_data) for name, metadata in members.items()}
+        members_data = {name: _member(reads[name], metadata.user_data) for name, metadata in members.items()}
         units = sizes[table] if table else 0
-        given = shares(said, sizes, self.replicas if table else 0)
+        given = shares(members_data, sizes, self.replicas if table else 0)
         return {
             name: self._assignment(given[name], {topic: counts[topic] for topic in reads[name]}, units)
             for name in members
@@ -161,9 +163,9 @@ class BatchAssignor(AbstractPartitionAssignor, PartitionAssignorT):  # type: ign
 
 
 def _member(reads: frozenset[str], user_data: bytes) -> Member:
-    said = _decoded(user_data, MemberData)
-    stored = {TP(topic, n): offset for topic, at in said.stored.items() for n, offset in at.items()}
-    return Member(reads, said.generation, frozenset(_units(said.owned)), stored)
+    members_data = _decoded(user_data, MemberData)
+    stored = {TP(topic, n): offset for topic, at in members_data.stored.items() for n, offset in at.items()}
+    return Member(reads, members_data.generation, frozenset(_units(members_data.owned)), stored)
 
 
 def _decoded(user_data: bytes, kind: type[D]) -> D:

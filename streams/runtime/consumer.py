@@ -294,9 +294,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         ends: dict[TP, int] = await self._patiently(self._thread.settled_ends(tps))
         return ends
 
-    async def sign(self, said: str) -> None:
+    async def sign(self, text: str) -> None:
         """Give a sign of life beside the committed offsets."""
-        await self._thread.run_here(self._thread.positions.sign(said))
+        await self._thread.run_here(self._thread.positions.sign(text))
 
     async def leave(self, within: float) -> None:
         """Leave the group, so the others take over at once; without a broker its session ends."""

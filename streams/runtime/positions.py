@@ -146,10 +146,10 @@ class Positions:
     ) -> dict[TP, int]:
         """Where partitions end. Raises Unsettled where a topic isn't the topic of the positions."""
         ends = asyncio.ensure_future(ends_of(tps))
-        told = await self._unless_topics_change(ends)
+        answered = await self._unless_topics_change(ends)
         # Asked after the ends: what is the same now was the same when they were told.
         found = await describe(self._consumer._client, self._app.inputs)
-        if not told or self._watch.changes(found):
+        if not answered or self._watch.changes(found):
             raise Unsettled
         return ends.result()
 
@@ -167,13 +167,13 @@ class Positions:
             work.cancel()
             change.cancel()
 
-    async def sign(self, said: str) -> None:
+    async def sign(self, text: str) -> None:
         """Commit the committed offsets once more, with a sign of life beside them. Notes stay."""
         inputs = [tp for tp in self._consumer.assignment() if tp.topic in self._app.inputs]
         with suppress(KafkaError, IllegalStateError, TimeoutError):  # the next one may get through
             committed = await self._consumer._coordinator.fetch_committed_offsets(inputs)
             signed = {
-                tp: OffsetAndMetadata(at.offset, str(read_metadata(at.metadata)._replace(sign=said)))
+                tp: OffsetAndMetadata(at.offset, str(read_metadata(at.metadata)._replace(sign=text)))
                 for tp, at in committed.items()
                 if at.offset >= 0
             }

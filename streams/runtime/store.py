@@ -89,13 +89,13 @@ class PartitionStore(Store):  # type: ignore[misc]
         step.add_done_callback(self._steps.discard)
         await asyncio.shield(step)
 
-    async def _open_only(self, wanted: set[int], kept: set[int]) -> None:
+    async def _open_only(self, wanted: set[int], stored: set[int]) -> None:
         for partition in wanted & set(self.followed):
             self.partitions[partition] = self.followed.pop(partition)
-        for partition in kept & set(self.partitions):
+        for partition in stored & set(self.partitions):
             self.next_offset.pop(partition, None)
             self.followed[partition] = self.partitions.pop(partition)
-        for partition in (set(self.partitions) | set(self.followed)) - wanted - kept:
+        for partition in (set(self.partitions) | set(self.followed)) - wanted - stored:
             self.next_offset.pop(partition, None)
             await asyncio.to_thread(self._home(partition).pop(partition).close)
             self._claims.pop(partition).release()

@@ -97,8 +97,8 @@ def _deal(
     for name in readers:
         takers = [other for other in readers if len(had[other]) < quota[other]]
         # Give up what somebody else has the most of.
-        kept = sorted(had[name], key=lambda unit: (_best(unit, takers, members), unit))[: quota[name]]
-        dealt |= dict.fromkeys(kept, name)
+        stored = sorted(had[name], key=lambda unit: (_best(unit, takers, members), unit))[: quota[name]]
+        dealt |= dict.fromkeys(stored, name)
     room = Counter(quota)
     room.subtract(Counter(dealt.values()))
     dealt |= _place([unit for unit in units if unit not in dealt], room, members)

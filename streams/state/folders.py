@@ -20,7 +20,7 @@ from time import monotonic, sleep, time
 from upshot.private_files import private_folder
 
 #: A database that nobody has used for so long (seconds) is removed; see `PartitionTable.TRUSTED_FOR`.
-KEPT_FOR = 12 * 3600.0
+RETAINED_FOR = 12 * 3600.0
 #: Seconds between two tries to get a folder that somebody still uses.
 LOOK = 0.02
 
@@ -82,7 +82,7 @@ class Folders:
         """Remove databases unused for `KEPT_FOR`; returns the removed databases."""
         removed = []
         for lock in self._root.glob("*/*.lock"):
-            if time() - _used_at(lock) > KEPT_FOR and (claim := _try(lock)):
+            if time() - _used_at(lock) > RETAINED_FOR and (claim := _try(lock)):
                 shutil.rmtree(claim.folder, ignore_errors=True)
                 shutil.rmtree(claim.folder.with_name(claim.folder.name + ".aside"), ignore_errors=True)
                 lock.unlink()
@@ -112,4 +112,4 @@ def _try(lock: Path) -> Claim | None:
     return None
 
 
-__all__ = ["KEPT_FOR", "Claim", "Folders"]
+__all__ = ["RETAINED_FOR", "Claim", "Folders"]

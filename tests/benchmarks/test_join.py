@@ -16,7 +16,7 @@ import pytest
 
 from upshot.processors.correlate.decide import step
 from upshot.processors.correlate.facts import OutcomeReceived, ScoreRevised, WaitReceived
-from upshot.processors.correlate.state import known_of, question_of
+from upshot.processors.correlate.state import as_stored_outcome, as_stored_wait
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.waits import Wait
 from upshot.streams.events.decode import read_outcome, read_wait
@@ -84,12 +84,12 @@ def test_the_truth_is_what_the_core_decides(made: Any, turn: Callable[[list[Any]
     told: list[WaitReceived | OutcomeReceived] = []
     for place, (asked, observed) in enumerate(zip(made.waits, made.outcomes, strict=True)):
         wait = read_wait(Record("waits", place, *asked))
-        told.append(WaitReceived(wait.subject, question_of(wait)))
+        told.append(WaitReceived(wait.subject, as_stored_wait(wait)))
         outcome = read_outcome(Record("outcomes", place, *observed))
-        told.append(OutcomeReceived(outcome.subject, known_of(outcome, micros(NOW), 0, place)))
+        told.append(OutcomeReceived(outcome.subject, as_stored_outcome(outcome, micros(NOW), 0, place)))
     facts = step({}, turn(told), micros(NOW)).facts
     scores = {
-        fact.question.run_id: fact.revision.verdict.value for fact in facts if isinstance(fact, ScoreRevised)
+        fact.wait.run_id: fact.revision.verdict.value for fact in facts if isinstance(fact, ScoreRevised)
     }
     assert scores == made.truth
 

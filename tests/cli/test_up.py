@@ -57,10 +57,10 @@ def test_ctrl_c_ends_every_child_and_the_data_stays(tmp_path: Path) -> None:
     sent = stack.upshot("emit", "runs", text='{"run_id":"kept","agent":"a"}')
     assert sent.returncode == 0, sent.stderr
     stack.eventually("SELECT run_id FROM runs", [{"run_id": "kept"}])
-    assert first.interrupt() == 0, first.said.read_text()
+    assert first.interrupt() == 0, first.metadata.read_text()
     assert gone(children)
     assert not (tmp_path / "data" / "ports.json").exists()
-    assert "Traceback" not in first.said.read_text()
+    assert "Traceback" not in first.metadata.read_text()
 
     second = start(tmp_path / "data", "up")
     again = whole_stack(second)
@@ -71,16 +71,16 @@ def test_ctrl_c_ends_every_child_and_the_data_stays(tmp_path: Path) -> None:
         assert other.returncode == 69
         assert "already runs in" in other.stderr
     finally:
-        assert second.interrupt(signal.SIGTERM) == 0, second.said.read_text()
+        assert second.interrupt(signal.SIGTERM) == 0, second.metadata.read_text()
 
 
 def test_ctrl_c_while_it_starts(tmp_path: Path) -> None:
     running = start(tmp_path / "data", "up")
     running.wait_said("kafka: starting")
     children = descendants(running.process.pid)
-    assert running.interrupt() in (0, 130), running.said.read_text()
+    assert running.interrupt() in (0, 130), running.metadata.read_text()
     assert gone(children)
-    assert "Traceback" not in running.said.read_text()
+    assert "Traceback" not in running.metadata.read_text()
 
 
 @pytest.mark.parametrize("name", ["kafka", "clickhouse", "web"])
@@ -107,9 +107,9 @@ def test_a_worker_waits_for_its_parts_and_ends_when_told(tmp_path: Path) -> None
     running.wait_said("store waits: no Kafka broker answers at 127.0.0.1:1", times=2)
     children = descendants(running.process.pid)
     assert len(children) == len(ROLES)
-    assert running.interrupt() == 0, running.said.read_text()
+    assert running.interrupt() == 0, running.metadata.read_text()
     assert gone(children)
-    assert "Traceback" not in running.said.read_text()
+    assert "Traceback" not in running.metadata.read_text()
 
 
 def test_a_role_that_dies_is_started_again_and_none_outlives_the_worker(
@@ -145,7 +145,7 @@ def test_several_processes_of_the_join_share_its_partitions(stack: WholeStack, t
     running.wait_said("correlate works on 4 partitions")
     running.wait_said("correlate works on 2 partitions")
     assert len(descendants(running.process.pid)) == 2
-    assert running.interrupt() == 0, running.said.read_text()
+    assert running.interrupt() == 0, running.metadata.read_text()
 
 
 def test_only_the_join_is_shared_among_processes(tmp_path: Path) -> None:
@@ -163,11 +163,11 @@ def test_ctrl_c_ends_a_query_without_a_trace(stack: WholeStack, tmp_path: Path) 
     )
     deadline = time.monotonic() + START
     while int(reader.query(under_way).rows[0][0]) == 0:
-        assert running.process.poll() is None, running.said.read_text()
+        assert running.process.poll() is None, running.metadata.read_text()
         assert time.monotonic() < deadline
         time.sleep(LOOK)
     assert running.interrupt() == 130
-    assert "Traceback" not in running.said.read_text()
+    assert "Traceback" not in running.metadata.read_text()
 
 
 def test_wrong_settings_end_a_worker_for_good(tmp_path: Path) -> None:

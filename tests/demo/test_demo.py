@@ -80,7 +80,7 @@ def test_kept_it_goes_on_until_ctrl_c(tmp_path: Path) -> None:
     running.wait_said("Everything still runs")
     asked = upshot("query", "--json", "SELECT count() AS n FROM runs", "--data-dir", str(tmp_path / "data"))
     assert json.loads(asked.stdout) == [{"n": 6}]
-    assert running.interrupt() == 0, running.said.read_text()
+    assert running.interrupt() == 0, running.metadata.read_text()
 
 
 @pytest.mark.stack
@@ -92,10 +92,10 @@ def test_ended_in_the_middle_it_leaves_nothing(tmp_path: Path, number: signal.Si
     running.wait_said("clickhouse: ready")
     children = descendants(running.process.pid)
     assert children
-    assert running.interrupt(number) == code, running.said.read_text()
+    assert running.interrupt(number) == code, running.metadata.read_text()
     assert gone(children)
     assert list(temporary.iterdir()) == []
-    assert "Traceback" not in running.said.read_text()
+    assert "Traceback" not in running.metadata.read_text()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.correlate.decide import expire, step
 from upshot.processors.correlate.encode import encode_score
 from upshot.processors.correlate.facts import Arrival, OutcomeReceived, ScoreRevised, WaitReceived
-from upshot.processors.correlate.state import Subject, known_of, question_of
+from upshot.processors.correlate.state import Subject, as_stored_outcome, as_stored_wait
 from upshot.processors.store.connection import connect
 from upshot.processors.store.migrate import migrate
 from upshot.processors.store.rows import Row, row_of
@@ -146,9 +146,9 @@ def decided(records: list[Record]) -> list[Record]:
         now = micros(record.at)
         if record.topic == "waits":
             wait = read_wait(record)
-            take([WaitReceived(wait.subject, question_of(wait))], now)
+            take([WaitReceived(wait.subject, as_stored_wait(wait))], now)
         elif record.topic == "outcomes" and (outcome := read_outcome(record)).subject not in LATE:
-            take([OutcomeReceived(outcome.subject, known_of(outcome, now, 0, record.offset))], now)
+            take([OutcomeReceived(outcome.subject, as_stored_outcome(outcome, now, 0, record.offset))], now)
     later = BEGIN + timedelta(days=15)
     for key, subject in list(subjects.items()):
         judged = expire(key, subject, micros(later), micros(later))
@@ -158,5 +158,5 @@ def decided(records: list[Record]) -> list[Record]:
         if record.topic == "outcomes":
             outcome = read_outcome(record)
             now = micros(later + timedelta(days=1))
-            take([OutcomeReceived(outcome.subject, known_of(outcome, now, 0, record.offset))], now)
+            take([OutcomeReceived(outcome.subject, as_stored_outcome(outcome, now, 0, record.offset))], now)
     return [Record("scores", 1000 + n, encode_score(fact), later) for n, fact in enumerate(facts)]

@@ -117,7 +117,7 @@ def place(stack: WholeStack, tmp_path: Path) -> Iterator[Place]:
         yield made
     finally:
         code = worker.interrupt(signal.SIGTERM)
-    assert code == 0, worker.said.read_text()
+    assert code == 0, worker.metadata.read_text()
 
 
 def test_the_page(place: Place) -> None:

@@ -105,6 +105,6 @@ async def test_scorers_of_an_app_of_ones_own(tmp_path: Path, monkeypatch: pytest
         assert (nothing.returncode, "say which" in nothing.stderr) == (2, True)
     finally:
         code = running.interrupt()
-    said = running.said.read_text()
+    said = running.metadata.read_text()
     assert code == 0, said
     assert "followups: ready" in said

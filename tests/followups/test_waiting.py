@@ -12,7 +12,7 @@ from pydantic import BaseModel
 import upshot
 from upshot import App
 from upshot.errors import Misuse
-from upshot.followups.context import _question
+from upshot.followups.context import _request
 from upshot.testing import followup
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -129,9 +129,7 @@ def test_what_goes_on_as_a_version_asked_that_knew_no_order_hears_each_once(
         return number
 
     def as_before(expected: Any, since: Any, begin: Any, deadline: Any) -> Any:
-        return _question(expected, since, begin, deadline).before or _question(
-            expected, since, begin, deadline
-        )
+        return _request(expected, since, begin, deadline).before or _request(expected, since, begin, deadline)
 
     with followup(comments, "pr:1") as f:
         with monkeypatch.context() as before:

@@ -27,7 +27,7 @@ def worker(stack: WholeStack, tmp_path: Path) -> Iterator[None]:
         yield
     finally:
         code = running.interrupt()
-    assert code == 0, running.said.read_text()
+    assert code == 0, running.metadata.read_text()
 
 
 @pytest.mark.usefixtures("worker")

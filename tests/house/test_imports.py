@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "processors.evaluations": ROLES | {"otel"},
     # Code of agents: the SDK, deferred code, what runs it again.
     "followups": EVENTS | {"streams.runtime", "sources", "processors.correlate", "processors.followups"},
-    "sdk": EVENTS | {"streams.kafka", "sources", "otel", "followups"},
+    "sdk": EVENTS | {"experiments", "streams.kafka", "sources", "otel", "followups"},
     "replays": EVENTS | {"otel", "sdk", "insights"},
     "rescoring": ROLES
     | {"streams.state", "processors.correlate", "processors.followups", "followups", "insights"},
@@ -66,7 +66,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": KAFKA | {"sources", "insights", "ingest", "ops", "ops.doctor", "ops.telemetry"},
     "demo": KAFKA | {"insights", "experiments"},
     "cli": KAFKA
-    | {"upshot", "version", "streams.runtime", "sources", "links", "followups", "sdk", "replays", "rescoring"}
+    | {
+        "upshot",
+        "version",
+        "streams.runtime",
+        "sources",
+        "links",
+        "followups",
+        "sdk",
+        "replays",
+        "rescoring",
+        "experiments",
+    }
     | {"processors", "processors.store", "processors.sources", "insights", "local", "demo"}
     | {"insights.experiments", "insights.statistics"}
     | {"ops.doctor", "ops.telemetry"},

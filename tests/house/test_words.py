@@ -36,7 +36,15 @@ REPLACED = {
     "walk": "replay",
 }
 """Words that names had before, and the terms that took their place."""
-OF_THE_SDK = {"Event", "Run", "Step", "Followup"}
+ANYWHERE = {
+    "heard": "answering_event, readings, preceding",
+    "kept": "stored, retained",
+    "question": "wait, query, request",
+    "said": "stated, payload, attributes, text",
+    "told": "reported, lines, events",
+}
+"""Words that no variable, argument, field or attribute has: a name says what its value is."""
+OF_THE_SDK = {"Event", "Experiment", "Run", "Step", "Followup"}
 """Classes that people use, named like the events which they record or wait for."""
 
 
@@ -59,6 +67,27 @@ def test_names_hold_no_word_that_was_replaced(modules: list[Module]) -> None:
         for module in modules
         for line, name in names(module)
         if "dead_letters" not in name and (found := sorted(words(name) & REPLACED.keys()))
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def identifiers(module: Module) -> Iterator[tuple[int, str]]:
+    """The line and the text of every identifier in a module."""
+    yield from names(module)
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                yield node.lineno, name
+            case ast.keyword(arg=str(name)):
+                yield node.lineno, name
+
+
+def test_no_identifier_is_a_mere_participle(modules: list[Module]) -> None:
+    broken = [
+        f"{module.path}:{line}: {name}: write {', '.join(ANYWHERE[word] for word in found)}"
+        for module in modules
+        for line, name in identifiers(module)
+        if (found := sorted(words(name) & ANYWHERE.keys()))
     ]
     assert not broken, "\n".join(broken)
 

@@ -179,8 +179,8 @@ async def test_the_command_runs_an_app_of_ones_own(
     await send(settings, topic, b'{"kind":"refund","order":7}')
     [record] = await read(settings, "outcomes", 1)
     assert decode_outcome(record).subject == "order:7"
-    assert running.interrupt() == 0, running.said.read_text()
-    assert "Traceback" not in running.said.read_text()
+    assert running.interrupt() == 0, running.metadata.read_text()
+    assert "Traceback" not in running.metadata.read_text()
     for wrong in (("worker", "--role", "sources"), (*arguments[:-1], "shop_of_mine:nothing")):
         done = upshot(*wrong, environment=where)
         assert done.returncode == 2

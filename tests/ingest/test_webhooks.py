@@ -144,3 +144,18 @@ async def test_a_renamed_repository_is_known_by_the_names_that_it_had(signing: S
     subjects = {outcome.subject for outcome in outcomes if outcome.id == "d-2"}
     assert subjects == {"pr:acme/website#77", "pr:acme/web#77"}
     assert len(await read(signing, "names", 2)) == 2
+
+
+async def test_a_moved_issue_is_known_at_its_earlier_place(signing: Settings) -> None:
+    web, api = {"id": 17, "full_name": "acme/shop"}, {"id": 18, "full_name": "acme/tills"}
+    changes = {"new_issue": {"number": 5}, "new_repository": api}
+    gone = {"action": "transferred", "repository": web, "issue": {"number": 12}, "changes": changes}
+    closed = {"action": "closed", "repository": api, "issue": {"number": 5, "state": "closed"}}
+    async with open_api(signing) as door:
+        for value, delivery in ((gone, "m-1"), (closed, "m-2")):
+            body = msgspec.json.encode(value)
+            answer = await door.post("/v1/webhooks/github", body, by_github(body, "issues", delivery))
+            assert answer == (202, {"accepted": 2, "ids": [delivery, delivery]})
+    outcomes = [decode_outcome(record) for record in await read(signing, "outcomes", 4)]
+    subjects = {outcome.subject for outcome in outcomes if outcome.id == "m-2"}
+    assert subjects == {"issue:acme/tills#5", "issue:acme/shop#12"}

@@ -126,7 +126,7 @@ def test_a_topic_made_again_and_a_new_cluster(place: Path) -> None:
         stack.eventually("SELECT count() AS n FROM dead_letters", [{"n": 1}])
         stack.eventually("SELECT count() AS n FROM outcomes WHERE subject = 'page:1'", [{"n": 1}])
     finally:
-        assert running.interrupt() == 0, running.said.read_text()
+        assert running.interrupt() == 0, running.metadata.read_text()
     shutil.rmtree(place / "kafka")
     running = start(place, "up")
     stack = whole_stack(running)
@@ -138,4 +138,4 @@ def test_a_topic_made_again_and_a_new_cluster(place: Path) -> None:
         stack.eventually("SELECT count() AS n FROM outcomes WHERE subject = 'page:1'", [{"n": 2}])
         until(lambda: '"status": "ok"' in health(stack))
     finally:
-        assert running.interrupt() == 0, running.said.read_text()
+        assert running.interrupt() == 0, running.metadata.read_text()

@@ -15,9 +15,9 @@ from upshot.processors.correlate.state import (
     StoredWait,
     Subject,
     Verdict,
+    as_stored_outcome,
+    as_stored_wait,
     decode_subject,
-    known_of,
-    question_of,
 )
 from upshot.streams.events.decode import read_outcome, read_wait
 
@@ -33,13 +33,13 @@ def asked(opened_at: str = "05:00:00.961000Z", tolerance: int | str = 0, **emitt
     event["opened_at"] = f"2026-01-01T{opened_at}"
     if isinstance(tolerance, str):
         event, tolerance = event | {"tolerance": tolerance}, 0
-    return WaitReceived("pr:1", question_of(read_wait(a_record("waits", event)), tolerance))
+    return WaitReceived("pr:1", as_stored_wait(read_wait(a_record("waits", event)), tolerance))
 
 
 def told(time: str, value: Any = True, timestamp: int = 1_767_268_800_000, **emitted: Any) -> OutcomeReceived:
     event = {"type": "pr.closed", "subject": "pr:1", "id": "o", "data": {"v": value}} | emitted
     record = a_record("outcomes", event | {"time": f"2026-01-01T{time}"}, timestamp=timestamp)
-    return OutcomeReceived("pr:1", known_of(read_outcome(record), NOW, 0, 0))
+    return OutcomeReceived("pr:1", as_stored_outcome(read_outcome(record), NOW, 0, 0))
 
 
 def answer(*arrivals: WaitReceived | OutcomeReceived) -> Verdict | None:
@@ -105,11 +105,11 @@ def test_since_is_what_the_tolerance_goes_before() -> None:
 
 def test_the_first_tolerance_of_a_setting_stays_and_one_that_is_said_counts_in_any_order() -> None:
     subject = step({}, [asked(tolerance=5), asked(tolerance=9)], NOW).subjects["pr:1"]
-    assert [waiting.question.tolerance for waiting in subject.waits.values()] == [5]
+    assert [waiting.wait.tolerance for waiting in subject.waits.values()] == [5]
     emitted, other = asked(tolerance="PT1S"), asked(tolerance="PT2S")
     for turn in ([emitted, other], [other, emitted], [emitted, other, emitted]):
         subject = step({}, turn, NOW).subjects["pr:1"]
-        assert [waiting.question.tolerance for waiting in subject.waits.values()] == [SECOND]
+        assert [waiting.wait.tolerance for waiting in subject.waits.values()] == [SECOND]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_what_the_version_before_kept_is_the_same_when_it_comes_again() -> None:
 
 def test_what_is_kept_now_can_be_read_again() -> None:
     known = told("05:00:02Z", id="o", sequence="7", sequencetype="Integer").outcome
-    question = asked(tolerance="PT1S").question
+    question = asked(tolerance="PT1S").wait
     assert isinstance(known, StoredOutcome)
     assert isinstance(question, StoredWait)
     subject = step({}, [OutcomeReceived("s", known), WaitReceived("s", question)], NOW).subjects["s"]

@@ -139,7 +139,7 @@ class Crowded:
         last: dict[Place, tuple[int, Verdict]] = {}
         for fact in self.facts:
             if isinstance(fact, ScoreRevised):
-                place = fact.subject, fact.question.wait_id
+                place = fact.subject, fact.wait.wait_id
                 number = fact.revision.number
                 if place in last and last[place][0] == number:
                     assert last[place][1] == fact.revision.verdict, "one revision, two verdicts"

@@ -44,7 +44,7 @@ def outcome(number: int, at: int | None = None) -> OutcomeReceived:
 
 def revisions(crowded: Crowded) -> list[tuple[str, int, Verdict]]:
     scores = [fact for fact in crowded.facts if isinstance(fact, ScoreRevised)]
-    return [(fact.question.wait_id, fact.revision.number, fact.revision.verdict) for fact in scores]
+    return [(fact.wait.wait_id, fact.revision.number, fact.revision.verdict) for fact in scores]
 
 
 @pytest.mark.parametrize("waits", [1, 10, 100])

@@ -13,7 +13,7 @@ from tests.processors.test_correlate_properties import FOR_EVER, HISTORIES, INST
 from tests.processors.test_crowded_properties import Crowded
 from tests.processors.test_withdrawing_properties import by_the_book, histories, rearranged
 from upshot.processors.correlate.crowded import is_head, weighing
-from upshot.processors.correlate.crowded.layout import Kept, OutcomeRecalled, Put, decode_segment
+from upshot.processors.correlate.crowded.layout import EarlierWait, OutcomeRecalled, Put, decode_segment
 from upshot.processors.correlate.facts import Arrival, SubjectErased
 from upshot.processors.correlate.state import Verdict
 
@@ -81,7 +81,7 @@ def test_what_is_erased_is_left_in_no_part(
     crowded.process([*before, *after])
     crowded.settle()
     crowded.judge()
-    told = [fact.question.opened_at for fact in crowded.facts if fact.subject == "pr:1"]
+    told = [fact.wait.opened_at for fact in crowded.facts if fact.subject == "pr:1"]
     assert all(opened > at for opened in told)
     assert crowded.crowds.turn(lambda _: FOR_EVER, FOR_EVER).facts == []
     head = crowded.table.get(b"pr:1", b"[{")
@@ -94,5 +94,5 @@ def test_what_is_erased_is_left_in_no_part(
                         assert run_id is not None or outcome.time > at
                     case Put(question):
                         assert question.opened_at > at
-                    case Kept(waiting):
-                        assert waiting.question.opened_at > at
+                    case EarlierWait(waiting):
+                        assert waiting.wait.opened_at > at

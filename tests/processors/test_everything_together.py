@@ -44,7 +44,7 @@ class WholeWorld(World):
         super().told([fact for fact in facts if isinstance(fact, Replied)])
         for fact in facts:
             if isinstance(fact, ScoreRevised):
-                place, number = (fact.subject, fact.question.wait_id), fact.revision.number
+                place, number = (fact.subject, fact.wait.wait_id), fact.revision.number
                 known = self.verdicts.get(place)
                 if known is not None and known[0] == number:
                     assert known[1] == fact.revision.verdict, "one revision, two verdicts"

@@ -17,7 +17,7 @@ from tests.processors.scripted import SCORERS, execute, origin
 from upshot.processors.correlate.decide import expire, step
 from upshot.processors.correlate.encode import encode_resumption
 from upshot.processors.correlate.facts import Cancelled, OutcomeReceived, Replied, WaitReceived
-from upshot.processors.correlate.state import Cancellation, StoredOutcome, Subject, question_of
+from upshot.processors.correlate.state import Cancellation, StoredOutcome, Subject, as_stored_wait
 from upshot.processors.followups.decide import (
     WITHDRAWN,
     Patience,
@@ -208,7 +208,7 @@ class World:
             case Opened():
                 wait = read_wait(Record(encode_wait(fact)))
                 assert (wait.deadline, wait.since) == (fact.wait.deadline, fact.wait.since)
-                self.messages.append(WaitReceived(wait.subject, question_of(wait)))
+                self.messages.append(WaitReceived(wait.subject, as_stored_wait(wait)))
             case ScoreEmitted():
                 score = Score.model_validate_json(encode_score(fact))
                 self.scores.setdefault(fact.score_id, {})[score.revision] = score

@@ -16,7 +16,7 @@ from tests.room import MemoryRoom
 from upshot.processors.correlate.decide import step
 from upshot.processors.correlate.facts import WaitReceived
 from upshot.processors.correlate.handler import Join
-from upshot.processors.correlate.state import encode_subject, question_of
+from upshot.processors.correlate.state import as_stored_wait, encode_subject
 from upshot.schemas.subjects import folded
 from upshot.streams.events.decode import read_wait
 from upshot.streams.kafka.fetch import Fetched
@@ -84,7 +84,7 @@ def test_a_wait_from_before_is_answered_where_it_was_opened() -> None:
     """Its subject is in the table under the spelling that it was asked with."""
     old = "pr:Acme/Web#78"
     record = sent("waits", wait(old))
-    states = step({}, [WaitReceived(old, question_of(read_wait(record)))], NOON * 1000).subjects
+    states = step({}, [WaitReceived(old, as_stored_wait(read_wait(record)))], NOON * 1000).subjects
     room = MemoryRoom()
     room.table.apply({record.partition: {old.encode(): Change(encode_subject(states[old]) or b"", None, 1)}})
     [score] = asyncio.run(played(room, sent("outcomes", closed(old), 1)))

@@ -135,8 +135,8 @@ def test_what_is_erased_is_neither_kept_nor_told_whatever_comes_again(
             taken = correlate(subject, arrival, 3)
             subject = decode_subject(encode_subject(taken.subject))
             facts += taken.facts
-    kept: list[Any] = [waiting.question for waiting in subject.waits.values()]
-    told = [fact.question for fact in facts]
+    kept: list[Any] = [waiting.wait for waiting in subject.waits.values()]
+    told = [fact.wait for fact in facts]
     assert all(question.opened_at > at for question in (*kept, *told))
     if run_id is None:
         assert all(known.time > at for known in subject.outcomes.values())

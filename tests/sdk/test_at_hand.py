@@ -24,7 +24,7 @@ def test_objects_say_what_they_are_and_where(app: App, sent: Captured) -> None:
     assert repr(app.run("helper")) == "<run of helper, not begun>"
 
     with run, run.step("draft") as step:
-        assert repr(run) == "<run a/b of helper at http://127.0.0.1:8321/runs/a%2Fb>"
+        assert repr(run) == "<run a/b of helper, see http://127.0.0.1:8321>"
         assert repr(step) == f"<step draft {step.id} of run a/b>"
     assert repr(app) == "<app support at http://127.0.0.1:8321>"
 

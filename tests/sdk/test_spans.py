@@ -137,6 +137,31 @@ def test_only_so_many_ended_spans_are_remembered(
     assert len(sent.steps) == 11
 
 
+def test_a_call_below_a_forgotten_span_is_counted_and_reported(
+    app: App,
+    sent: Captured,
+    tracer_of: Callable[[str], Tracer],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(tracing, "_REMEMBERED", 3)
+    lost = tracing._processor.lost = 0
+    with app.run("a"):
+        early = trace.set_span_in_context(trace.get_current_span(), Context())
+    for _ in range(5):
+        with app.run("b"):
+            """Another run."""
+    with caplog.at_level(logging.WARNING, "upshot"):
+        call(tracer_of("lib"), {}, "plain", early)
+        assert tracing._processor.lost == lost
+        for _ in range(12):
+            call(tracer_of("lib"), CHAT, "late", early)
+    assert tracing._processor.lost == 12
+    told = [record.getMessage() for record in caplog.records if "forgotten" in record.getMessage()]
+    assert [text.partition(": ")[2].partition(" lost")[0] for text in told] == ["1", "10"]
+    assert "late" not in [step["name"] for step in sent.steps]
+
+
 def test_a_run_inside_a_run_has_what_is_below_its_own_span(
     app: App, sent: Captured, tracer_of: Callable[[str], Tracer]
 ) -> None:

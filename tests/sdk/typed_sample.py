@@ -18,6 +18,11 @@ class Ticket:
     number: int = 1
 
 
+prompts = app.experiment("tone", {"plain": "a", "warm": "b"}, control="plain", unit="user")
+assert_type(prompts.choose(unit="u").value, str)
+assert_type(prompts.peek("u"), upshot.Variant[str])
+
+
 @app.agent
 async def answer(ticket: Ticket, *, tone: str = "dry") -> str:
     return tone

@@ -54,7 +54,7 @@ async def test_an_app_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         )
     finally:
         code = running.interrupt()
-    said = running.said.read_text()
+    said = running.metadata.read_text()
     assert code == 0, said
     assert "sources: ready" in said
     assert "/v1/outcomes" in said

@@ -8,6 +8,7 @@ import pytest
 
 from tests.store.conftest import record, unpack
 from upshot.otel import price_table, unpriced
+from upshot.processors.store import rows as rows_module
 from upshot.processors.store.packed import Row
 from upshot.processors.store.rows import row_of
 
@@ -51,3 +52,26 @@ def test_the_same_record_is_the_same_row() -> None:
 def test_without_a_table_nothing_is_priced() -> None:
     row = row_of("steps", record("steps", STEP | USED), unpriced)
     assert isinstance(row, Row) and unpack(row)["cost_usd"] is None
+
+
+def test_the_reader_of_steps_is_made_once_for_its_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    make = rows_module._either
+
+    def counted(*arguments: Any) -> Any:
+        made.append(arguments)
+        return make(*arguments)
+
+    monkeypatch.setattr(rows_module, "_either", counted)
+    prices = price_table()
+    for _ in range(3):
+        assert isinstance(row_of("steps", record("steps", STEP | USED), prices), Row)
+    assert len(made) <= 1
+
+
+def test_each_price_table_keeps_to_its_own_prices() -> None:
+    sent = record("steps", STEP | USED)
+    dear = row_of("steps", sent, lambda *_: 7.0)
+    assert isinstance(dear, Row)
+    assert unpack(dear)["cost_usd"] == 7.0
+    assert cost(USED) == (0.00021, "table")

@@ -182,7 +182,7 @@ async def test_rows_are_gathered_by_time_and_by_number() -> None:
     assert sink.inserts[2:] == [("raw_runs", 1), ("raw_scores", 1)]
 
 
-class Held(MemorySink):
+class CrowdedWait(MemorySink):
     """Holds every insert until it's let go; `stuck` are those that wait."""
 
     def __init__(self) -> None:
@@ -198,7 +198,7 @@ class Held(MemorySink):
 
 
 async def test_the_next_block_is_gathered_while_one_is_inserted_and_then_waits() -> None:
-    sink = Held()
+    sink = CrowdedWait()
     handler = StoreHandler(Settings(store_rows=2, store_interval=0.001), sink, lambda: 0.0)
     tp = TP("upshot.scores", 0)
     await handler.process({tp: [score(1), score(2)]})
@@ -216,7 +216,7 @@ async def test_the_next_block_is_gathered_while_one_is_inserted_and_then_waits()
 
 
 async def test_flush_returns_when_all_is_durable() -> None:
-    sink = Held()
+    sink = CrowdedWait()
     handler = StoreHandler(Settings(store_rows=1, store_interval=60), sink)
     await handler.process({TP("upshot.scores", 0): [score(1)]})
     flush = asyncio.create_task(handler.flush())
@@ -228,7 +228,7 @@ async def test_flush_returns_when_all_is_durable() -> None:
 
 
 async def test_what_is_durable_is_told_while_more_is_taken() -> None:
-    sink, now = Held(), [0.0]
+    sink, now = CrowdedWait(), [0.0]
     handler = StoreHandler(Settings(store_interval=1.0), sink, lambda: now[0])
     scores, runs = TP("upshot.scores", 0), TP("upshot.runs", 0)
     assert handler.durable() is None
@@ -271,7 +271,7 @@ async def test_nothing_is_durable_before_its_dead_letter_is() -> None:
 
 
 async def test_what_is_under_way_is_given_up_with_its_partitions() -> None:
-    sink = Held()
+    sink = CrowdedWait()
     handler = StoreHandler(Settings(store_rows=1, store_interval=60), sink)
     tp = TP("upshot.scores", 0)
     await handler.process({tp: [score(1)]})

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from tests.odd_records import a_record
 from upshot.errors import InvalidEvent
 from upshot.processors.correlate import state
-from upshot.processors.correlate.state import question_of
+from upshot.processors.correlate.state import as_stored_wait
 from upshot.schemas.waits import Rule
 from upshot.streams.events import decode as arrivals
 from upshot.streams.events import parsing
@@ -97,11 +97,11 @@ def test_no_cache_keeps_many_large_rules() -> None:
         on = {f"t{number}-{n}": {"score": 1} for n in range(500)}
         wait = {"run_id": "r", "name": "n", "subject": "s", "rule": {"on": on, "within": "P1D"}}
         read = read_wait(a_record("waits", wait))
-        assert question_of(read).rule.on.keys() == on.keys()
+        assert as_stored_wait(read).rule.on.keys() == on.keys()
     sizes = [cache.cache_info().currsize for cache in (arrivals._large_rule_of, state._large_rule_behind)]
     assert sizes == [16, 16]
     before = arrivals._rule_of.cache_info().currsize, state._kept.cache_info().currsize
-    assert question_of(read_wait(a_record("waits", wait))).wait_id
+    assert as_stored_wait(read_wait(a_record("waits", wait))).wait_id
     assert before == (arrivals._rule_of.cache_info().currsize, state._kept.cache_info().currsize)
 
 

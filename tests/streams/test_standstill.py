@@ -46,7 +46,7 @@ def test_whatever_moves_or_has_nothing_to_read_never_stands() -> None:
     assert places(looks(*backlog), backlog[-1], 20, 30) == []
     silent = group(AT_FIVE._replace(committed=9))
     assert places(looks(*[silent] * 4), silent, 0, 30) == []
-    alive = [group(AT_FIVE._replace(said=f"id recovering {n}")) for n in (9, 6, 3, 1)]
+    alive = [group(AT_FIVE._replace(metadata=f"id recovering {n}")) for n in (9, 6, 3, 1)]
     assert places(looks(*alive), alive[-1], 20, 30) == []
 
 
@@ -72,9 +72,9 @@ def test_what_a_transaction_holds_back_is_told_apart() -> None:
 
 
 def test_what_was_committed_in_a_topic_before_counts_for_nothing() -> None:
-    another = AT_FIVE._replace(said="before")
+    another = AT_FIVE._replace(metadata="before")
     assert (another.is_of_another, another.position, another.lag, another.lost) == (True, 0, 9, 0)
     assert (AT_FIVE.is_of_another, AT_FIVE.lag) == (False, 4)
-    by_hand = AT_FIVE._replace(said="")
+    by_hand = AT_FIVE._replace(metadata="")
     assert not by_hand.is_of_another
     assert AT_FIVE._replace(first=7).lost == 2

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from upshot.streams.state import Folders
-from upshot.streams.state.folders import KEPT_FOR
+from upshot.streams.state.folders import RETAINED_FOR
 
 
 def test_each_claim_has_a_folder_of_its_own_and_finds_it_again(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_what_nobody_used_for_long_is_removed_and_what_is_in_use_is_not(tmp_path
     recent.release()
     for claim in (used, left):
         lock = claim.folder.with_suffix(".lock")
-        os.utime(lock, (lock.stat().st_mtime - KEPT_FOR - 1,) * 2)
+        os.utime(lock, (lock.stat().st_mtime - RETAINED_FOR - 1,) * 2)
     assert folders.clean() == [left.folder]
     assert sorted(path.name for path in tmp_path.glob("*/*")) == ["0", "0", "0.lock", "0.lock"]
     assert folders.claim(1).folder == left.folder

@@ -185,6 +185,21 @@ def test_tools_prompts_and_the_model_that_was_asked_for() -> None:
             0.25,
         ),
         ({"events": (SpanEvent("something else", START),)}, None),
+        ({"attributes": {"ai.response.msToFirstChunk": 250.0}}, 0.25),
+        ({"attributes": {"ai.response.msToFirstChunk": 40}}, 0.04),
+        ({"attributes": {"ai.stream.msToFirstChunk": 250}}, 0.25),
+        ({"attributes": {"gen_ai.latency.time_to_first_token": 0.25}}, 0.25),
+        ({"attributes": {"gen_ai.response.time_to_first_token": 0.25}}, 0.25),
+        (
+            {
+                "attributes": {
+                    "gen_ai.response.time_to_first_chunk": 0.5,
+                    "ai.response.msToFirstChunk": 250,
+                }
+            },
+            0.5,
+        ),
+        ({"attributes": {"ai.response.msToFirstChunk": "soon"}}, None),
     ],
 )
 def test_time_to_the_first_chunk(changed: dict[str, Any], seconds: float | None) -> None:

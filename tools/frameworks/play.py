@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from time import monotonic, sleep
+from typing import Any
 
 import upshot
-from tools.frameworks.cases import CASES
+from tools.frameworks.agents import CASES
 from tools.frameworks.server import INPUT, OUTPUT, model_server
 from upshot.testing import capture
+from upshot.testing.capture import Captured
+
+#: Seconds without a further step after which a case has ended, and the seconds for all of its steps.
+_QUIET, _PATIENCE = 1.0, 30.0
 
 
 def play(name: str) -> dict[str, object]:
@@ -20,7 +26,7 @@ def play(name: str) -> dict[str, object]:
         call = case.set_up(app, server.address)
         with app.run("agent"):
             call()
-        steps = sent.steps
+        steps = _settled(sent)
         models = [step for step in steps if step.get("kind") == "model"]
         return {
             "versions": {package: _version(package) for package in case.packages},
@@ -35,6 +41,18 @@ def play(name: str) -> dict[str, object]:
             "cost_usd": sum(step.get("cost_usd") or 0.0 for step in steps),
             "content_in": sorted({key for step in steps for key in _leaks(step)}),
         }
+
+
+def _settled(sent: Captured) -> list[dict[str, Any]]:
+    """The steps, once there were no further steps for a while: some frameworks report from a thread later."""
+    steps, since = sent.steps, monotonic()
+    while not steps or monotonic() - since < _QUIET:
+        sleep(0.05)
+        if len(found := sent.steps) != len(steps):
+            steps, since = found, monotonic()
+        elif monotonic() - since > _PATIENCE:
+            break
+    return steps
 
 
 def _leaks(step: dict[str, object]) -> list[str]:

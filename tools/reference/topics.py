@@ -35,12 +35,12 @@ def _row(topic: Topic) -> tuple[str, ...]:
         f"[{event}](events.md#{event.lower()})",
         ", ".join(topic.producers),
         ", ".join(topic.consumers),
-        _kept(topic),
+        _cached(topic),
         f"{topic.max_bytes // 2**20} MiB",
     )
 
 
-def _kept(topic: Topic) -> str:
+def _cached(topic: Topic) -> str:
     if topic.cleanup == "compact":
         return "the latest of each key"
     return "for ever" if topic.retention is None else f"{topic.retention // timedelta(days=1)} days"

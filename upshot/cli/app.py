@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from upshot.cli.commands import experiment_registry as registry
 from upshot.cli.commands.credentials import CREDENTIALS_EXAMPLES, credentials
 from upshot.cli.commands.demo import DEMO_EXAMPLES, demo
 from upshot.cli.commands.doctor import DOCTOR_EXAMPLES, doctor
@@ -101,10 +102,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {}
 
 
 def _add(command: Callable[..., None], examples: tuple[str, ...], group: typer.Typer = app) -> None:
-    EXAMPLES[command.__name__ if group is app else f"{group.info.name} {command.__name__}"] = examples
+    name = command.__name__.removesuffix("_")
+    EXAMPLES[name if group is app else f"{group.info.name} {name}"] = examples
     # Rich joins single line breaks; an example stands on a line of its own behind an empty one.
     epilog = "\n\n".join(["[dim]Examples[/dim]", *(f"  {example}" for example in examples)])
-    group.command(epilog=epilog)(command)
+    group.command(name, epilog=epilog)(command)
 
 
 _add(demo, DEMO_EXAMPLES)
@@ -118,6 +120,13 @@ _add(link, LINK_EXAMPLES)
 _add(query, QUERY_EXAMPLES)
 _add(pending, PENDING_EXAMPLES)
 _add(followups, FOLLOWUPS_EXAMPLES)
+_add(registry.list_, registry.LIST_EXAMPLES, experiments)
+_add(registry.show, registry.SHOW_EXAMPLES, experiments)
+_add(registry.start, registry.START_EXAMPLES, experiments)
+_add(registry.set_, registry.SET_EXAMPLES, experiments)
+_add(registry.stop, registry.STOP_EXAMPLES, experiments)
+_add(registry.ship, registry.SHIP_EXAMPLES, experiments)
+_add(registry.verify, registry.VERIFY_EXAMPLES, experiments)
 _add(results, RESULTS_EXAMPLES, experiments)
 _add(power, POWER_EXAMPLES, experiments)
 _add(replay, REPLAY_EXAMPLES)

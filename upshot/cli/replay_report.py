@@ -32,30 +32,30 @@ def say_steps(top: Recorded, as_json: bool) -> None:
     note("begin from a step: --from STEP --app MODULE:NAME")
 
 
-def say_replayed(told: Replayed, as_json: bool, *, recorded: bool) -> None:
+def say_replayed(result: Replayed, as_json: bool, *, recorded: bool) -> None:
     """Print both runs, step by step; differences in full."""
     if as_json:
-        say_json(_plain(told))
+        say_json(_plain(result))
         return
-    say_table(_COLUMNS, [_row(line) for line in told.lines], empty="the code asked for no step")
-    if told.scores:
+    say_table(_COLUMNS, [_row(line) for line in result.lines], empty="the code asked for no step")
+    if result.scores:
         say()
         say_table(
-            ("score", "step", "before", "after"), [(s.name, s.step, s.before, s.after) for s in told.scores]
+            ("score", "step", "before", "after"), [(s.name, s.step, s.before, s.after) for s in result.scores]
         )
-    for name, before, after in _changed(told):
+    for name, before, after in _changed(result):
         say()
         say(name, style="bold")
         say(f"  before  {before}")
         say(f"  after   {after}")
     say()
-    for topic, event in told.withheld:
+    for topic, event in result.withheld:
         subject = f" about {event['subject']}" if "subject" in event else ""
         note(f"not emitted: {topic}{subject} ({event.get('name') or event.get('type') or topic})")
-    for line in told.notes:
+    for line in result.notes:
         note(line)
-    kept = "recorded as a replay" if recorded else "not recorded"
-    note(f"run {told.run_id} ({kept}) repeats {told.replayed_from} from {told.replayed_step}")
+    recording = "recorded as a replay" if recorded else "not recorded"
+    note(f"run {result.run_id} ({recording}) repeats {result.replayed_from} from {result.replayed_step}")
 
 
 def _row(line: ComparedStep) -> tuple[str, ...]:
@@ -82,28 +82,28 @@ def _tokens(figures: ReplayTotals) -> int | None:
     return sum(known) if known else None
 
 
-def _changed(told: Replayed) -> Iterator[tuple[str, str, str]]:
-    for line in told.lines:
+def _changed(result: Replayed) -> Iterator[tuple[str, str, str]]:
+    for line in result.lines:
         if line.what == "changed" and line.before and line.after:
             yield line.name, _shown(line.before), _shown(line.after)
-    if _shown(told.before) != _shown(told.after):
-        yield f"{told.agent} (the run)", _shown(told.before), _shown(told.after)
+    if _shown(result.before) != _shown(result.after):
+        yield f"{result.agent} (the run)", _shown(result.before), _shown(result.after)
 
 
 def _shown(figures: ReplayTotals) -> str:
     return f"{figures.status}: {figures.error}" if figures.error else figures.output or figures.status
 
 
-def _plain(told: Replayed) -> dict[str, Any]:
+def _plain(result: Replayed) -> dict[str, Any]:
     """For a program: all but the Python objects."""
     about = ("run_id", "replayed_from", "replayed_step", "agent")
-    return {name: getattr(told, name) for name in about} | {
-        "before": asdict(told.before),
-        "after": asdict(told.after),
-        "steps": [asdict(line) for line in told.lines],
-        "scores": [asdict(score) for score in told.scores],
-        "withheld": [{"topic": topic, "event": event} for topic, event in told.withheld],
-        "notes": list(told.notes),
+    return {name: getattr(result, name) for name in about} | {
+        "before": asdict(result.before),
+        "after": asdict(result.after),
+        "steps": [asdict(line) for line in result.lines],
+        "scores": [asdict(score) for score in result.scores],
+        "withheld": [{"topic": topic, "event": event} for topic, event in result.withheld],
+        "notes": list(result.notes),
     }
 
 

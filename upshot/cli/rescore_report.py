@@ -11,18 +11,18 @@ _WHATS: tuple[What, ...] = get_args(What)
 
 
 def say_difference(
-    told: Difference, version: str, limit: int, as_json: bool, *, written: int, promoted: bool
+    result: Difference, version: str, limit: int, as_json: bool, *, written: int, promoted: bool
 ) -> None:
     """Print the whole difference, as tables or as JSON (with every differing score)."""
     if as_json:
-        say_json(_plain(told, version) | {"promoted": written})
+        say_json(_plain(result, version) | {"promoted": written})
         return
     rows = [
         (s.name, *(s.counts.get(what, 0) for what in _WHATS), s.mean_before, s.mean_after)
-        for s in told.summaries
+        for s in result.summaries
     ]
     say_table(("score", *_WHATS, "mean before", "mean after"), rows, empty="no follow-up has come to its end")
-    differing = told.differing
+    differing = result.differing
     if differing[:limit]:
         say()
         say_table(
@@ -32,7 +32,7 @@ def say_difference(
     say()
     if len(differing) > limit:
         note(f"{len(differing):,} differ in all; --limit shows more, --json all")
-    for line in _others(told):
+    for line in _others(result):
         note(line)
     if promoted:
         note(f"{written:,} revisions written, of version {version}")
@@ -40,20 +40,20 @@ def say_difference(
         note(f"nothing was written; --promote writes {len(differing):,} revisions, of version {version}")
 
 
-def _others(told: Difference) -> list[str]:
+def _others(result: Difference) -> list[str]:
     """Lines about follow-ups without compared scores."""
     lines = []
-    if waiting := told.endings.get("waiting", 0):
+    if waiting := result.endings.get("waiting", 0):
         lines.append(f"{waiting:,} still wait for events to come; not compared")
-    if steps := told.endings.get("steps", 0):
+    if steps := result.endings.get("steps", 0):
         lines.append(
-            f"{steps:,} need steps whose results aren't recorded ({', '.join(told.steps)}); not "
+            f"{steps:,} need steps whose results aren't recorded ({', '.join(result.steps)}); not "
             "compared: --yes-steps runs the steps, with all their side effects"
         )
-    lines += [f"{count:,} failed; not compared: {error}" for error, count in sorted(told.errors.items())]
-    if told.deferred:
+    lines += [f"{count:,} failed; not compared: {error}" for error, count in sorted(result.errors.items())]
+    if result.deferred:
         lines.append(
-            f"{told.deferred:,} further follow-ups deferred by the code are neither deferred nor run"
+            f"{result.deferred:,} further follow-ups deferred by the code are neither deferred nor run"
         )
     return lines
 
@@ -62,7 +62,7 @@ def _named(moved: Moved) -> str:
     return moved.name if moved.key is None else f"{moved.name}[{moved.key}]"
 
 
-def _plain(told: Difference, version: str) -> dict[str, Any]:
+def _plain(result: Difference, version: str) -> dict[str, Any]:
     return {
         "version": version,
         "scores": [
@@ -72,7 +72,7 @@ def _plain(told: Difference, version: str) -> dict[str, Any]:
                 "mean_before": s.mean_before,
                 "mean_after": s.mean_after,
             }
-            for s in told.summaries
+            for s in result.summaries
         ],
         "differing": [
             {
@@ -86,12 +86,12 @@ def _plain(told: Difference, version: str) -> dict[str, Any]:
                 "before": m.before,
                 "after": m.after,
             }
-            for m in told.differing
+            for m in result.differing
         ],
-        "endings": dict(told.endings),
-        "errors": dict(told.errors),
-        "steps": list(told.steps),
-        "deferred": told.deferred,
+        "endings": dict(result.endings),
+        "errors": dict(result.errors),
+        "steps": list(result.steps),
+        "deferred": result.deferred,
     }
 
 

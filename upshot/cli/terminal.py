@@ -72,25 +72,25 @@ def say_table(
 ) -> None:
     """Print rows under their columns; numbers to the right. `empty` is printed where there are no rows."""
     longest = _LONGEST_CELL if results().is_terminal else None
-    kept = [[_cut(cell(value), longest) for value in row] for row in rows]
-    right = [_is_number(values) for values in zip(*kept, strict=True)] if kept else [False] * len(columns)
+    cells = [[_cut(cell(value), longest) for value in row] for row in rows]
+    right = [_is_number(values) for values in zip(*cells, strict=True)] if cells else [False] * len(columns)
     console = results()
     if title:
         say(title, style="bold")
-    if not kept and empty:
+    if not cells and empty:
         say(empty, style="dim")
         return
     if not console.is_terminal:
-        _say_plain(columns, kept, right)
+        _say_plain(columns, cells, right)
         return
-    if _width(columns, kept) > console.width and len(columns) > _FOLDED_COLUMNS:
-        _say_records(columns, kept)
+    if _width(columns, cells) > console.width and len(columns) > _FOLDED_COLUMNS:
+        _say_records(columns, cells)
         return
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for name, to_the_right in zip(columns, right, strict=True):
         table.add_column(Text(plain(name)), justify="right" if to_the_right else "left", overflow="fold")
-    for number, row in enumerate(kept):
-        last = bold_last and number == len(kept) - 1
+    for number, row in enumerate(cells):
+        last = bold_last and number == len(cells) - 1
         table.add_row(*(Text(value) for value in row), style="bold" if last else None)
     console.print(table)
 

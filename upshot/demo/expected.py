@@ -29,8 +29,8 @@ class ExpectedScores:
 
 def expected_of(pulls: Iterable[PullRequest]) -> ExpectedScores:
     """Count the file."""
-    kept = list(pulls)
-    return ExpectedScores(_counts(kept, "agent"), _counts(kept, "language"))
+    stored = list(pulls)
+    return ExpectedScores(_counts(stored, "agent"), _counts(stored, "language"))
 
 
 def _counts(pulls: Iterable[PullRequest], group: Group) -> dict[str, Count]:

@@ -15,8 +15,18 @@ from upshot.schemas.experiments import LAYER_SLOTS
 #: Why a unit gets the control without an exposure. `not_running`: the experiment is a draft, or stopped.
 #: `no_unit`: the caller named none. `no_weight`: all weights are zero. `audience`, `holdout`, `layer` and
 #: `traffic` leave the unit out. `missing_arm`: the code lacks the chosen arm. `failed`: choosing failed.
+#: `other_unit`: the registry randomises another kind of unit than the code.
 Because = Literal[
-    "not_running", "no_unit", "no_weight", "audience", "holdout", "layer", "traffic", "missing_arm", "failed"
+    "not_running",
+    "no_unit",
+    "no_weight",
+    "audience",
+    "holdout",
+    "layer",
+    "traffic",
+    "missing_arm",
+    "failed",
+    "other_unit",
 ]
 #: A strategy of the caller's own: an arm, or an arm with its probability, of a unit and the facts of its run.
 Custom = Callable[[str, Mapping[str, Any]], str | tuple[str, float | None]]

@@ -48,7 +48,7 @@ class Branch:
         self._moves = 0
         self._ended_at_move: int | None = None
         self._clock = clock
-        self._first_heard = self._heard = last_answer
+        self._first_answer = self._last_answer = last_answer
         self._counts: Counter[tuple[str, str]] = Counter()
         self._begun: Counter[str] = Counter()
         self._branches: list[Branch] = []
@@ -116,18 +116,18 @@ class Branch:
     def last_answer(self) -> WaitAnswer | None:
         """The answer received last."""
         self._join()
-        return self._heard
+        return self._last_answer
 
     def hear(self, answer: WaitAnswer) -> None:
         """Continue with an answer."""
-        self._clock, self._heard = max(self._clock, time_of(answer)), answer
+        self._clock, self._last_answer = max(self._clock, time_of(answer)), answer
 
     def branch(self, task: asyncio.Task[Any], function: str) -> None:
         """A task was started in this branch."""
         self._begun[function] += 1
         self._moves += 1
         name = f"{self.name}/{function}#{self._begun[function]}"
-        branch = Branch(self.replay, name, self.now(), self._heard, self)
+        branch = Branch(self.replay, name, self.now(), self._last_answer, self)
         branch.enter(task)
         self._branches.append(branch)
 
@@ -156,12 +156,12 @@ class Branch:
             return
         self._branches = [branch for branch in self._branches if branch not in over]
         self._clock = max(self._clock, *(branch.now() for branch in over))
-        heard = [
+        event = [
             answer
             for branch in over
-            if (answer := branch.last_answer()) is not None and answer is not branch._first_heard
+            if (answer := branch.last_answer()) is not None and answer is not branch._first_answer
         ]
-        self._heard = max(heard, key=time_of, default=self._heard)
+        self._last_answer = max(event, key=time_of, default=self._last_answer)
 
 
 def time_of(answer: WaitAnswer) -> Micros:

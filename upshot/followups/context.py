@@ -22,7 +22,7 @@ from upshot.followups.events import (
     length_of,
 )
 from upshot.followups.giving import LONGEST_ID, check_text, made
-from upshot.followups.replay import Question, Replay, short
+from upshot.followups.replay import Replay, WaitRequest, short
 from upshot.followups.steps import StepResult, arguments_shape, call, run_step
 from upshot.processors.correlate.state import in_sequence
 from upshot.processors.followups.execution import FollowupSpec, KeepResult, WaitAnswer
@@ -179,7 +179,7 @@ class Followup(Generic[T]):
                 "a step needs a name, the function and its arguments apart: write "
                 'await ctx.step("fetch", fetch, url), not ctx.step(fetch(url))'
             )
-        kept = StepResult(name, function)
+        step_result = StepResult(name, function)
         shape = short(arguments_shape(name, args, kwargs))
         key = self._replay.note(branch, f"step {short(name)}", shape)
         step_id = fact_id(self.id, key, shape)
@@ -188,9 +188,11 @@ class Followup(Generic[T]):
             self._replay.not_run[step_id] = name
             raise self._replay.suspend(branch, f"what step {name!r} gives")
         if result is None:
-            return await run_step(self._replay, branch, step_id, kept, lambda: call(function, args, kwargs))
+            return await run_step(
+                self._replay, branch, step_id, step_result, lambda: call(function, args, kwargs)
+            )
         self._replay.keep(KeepResult(step_id, result))
-        return kept.read(result)
+        return step_result.read(result)
 
     def score(
         self,
@@ -260,20 +262,20 @@ class Followup(Generic[T]):
         questions = []
         for one in expected:
             name = short(f"{'|'.join(one.types)} about {one.subject}")
-            questions.append((name, _question(one, since, begin, deadline)))
+            questions.append((name, _request(one, since, begin, deadline)))
         return branch, self._replay.ask(branch, questions)
 
 
-def _question(
+def _request(
     expected: Expected, since: datetime | Event | None, begin: Micros, deadline: Micros
-) -> Question:
+) -> WaitRequest:
     on: dict[str, str | None] = dict.fromkeys(expected.types, expected.when)
     if not isinstance(since, Event):
-        return Question(expected.subject, on, begin, deadline)
+        return WaitRequest(expected.subject, on, begin, deadline)
     excluding, later = conditions(expected, since)
-    before = Question(expected.subject, excluding, min(begin + later, deadline), deadline)
+    before = WaitRequest(expected.subject, excluding, min(begin + later, deadline), deadline)
     after = after_of(expected, since)
-    return Question(expected.subject, on, begin, deadline, after, tolerance=0, before=before)
+    return WaitRequest(expected.subject, on, begin, deadline, after, tolerance=0, before=before)
 
 
 def _event(answer: WaitAnswer, since: datetime | Event | None, expected: Sequence[Expected]) -> Event:

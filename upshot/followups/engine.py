@@ -44,8 +44,8 @@ async def execute(
         ending, error = await _replay(scorer, replay, data, ends)
         results |= replay.gained
         if replay.history.unfit is not None:
-            kept = tuple(command for command in replay.commands if isinstance(command, KeepResult))
-            return Execution("unfit", kept, error=replay.history.unfit, attempts=scorer.attempts)
+            step_results = tuple(command for command in replay.commands if isinstance(command, KeepResult))
+            return Execution("unfit", step_results, error=replay.history.unfit, attempts=scorer.attempts)
         if ending != "waiting" or replay.gained.keys() <= replay.seen:
             return Execution(ending, replay.commands, tuple(replay.history.path), error, scorer.attempts)
 

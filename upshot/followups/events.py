@@ -32,7 +32,7 @@ class Event:
     source: str = ""
     data: Any = None
     #: Events at the same instant received on the way to this event, each as (type, source, id).
-    _heard_before: tuple[tuple[str, str, str], ...] = field(default=(), repr=False, compare=False)
+    _received_before: tuple[tuple[str, str, str], ...] = field(default=(), repr=False, compare=False)
     #: Events received on the way to this event, and the event itself, each with the types waited for.
     _after: tuple[tuple[str, Preceding], ...] = field(default=(), repr=False, compare=False)
 
@@ -119,7 +119,7 @@ def conditions(expected: Expected, since: datetime | Event | None) -> tuple[dict
     on: dict[str, str | None] = dict.fromkeys(expected.types, expected.when)
     if not isinstance(since, Event):
         return on, 0
-    for kind, source, ident in (*since._heard_before, _name_of(since)):
+    for kind, source, ident in (*since._received_before, _name_of(since)):
         if kind in on:
             other = f"!(id == {_literal(ident)} && source == {_literal(source)})"
             before = on[kind]
@@ -134,7 +134,7 @@ def event_of(last_answer: AnsweredBy, since: datetime | Event | None, expected: 
     """An answer to one of the `expected`, as seen by the code."""
     before: tuple[tuple[str, str, str], ...] = ()
     if isinstance(since, Event) and micros(since.time) == last_answer.time:
-        before = (*since._heard_before, _name_of(since))
+        before = (*since._received_before, _name_of(since))
     data = json.loads(bytes(last_answer.data))
     about = (
         last_answer.id,
@@ -161,8 +161,10 @@ def _answering_event(
         last_answer.recorded,
     )
     before = since._after if isinstance(since, Event) else ()
-    kept = [(subject, one) for subject, one in before if (subject, one.types) != (last_answer.subject, types)]
-    return (*kept, (last_answer.subject, this))
+    stored = [
+        (subject, one) for subject, one in before if (subject, one.types) != (last_answer.subject, types)
+    ]
+    return (*stored, (last_answer.subject, this))
 
 
 def _name_of(event: Event) -> tuple[str, str, str]:

@@ -54,7 +54,7 @@ class Suspended(BaseException):
 
 
 @dataclass(frozen=True)
-class Question:
+class WaitRequest:
     """The parameters of one wait; see `OpenWait`."""
 
     subject: str
@@ -65,7 +65,7 @@ class Question:
     #: None for the setting's tolerance.
     tolerance: Micros | None = None
     #: The question as asked by versions without an order of events: replays of theirs continue so.
-    before: Question | None = None
+    before: WaitRequest | None = None
 
 
 class Replay:
@@ -159,17 +159,17 @@ class Replay:
             raise self._refusal(_ENDLESS)
         return key
 
-    def ask(self, branch: Branch, questions: Sequence[tuple[str, Question]]) -> list[WaitAnswer | None]:
+    def ask(self, branch: Branch, questions: Sequence[tuple[str, WaitRequest]]) -> list[WaitAnswer | None]:
         """Ask all questions, each with its name; gives the known answers."""
         answers = []
-        for name, question in questions:
+        for name, request in questions:
             what = f"wait {name}"
-            if question.before is not None and self._asked_before(branch, what, question.before):
-                question = question.before
-            shape = _shape_of(question)
+            if request.before is not None and self._asked_before(branch, what, request.before):
+                request = request.before
+            shape = _shape_of(request)
             wait_id, answer = self._place(branch, what, shape)
-            window = branch.now(), question.since, question.deadline, question.after, question.tolerance
-            self._ask(wait_id, OpenWait(wait_id, question.subject, question.on, *window))
+            window = branch.now(), request.since, request.deadline, request.after, request.tolerance
+            self._ask(wait_id, OpenWait(wait_id, request.subject, request.on, *window))
             answers.append(answer)
         return answers
 
@@ -214,10 +214,10 @@ class Replay:
             elif ending == "waiting" and branch.name == MAIN:
                 self.history.expect_no_more(branch.name, "waits before that")
 
-    def _ask(self, ident: str, question: OpenWait | SetTimer) -> None:
+    def _ask(self, ident: str, request: OpenWait | SetTimer) -> None:
         if ident not in self._asked:
             self._asked.add(ident)
-            self._commands.append(question)
+            self._commands.append(request)
 
     def _place(self, branch: Branch, what: str, shape: str) -> tuple[str, WaitAnswer | None]:
         """The id of a question of this shape in this branch, and the answer, where known.
@@ -230,9 +230,9 @@ class Replay:
         self.note(branch, what, shape, 0 if answer is None else answer.revision)
         return ident, answer
 
-    def _asked_before(self, branch: Branch, what: str, question: Question) -> bool:
+    def _asked_before(self, branch: Branch, what: str, request: WaitRequest) -> bool:
         """Whether the last execution asked this question at this place."""
-        shape = _shape_of(question)
+        shape = _shape_of(request)
         return self.history.has_next(branch.name, branch.key(what, shape), shape)
 
 
@@ -257,12 +257,12 @@ def _looked_at(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _shape_of(question: Question) -> str:
-    conditions = sorted(f"{kind}: {when}" for kind, when in question.on.items() if when is not None)
-    window = f"from {_shown(question.since)} to {_shown(question.deadline)}"
+def _shape_of(request: WaitRequest) -> str:
+    conditions = sorted(f"{kind}: {when}" for kind, when in request.on.items() if when is not None)
+    window = f"from {_shown(request.since)} to {_shown(request.deadline)}"
     after = [
         f"after {fact_id(*map(str, last_answer))}"
-        for last_answer in map(msgspec.structs.astuple, question.after)
+        for last_answer in map(msgspec.structs.astuple, request.after)
     ]
     return short(" ".join([window, *conditions, *after]))
 
@@ -278,4 +278,4 @@ def _interrupted(step: str | None) -> str:
     )
 
 
-__all__ = ["MOST_PLACES", "Question", "Replay", "Suspended", "short", "swallowed"]
+__all__ = ["MOST_PLACES", "Replay", "Suspended", "WaitRequest", "short", "swallowed"]

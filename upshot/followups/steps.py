@@ -83,21 +83,21 @@ class StepResult:
 
     def read(self, result: Raw) -> Any:
         """The result again. Raises StepFailed where the step failed, Misuse where the type no longer fits."""
-        kept = msgspec.json.decode(result, type=dict[str, Raw])
-        if "raised" in kept:
-            raise StepFailed(msgspec.json.decode(kept["raised"], type=str))
+        stored = msgspec.json.decode(result, type=dict[str, Raw])
+        if "raised" in stored:
+            raise StepFailed(msgspec.json.decode(stored["raised"], type=str))
         try:
-            return self._adapter.validate_json(bytes(kept["gave"]))
+            return self._adapter.validate_json(bytes(stored["gave"]))
         except ValidationError as error:
             raise Misuse(
-                f"step {self.name!r} gave {bytes(kept['gave'])!r:.100} when it was run, which is no "
+                f"step {self.name!r} gave {bytes(stored['gave'])!r:.100} when it was run, which is no "
                 f"{_type_name(self._type)}: give the old code back, and register the changed one beside it "
                 f'as @app.scorer(version="2"); {in_words(error)}'
             ) from None
 
 
 async def run_step(
-    replay: Replay, branch: Branch, step_id: str, kept: StepResult, calling: Callable[[], Awaitable[Any]]
+    replay: Replay, branch: Branch, step_id: str, stored: StepResult, calling: Callable[[], Awaitable[Any]]
 ) -> Any:
     """Run a step without a result; gives the result in the form given at the next execution, too.
 
@@ -112,26 +112,26 @@ async def run_step(
             return error
         except (SystemExit, KeyboardInterrupt) as error:
             return RuntimeError(f"raised {error!r}")
-        result = kept.write(given)
+        result = stored.write(given)
         replay.gained[step_id] = result
         replay.keep(KeepResult(step_id, result))
         return None
 
     # Not by the loop's factory: a step is no branch of the code.
-    task = asyncio.Task(run(), loop=asyncio.get_running_loop(), name=f"step {kept.name!r}")
+    task = asyncio.Task(run(), loop=asyncio.get_running_loop(), name=f"step {stored.name!r}")
     replay.steps.add(task)
     try:
         error = await asyncio.shield(task)
     except asyncio.CancelledError:
-        branch.interrupt(kept.name)
+        branch.interrupt(stored.name)
         raise
     replay.seen.add(step_id)
     if error is None:
-        return kept.read(replay.gained[step_id])
-    failure = KeepResult(step_id, _failure(kept.name, error))
+        return stored.read(replay.gained[step_id])
+    failure = KeepResult(step_id, _failure(stored.name, error))
     branch.step_failed(failure)
     try:
-        kept.read(failure.result)
+        stored.read(failure.result)
     except StepFailed as failed:
         raise failed from error
 

@@ -36,8 +36,8 @@ def again_in(seconds: int) -> dict[str, str]:
 def refused(refusals: Sequence[Refusal], count: int) -> Problem:
     """400: which of so many events are wrong, and why."""
     items = [{"where": r.where, "reason": r.reason, "detail": r.detail} for r in refusals[:SHOWN]]
-    said = f"{len(refusals)} of {count} events are wrong; none was taken: mend them and send all again"
-    return Problem(400, said, items=items, refused=len(refusals))
+    message = f"{len(refusals)} of {count} events are wrong; none was taken: mend them and send all again"
+    return Problem(400, message, items=items, refused=len(refusals))
 
 
 def as_problem(problem: Problem) -> web.Response:

@@ -67,12 +67,12 @@ def _with_data(value: bytes) -> bytes:
 
 
 def _attributes(content_type: str, headers: Mapping[str, str]) -> list[tuple[str, bytes]]:
-    said = [
+    message = [
         ("ce_" + name[len(_ATTRIBUTE) :].lower(), unquote(_unquoted(text)).encode("utf-8", "replace"))
         for name, text in headers.items()
         if name.lower().startswith(_ATTRIBUTE)
     ]
-    return [*said, ("content-type", content_type.encode())] if content_type else said
+    return [*message, ("content-type", content_type.encode())] if content_type else message
 
 
 def _unquoted(text: str) -> str:

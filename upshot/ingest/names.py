@@ -1,4 +1,4 @@
-"""The past and present names of repositories, remembered on the topic `names` by the web servers."""
+"""All names of repositories and moved issues, remembered on the topic `names` by the web servers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,6 +23,14 @@ from upshot.webhooks.names import Named, Names
 log = logging.getLogger(__name__)
 
 
+class KnownNames(NamedTuple):
+    """Other names of a webhook's repository, other places of its issue, and the names to be recorded."""
+
+    others: Sequence[str]
+    elsewhere: Sequence[str]
+    records: list[OutgoingEvent]
+
+
 class NameMemory:
     """Reads all of the topic before the first answer, then news before each: other servers write, too."""
 
@@ -33,7 +41,7 @@ class NameMemory:
         self._open = AsyncExitStack()
         self._consumer: AIOKafkaConsumer | None = None
 
-    async def of(self, named: Named) -> tuple[Sequence[str], list[OutgoingEvent]]:
+    async def of(self, named: Named) -> KnownNames:
         """The other names of a webhook's object, and the names to be recorded with its outcomes.
 
         Raises KafkaUnavailable.
@@ -49,7 +57,7 @@ class NameMemory:
                 raise
             # Names are learnt once read again: an unsent name isn't known.
             records = [_record(name, ident) for name, ident in self._names.news(named).items()]
-            return self._names.others(named), records
+            return KnownNames(self._names.others(named), self._names.elsewhere(named), records)
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -98,4 +106,4 @@ def _record(name: str, ident: str) -> OutgoingEvent:
     return OutgoingEvent("names", name, msgspec.json.encode({"name": name, "id": ident}), (), name)
 
 
-__all__ = ["NameMemory"]
+__all__ = ["KnownNames", "NameMemory"]

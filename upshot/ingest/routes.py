@@ -67,16 +67,16 @@ class HttpApi:
 
     async def _cloudevents(self, request: web.Request, body: bytes) -> web.Response:
         content_type = request.content_type if "Content-Type" in request.headers else ""
-        told = await large_beside(
+        events = await large_beside(
             body, lambda: read_cloudevents(content_type, request.headers, body, MAX_EVENTS)
         )
-        if told is None:
+        if events is None:
             raise Problem(
                 415,
                 f"no CloudEvent: send {STRUCTURED}, {BATCH}, or the attributes as headers (ce-type, "
                 "ce-subject, …); plain JSON goes to /v1/outcomes",
             )
-        return await self._take(request, TOPICS["outcomes"], body, told)
+        return await self._take(request, TOPICS["outcomes"], body, events)
 
     def _events_of(self, topic: Topic) -> BodyHandler:
         async def events(request: web.Request, body: bytes) -> web.Response:
@@ -93,19 +93,19 @@ class HttpApi:
         return events
 
     async def _take(
-        self, request: web.Request, topic: Topic, body: bytes, told: list[InputEvent]
+        self, request: web.Request, topic: Topic, body: bytes, events: list[InputEvent]
     ) -> web.Response:
-        if not told and not body.lstrip().startswith(b"["):
+        if not events and not body.lstrip().startswith(b"["):
             raise Problem(400, "there is no event in the request")
         request_id = _key_of(request)
         if request_id and topic.name == "outcomes":
-            told = await large_beside(body, partial(_with_ids, told, request_id))
-        taken, wrong = await large_beside(body, lambda: check_all(topic, told))
+            events = await large_beside(body, partial(_with_ids, events, request_id))
+        taken, wrong = await large_beside(body, lambda: check_all(topic, events))
         if wrong:
-            raise refused(wrong, len(told))
+            raise refused(wrong, len(events))
         if request_id:
-            digest = await large_beside(body, lambda: digest_of(told))
-            scopes = scopes_of(request.path, topic.name, told)
+            digest = await large_beside(body, lambda: digest_of(events))
+            scopes = scopes_of(request.path, topic.name, events)
             self._requests.remember(request_id, scopes, digest)
         ids = await self._producer.send(taken)
         return answer({"accepted": len(ids), "ids": ids}, 202)
@@ -116,8 +116,8 @@ class HttpApi:
         await self._producer.close()
 
 
-def _with_ids(told: list[InputEvent], request_id: str) -> list[InputEvent]:
-    return [with_id(entry, request_id) for entry in told]
+def _with_ids(events: list[InputEvent], request_id: str) -> list[InputEvent]:
+    return [with_id(entry, request_id) for entry in events]
 
 
 def _key_of(request: web.Request) -> str | None:

@@ -65,9 +65,9 @@ class IngestProducer:
         except KafkaError as error:
             if not error.retriable:
                 await self._renew(producer)
-            said = str(error) or type(error).__name__
+            message = str(error) or type(error).__name__
             raise KafkaUnavailable(
-                f"Kafka did not take all ({said}); some may be stored: send all of it again"
+                f"Kafka did not take all ({message}); some may be stored: send all of it again"
             ) from None
 
     async def _renew(self, failed: EventProducer) -> None:

@@ -22,7 +22,7 @@ from upshot.streams.events.checking import Unsent, check, now_ms
 from upshot.streams.events.dead_letters import dead_letter
 from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
-from upshot.webhooks.names import Named, under_other_names
+from upshot.webhooks.names import Named, under_all_other_names
 from upshot.webhooks.providers import PROVIDERS, Provider
 
 _FORM = "application/x-www-form-urlencoded"
@@ -86,9 +86,9 @@ class WebhookRoutes:
             mapped = await large_beside(body, lambda: self._mapped(provider, request, body, now))
             outcomes, records = await self._under_all_names(provider, mapped)
             ids = await self._producer.send([*outcomes, *mapped.letters, *records])
-            said = {"accepted": len(outcomes), "ids": ids[: len(outcomes)]}
+            message = {"accepted": len(outcomes), "ids": ids[: len(outcomes)]}
             return answer(
-                said | ({"dead_lettered": len(letters)} if (letters := mapped.letters) else {}), 202
+                message | ({"dead_lettered": len(letters)} if (letters := mapped.letters) else {}), 202
             )
 
         return take
@@ -102,7 +102,7 @@ class WebhookRoutes:
                 message = _message(provider, source, request, body, delivery, now)
                 mapped = mapped._replace(named=mapped.named or provider.named(message.value))
                 mapped.outcomes.extend(
-                    check(TOPICS["outcomes"], told) for told in outcomes_of(source, message)
+                    check(TOPICS["outcomes"], encoded) for encoded in outcomes_of(source, message)
                 )
             except InvalidEvent as error:
                 mapped.letters.append(self._letter(provider, body, error, f"{delivery} {number}"))
@@ -117,13 +117,13 @@ class WebhookRoutes:
         """
         if mapped.named is None:
             return mapped.outcomes, []
-        others, records = await self._names.of(mapped.named)
+        known = await self._names.of(mapped.named)
         also = [
-            check(TOPICS["outcomes"], told)
+            check(TOPICS["outcomes"], encoded)
             for outcome in mapped.outcomes
-            for told in under_other_names(outcome.value, mapped.named.name, others)
+            for encoded in under_all_other_names(outcome.value, mapped.named, known.others, known.elsewhere)
         ]
-        return [*mapped.outcomes, *also], records
+        return [*mapped.outcomes, *also], known.records
 
     async def close(self) -> None:
         """Let go of the connection for names."""

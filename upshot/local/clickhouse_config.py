@@ -10,7 +10,7 @@ from upshot.local.clickhouse_users import users_config
 from upshot.private_files import write_private
 
 #: Bytes of disk that inserts and merges leave free: with fewer, both are refused, and the store waits.
-KEPT_FREE = 256 * 1024 * 1024
+RESERVED_FREE = 256 * 1024 * 1024
 
 CONFIG = """\
 <clickhouse>
@@ -66,7 +66,7 @@ CONFIG = """\
   <!-- This engine acknowledges an insert although the disk filled up meanwhile: avoid a full disk. -->
   <storage_configuration>
     <disks>
-      <default><keep_free_space_bytes>{kept_free}</keep_free_space_bytes></default>
+      <default><keep_free_space_bytes>{reserved_free}</keep_free_space_bytes></default>
     </disks>
   </storage_configuration>
 
@@ -103,7 +103,7 @@ def write_config(folder: Path, credentials: Credentials, *, http_port: int, tcp_
     config = CONFIG.format(
         http_port=http_port,
         tcp_port=tcp_port,
-        kept_free=KEPT_FREE,
+        reserved_free=RESERVED_FREE,
         name=server_name(folder),
         refusal=_REFUSAL,
     )
@@ -111,4 +111,4 @@ def write_config(folder: Path, credentials: Credentials, *, http_port: int, tcp_
     write_private(folder / "users.xml", users_config(credentials))
 
 
-__all__ = ["KEPT_FREE", "server_name", "write_config"]
+__all__ = ["RESERVED_FREE", "server_name", "write_config"]

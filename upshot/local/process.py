@@ -49,8 +49,8 @@ class Launch:
     @property
     def environment(self) -> dict[str, str]:
         """The child's environment: this process's, with the given changes."""
-        kept = {name: value for name, value in os.environ.items() if self.ours or _is_of_system(name)}
-        return kept | dict(self.env)
+        stored = {name: value for name, value in os.environ.items() if self.ours or _is_of_system(name)}
+        return stored | dict(self.env)
 
 
 def close_data_dir(data_dir: Path) -> bool:
@@ -158,12 +158,12 @@ class ProcessPart:
             pass_fds=[held],
         )
         assert started.stdout is not None
-        said = started.stdout.readline().decode().strip()
+        first_line = started.stdout.readline().decode().strip()
         self._guard = started
-        if not said.isdigit():
+        if not first_line.isdigit():
             self._close()
-            raise PartFailed(f"{self._name} could not be started: {said or 'its guard died'}")
-        self._pid = int(said)
+            raise PartFailed(f"{self._name} could not be started: {first_line or 'its guard died'}")
+        self._pid = int(first_line)
 
     def alive(self) -> bool:
         return self._guard is not None and self._guard.poll() is None

@@ -100,8 +100,8 @@ def repeats_of(calls: Sequence[Call], parents: Mapping[str, str | None]) -> dict
         while parent is not None and parent != call.step and parent not in above:
             above[parent] = call.step
             parent = parents.get(parent)
-    said = {call.step for call in calls}
-    repeated = {step: below for step, below in above.items() if step in said}
+    stated = {call.step for call in calls}
+    repeated = {step: below for step, below in above.items() if step in stated}
     innermost = [call for call in calls if call.step not in above]
     for group in _that_may_be_twins(innermost):
         ranked = sorted(group, key=lambda call: call.rank)
@@ -144,11 +144,11 @@ class Counting:
     def repeats(self, call: Call) -> Call | str | None:
         """The earlier report of this usage: the id of a step below or around, or a twin. None: it counts."""
         self._parents[call.step] = call.parent
-        said = self._above.get(call.step) or self._around(call.parent)
+        stated = self._above.get(call.step) or self._around(call.parent)
         if call.parent is not None:
             self._mark(call.parent, call.step)
-        if said is not None:
-            return said
+        if stated is not None:
+            return stated
         twin = self._twin(call)
         if twin is None:
             self._counted[call.step] = call
@@ -188,10 +188,10 @@ class Counting:
 
 def response_id_of(attributes: Attributes) -> str | None:
     """The provider's id of its answer; OpenInference has the id inside the answer."""
-    said = text(attributes, vocabulary.RESPONSE_IDS, LONGEST_ID)
+    stated = text(attributes, vocabulary.RESPONSE_IDS, LONGEST_ID)
     answer = attributes.get(_ANSWER)
-    if said or not isinstance(answer, str) or len(answer) > _LONGEST_ANSWER:
-        return said
+    if stated or not isinstance(answer, str) or len(answer) > _LONGEST_ANSWER:
+        return stated
     if answer.startswith("{"):
         try:
             whole = json.loads(answer)

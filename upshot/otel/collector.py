@@ -48,16 +48,16 @@ class Collector:
         """Return once the collector has the records, however late. Refused records are logged and counted."""
         body = gzip.compress(request_of(records).SerializeToString(), 1)
         backoff = Backoff(*self._pauses)
-        told = False
+        warned = False
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
             while trouble := await self._try(session, body, len(records)):
-                if not told:
+                if not warned:
                     log.warning(
                         "the collector at %s does not take scores: %s; tried again", self._url, trouble
                     )
-                told = True
+                warned = True
                 await asyncio.sleep(backoff.pause())
-        if told:
+        if warned:
             log.info("the collector at %s takes scores again", self._url)
 
     async def _try(self, session: aiohttp.ClientSession, body: bytes, count: int) -> str:

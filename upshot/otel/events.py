@@ -56,8 +56,8 @@ def events_of(
 
 
 def _run_id(span: SpanRecord) -> str:
-    said = span.attributes.get(RUN_ID) or span.resource.get(RUN_ID)
-    return said if isinstance(said, str) and len(said) <= LONGEST_ID else span.trace_id
+    stated = span.attributes.get(RUN_ID) or span.resource.get(RUN_ID)
+    return stated if isinstance(stated, str) and len(stated) <= LONGEST_ID else span.trace_id
 
 
 def _of_span(

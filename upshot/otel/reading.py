@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from math import inf, isfinite
 from typing import Any, TypeVar
 
@@ -42,6 +43,8 @@ def fields_of(attributes: Attributes, index: Index, usable: Callable[[Any], V | 
 
     A span has few attributes and a table many names: hence by attribute.
     """
+    if index.keys().isdisjoint(attributes):
+        return {}
     found: dict[str, tuple[int, V]] = {}
     for name, value in attributes.items():
         for field, rank in index.get(name, ()):
@@ -94,13 +97,23 @@ def as_texts(value: Any) -> list[str] | None:
 
 def content(attributes: Attributes, names: Iterable[str]) -> str | None:
     """The first content, as text or JSON; content spread over many attributes is gathered into one object."""
+    exact, beginnings = _split(tuple(names))
+    if exact.isdisjoint(attributes) and not any([name.startswith(beginnings) for name in attributes]):
+        return None  # as most spans: a span has few attributes and the vocabulary many names
     for name in names:
         value: Any = _gathered(attributes, name) if name.endswith(".") else attributes.get(name)
         if value is not None:
-            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            stated = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             # Half a character, which a text may hold and an event may not, costs that character alone.
-            return said[:LONGEST_CONTENT].encode("utf-8", "replace").decode()
+            return stated[:LONGEST_CONTENT].encode("utf-8", "replace").decode()
     return None
+
+
+@lru_cache(maxsize=64)
+def _split(names: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Names of attributes, and beginnings of such names."""
+    beginnings = tuple(name for name in names if name.endswith("."))
+    return frozenset(names) - {*beginnings}, beginnings
 
 
 def _gathered(attributes: Attributes, beginning: str) -> dict[str, Any] | None:

@@ -34,20 +34,20 @@ def run_of(
     span: SpanRecord, *, with_content: bool = False, asked: RequestedAttributes = NOTHING_ASKED
 ) -> Run:
     """The finished run of this span: the root span of an agent, say."""
-    said = span.attributes
+    attributes = span.attributes
     status, error, _ = failure_of(span, LONGEST_CONTENT if with_content else LONGEST_ERROR)
     return Run(
         run_id=run_id_of(span.trace_id, span.span_id),
-        agent=text(said, vocabulary.AGENT) or span.name[:LONGEST_NAME] or None,
-        version=text(said, vocabulary.AGENT_VERSION) or text(span.resource, vocabulary.AGENT_VERSION),
+        agent=text(attributes, vocabulary.AGENT) or span.name[:LONGEST_NAME] or None,
+        version=text(attributes, vocabulary.AGENT_VERSION) or text(span.resource, vocabulary.AGENT_VERSION),
         status=_STATUSES[status],
         started_at=instant_or_none(span.start_ns),
         ended_at=instant_or_none(span.end_ns),
-        session_id=text(said, vocabulary.SESSION, LONGEST_ID),
+        session_id=text(attributes, vocabulary.SESSION, LONGEST_ID),
         error=error,
-        input=content(said, INPUTS) if with_content else None,
-        output=content(said, OUTPUTS) if with_content else None,
-        attributes=free(said, _TAKEN, with_content=with_content, asked=asked),
+        input=content(attributes, INPUTS) if with_content else None,
+        output=content(attributes, OUTPUTS) if with_content else None,
+        attributes=free(attributes, _TAKEN, with_content=with_content, asked=asked),
     )
 
 

@@ -108,13 +108,13 @@ def step_of(
     keeps input and output, which may hold personal data; without content, attributes are facts alone, and the
     names in `asked`.
     """
-    said = spread(span.attributes)
+    span_attributes = spread(span.attributes)
     kind = kind_of(span)
-    texts = _texts(span, said, kind)
-    lists = _stops(said, kind)
-    usage = usage_in(said)
+    texts = _texts(span, span_attributes, kind)
+    lists = _stops(span_attributes, kind)
+    usage = usage_in(span_attributes)
     status, error, texts["error_type"] = failure_of(span, LONGEST_CONTENT if with_content else LONGEST_ERROR)
-    cost = _NO_COST if repeats else _cost(span, said, usage, texts, prices)
+    cost = _NO_COST if repeats else _cost(span, span_attributes, usage, texts, prices)
     spelled = {*filter(None, texts.values()), *lists.get("finish_reasons", ())}
     taken = (_TAKEN_BUT_USAGE if repeats else _TAKEN) - set(_respelled(span.attributes, spelled))
     attributes = free(span.attributes, taken, with_content=with_content, asked=asked)
@@ -125,7 +125,7 @@ def step_of(
         name=span.name[:LONGEST_NAME] or "span",
         kind=kind,
         status=status,
-        attempt=as_count(said.get("upshot.attempt")) or 1,
+        attempt=as_count(span_attributes.get("upshot.attempt")) or 1,
         started_at=instant_or_none(span.start_ns),
         ended_at=instant_or_none(span.end_ns),
         **texts,
@@ -134,7 +134,7 @@ def step_of(
         first_chunk_seconds=_first_chunk(span),
         cost_usd=cost.usd,
         cost_source=cost.source,
-        response_id=response_id_of(said),
+        response_id=response_id_of(span_attributes),
         error=error,
         input=content(span.attributes, INPUTS) if with_content else None,
         output=content(span.attributes, OUTPUTS) if with_content else None,
@@ -151,27 +151,27 @@ def repeated_usage(spans: Iterable[SpanRecord]) -> dict[str, str]:
 
 def call_of(span: SpanRecord, priced: bool = False) -> Call:
     """The facts distinguishing the call of a span from others."""
-    said = spread(span.attributes)
-    usage, texts = usage_in(said), _texts(span, said, "")
+    span_attributes = spread(span.attributes)
+    usage, texts = usage_in(span_attributes), _texts(span, span_attributes, "")
     return Call(
         step=span.span_id,
         parent=span.parent_span_id,
         instrumentation=span.scope,
         name=span.name,
-        response_id=response_id_of(said) or "",
+        response_id=response_id_of(span_attributes) or "",
         model=texts.get("model") or "",
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         started=span.start_ns // 1000,
         ended=span.end_ns // 1000,
-        priced=priced or _stated_cost(said) is not _NO_COST,
+        priced=priced or _stated_cost(span_attributes) is not _NO_COST,
     )
 
 
 def says_usage(span: SpanRecord) -> bool:
     """Whether a span states usage, its own or repeated."""
-    said = spread(span.attributes)
-    return usage_in(said) != NOTHING or _stated_cost(said) is not _NO_COST
+    span_attributes = spread(span.attributes)
+    return usage_in(span_attributes) != NOTHING or _stated_cost(span_attributes) is not _NO_COST
 
 
 def usage_of(span: SpanRecord) -> Usage:
@@ -181,9 +181,11 @@ def usage_of(span: SpanRecord) -> Usage:
 
 def kind_of(span: SpanRecord) -> str:
     """Our word for the kind of a span; `function` where the span doesn't state a kind."""
-    said = span.attributes
+    span_attributes = span.attributes
     for name, words in vocabulary.KINDS.items():
-        word = text(said, (name,))
+        if name not in span_attributes:
+            continue
+        word = text(span_attributes, (name,))
         word = word.strip('"') if word else None
         if word and word not in words and name in vocabulary.OPERATIONS:
             kind = kind_of_operation(word) or word.lower()
@@ -191,11 +193,12 @@ def kind_of(span: SpanRecord) -> str:
             kind = words.get(word, word.lower()) if word else ""
         if kind:
             return kind
-    if text(said, vocabulary.TEXTS["tool_name"]):
+    if text(span_attributes, vocabulary.TEXTS["tool_name"]):
         return "tool"
-    if text(said, vocabulary.TEXTS["model"]) and usage_of(span) != NOTHING:
+    spread_out = spread(span_attributes)
+    if text(spread_out, vocabulary.TEXTS["model"]) and usage_in(spread_out) != NOTHING:
         return "model"
-    return "agent" if text(said, vocabulary.AGENT) else "function"
+    return "agent" if text(span_attributes, vocabulary.AGENT) else "function"
 
 
 def failure_of(span: SpanRecord, longest: int = LONGEST_CONTENT) -> tuple[StepStatus, str | None, str | None]:
@@ -228,10 +231,10 @@ class _Cost(NamedTuple):
 _NO_COST = _Cost(None, None)
 
 
-def _texts(span: SpanRecord, said: Attributes, kind: str) -> dict[str, str | None]:
+def _texts(span: SpanRecord, span_attributes: Attributes, kind: str) -> dict[str, str | None]:
     """The texts of a step by field, each in a single spelling."""
-    texts: dict[str, str | None] = {**fields_of(said, _TEXTS, as_text)}
-    texts |= fields_of(said, _PROVIDER, _as_provider)
+    texts: dict[str, str | None] = {**fields_of(span_attributes, _TEXTS, as_text)}
+    texts |= fields_of(span_attributes, _PROVIDER, _as_provider)
     operation, _, rest = span.name.partition(" ")
     if kind in ("model", "embedding") and not texts.get("model") and operation in _OPERATION_IN_NAME and rest:
         texts["model"] = texts["request_model"] = rest[
@@ -249,17 +252,17 @@ def _as_provider(value: object) -> str | None:
     return provider_of(word) if word else None
 
 
-def _stops(said: Attributes, kind: str) -> dict[str, list[str]]:
-    lists = fields_of(said, _LISTS, as_texts)
-    if not lists and kind == "model" and (inside := stops_in_answer(said)):
+def _stops(span_attributes: Attributes, kind: str) -> dict[str, list[str]]:
+    lists = fields_of(span_attributes, _LISTS, as_texts)
+    if not lists and kind == "model" and (inside := stops_in_answer(span_attributes)):
         lists = {"finish_reasons": inside}
     return {field: [stop_of(word) for word in words] for field, words in lists.items()}
 
 
-def _respelled(said: Attributes, spelled: set[str]) -> Iterable[str]:
+def _respelled(span_attributes: Attributes, spelled: set[str]) -> Iterable[str]:
     """The attributes whose values the step spells differently: these stay beside."""
     for name in _RESPELLED:
-        if name in said and not spelled.issuperset(as_texts(said[name]) or ()):
+        if name in span_attributes and not spelled.issuperset(as_texts(span_attributes[name]) or ()):
             yield name
 
 
@@ -267,9 +270,9 @@ def _cost(
     span: SpanRecord, attributes: Attributes, usage: Usage, texts: Mapping[str, str | None], prices: Prices
 ) -> _Cost:
     """The cost stated on purpose, else the span's cost, else the table's."""
-    said = _stated_cost(attributes)
-    if said is not _NO_COST:
-        return said
+    span_attributes = _stated_cost(attributes)
+    if span_attributes is not _NO_COST:
+        return span_attributes
     raw = fields_of(attributes, _TEXTS, as_text).get("model")
     models = dict.fromkeys(filter(None, (raw, texts.get("model"))))
     usd = price_of(prices, texts.get("provider"), models, usage, instant_of(span.start_ns))
@@ -277,16 +280,18 @@ def _cost(
 
 
 def _stated_cost(attributes: Attributes) -> _Cost:
-    said = fields_of(attributes, _AMOUNTS, as_amount)
-    if "given" in said:
-        return _Cost(said["given"], "given")
-    return _Cost(said["span"], "span") if "span" in said else _NO_COST
+    span_attributes = fields_of(attributes, _AMOUNTS, as_amount)
+    if "given" in span_attributes:
+        return _Cost(span_attributes["given"], "given")
+    return _Cost(span_attributes["span"], "span") if "span" in span_attributes else _NO_COST
 
 
 def _first_chunk(span: SpanRecord) -> float | None:
-    said = fields_of(span.attributes, _AMOUNTS, as_amount)
-    if "first_chunk_seconds" in said:
-        return said["first_chunk_seconds"]
+    amounts = fields_of(span.attributes, _AMOUNTS, as_amount)
+    if "first_chunk_seconds" in amounts:
+        return amounts["first_chunk_seconds"]
+    if "first_chunk_milliseconds" in amounts:
+        return amounts["first_chunk_milliseconds"] / 1000
     first = [event.at_ns for event in span.events if event.name in vocabulary.FIRST_CHUNK_EVENTS]
     return max(min(first) - span.start_ns, 0) / 1e9 if first else None
 

@@ -9,12 +9,14 @@ from typing import Any
 from upshot.otel import vocabulary
 from upshot.otel.names import provider_of
 from upshot.otel.prices import Usage
+from upshot.otel.raw_answers import raw_answer
 from upshot.otel.reading import Attributes, as_count, fields_of, index_of
 
 #: Characters of an attribute that is read as a JSON object.
 _LONGEST_OBJECT = 20_000
 _COUNTS = index_of(vocabulary.COUNTS)
 _TOTAL = index_of({"total": vocabulary.TOTALS})
+_USAGE_NAMES = frozenset((*_COUNTS, *_TOTAL))
 #: Names that hold the provider's own figures. Bedrock's Converse counts cached tokens beside the input.
 _AS_THE_API_SAYS = (
     "gen_ai.usage.cache_read_input_tokens",
@@ -23,29 +25,35 @@ _AS_THE_API_SAYS = (
 )
 _BESIDE = ("aws.bedrock",)
 _STRANDS = "strands-agents"
+_OBJECTS = frozenset(vocabulary.OBJECTS)
 
 
 def spread(attributes: Attributes) -> Attributes:
-    """The attributes, with the members of known JSON objects as attributes of their own.
+    """The attributes, with the members of known JSON objects, and of raw answers, as attributes of their own.
 
     `metadata.ls_provider`.
     """
+    if _OBJECTS.isdisjoint(attributes):
+        return attributes
     found: dict[str, Any] = {}
     for name in vocabulary.OBJECTS:
         value = attributes.get(name)
         members = _object(value) if isinstance(value, str) else value
         if isinstance(members, Mapping):
             found |= {f"{name}.{member}": inner for member, inner in members.items()}
+    if (raw := raw_answer(attributes)) is not None:
+        reported = any(name in attributes for name in _COUNTS)  # by the span's own figures
+        found |= {name: value for name, value in raw.items() if not (reported and name in _USAGE_NAMES)}
     return {**found, **attributes} if found else attributes
 
 
 def usage_in(attributes: Attributes) -> Usage:
     """The tokens named by spread attributes, for any producer's way of counting."""
-    said = fields_of(attributes, _COUNTS, as_count)
-    if not said:
+    counts = fields_of(attributes, _COUNTS, as_count)
+    if not counts:
         return NOTHING
     total = fields_of(attributes, _TOTAL, as_count).get("total")
-    return inclusive(Usage(**said), total, beside=_counts_beside(attributes))
+    return inclusive(Usage(**counts), total, beside=_counts_beside(attributes))
 
 
 def inclusive(usage: Usage, total: int | None, *, beside: bool = False) -> Usage:
@@ -87,8 +95,8 @@ def _that_adds_up(
 def _counts_beside(attributes: Attributes) -> bool:
     if not any(name in attributes for name in _AS_THE_API_SAYS):
         return False
-    said = [attributes[name] for name in vocabulary.PROVIDERS if isinstance(attributes.get(name), str)]
-    return any(word == _STRANDS or provider_of(word) in _BESIDE for word in said)
+    counts = [attributes[name] for name in vocabulary.PROVIDERS if isinstance(attributes.get(name), str)]
+    return any(word == _STRANDS or provider_of(word) in _BESIDE for word in counts)
 
 
 def _object(value: str) -> Any:

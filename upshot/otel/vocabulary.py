@@ -186,7 +186,15 @@ AMOUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "llm.cost.total",
             "langfuse.observation.cost_details.total",
         ),
-        "first_chunk_seconds": ("gen_ai.response.time_to_first_chunk",),
+        "first_chunk_seconds": (
+            "gen_ai.response.time_to_first_chunk",
+            "gen_ai.response.time_to_first_token",
+            "gen_ai.latency.time_to_first_token",
+        ),
+        "first_chunk_milliseconds": (
+            "ai.response.msToFirstChunk",
+            "ai.stream.msToFirstChunk",
+        ),
     }
 )
 

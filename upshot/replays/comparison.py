@@ -54,21 +54,21 @@ class ComparedScore:
 def compared(before: Recorded, after: Recorded, depth: int = 0) -> Iterator[ComparedStep]:
     """The steps inside two steps (or runs), in the order of the second; gone steps stay where they were."""
     partners = _partners(before, after)
-    told: set[Recorded] = set()
+    listed: set[Recorded] = set()
     for child in after.children:
         partner = partners.get(child)
         if partner is None:
             yield ComparedStep(child.label, depth, "new", None, figures(child))
             continue
-        yield from _gone(before, partners, told, depth, until=partner)
-        told.add(partner)
+        yield from _gone(before, partners, listed, depth, until=partner)
+        listed.add(partner)
         if _marked(child, "recorded"):
             yield ComparedStep(partner.label, depth, "recorded", figures(partner), figures(child))
             continue
         was, now = figures(partner, alone=True), figures(child, alone=True)
         yield ComparedStep(partner.label, depth, _what(was, now), was, now)
         yield from compared(partner, child, depth + 1)
-    yield from _gone(before, partners, told, depth)
+    yield from _gone(before, partners, listed, depth)
 
 
 def scored(
@@ -121,7 +121,7 @@ def _partners(before: Recorded, after: Recorded) -> Mapping[Recorded, Recorded]:
 def _gone(
     before: Recorded,
     partners: Mapping[Recorded, Recorded],
-    told: set[Recorded],
+    listed: set[Recorded],
     depth: int,
     until: Recorded | None = None,
 ) -> Iterator[ComparedStep]:
@@ -129,8 +129,8 @@ def _gone(
     for child in before.children:
         if child is until:
             return
-        if child not in told and child not in still:
-            told.add(child)
+        if child not in listed and child not in still:
+            listed.add(child)
             yield ComparedStep(child.label, depth, "gone", figures(child), None)
 
 

@@ -118,15 +118,15 @@ def unknown(run_id: str) -> ReplayRefused:
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row in the form of its event: without unknown fields, attributes with their original values."""
-    said = {name: value for name, value in row.items() if value not in (None, "")}
+    columns = {name: value for name, value in row.items() if value not in (None, "")}
     for name in _INSTANTS:
-        if name in said:
-            said[name] = said[name].replace(" ", "T") + "Z"
+        if name in columns:
+            columns[name] = columns[name].replace(" ", "T") + "Z"
     for name in ("attempt", "input_tokens", "output_tokens"):
-        if name in said:
-            said[name] = int(said[name])
-    said["attributes"] = {name: _value(text) for name, text in row["attributes"].items()}
-    return said
+        if name in columns:
+            columns[name] = int(columns[name])
+    columns["attributes"] = {name: _value(text) for name, text in row["attributes"].items()}
+    return columns
 
 
 def _value(text: str) -> Any:

@@ -51,8 +51,8 @@ class Recorded:
     @property
     def instrumentation(self) -> str | None:
         """The instrumentation behind a foreign span, which no function of ours stands for; else None."""
-        said = None if self.last is None else self.last.attributes.get(INSTRUMENTATION)
-        return said if isinstance(said, str) else None
+        address = None if self.last is None else self.last.attributes.get(INSTRUMENTATION)
+        return address if isinstance(address, str) else None
 
     def all(self) -> Iterator[Recorded]:
         """This node and everything inside, in the order of beginning."""
@@ -101,17 +101,17 @@ def recorded_of(story: Story) -> Recorded:
     return top
 
 
-def find(top: Recorded, said: str, names: str = "--from") -> Recorded:
+def find(top: Recorded, address: str, names: str = "--from") -> Recorded:
     """The step meant by a text: an id, a name (its first step), or name#number. Raises ReplayRefused."""
     # Steps of ours before spans with the same name.
     steps = sorted((n for n in top.all() if n is not top), key=lambda n: (bool(n.instrumentation), n.place))
-    name, _, number = said.rpartition("#")
+    name, _, number = address.rpartition("#")
     for node in steps:
-        if said in (node.id, node.label, node.name) or (number == "1" and node.name == name):
+        if address in (node.id, node.label, node.name) or (number == "1" and node.name == name):
             break
     else:
         listed = ", ".join(node.label for node in steps if node.instrumentation is None) or "none at all"
-        raise ReplayRefused(f"run {top.id} has no step {said!r}; nothing was run: its steps are {listed}")
+        raise ReplayRefused(f"run {top.id} has no step {address!r}; nothing was run: its steps are {listed}")
     if node.instrumentation is None:
         return node
     above = node.parent

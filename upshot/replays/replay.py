@@ -76,16 +76,16 @@ def replay(
     args, kwargs = call_of(function, story.run.input, f"run {run_id}")
     player = Player(top, point, ReplayEventSink(app.delivery if record else None), side_effects)
     result, error = _made(player, partial(function, *args, **kwargs))
-    told = _reported(player, story, top, result, error)
+    replayed = _reported(player, story, top, result, error)
     if player.stopped is not None:
-        raise ReplayRefused(str(player.stopped), told)
+        raise ReplayRefused(str(player.stopped), replayed)
     if not player.reached:
         raise ReplayRefused(
             f"the code ended without asking for {point.label}, so nothing of it was run: replay from a step "
             "that it still asks for",
-            told,
+            replayed,
         )
-    return told
+    return replayed
 
 
 def _agent_of(app: App, run: Run) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from upshot.schemas.steps import Step
 from upshot.schemas.wording import in_words
 from upshot.sdk.steps import AWAITED, RESULT
 
-_NOT_KEPT = (
+_NOT_STORED = (
     "content wasn't kept when it ran: upshot.App(…, capture_content=True) keeps what agents and steps are "
     "given and give"
 )
@@ -34,7 +34,7 @@ def call_of(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The recorded arguments of a call. Raises ReplayRefused where the arguments can't be read back."""
     if not recorded:
-        raise ReplayRefused(f"{what} has no recorded arguments; nothing was run: {_NOT_KEPT}")
+        raise ReplayRefused(f"{what} has no recorded arguments; nothing was run: {_NOT_STORED}")
     try:
         given = from_json(recorded)
         signature = inspect.signature(function)
@@ -62,19 +62,19 @@ def call_of(
 
 def result_of(function: Callable[..., Any], step: Step, what: str) -> Any:
     """The result of a recorded call. Raises ReplayRefused where the result can't be read back."""
-    kept = step.attributes.get(RESULT)
-    if kept is None or step.output is None:
+    stored_form = step.attributes.get(RESULT)
+    if stored_form is None or step.output is None:
         if "upshot.left_out" in step.attributes:
             raise ReplayRefused(f"{what} gave too much to be kept, {_HENCE}")
         if _streams(function):
             raise ReplayRefused(f"{what} is a stream, whose items aren't kept, {_HENCE}")
-        raise ReplayRefused(f"{what} has no recorded result, {_HENCE}; {_NOT_KEPT}")
-    if kept not in ("text", "json"):
+        raise ReplayRefused(f"{what} has no recorded result, {_HENCE}; {_NOT_STORED}")
+    if stored_form not in ("text", "json"):
         raise ReplayRefused(
             f"{what} gave something that JSON doesn't know ({step.output!r:.100}), {_HENCE}: make it a "
             "pydantic model or a dataclass"
         )
-    return read_back(function, step.output, what, as_text=kept == "text")
+    return read_back(function, step.output, what, as_text=stored_form == "text")
 
 
 def read_back(function: Callable[..., Any], output: str, what: str, *, as_text: bool | None) -> Any:
@@ -133,8 +133,8 @@ def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
         function = function.func
     if not inspect.isroutine(function) and not inspect.isclass(function):
         function = type(function).__call__
-    said = getattr(function, "__annotations__", {})
-    return {name: hint for name in said if (hint := _resolved(function, name)) is not _UNREADABLE}
+    stated = getattr(function, "__annotations__", {})
+    return {name: hint for name in stated if (hint := _resolved(function, name)) is not _UNREADABLE}
 
 
 def _resolved(function: Callable[..., Any], name: str) -> Any:

@@ -42,8 +42,8 @@ def _revision(one: Moved, decided_at: datetime) -> Score:
         "attributes": {**msgspec.json.decode(origin.attributes), VERSION: origin.version},
     }
     # A score without a value has the field as null; other unknown fields are left out.
-    kept = {name: value for name, value in emitted.items() if value is not None or name == "value"}
-    return Score.model_validate(kept)
+    stored = {name: value for name, value in emitted.items() if value is not None or name == "value"}
+    return Score.model_validate(stored)
 
 
 __all__ = ["VERSION", "revisions"]

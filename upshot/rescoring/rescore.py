@@ -15,7 +15,7 @@ from upshot.followups.scorers import Scorer
 from upshot.processors.correlate.decide import correlate, expire
 from upshot.processors.correlate.facts import ScoreRevised, WaitReceived
 from upshot.processors.correlate.state import TOLERANCE, StoredOutcome, Subject
-from upshot.processors.followups.answers import answer_of, question_of
+from upshot.processors.followups.answers import answer_of, as_stored_wait
 from upshot.processors.followups.execution import (
     DeferMore,
     EmitScore,
@@ -185,8 +185,8 @@ class _Played:
     def _answer(self, wait: OpenWait, known: Sequence[StoredOutcome]) -> WaitAnswer | None:
         """The join's answer, from all outcomes, once passed deadlines are evaluated."""
         subject = Subject({outcome.key: outcome for outcome in known})
-        question = question_of(self.memory.origin, wait, self._tolerance)
-        asked = correlate(subject, WaitReceived(wait.subject, question), self._now)
+        stored_wait = as_stored_wait(self.memory.origin, wait, self._tolerance)
+        asked = correlate(subject, WaitReceived(wait.subject, stored_wait), self._now)
         judged = expire(wait.subject, asked.subject, self._now, self._now)
         found = [fact for fact in (*asked.facts, *judged.facts) if isinstance(fact, ScoreRevised)]
         return answer_of(found[-1], judged.subject) if found else None

@@ -6,6 +6,7 @@ from upshot.followups.scorers import Scorer
 from upshot.sdk.app import App
 from upshot.sdk.attached import AttachedRun
 from upshot.sdk.context import attach, current_run, current_step, in_thread
+from upshot.sdk.experiments import Experiment, Variant
 from upshot.sdk.runs import Run
 from upshot.sdk.sender import Delivered
 from upshot.sdk.steps import Step
@@ -16,10 +17,12 @@ __all__ = [
     "Delivered",
     "Event",
     "Expected",
+    "Experiment",
     "Followup",
     "Run",
     "Scorer",
     "Step",
+    "Variant",
     "attach",
     "current_run",
     "current_step",

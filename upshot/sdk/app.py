@@ -19,6 +19,7 @@ from upshot.sdk.attached import AttachedRun
 from upshot.sdk.attempts import repeated
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import remember, replay_in, run_in
+from upshot.sdk.declaring import Experiments
 from upshot.sdk.deferrals import Deferrals
 from upshot.sdk.delivery import Delivery, open_spool
 from upshot.sdk.facts import score_message, wait_cancellation_message
@@ -62,7 +63,7 @@ class NotThatApp(Misuse, AttributeError):
     """Another library takes our app for its own."""
 
 
-class App(Deferrals, Outcomes):
+class App(Deferrals, Outcomes, Experiments):
     """Records runs, steps, scores and outcomes, and opens waits for outcomes.
 
     `name` is the source of the app's events. `version` is the version of agents without a version of their
@@ -103,6 +104,7 @@ class App(Deferrals, Outcomes):
         self._tracer: tuple[TracerProvider, Tracer] | None = None
         self._transport = transport
         self.delivery = self._delivery()
+        self.prepare_experiments(self.settings, follow=transport is None)
         remember(self)
 
     @overload
@@ -268,6 +270,7 @@ class App(Deferrals, Outcomes):
         self.settings = settings
         self.asked = asked_for(settings.span_attributes.split(","))
         self.delivery = self._delivery()
+        self.prepare_experiments(settings, follow=self._transport is None)
 
     def instrument(self, tracer_provider: object = None) -> TracerProvider:
         """Take spans of instrumented libraries, inside runs, as steps; returns the tracer provider to use.
@@ -291,6 +294,7 @@ class App(Deferrals, Outcomes):
         Where Kafka is away, closing doesn't take the time: facts stay on disk for the next process.
         """
         self.delivery.close(timeout)
+        self.registry.close()
 
     @property
     def forgives(self) -> bool:
@@ -374,8 +378,8 @@ class App(Deferrals, Outcomes):
         def call(attempt: int) -> Callable[P, R]:
             def make(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step | None:
                 run = run_in(None)
-                said = {"kind": kind, "attempt": attempt, "side_effects": side_effects}
-                return None if run is None else run.call_of(step_name, function, args, kwargs, **said)
+                options = {"kind": kind, "attempt": attempt, "side_effects": side_effects}
+                return None if run is None else run.call_of(step_name, function, args, kwargs, **options)
 
             return scoped(function, make, self.keep_result)
 

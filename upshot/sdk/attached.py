@@ -73,14 +73,16 @@ class AttachedRun(Run):
         return f"{self._part}-{super()._call_number()}"
 
     def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
-        told: dict[str, Any] = {**self._content}
+        fields: dict[str, Any] = {**self._content}
         if self._attributes:
-            told["attributes"] = self._attributes
+            fields["attributes"] = self._attributes
         ended = instant_of(self.now_ns())
         if self._ends:
-            told |= {"status": STATUSES[ending], "ended_at": ended, "error": error_text(error)}
-        if told:
-            self._tell_end(run_message(run_id=self._id, agent=self.agent or None, occurred_at=ended, **told))
+            fields |= {"status": STATUSES[ending], "ended_at": ended, "error": error_text(error)}
+        if fields:
+            self._tell_end(
+                run_message(run_id=self._id, agent=self.agent or None, occurred_at=ended, **fields)
+            )
 
     def _note_trace(self, trace_id: str) -> None:
         if trace_of(self._id or "") is None:
@@ -90,7 +92,7 @@ class AttachedRun(Run):
 def _meant(run_id: Any, traceparent: Any) -> tuple[str, tuple[str, str]]:
     """The run's id, and the trace and span above the run's steps."""
     if isinstance(run_id, Mapping):
-        names = {str(name).lower(): said for name, said in run_id.items()}
+        names = {str(name).lower(): stated for name, stated in run_id.items()}
         traceparent = traceparent or names.get("traceparent")
         run_id = names.get("upshot-run-id") or traceparent
     if not isinstance(run_id, str) or not run_id:

@@ -12,6 +12,7 @@ from upshot.errors import Misuse
 from upshot.followups.scorers import Scorer
 from upshot.otel.reading import LONGEST_NAME
 from upshot.schemas.deferrals import Deferral
+from upshot.schemas.exposures import Exposure
 from upshot.schemas.ids import fact_id
 from upshot.schemas.numbers import plain
 from upshot.schemas.outcomes import Outcome
@@ -56,6 +57,12 @@ def score_message(**fields: Any) -> OutgoingEvent:
     return _message("scores", score.run_id, score)
 
 
+def exposure_message(**fields: Any) -> OutgoingEvent:
+    """An exposure of a run. Raises Misuse."""
+    exposure = _checked(Exposure, "this exposure", fields)
+    return _message("exposures", exposure.run_id, exposure)
+
+
 def outcome_message(**fields: Any) -> OutgoingEvent:
     """An outcome. Raises Misuse."""
     outcome = _checked(Outcome, "this outcome", {"specversion": "1.0", **fields})
@@ -91,9 +98,9 @@ def deferral_message(
         raise Misuse(f"{name} is no scorer: write @app.scorer above it, then run.defer({name}, data)")
     about = fields["run_id"], fields["step_id"] or "", scorer.name, scorer.version
     ident = fact_id("deferral", *about, call) if fields["key"] is None else None
-    said = {"followup_id": ident, "scorer": scorer.name, "version": scorer.version}
-    said["data"] = from_json(scorer.write(data))
-    deferral = _checked(Deferral, "this deferral", {**fields, **said}).identified(fields["deferred_at"])
+    stated = {"followup_id": ident, "scorer": scorer.name, "version": scorer.version}
+    stated["data"] = from_json(scorer.write(data))
+    deferral = _checked(Deferral, "this deferral", {**fields, **stated}).identified(fields["deferred_at"])
     assert deferral.followup_id is not None
     return _message("deferrals", deferral.followup_id, deferral), deferral.followup_id
 
@@ -159,8 +166,8 @@ def _message(topic: str, key: str, event: BaseModel) -> OutgoingEvent:
     try:
         value = event.model_dump_json(by_alias=True, exclude_unset=not step, exclude_defaults=step).encode()
     except (PydanticSerializationError, UnicodeError):
-        said = event.model_dump(by_alias=True, exclude_unset=not step, exclude_defaults=step)
-        value = to_json(_plain(said), fallback=str)
+        stated = event.model_dump(by_alias=True, exclude_unset=not step, exclude_defaults=step)
+        value = to_json(_plain(stated), fallback=str)
     if len(value) > MAX_EVENT_BYTES:
         raise Misuse(
             f"this event for {topic} has {len(value):,} bytes, {MAX_EVENT_BYTES:,} are allowed: it isn't "
@@ -188,6 +195,7 @@ __all__ = [
     "as_text",
     "checked_names",
     "deferral_message",
+    "exposure_message",
     "outcome_message",
     "run_message",
     "score_message",

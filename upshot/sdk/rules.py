@@ -42,18 +42,18 @@ def _match_of(kind: Any, says: Says) -> dict[str, Any]:
         raise Misuse(
             f"on names the outcome type {shown(kind)}; write a text such as 'pr.closed'; no wait was opened"
         )
-    said: dict[str, Any] = dict(says) if isinstance(says, Mapping) else {"score": says}
-    if unknown := [name for name in said if name not in _KNOWN]:
+    match: dict[str, Any] = dict(says) if isinstance(says, Mapping) else {"score": says}
+    if unknown := [name for name in match if name not in _KNOWN]:
         logger.warning(
             "on[%r] says %.50r, which is ignored: known are %s", kind, unknown[0], ", ".join(_KNOWN)
         )
-    for name, value in list(said.items()):
+    for name, value in list(match.items()):
         if isinstance(value, str) and name != "times":
             where = f"on[{kind!r}]" if name == "score" else f"on[{kind!r}][{name!r}]"
             check_path(where, value, gives="score" if name == "score" else "condition")
         elif name != "when" and value is not None:
-            said[name] = _constant(kind, name, value)
-    return said
+            match[name] = _constant(kind, name, value)
+    return match
 
 
 def _constant(kind: str, part: str, value: Any) -> bool | float:

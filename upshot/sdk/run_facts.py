@@ -62,6 +62,11 @@ class RunFacts(Scope):
         """Further fields of the run's events."""
         raise NotImplementedError
 
+    @property
+    def exposures(self) -> list[dict[str, Any]] | None:
+        """The variants given to the run so far, as waits, deferrals and scores carry them; None for none."""
+        raise NotImplementedError
+
     def now_ns(self) -> int:
         """The app's clock: nanoseconds since 1970."""
         raise NotImplementedError
@@ -117,6 +122,7 @@ class RunFacts(Scope):
             agent=self.agent or None,
             opened_at=instant_of(self.now_ns()),
             since=self.started_at,
+            exposures=self.exposures,
             attributes={**self._trace, **checked_names(attributes or {})} or None,
         )
         if otherwise is not None:
@@ -159,12 +165,15 @@ class RunFacts(Scope):
             agent=self.agent or None,
             deferred_at=instant_of(self.now_ns()),
             since=self.started_at,
+            exposures=self.exposures,
             attributes=self._trace or None,
         )
         self.event_sink.fact(message)
         return identity
 
-    def give(self, name: str, value: bool | float, *, step_id: str | None = None, **said: str | None) -> None:
+    def give(
+        self, name: str, value: bool | float, *, step_id: str | None = None, **texts: str | None
+    ) -> None:
         """Score the run or one of its steps. Raises Misuse, SpoolFull."""
         value = plain_value(value, name)
         message = score_message(
@@ -174,8 +183,9 @@ class RunFacts(Scope):
             value=value,
             agent=self.agent or None,
             decided_at=instant_of(self.now_ns()),
+            exposures=self.exposures,
             attributes={**self._trace, **self._marks} or None,
-            **{"source": self.app.name, **{key: text for key, text in said.items() if text is not None}},
+            **{"source": self.app.name, **{key: text for key, text in texts.items() if text is not None}},
         )
         self.app.agree(name, value)
         self.event_sink.fact(message)

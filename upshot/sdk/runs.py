@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
-from urllib.parse import quote
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, Tracer, set_span_in_context
 
 from upshot.errors import Misuse, SpoolFull
+from upshot.experiments.assignment import Assigned, Decision
 from upshot.otel.calls import Counting
 from upshot.otel.reading import LONGEST_CONTENT
 from upshot.otel.runs import run_id_of
@@ -71,6 +71,8 @@ class Run(RunFacts):
         self._attributes: dict[str, Any] = {}
         self.set_attributes(attributes)
         self._content: dict[str, str] = {}
+        #: The variants chosen, by experiment and unit: a second `choose` gives the same.
+        self.chosen: dict[tuple[str, str | None], Decision] = {}
         self._started_ns = 0
         self._span_id = ""
         self._tracer: Tracer | None = None
@@ -122,10 +124,7 @@ class Run(RunFacts):
         of = f" of {self.agent}" if self.agent else ""
         if self._id is None:
             return f"<run{of}, not begun>"
-        return (
-            f"<run {self._id}{of} at "
-            f"{self.app.settings.public_url.rstrip('/')}/runs/{quote(self._id, safe='')}>"
-        )
+        return f"<run {self._id}{of}, see {self.app.settings.public_url.rstrip('/')}>"
 
     @property
     def forgives(self) -> bool:
@@ -141,6 +140,29 @@ class Run(RunFacts):
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Note facts about this run."""
         self._attributes |= checked_names(attributes)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The facts noted about this run so far."""
+        return self._attributes
+
+    @property
+    def exposures(self) -> list[dict[str, Any]] | None:
+        """See RunFacts."""
+        if not self.chosen:
+            return None
+        return [
+            {"experiment": name, "variant": one.variant, "phase": one.phase}
+            | ({} if one.probability is None else {"probability": one.probability})
+            for (name, _), one in self.chosen.items()
+            if isinstance(one, Assigned)
+        ] or None
+
+    def not_exposed(self, experiment: str, because: str) -> None:
+        """Note with the run's end why an experiment gave the control without an exposure."""
+        noted = self._attributes.setdefault("upshot.not_exposed", {})
+        if isinstance(noted, dict):
+            noted[experiment] = because
 
     @property
     def event_sink(self) -> EventSink:
@@ -229,10 +251,10 @@ class Run(RunFacts):
         function: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        **said: Any,
+        **options: Any,
     ) -> Step:
         """The step for a call of `function`."""
-        step = self.new_step(name, **said)
+        step = self.new_step(name, **options)
         step.is_call = True
         if self.app.capture_content:
             step.given(arguments_of(function, args, kwargs))
@@ -344,8 +366,8 @@ class Run(RunFacts):
 
 def error_text(error: BaseException | None) -> str | None:
     """The text of the error at the end of a run."""
-    said = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
-    return said[:10_000] or None
+    options = "" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return options[:10_000] or None
 
 
 __all__ = ["STATUSES", "Run", "error_text"]

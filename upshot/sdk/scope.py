@@ -142,8 +142,8 @@ class NullScope(Scope):
 def set_on(span: Span, attributes: Mapping[str, Any]) -> None:
     """Set attributes; values without a type in OpenTelemetry are JSON."""
     for name, value in attributes.items():
-        said = plain(value)
-        span.set_attribute(name, said if isinstance(said, _PLAIN) else as_text(said))
+        stated = plain(value)
+        span.set_attribute(name, stated if isinstance(stated, _PLAIN) else as_text(stated))
 
 
 def _ending(error: BaseException | None) -> Ending:

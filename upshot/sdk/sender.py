@@ -236,7 +236,9 @@ class Sender:
             return True
         try:
             await transport.start()
-            results = await self._answered(transport.send([*telemetry, *(kept.message for kept in facts)]))
+            results = await self._answered(
+                transport.send([*telemetry, *(spooled.message for spooled in facts)])
+            )
         except Unavailable as error:
             self._away(str(error))
             await transport.stop()
@@ -291,11 +293,11 @@ class Sender:
             return True
         taken = []
         try:
-            for kept, result in zip(facts, results, strict=True):
+            for spooled, result in zip(facts, results, strict=True):
                 if isinstance(result, DeliveryRefused):
-                    self._put_aside(spool, kept, result)
+                    self._put_aside(spool, spooled, result)
                 else:
-                    taken.append(kept)
+                    taken.append(spooled)
             spool.remove(taken)
         except sqlite3.Error as error:
             self._warn(
@@ -305,10 +307,12 @@ class Sender:
         self._count(facts=len(taken))
         return True
 
-    def _put_aside(self, spool: Spool, kept: SpooledMessage, result: DeliveryRefused) -> None:
-        spool.refuse(kept, result.reason)
+    def _put_aside(self, spool: Spool, spooled: SpooledMessage, result: DeliveryRefused) -> None:
+        spool.refuse(spooled, result.reason)
         self._count(refused=1)
-        logger.error("a fact for %s was put aside in %s: %s", kept.message.topic, spool.path, result.reason)
+        logger.error(
+            "a fact for %s was put aside in %s: %s", spooled.message.topic, spool.path, result.reason
+        )
 
     def _render(self) -> None:
         size = sum(len(message.value) for message in self._unsent)

@@ -108,9 +108,11 @@ class Spool:
         """Forget acknowledged facts. Raises sqlite3.Error: the facts stay, and are sent once more."""
         done = list(done)
         with self._mutex, self._transaction():
-            self._db.executemany("DELETE FROM facts WHERE number = ?", [(kept.number,) for kept in done])
+            self._db.executemany(
+                "DELETE FROM facts WHERE number = ?", [(spooled.number,) for spooled in done]
+            )
         self._count -= len(done)
-        self._bytes -= sum(len(kept.message.value) + _OVERHEAD for kept in done)
+        self._bytes -= sum(len(spooled.message.value) + _OVERHEAD for spooled in done)
 
     def adopt(self) -> None:
         """Take over the facts left in this folder by ended processes.
@@ -133,18 +135,18 @@ class Spool:
         sql = "INSERT INTO facts (topic, key, value) VALUES (?, ?, ?)"
         while facts := left.first(1000):
             with self._mutex, self._transaction():
-                self._db.executemany(sql, [kept.message[:3] for kept in facts])
+                self._db.executemany(sql, [spooled.message[:3] for spooled in facts])
                 self._count += len(facts)
-                self._bytes += sum(len(kept.message.value) + _OVERHEAD for kept in facts)
+                self._bytes += sum(len(spooled.message.value) + _OVERHEAD for spooled in facts)
             left.remove(facts)
         left.close()
 
-    def refuse(self, kept: SpooledMessage, reason: str) -> None:
+    def refuse(self, spooled: SpooledMessage, reason: str) -> None:
         """Put a fact aside after the broker's final refusal; the fact stays in the file for people."""
         with self._mutex:
             sql = "INSERT INTO refused (topic, key, value, reason) VALUES (?, ?, ?, ?)"
-            self._db.execute(sql, (*kept.message[:3], reason))
-        self.remove([kept])
+            self._db.execute(sql, (*spooled.message[:3], reason))
+        self.remove([spooled])
 
     def refused(self) -> list[tuple[OutgoingEvent, str]]:
         """The facts put aside, and why."""

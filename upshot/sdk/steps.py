@@ -98,9 +98,9 @@ class Step(Scope):
 
     def gave(self, result: Any) -> None:
         """Keep the result of the step's call, in a form with its exact value."""
-        kept = result if isinstance(result, str) else as_json(result)
-        self.set_output(result if kept is None else kept)
-        how = "text" if kept is result else "str" if kept is None else "json"
+        stored = result if isinstance(result, str) else as_json(result)
+        self.set_output(result if stored is None else stored)
+        how = "text" if stored is result else "str" if stored is None else "json"
         self.set_attributes({RESULT: how, **({AWAITED: True} if self.awaited else {})})
 
     @never_ends_the_agent()
@@ -126,7 +126,7 @@ class Step(Scope):
         `cost_usd` outranks every other source of the cost; without `cost_usd`, the cost follows from the
         price table.
         """
-        said = {
+        attributes = {
             "upshot.model": model,
             "gen_ai.provider.name": provider,
             "upshot.input_tokens": input_tokens,
@@ -136,7 +136,7 @@ class Step(Scope):
             "upshot.reasoning_output_tokens": reasoning_output_tokens,
             "upshot.cost_usd": cost_usd,
         }
-        self.set_attributes({name: value for name, value in said.items() if value is not None})
+        self.set_attributes({name: value for name, value in attributes.items() if value is not None})
 
     @never_ends_the_agent()
     def score(

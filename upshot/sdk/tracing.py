@@ -21,7 +21,7 @@ from upshot.errors import Misuse
 from upshot.otel.calls import Call
 from upshot.otel.span import SpanEvent, SpanRecord, SpanStatus
 from upshot.otel.span import SpanKind as Kind
-from upshot.otel.steps import INSTRUMENTATION, REPEATS, call_of, kind_of, says_usage, step_of
+from upshot.otel.steps import INSTRUMENTATION, REPEATS, call_of, kind_of, step_of
 from upshot.schemas.steps import Step
 from upshot.sdk.context import run_in
 from upshot.sdk.facts import step_message
@@ -38,6 +38,8 @@ SCOPE = "upshot"
 _EXTENDED = "_upshot_told"
 #: Ended spans remembered with their run.
 _REMEMBERED = 10_000
+#: Spans remembered without their run once there are more: their late children are counted as lost.
+_REMEMBERED_LOST = 50_000
 #: What belongs into a run.
 _OF_AN_AGENT = frozenset({"model", "embedding", "retrieval", "rerank", "tool", "agent"})
 _KINDS: dict[SpanKind, Kind] = {
@@ -53,6 +55,7 @@ _STATUSES: dict[StatusCode, SpanStatus] = {
     StatusCode.ERROR: "error",
 }
 #: What a span takes in memory besides its texts, roughly.
+_NONE = (None,) * 6
 _SPAN_BYTES = 2000
 _ids = RandomIdGenerator()
 
@@ -70,6 +73,10 @@ class RunSpans(SpanProcessor):
         self._ended: OrderedDict[int, Run] = OrderedDict()
         #: Open runs by the id of their own span.
         self._open: WeakValueDictionary[int, Run] = WeakValueDictionary()
+        #: Ids of spans of runs no longer remembered, the latest last.
+        self._forgotten: OrderedDict[int, None] = OrderedDict()
+        #: Model calls and the like, begun below a forgotten span: these are steps of no run.
+        self.lost = 0
         self._hinted = False
 
     def began(self, run: Run, span_id: str) -> None:
@@ -94,6 +101,7 @@ class RunSpans(SpanProcessor):
         """Hand the span over; the rest happens in the delivery's thread."""
         run = self._runs.pop(span.context.span_id, None) if span.context else None
         if run is None:
+            self._look_for_a_forgotten_parent(span)
             self._look_for_a_bare_thread(span)
             return
         assert span.context is not None
@@ -105,7 +113,29 @@ class RunSpans(SpanProcessor):
         self._ended[span_id] = run
         while len(self._ended) > _REMEMBERED:
             with suppress(KeyError):  # another thread was faster
-                self._ended.popitem(last=False)
+                self._forgotten[self._ended.popitem(last=False)[0]] = None
+                if len(self._forgotten) > _REMEMBERED_LOST:
+                    self._forgotten.popitem(last=False)
+
+    def _look_for_a_forgotten_parent(self, span: ReadableSpan) -> None:
+        """Count a span below a span with a forgotten run; warn at 1, 10, 100 and so on."""
+        if span.parent is None or span.parent.span_id not in self._forgotten:
+            return
+        assert span.context is not None
+        self._forgotten[span.context.span_id] = None
+        kind = kind_of(record_of(span))
+        if kind not in _OF_AN_AGENT:
+            return
+        self.lost += 1
+        if set(str(self.lost)[1:]) <= {"0"} and str(self.lost)[0] == "1":
+            logger.warning(
+                "the span %r (%s) began below a span whose run is forgotten (the latest %d ended spans are "
+                "remembered), so it is no step: %d lost so far. Continue the run by upshot.attach(run_id).",
+                span.name,
+                kind,
+                _REMEMBERED,
+                self.lost,
+            )
 
     def _look_for_a_bare_thread(self, span: ReadableSpan) -> None:
         """Warn once of a model call outside of an open run: threads start without a context."""
@@ -137,36 +167,43 @@ def step_of_run(run: Run, span: ReadableSpan) -> OutgoingEvent:
         with_content=run.app.capture_content or ours,
         asked=run.app.asked,
     )
-    said = _stated_before(run, record, priced)
+    earlier = _stated_before(run, record, priced)
     step = priced
-    if said is not None:
+    if earlier is not None:
         step = step_of(
             record, run.id, repeats=True, with_content=run.app.capture_content or ours, asked=run.app.asked
         )
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "step_id": run.place_of(record.span_id) or record.span_id,
         "parent_step_id": record.parent_span_id and run.place_of(record.parent_span_id),
     }
     attributes = dict(step.attributes)
     if ours:
         attributes.pop(INSTRUMENTATION, None)
-    if isinstance(said, Call):
-        attributes[REPEATS] = run.place_of(said.step) or said.step
-        if priced.cost_usd is not None and run.counting.lacks_cost(said):
+    if isinstance(earlier, Call):
+        attributes[REPEATS] = run.place_of(earlier.step) or earlier.step
+        if priced.cost_usd is not None and run.counting.lacks_cost(earlier):
             # The other step counts and has no cost. Without the answer's id, the views count this cost too.
-            told |= {"cost_usd": priced.cost_usd, "cost_source": priced.cost_source, "response_id": None}
-    return step_message(step.model_copy(update={**told, "attributes": attributes}))
+            fields |= {"cost_usd": priced.cost_usd, "cost_source": priced.cost_source, "response_id": None}
+    return step_message(step.model_copy(update={**fields, "attributes": attributes}))
 
 
 def _stated_before(run: Run, record: SpanRecord, step: Step) -> Call | str | None:
     """The earlier span with this usage; None where this usage counts, or where there is none."""
-    if not says_usage(record):
+    if not _has_usage(step):
         run.counting.passed(record.span_id, record.parent_span_id)
         return None
     call = call_of(record, priced=step.cost_usd is not None)
     if record.scope == SCOPE:
         call = call._replace(instrumentation="")
     return run.counting.repeats(call)
+
+
+def _has_usage(step: Step) -> bool:
+    """Whether the step's span states usage or a cost: nothing of these is left out of such a step."""
+    usage = step.input_tokens, step.output_tokens, step.cached_input_tokens
+    others = step.cache_write_input_tokens, step.reasoning_output_tokens, step.cost_usd
+    return (*usage, *others) != _NONE
 
 
 def record_of(span: ReadableSpan) -> SpanRecord:

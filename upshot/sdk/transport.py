@@ -24,9 +24,20 @@ THREAD = "upshot-delivery"
 _STOP_WITHIN = 2.0
 
 
+#: Threads of ours whose clients are kept quiet.
+_quiet: set[str] = set()
+
+
+def quieten(thread: str) -> None:
+    """Keep Kafka's client in a thread of ours out of the agent's log."""
+    _quiet.add(thread)
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("aiokafka")]:
+        logging.getLogger(name).addFilter(_not_ours)
+
+
 def _not_ours(record: logging.LogRecord) -> bool:
-    """The client logs each attempt, many times a second; the delivery reports once that Kafka is away."""
-    return record.threadName != THREAD or record.levelno < logging.INFO
+    """The client logs each attempt, many times a second."""
+    return record.threadName not in _quiet or record.levelno < logging.INFO
 
 
 class Acknowledged(NamedTuple):
@@ -71,8 +82,7 @@ class KafkaTransport:
         """Connect. Missing topics count as unavailable: workers create topics."""
         if self._producer is not None:
             return
-        for name in [name for name in logging.root.manager.loggerDict if name.startswith("aiokafka")]:
-            logging.getLogger(name).addFilter(_not_ours)
+        quieten(THREAD)
         async with admin_client(self._settings) as admin:
             there = set(await admin.list_topics())
         missing = [name for topic in WRITTEN if (name := self._settings.topic(topic)) not in there]
@@ -134,4 +144,5 @@ __all__ = [
     "DeliveryResult",
     "KafkaTransport",
     "Transport",
+    "quieten",
 ]

@@ -29,10 +29,10 @@ def text_by(part: str, found: str | Find) -> Find:
     searches = {path: path_by(part, path) for path in _PLACEHOLDER.findall(found)}
 
     def filled(message: Message) -> str | None:
-        said = {path: search(message) for path, search in searches.items()}
-        if any(value is None for value in said.values()):
+        stated = {path: search(message) for path, search in searches.items()}
+        if any(value is None for value in stated.values()):
             return None
-        return _PLACEHOLDER.sub(lambda match: _plain(part, match[1], said[match[1]]), found)
+        return _PLACEHOLDER.sub(lambda match: _plain(part, match[1], stated[match[1]]), found)
 
     return filled
 

@@ -5,6 +5,7 @@ from upshot.testing.capture import Captured, capture
 from upshot.testing.clock import FakeClock
 from upshot.testing.followups import Rehearsal, followup
 from upshot.testing.memory import MemoryTransport
+from upshot.testing.variants import variants
 from upshot.testing.waits import WaitRehearsal, wait
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "WaitRehearsal",
     "capture",
     "followup",
+    "variants",
     "wait",
 ]

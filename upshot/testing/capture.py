@@ -11,6 +11,7 @@ from upshot.replays.history import Story, story_of
 from upshot.schemas.steps import Step
 from upshot.sdk.app import App
 from upshot.sdk.delivery import Delivery
+from upshot.sdk.registry import Registry
 from upshot.sdk.spool import Spool
 from upshot.testing.memory import MemoryTransport
 
@@ -76,6 +77,11 @@ class Captured:
         return self.events("waits")
 
     @property
+    def exposures(self) -> list[dict[str, Any]]:
+        """The exposures."""
+        return self.events("exposures")
+
+    @property
     def outcomes(self) -> list[dict[str, Any]]:
         """The reported outcomes."""
         return self.events("outcomes")
@@ -94,12 +100,12 @@ def capture(app: App, *, clock: Callable[[], int] | None = None) -> Iterator[Cap
     """
     transport = MemoryTransport()
     delivery = Delivery(lambda: transport, lambda: Spool(None, _LIMIT))
-    before = app.delivery, app.clock
-    app.delivery, app.clock = delivery, clock or app.clock
+    before = app.delivery, app.clock, app.registry
+    app.delivery, app.clock, app.registry = delivery, clock or app.clock, Registry(None, None)
     try:
         yield Captured(delivery, transport)
     finally:
-        app.delivery, app.clock = before
+        app.delivery, app.clock, app.registry = before
         delivery.close(_PATIENCE)
 
 

@@ -165,8 +165,8 @@ class Rehearsal:
             assert memory is not None
             running = asyncio.run_coroutine_threadsafe(execute(self._scorer, memory), self._thread.loop)
             self._last = running.result()
-            kept = keep_results(self._state, self._state.known, self._last)
-            moved = end(kept, kept.known, self._last, self._now, _PATIENCE)
+            stored = keep_results(self._state, self._state.known, self._last)
+            moved = end(stored, stored.known, self._last, self._now, _PATIENCE)
             self._state = moved.state
             for fact in moved.facts:
                 self._announce(fact)

@@ -124,9 +124,9 @@ def wait(
     Raises Misuse for an inconsistent rule, as `run.wait` does.
     """
     if isinstance(name, Mapping):
-        told = dict(name)
-        opened = datetime.fromisoformat(told["opened_at"]) if told.get("opened_at") else opened_at
-        yield WaitRehearsal(json.dumps(told).encode(), str(told["subject"]), opened)
+        event = dict(name)
+        opened = datetime.fromisoformat(event["opened_at"]) if event.get("opened_at") else opened_at
+        yield WaitRehearsal(json.dumps(event).encode(), str(event["subject"]), opened)
         return
     message, _ = wait_message(
         run_id="run-1",

@@ -12,7 +12,7 @@ from upshot.processors.correlate.deadlines import Horizons, next_look
 from upshot.processors.correlate.decide import correlate, expire
 from upshot.processors.correlate.encode import encode_resumption
 from upshot.processors.correlate.facts import Arrival, Cancelled, Fact, OutcomeReceived, Replied, WaitReceived
-from upshot.processors.correlate.state import Cancellation, Subject, known_of, question_of
+from upshot.processors.correlate.state import Cancellation, Subject, as_stored_outcome, as_stored_wait
 from upshot.processors.followups.decode import read_resumed
 from upshot.processors.followups.facts import Arrival as News
 from upshot.streams.events.decode import read_outcome, read_wait
@@ -52,13 +52,13 @@ class World:
         record = self._record("outcomes", event, now)
         read = read_outcome(record)
         # The times of a test are exact, with or without zeros at the end.
-        outcome = msgspec.structs.replace(known_of(read, now, 0, record.offset), width=EXACT)
+        outcome = msgspec.structs.replace(as_stored_outcome(read, now, 0, record.offset), width=EXACT)
         return self._take(OutcomeReceived(read.subject, outcome), now)
 
     def ask(self, wait: bytes, now: Micros) -> list[News]:
         """Receive a follow-up's wait."""
         asking = read_wait(self._record("waits", wait, now))
-        return self._take(WaitReceived(asking.subject, question_of(asking)), now)
+        return self._take(WaitReceived(asking.subject, as_stored_wait(asking)), now)
 
     def cancel(self, cancellation: bytes, now: Micros) -> list[News]:
         """Receive the cancellation of a follow-up's wait."""
@@ -88,8 +88,8 @@ class World:
 
     def _news(self, facts: Sequence[Fact], now: Micros) -> list[News]:
         self.facts += facts
-        told = [encode_resumption(fact) for fact in facts if isinstance(fact, Replied)]
-        return [read_resumed(self._record("resumptions", event, now), now) for event in told]
+        resumptions = [encode_resumption(fact) for fact in facts if isinstance(fact, Replied)]
+        return [read_resumed(self._record("resumptions", event, now), now) for event in resumptions]
 
     def _record(self, topic: str, value: bytes, now: Micros) -> RecordedEvent:
         self._offset += 1

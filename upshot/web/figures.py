@@ -28,20 +28,20 @@ class WorkerFigures:
 
 def of_role(workers: Sequence[Worker]) -> list[str]:
     """The figures of one role, for people."""
-    told = [per_second(sum(worker.rate("upshot.consumer.records") for worker in workers), "records")]
+    lines = [per_second(sum(worker.rate("upshot.consumer.records") for worker in workers), "records")]
     if left := sum(worker.now("upshot.recovery.remaining") for worker in workers):
-        told = [f"{left:,.0f} records to recover"]
+        lines = [f"{left:,.0f} records to recover"]
     if any(worker.after.value("upshot.table.keys") is not None for worker in workers):
-        told.append(f"{sum(worker.now('upshot.table.keys') for worker in workers):,.0f} subjects")
+        lines.append(f"{sum(worker.now('upshot.table.keys') for worker in workers):,.0f} subjects")
     if any(worker.after.value("upshot.join.waits.open") is not None for worker in workers):
-        told.append(f"{sum(worker.now('upshot.join.waits.open') for worker in workers):,.0f} open waits")
+        lines.append(f"{sum(worker.now('upshot.join.waits.open') for worker in workers):,.0f} open waits")
     due = [d for worker in workers if (d := worker.after.value("upshot.join.deadline.next")) is not None]
     if due:
-        told.append(f"next look in {span(min(due))}" if min(due) >= 0 else f"overdue by {span(-min(due))}")
+        lines.append(f"next look in {span(min(due))}" if min(due) >= 0 else f"overdue by {span(-min(due))}")
     if any(worker.after.value("upshot.store.rows") is not None for worker in workers):
-        told.append(per_second(sum(worker.rate("upshot.store.rows") for worker in workers), "rows"))
-    told.append(size(sum(worker.now("process.memory.usage") for worker in workers)))
-    return told
+        lines.append(per_second(sum(worker.rate("upshot.store.rows") for worker in workers), "rows"))
+    lines.append(size(sum(worker.now("process.memory.usage") for worker in workers)))
+    return lines
 
 
 __all__ = ["WorkerFigures", "of_role"]

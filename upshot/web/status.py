@@ -120,9 +120,9 @@ class Watch:
         except UpshotError as error:
             return Status(now, health, trouble=str(error), figures=figures)
 
-    def _most(self, question: str, weight: str, key: Callable[[Row], Any] = lambda row: 0) -> StatusTable:
+    def _most(self, query_name: str, weight: str, key: Callable[[Row], Any] = lambda row: 0) -> StatusTable:
         """The rows of a named query with the largest `weight`, the largest first, but for `key`."""
-        asked = QUESTIONS[question]
+        asked = QUESTIONS[query_name]
         sql = f"SELECT *, count() OVER () AS of FROM ({asked.sql}) ORDER BY {weight} DESC LIMIT {_SHOWN}"
         rows = self._reader.query(sql, asked.parameters).objects()
         more = int(rows[0]["of"]) - len(rows) if rows else 0

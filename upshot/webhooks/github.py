@@ -104,17 +104,17 @@ def _kind(message: Message) -> str:
 
 def _subjects(message: Message) -> list[str]:
     """Pull requests first: of a check or a workflow all pull requests of the run."""
-    said = message.value
+    payload = message.value
     repository = _repository(message)["full_name"]
-    if "pull_request" in said:
-        return [f"pr:{repository}#{said['pull_request']['number']}"]
-    if "issue" in said:
-        kind = "pr" if "pull_request" in said["issue"] else "issue"
-        return [f"{kind}:{repository}#{said['issue']['number']}"]
+    if "pull_request" in payload:
+        return [f"pr:{repository}#{payload['pull_request']['number']}"]
+    if "issue" in payload:
+        kind = "pr" if "pull_request" in payload["issue"] else "issue"
+        return [f"{kind}:{repository}#{payload['issue']['number']}"]
     about = _about(message)
     if pulls := about.get("pull_requests"):
         return list(dict.fromkeys(_pull(repository, pull) for pull in pulls))
-    commit = _commit(said, about)
+    commit = _commit(payload, about)
     return [f"commit:{repository}@{commit}" if commit else f"repo:{repository}"]
 
 
@@ -136,9 +136,9 @@ def _pull(repository: str, pull: Mapping[str, Any]) -> str:
     return f"pr:{elsewhere[1] if elsewhere else repository}#{pull['number']}"
 
 
-def _commit(said: Mapping[str, Any], about: Mapping[str, Any]) -> str | None:
+def _commit(payload: Mapping[str, Any], about: Mapping[str, Any]) -> str | None:
     """The commit of the event; a deleted branch has none any more."""
-    deployment = said.get("deployment") or {}
+    deployment = payload.get("deployment") or {}
     suite = about.get("check_suite") or {}
     found = (
         about.get("head_sha"),
@@ -146,8 +146,8 @@ def _commit(said: Mapping[str, Any], about: Mapping[str, Any]) -> str | None:
         deployment.get("sha"),
         suite.get("head_sha"),
         about.get("commit_id"),
-        said.get("after"),
-        said.get("sha"),
+        payload.get("after"),
+        payload.get("sha"),
     )
     return next(
         (sha for sha in found if isinstance(sha, str) and sha and not _NO_COMMIT.fullmatch(sha)), None
@@ -165,28 +165,30 @@ def _time(message: Message) -> str | datetime | None:
 
 
 def _data(message: Message) -> dict[str, Any]:
-    said, about = message.value, _about(message)
+    payload, about = message.value, _about(message)
     repository = _repository(message)
-    labels = (said.get("pull_request") or said.get("issue") or {}).get("labels") or ()
-    people = {"sender": said.get("sender"), "author": about.get("user")}
+    labels = (payload.get("pull_request") or payload.get("issue") or {}).get("labels") or ()
+    people = {"sender": payload.get("sender"), "author": about.get("user")}
     return {
-        **_facts_of(said, about),
+        **_facts_of(payload, about),
         **{role: person["login"] for role, person in people.items() if person},
-        **_beside(said),
+        **_beside(payload),
         "labels": [label["name"] for label in labels],
         "repository": repository["full_name"],
         **({"repository_id": repository["id"]} if "id" in repository else {}),
-        **_before(said),
+        **_before(payload),
     }
 
 
-def _facts_of(said: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+def _facts_of(payload: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
     """The object's own facts; missing facts from the payload's top, and from the surrounding objects."""
-    around = [found for name in _AROUND if isinstance(found := said.get(name), dict) and found is not about]
+    around = [
+        found for name in _AROUND if isinstance(found := payload.get(name), dict) and found is not about
+    ]
     facts: dict[str, Any] = {}
     for place in around:
         facts |= {name: value for name, value in _facts_at(place).items() if name not in _OWN}
-    return facts | _facts_at(said) | _facts_at(about)
+    return facts | _facts_at(payload) | _facts_at(about)
 
 
 def _facts_at(place: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,8 +206,8 @@ def _is_fact(value: Any) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _beside(said: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: said.get(name) for name in _BESIDE}
+def _beside(payload: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: payload.get(name) for name in _BESIDE}
     return {
         name: place[_BESIDE[name]]
         for name, place in found.items()
@@ -213,10 +215,10 @@ def _beside(said: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _before(said: Mapping[str, Any]) -> dict[str, Any]:
+def _before(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The fields changed by an edit, by name, and a repository's earlier name."""
-    changes = said.get("changes")
-    earlier = earlier_name(said)
+    changes = payload.get("changes")
+    earlier = earlier_name(payload)
     return {
         **({"changed": sorted(changes)} if isinstance(changes, dict) and changes else {}),
         **({"repository_before": earlier} if earlier else {}),
@@ -237,8 +239,8 @@ def earlier_name(payload: Mapping[str, Any]) -> str | None:
 
 def _from(changes: Any, name: str) -> str | None:
     found = changes.get(name) if isinstance(changes, dict) else None
-    said = found.get("from") if isinstance(found, dict) else None
-    return said if isinstance(said, str) and said else None
+    payload = found.get("from") if isinstance(found, dict) else None
+    return payload if isinstance(payload, str) and payload else None
 
 
 def _owner(changes: Any) -> str | None:

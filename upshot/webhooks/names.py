@@ -1,4 +1,4 @@
-"""Repositories with changing names: the known names of each."""
+"""Repositories with changing names, and issues moved to other repositories: the known names of each."""
 
 from __future__ import annotations
 
@@ -10,24 +10,72 @@ import msgspec
 from upshot.schemas.subjects import folded
 from upshot.webhooks.github import earlier_name
 
+_REPOSITORY = "github:repository:"
+_ISSUE = "github:issue:"
+#: Where a webhook names the other place of a moved issue: the event of the old place, and of the new place.
+_MOVES = (("new_repository", "new_issue"), ("old_repository", "old_issue"))
+
+
+class Issue(NamedTuple):
+    """An issue by the id of its repository, which stays, and its number there."""
+
+    repository: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        """The issue's name on the topic `names`."""
+        return f"{_ISSUE}{self.repository.removeprefix(_REPOSITORY)}#{self.number}"
+
 
 class Named(NamedTuple):
-    """The object of a webhook, by the provider's id: its present name, and the name before, if given."""
+    """The object of a webhook, by the provider's id: its present name, and the name before, if given.
+
+    `issue` is the webhook's issue, `moved` the issue's other place with that place's repository, where the
+    webhook reports a move.
+    """
 
     id: str
     name: str
     before: str | None = None
+    issue: Issue | None = None
+    moved: tuple[Issue, str] | None = None
 
 
 def repository_named(payload: Any) -> Named | None:
     """The repository of a webhook of GitHub's; None where there is none, or no id."""
     repository = payload.get("repository") if isinstance(payload, dict) else None
+    ident = _identified(repository)
+    if ident is None:
+        return None
+    named = Named(*ident, earlier_name(payload))
+    issue = _issue_of(ident[0], payload.get("issue"))
+    return named if issue is None else named._replace(issue=issue, moved=_moved(payload.get("changes")))
+
+
+def _identified(repository: Any) -> tuple[str, str] | None:
+    """Id and name of a repository in a payload."""
     if not isinstance(repository, dict):
         return None
     ident, name = repository.get("id"), repository.get("full_name")
     if isinstance(ident, bool) or not isinstance(ident, int) or not isinstance(name, str) or not name:
         return None
-    return Named(f"github:repository:{ident}", name, earlier_name(payload))
+    return f"{_REPOSITORY}{ident}", name
+
+
+def _issue_of(repository: str, issue: Any) -> Issue | None:
+    number = issue.get("number") if isinstance(issue, dict) and "pull_request" not in issue else None
+    return Issue(repository, number) if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def _moved(changes: Any) -> tuple[Issue, str] | None:
+    """The other place of an issue moved by this event; None for other events."""
+    for repository, issue in _MOVES if isinstance(changes, dict) else ():
+        ident = _identified(changes.get(repository))
+        other = ident and _issue_of(ident[0], changes.get(issue))
+        if ident and other:
+            return other, ident[1]
+    return None
 
 
 class Names:
@@ -50,6 +98,20 @@ class Names:
             found[prefix + named.before.lower()] = named.id
         if self._owners.get(prefix + named.name.lower()) != named.id:
             found[prefix + named.name.lower()] = named.id
+        return found | self._moves(named, prefix)
+
+    def _moves(self, named: Named, prefix: str) -> dict[str, str]:
+        """The records of a moved issue: both its places belong to one thing, and so do earlier places."""
+        if named.issue is None or named.moved is None:
+            return {}
+        other, repository = named.moved
+        keys = named.issue.key, other.key
+        owners = [owner for key in keys if (owner := self._owners.get(key)) is not None]
+        thing = min(owners, default=f"{_ISSUE}{min(keys).removeprefix(_ISSUE)}")
+        places = {key for key, owner in self._owners.items() if owner in owners}
+        found = {key: thing for key in sorted({*keys, *places}) if self._owners.get(key) != thing}
+        if prefix + repository.lower() not in self._owners:
+            found[prefix + repository.lower()] = other.repository
         return found
 
     def others(self, named: Named, prefix: str = "github:") -> Sequence[str]:
@@ -57,6 +119,22 @@ class Names:
         mine = {name.removeprefix(prefix) for name, owner in self._owners.items() if owner == named.id}
         before = {named.before.lower()} if named.before else set()
         return sorted((mine | before) - {named.name.lower()})
+
+    def elsewhere(self, named: Named, prefix: str = "github:") -> Sequence[str]:
+        """The webhook's issue at its other places, as `owner/name#number`, by all names of these, sorted."""
+        if named.issue is None:
+            return []
+        owners = {**self._owners, **self.news(named, prefix)}
+        thing = owners.get(named.issue.key)
+        if thing is None:
+            return []
+        places = [key for key, owner in owners.items() if owner == thing and key != named.issue.key]
+        found: list[str] = []
+        for place in places:
+            repository, _, number = place.removeprefix(_ISSUE).partition("#")
+            names = [name for name, owner in owners.items() if owner == f"{_REPOSITORY}{repository}"]
+            found += [f"{name.removeprefix(prefix)}#{number}" for name in names]
+        return sorted(found)
 
 
 def under_other_names(outcome: bytes, name: str, others: Sequence[str]) -> list[bytes]:
@@ -72,6 +150,16 @@ def under_other_names(outcome: bytes, name: str, others: Sequence[str]) -> list[
         if folded(renamed) not in known:
             known.add(folded(renamed))
             found.append(msgspec.json.encode({**event, "subject": renamed}))
+    return found
+
+
+def under_all_other_names(
+    outcome: bytes, named: Named, others: Sequence[str], elsewhere: Sequence[str]
+) -> list[bytes]:
+    """The same outcome under other names of the repository, and of its issue at other places."""
+    found = under_other_names(outcome, named.name, others)
+    if named.issue is not None and elsewhere:
+        found += under_other_names(outcome, f"{named.name}#{named.issue.number}", elsewhere)
     return found
 
 
@@ -95,4 +183,4 @@ def _is_of_a_name(character: str) -> bool:
     return character.isalnum() or character in _OF_A_NAME if character else False
 
 
-__all__ = ["Named", "Names", "repository_named", "under_other_names"]
+__all__ = ["Issue", "Named", "Names", "repository_named", "under_all_other_names", "under_other_names"]

@@ -36,8 +36,8 @@ class Provider:
 
     def secrets(self, settings: Settings) -> list[str]:
         """The secrets; none where the provider isn't set up."""
-        said: SecretStr = getattr(settings, f"webhook_{self.name}_secret")
-        return [secret.strip() for secret in said.get_secret_value().split(",") if secret.strip()]
+        secrets: SecretStr = getattr(settings, f"webhook_{self.name}_secret")
+        return [secret.strip() for secret in secrets.get_secret_value().split(",") if secret.strip()]
 
 
 _ALL = (

@@ -17,9 +17,9 @@ _WRONG = "is wrong: the secret differs from the sender's, or the body was change
 
 def check_github(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> None:
     """`X-Hub-Signature-256: sha256=<hex>` over the body. Raises Unsigned."""
-    said = _header(headers, "X-Hub-Signature-256")
+    signature = _header(headers, "X-Hub-Signature-256")
     expected = ["sha256=" + _hmac(secret, body).hex() for secret in secrets]
-    _compare("X-Hub-Signature-256", [said], expected)
+    _compare("X-Hub-Signature-256", [signature], expected)
 
 
 def check_stripe(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> None:
@@ -36,7 +36,7 @@ def check_stripe(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]
 
 def check_zendesk(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> None:
     """`X-Zendesk-Webhook-Signature: <base64>` over the time's header and the body. Raises Unsigned."""
-    said = _header(headers, "X-Zendesk-Webhook-Signature")
+    signature = _header(headers, "X-Zendesk-Webhook-Signature")
     time = _header(headers, "X-Zendesk-Webhook-Signature-Timestamp")
     try:
         signed_at = datetime.fromisoformat(time)
@@ -44,14 +44,14 @@ def check_zendesk(headers: Mapping[str, str], body: bytes, secrets: Sequence[str
         raise Unsigned("X-Zendesk-Webhook-Signature-Timestamp is no time") from None
     _in_time("X-Zendesk-Webhook-Signature", signed_at.replace(tzinfo=signed_at.tzinfo or UTC), now)
     expected = [b64encode(_hmac(secret, time.encode() + body)).decode() for secret in secrets]
-    _compare("X-Zendesk-Webhook-Signature", [said], expected)
+    _compare("X-Zendesk-Webhook-Signature", [signature], expected)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
-    said = headers.get(name)
-    if not said:
+    signature = headers.get(name)
+    if not signature:
         raise Unsigned(f"{name} is missing: set a secret at the sender")
-    return said
+    return signature
 
 
 def _hmac(secret: str, signed: bytes) -> bytes:
@@ -64,11 +64,11 @@ def _in_time(name: str, signed_at: datetime, now: datetime) -> None:
         raise Unsigned(f"{name} is more than {minutes} minutes off this machine's clock")
 
 
-def _compare(name: str, said: Sequence[str], expected: Sequence[str]) -> None:
+def _compare(name: str, signature: Sequence[str], expected: Sequence[str]) -> None:
     """All are compared, so that the time doesn't reveal the nearly right one."""
     matches = [
         hmac.compare_digest(one.encode("utf-8", "replace"), other.encode())
-        for one in said
+        for one in signature
         for other in expected
     ]
     if not any(matches):

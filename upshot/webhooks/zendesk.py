@@ -53,10 +53,10 @@ def _subject(message: Message) -> Any:
 
 
 def _data(message: Message) -> Any:
-    said = message.value
+    payload = message.value
     if not _is_event(message):
-        return said.get("data")
-    detail, event = said.get("detail") or {}, said.get("event") or {}
+        return payload.get("data")
+    detail, event = payload.get("detail") or {}, payload.get("event") or {}
     facts = {name: detail[name] for name in _FACTS if name in detail}
     return facts | {name: event[name] for name in ("current", "previous") if name in event}
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from heapq import heappop, heappush
 
 from upshot.processors.correlate.crowded.group import Found, WaitGroup
-from upshot.processors.correlate.crowded.held import Held, verdict_of
+from upshot.processors.correlate.crowded.held import CrowdedWait, verdict_of
 from upshot.processors.correlate.crowded.layout import (
     Cut,
+    EarlierWait,
     Entry,
-    Kept,
     Marked,
     OutcomeRecalled,
     Put,
@@ -41,8 +41,8 @@ class Crowd(Recalled):
         match entry:
             case OutcomeRecalled(outcome):
                 yield from self._reported(ordinal, segment, outcome, now)
-            case Put(question, arrived):
-                yield from self._asked(ordinal, segment, Held(question, arrived, segment), now)
+            case Put(wait, arrived):
+                yield from self._asked(ordinal, segment, CrowdedWait(wait, arrived, segment), now)
             case Cut(wait_id, reply_to, cancellation, arrived):
                 mark = Mark(arrived, cancellation)
                 yield from self._cancelled(ordinal, segment, wait_id, reply_to, mark, now)
@@ -50,10 +50,10 @@ class Crowd(Recalled):
                 yield from self._erased(segment, name, mark, now)
             case Reminder(upto):
                 yield from self.look(upto, now)
-            case Kept(waiting):
+            case EarlierWait(waiting):
                 # No code appends such an entry.
                 yield from self._asked(
-                    ordinal, segment, Held(waiting.question, waiting.arrived, segment), now
+                    ordinal, segment, CrowdedWait(waiting.wait, waiting.arrived, segment), now
                 )
 
     def weighed(self, segment: int) -> None:
@@ -90,8 +90,8 @@ class Crowd(Recalled):
                 names.add("noted")
         for wait_id, group in touched.items():
             held = self.waits[wait_id]
-            question = held.weighed
-            if not is_inside(question, merged) and (before is None or not is_inside(question, before)):
+            wait = held.weighed
+            if not is_inside(wait, merged) and (before is None or not is_inside(wait, before)):
                 continue
             fact, name = self._revise(held, group, ordinal, now)
             if name is not None:
@@ -100,28 +100,28 @@ class Crowd(Recalled):
         for name in names or {"early"}:
             yield None, name
 
-    def _asked(self, ordinal: int, segment: int, held: Held, now: Micros) -> Strides:
-        question = held.question
-        wait_id = question.wait_id
+    def _asked(self, ordinal: int, segment: int, held: CrowdedWait, now: Micros) -> Strides:
+        wait = held.wait
+        wait_id = wait.wait_id
         known = self.waits.get(wait_id)
-        if known is not None and known.question.outranks(question):
+        if known is not None and known.wait.outranks(wait):
             yield None, "repeated"
             if known.segment < self._converted:
-                yield from self._refused(known.question)
+                yield from self._refused(known.wait)
                 yield from self._say_history(known)
             return
-        if is_erased(self.marks, question):
+        if is_erased(self.marks, wait):
             yield None, "erased"
             return
         if known is None:
-            held.cancellation = self._take_mark(question)
+            held.cancellation = self._take_mark(wait)
         else:
-            self._group(known.question).forget(known.weighed)
+            self._group(known.wait).forget(known.weighed)
             self.ledger.died(known.segment)
             self.open_waits -= known.is_open
             held.last, held.history, held.seen = known.last, known.history, known.seen
             held.cancellation = known.cancellation
-            if known.question.is_the_same(question):
+            if known.wait.is_the_same(wait):
                 held.judged_at = known.judged_at
             if known.seen >= ordinal:
                 held.judged_at, held.arrived = known.judged_at, known.arrived
@@ -130,8 +130,8 @@ class Crowd(Recalled):
         self.waits[wait_id] = held
         self.ledger.live(segment)
         self.open_waits += held.is_open
-        group = yield from self._group_of(question)
-        yield from self._refused(question)
+        group = yield from self._group_of(wait)
+        yield from self._refused(wait)
         fact, name = self._revise(held, group, ordinal, now)
         self._look_later(held)
         yield fact, "opened" if name is None else "answered"
@@ -141,7 +141,7 @@ class Crowd(Recalled):
     ) -> Strides:
         held, cancellation = self.waits.get(wait_id), mark.cancellation
         assert cancellation is not None
-        if held is None or (held.question.reply_to or "") != reply_to:
+        if held is None or (held.wait.reply_to or "") != reply_to:
             new = self._mark(cancelled_name(wait_id, reply_to), mark, segment)
             self._sweep_later(now)
             yield None, "cancelled" if new else "repeated"
@@ -151,7 +151,7 @@ class Crowd(Recalled):
             if held.cancellation == cancellation and held.seen < ordinal and held.segment < self._converted:
                 yield from self._say_history(held)
             return
-        group = self._group(held.question)
+        group = self._group(held.wait)
         group.forget(held.weighed)
         self.open_waits -= held.is_open
         held.cancellation = cancellation
@@ -166,7 +166,7 @@ class Crowd(Recalled):
             yield None, "repeated"
             return
         self.is_past_repeating = True
-        for held in [held for held in self.waits.values() if is_erased(self.marks, held.question)]:
+        for held in [held for held in self.waits.values() if is_erased(self.marks, held.wait)]:
             self.open_waits -= held.is_open
             self.rewritten.add(held.segment)
             self._forget_wait(held, now)
@@ -177,7 +177,7 @@ class Crowd(Recalled):
             self.ledger.drop(outcome)
         for group in self._groups.values():
             for held in self.waits.values():
-                if self._group(held.question) is group:
+                if self._group(held.wait) is group:
                     group.settle(held.weighed)
         self._sweep_later(now)
         yield None, "erased"
@@ -197,7 +197,7 @@ class Crowd(Recalled):
             if not held.is_open:
                 self._forget_wait(held, now)
                 yield EFFORT
-            elif held.question.ends > upto - self._horizons.grace_micros:
+            elif held.wait.ends > upto - self._horizons.grace_micros:
                 waiting.append((at, wait_id))
             else:
                 yield self._judge(held, now)
@@ -206,11 +206,11 @@ class Crowd(Recalled):
         if self._sweep_at is not None and self._sweep_at <= now:
             yield from self._sweep(now)
 
-    def _judge(self, held: Held, now: Micros) -> Stride:
+    def _judge(self, held: CrowdedWait, now: Micros) -> Stride:
         self.open_waits -= 1
         held.judged_at = now
-        self.changed.add(held.question.wait_id)
-        fact = self._decided(held, self._group(held.question), now)
+        self.changed.add(held.wait.wait_id)
+        fact = self._decided(held, self._group(held.wait), now)
         self.open_waits += held.is_open
         self._look_later(held)
         return fact, "expired" if fact is not None else None
@@ -228,8 +228,8 @@ class Crowd(Recalled):
             if self._horizons.outcome_ends(mark) <= now:
                 del self.marks[name]
                 self.ledger.died(self._mark_homes.pop(name))
-        kept = self.ledger.outcomes or self.marks
-        self._sweep_at = now + self._horizons.between_sweeps(_SWEEPS) if kept else None
+        retained = self.ledger.outcomes or self.marks
+        self._sweep_at = now + self._horizons.between_sweeps(_SWEEPS) if retained else None
 
     def _is_needed(self, outcome: StoredOutcome) -> bool:
         """Whether a wait may still use the outcome.
@@ -241,15 +241,15 @@ class Crowd(Recalled):
             for group in self._groups_of(outcome.type)
         )
 
-    def _forget_wait(self, held: Held, now: Micros) -> None:
-        wait_id = held.question.wait_id
-        self._group(held.question).forget(held.weighed)
+    def _forget_wait(self, held: CrowdedWait, now: Micros) -> None:
+        wait_id = held.wait.wait_id
+        self._group(held.wait).forget(held.weighed)
         del self.waits[wait_id]
         self.ledger.gone[wait_id] = held.segment, now
         self.changed.add(wait_id)
         self.ledger.died(held.segment)
 
-    def _revise(self, held: Held, group: WaitGroup, ordinal: int, now: Micros) -> Stride:
+    def _revise(self, held: CrowdedWait, group: WaitGroup, ordinal: int, now: Micros) -> Stride:
         if held.seen >= ordinal:
             # The wait was weighed against this entry before a crash.
             group.settle(held.weighed)
@@ -267,47 +267,45 @@ class Crowd(Recalled):
             return fact, "late"
         return fact, "corrected" if before else "joined"
 
-    def _decided(self, held: Held, group: WaitGroup, now: Micros) -> ScoreRevised | Replied | None:
+    def _decided(self, held: CrowdedWait, group: WaitGroup, now: Micros) -> ScoreRevised | Replied | None:
         """Decide anew; the revision, where the verdict differs from the last announced. See `correlate`."""
-        question, last = held.question, held.last
+        wait, last = held.wait, held.last
         found, cancelled_at = group.settle(held.weighed), held.cancelled_at
         if cancelled_at is None:
-            verdict = verdict_of(question, found, held.judged_at is not None)
-        elif question.reply_to is not None:
+            verdict = verdict_of(wait, found, held.judged_at is not None)
+        elif wait.reply_to is not None:
             return None
         else:
-            found = found if question.rule.mode in ("first", "all") else None
-            verdict = verdict_of(question, found, judged=False) or Verdict(None, "cancelled", cancelled_at)
+            found = found if wait.rule.mode in ("first", "all") else None
+            verdict = verdict_of(wait, found, judged=False) or Verdict(None, "cancelled", cancelled_at)
         before = last.verdict if last else None
         if verdict is None:
             if before is None or before.reason == "reopened":
                 return None
-            verdict = Verdict(None, "reopened", question.opened_at)
+            verdict = Verdict(None, "reopened", wait.opened_at)
         if verdict == before:
             return None
         late = held.judged_at is not None and verdict.reason == "outcome"
         held.last = Revision(last.number + 1 if last else 1, verdict, now, late)
-        self.changed.add(question.wait_id)
-        return self._announced(question, held.last, found)
+        self.changed.add(wait.wait_id)
+        return self._announced(wait, held.last, found)
 
-    def _announced(
-        self, question: StoredWait, revision: Revision, found: Found | None
-    ) -> ScoreRevised | Replied:
-        if question.reply_to is None:
-            return ScoreRevised(self.key, question, revision)
+    def _announced(self, wait: StoredWait, revision: Revision, found: Found | None) -> ScoreRevised | Replied:
+        if wait.reply_to is None:
+            return ScoreRevised(self.key, wait, revision)
         decided = revision.verdict.reason == "outcome" and found is not None
-        return Replied(self.key, question, revision, found.outcome if decided and found else None)
+        return Replied(self.key, wait, revision, found.outcome if decided and found else None)
 
-    def _refused(self, question: StoredWait) -> Strides:
-        for outcome, reading in list(self._group(question).unusable.values()):
-            if is_inside(question, outcome):
-                yield UnusableOutcome(self.key, question, outcome, reading.detail), None
+    def _refused(self, wait: StoredWait) -> Strides:
+        for outcome, reading in list(self._group(wait).unusable.values()):
+            if is_inside(wait, outcome):
+                yield UnusableOutcome(self.key, wait, outcome, reading.detail), None
 
     def _refuse(self, group: WaitGroup, outcome: StoredOutcome, reading: NoReading) -> Strides:
         for wait_id in group.until(outcome):
             held = self.waits[wait_id]
-            if held.cancelled_at is None and is_inside(held.question, outcome):
-                yield UnusableOutcome(self.key, held.question, outcome, reading.detail), None
+            if held.cancelled_at is None and is_inside(held.wait, outcome):
+                yield UnusableOutcome(self.key, held.wait, outcome, reading.detail), None
 
     def _say_again(self, known: StoredOutcome | None, outcome: StoredOutcome) -> Strides:
         """The facts of a record read again, from before the subject was crowded.
@@ -323,22 +321,22 @@ class Crowd(Recalled):
             reading = group.says(known)
             for wait_id in group.until(known) if reading is not IRRELEVANT else ():
                 held = self.waits[wait_id]
-                if is_inside(held.question, known):
+                if is_inside(held.wait, known):
                     if type(reading) is NoReading:
-                        yield UnusableOutcome(self.key, held.question, known, reading.detail), None
+                        yield UnusableOutcome(self.key, held.wait, known, reading.detail), None
                     yield from self._say_history(held, known.arrived)
 
-    def _say_history(self, held: Held, since: Micros = 0) -> Strides:
+    def _say_history(self, held: CrowdedWait, since: Micros = 0) -> Strides:
         """The revisions from before the subject was crowded, if decided at or after `since`."""
-        question, group = held.question, self._group(held.question)
+        wait, group = held.wait, self._group(held.wait)
         if not held.history:
             return
-        if question.reply_to is not None and held.last is not None:
-            yield self._announced(question, held.last, group.settle(held.weighed)), None
+        if wait.reply_to is not None and held.last is not None:
+            yield self._announced(wait, held.last, group.settle(held.weighed)), None
             return
         for revision in held.history:
             if revision.decided_at >= since:
-                yield ScoreRevised(self.key, question, revision), None
+                yield ScoreRevised(self.key, wait, revision), None
 
 
 __all__ = ["Crowd", "Stride", "Strides"]

@@ -101,11 +101,11 @@ class WaitGroup:
         """The waits that end no earlier than an outcome."""
         return [wait_id for _, wait_id in self._by_end[bisect_left(self._by_end, (outcome.time,)) :]]
 
-    def settle(self, question: StoredWait) -> Found | None:
+    def settle(self, wait: StoredWait) -> Found | None:
         """The answer of a wait from the outcomes so far; the group keeps the wait as it then stands."""
-        firsts = {slot: self._first(slot, question) for slot in self._slots}
+        firsts = {slot: self._first(slot, wait) for slot in self._slots}
         self._put(
-            question, {slot: None if row is None else self._order(row.known) for slot, row in firsts.items()}
+            wait, {slot: None if row is None else self._order(row.known) for slot, row in firsts.items()}
         )
         match self.rule.mode:
             case "first":
@@ -117,41 +117,41 @@ class WaitGroup:
                     return None
                 latest = max(rows, key=lambda row: self._order(row.known))
                 return Found(min([row.value for row in rows]), latest.known)
-        return self._so_far(question)
+        return self._so_far(wait)
 
-    def forget(self, question: StoredWait) -> None:
+    def forget(self, wait: StoredWait) -> None:
         """Remove a wait from the group."""
-        place = self._places.pop(question.wait_id)
-        _remove(self._by_end, (question.ends, question.wait_id))
+        place = self._places.pop(wait.wait_id)
+        _remove(self._by_end, (wait.ends, wait.wait_id))
         for slot, order in place.items():
             if order is None:
-                _remove(self._lacking[slot], (question.ends, question.wait_id))
+                _remove(self._lacking[slot], (wait.ends, wait.wait_id))
             else:
-                _remove(self._holding[slot], (order, question.wait_id))
+                _remove(self._holding[slot], (order, wait.wait_id))
 
-    def _so_far(self, question: StoredWait) -> Found | None:
-        if question.after:
-            return self._following(question)
-        shelves = self._within(_ONLY, question)
+    def _so_far(self, wait: StoredWait) -> Found | None:
+        if wait.after:
+            return self._following(wait)
+        shelves = self._within(_ONLY, wait)
         lasts = [row for shelf, low, high in shelves if (row := shelf.last(low, high))]
         if not lasts:
             return None
         last = max(lasts, key=lambda row: self._order(row.known))
         if self.rule.mode == "last":
             return Found(last.value, last.known)
-        shelves = self._within(_ONLY, question)
+        shelves = self._within(_ONLY, wait)
         if self.rule.mode == "count":
             return Found(float(sum([shelf.count(low, high) for shelf, low, high in shelves])), last.known)
         return Found(rounded(sum([shelf.total(low, high) for shelf, low, high in shelves])), last.known)
 
-    def _first(self, slot: str, question: StoredWait) -> ShelfRow | None:
-        if question.after:
-            return next(self._rows(slot, question), None)
-        found = [row for shelf, low, high in self._within(slot, question) if (row := shelf.first(low, high))]
+    def _first(self, slot: str, wait: StoredWait) -> ShelfRow | None:
+        if wait.after:
+            return next(self._rows(slot, wait), None)
+        found = [row for shelf, low, high in self._within(slot, wait) if (row := shelf.first(low, high))]
         return min(found, key=lambda row: self._order(row.known), default=None)
 
-    def _following(self, question: StoredWait) -> Found | None:
-        rows = list(self._rows(_ONLY, question))
+    def _following(self, wait: StoredWait) -> Found | None:
+        rows = list(self._rows(_ONLY, wait))
         if not rows:
             return None
         match self.rule.mode:
@@ -161,21 +161,21 @@ class WaitGroup:
                 return Found(float(len(rows)), rows[-1].known)
         return Found(rounded(sum([exact(row.value) for row in rows])), rows[-1].known)
 
-    def _rows(self, slot: str, question: StoredWait) -> Iterator[ShelfRow]:
+    def _rows(self, slot: str, wait: StoredWait) -> Iterator[ShelfRow]:
         """The rows counting for a wait that follows earlier events, in order."""
-        shelves = [shelf.rows(low, high) for shelf, low, high in self._within(slot, question)]
+        shelves = [shelf.rows(low, high) for shelf, low, high in self._within(slot, wait)]
         for row in merge(*shelves, key=lambda row: self._order(row.known)):
-            if is_inside(question, row.known):
+            if is_inside(wait, row.known):
                 yield row
 
-    def _within(self, slot: str, question: StoredWait) -> Iterator[tuple[Shelf, Micros, Micros]]:
+    def _within(self, slot: str, wait: StoredWait) -> Iterator[tuple[Shelf, Micros, Micros]]:
         """The shelves, and the stretch of each shelf inside the wait's window; see `rules.is_inside`."""
-        start = question.since - (question.tolerance or 0)
+        start = wait.since - (wait.tolerance or 0)
         for width, shelf in self._shelves.get(slot, {}).items():
-            yield shelf, start - width, question.deadline if self._before else question.ends
+            yield shelf, start - width, wait.deadline if self._before else wait.ends
 
-    def _put(self, question: StoredWait, place: dict[str, tuple[Any, ...] | None]) -> None:
-        wait_id, ends = question.wait_id, question.ends
+    def _put(self, wait: StoredWait, place: dict[str, tuple[Any, ...] | None]) -> None:
+        wait_id, ends = wait.wait_id, wait.ends
         old = self._places.get(wait_id)
         if old is None:
             insort(self._by_end, (ends, wait_id))

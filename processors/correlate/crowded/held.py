@@ -10,13 +10,13 @@ from upshot.processors.correlate.state import Cancellation, Revision, StoredWait
 from upshot.streams.events.instants import Micros
 
 
-class Held:
+class CrowdedWait:
     """A wait and where it stands."""
 
-    __slots__ = ("arrived", "cancellation", "history", "judged_at", "last", "question", "seen", "segment")
+    __slots__ = ("arrived", "cancellation", "history", "judged_at", "last", "seen", "segment", "wait")
 
-    def __init__(self, question: StoredWait, arrived: Micros, segment: int) -> None:
-        self.question = question
+    def __init__(self, wait: StoredWait, arrived: Micros, segment: int) -> None:
+        self.wait = wait
         self.arrived = arrived
         self.segment = segment
         self.judged_at: Micros | None = None
@@ -29,13 +29,13 @@ class Held:
     @property
     def cancelled_at(self) -> Micros | None:
         """When the wait ended by cancellation; None where not cancelled."""
-        return ended_by(self.cancellation, self.question)
+        return ended_by(self.cancellation, self.wait)
 
     @property
     def weighed(self) -> StoredWait:
         """The wait as compared with outcomes: no longer than until its cancellation."""
-        at, question = self.cancelled_at, self.question
-        return question if at is None else replace(question, deadline=min(at, question.ends), width=0)
+        at, wait = self.cancelled_at, self.wait
+        return wait if at is None else replace(wait, deadline=min(at, wait.ends), width=0)
 
     @property
     def is_open(self) -> bool:
@@ -50,20 +50,20 @@ class Held:
         last = self.last
         if last is None:
             return WaitStanding(self.seen, self.arrived, self.judged_at, cancellation=self.cancellation)
-        said = last.number, last.verdict, last.decided_at, last.late
-        return WaitStanding(self.seen, self.arrived, self.judged_at, *said, cancellation=self.cancellation)
+        stated = last.number, last.verdict, last.decided_at, last.late
+        return WaitStanding(self.seen, self.arrived, self.judged_at, *stated, cancellation=self.cancellation)
 
 
-def verdict_of(question: StoredWait, found: Found | None, judged: bool) -> Verdict | None:
+def verdict_of(wait: StoredWait, found: Found | None, judged: bool) -> Verdict | None:
     """A wait's answer, given the outcomes' reading and whether the deadline was evaluated."""
     if found is not None:
         outcome = found.outcome
-        known_by = outcome.id if question.reply_to is None else outcome.fingerprint
+        known_by = outcome.id if wait.reply_to is None else outcome.fingerprint
         return Verdict(found.value, "outcome", outcome.time, known_by)
     if not judged:
         return None
-    value = question.rule.nothing_came
-    return Verdict(value, "expired" if value is None else "deadline", question.deadline)
+    value = wait.rule.nothing_came
+    return Verdict(value, "expired" if value is None else "deadline", wait.deadline)
 
 
-__all__ = ["Held", "verdict_of"]
+__all__ = ["CrowdedWait", "verdict_of"]

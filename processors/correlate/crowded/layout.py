@@ -79,11 +79,11 @@ class OutcomeRecalled(msgspec.Struct, frozen=True, array_like=True, tag=0, gc=Fa
 class Put(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     """A wait arrived."""
 
-    question: StoredWait
+    wait: StoredWait
     arrived: Micros
 
 
-class Kept(msgspec.Struct, frozen=True, array_like=True, tag=2):
+class EarlierWait(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """A wait with all its revisions, from before the subject was crowded."""
 
     waiting: WaitState
@@ -114,7 +114,7 @@ class Reminder(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
     upto: Micros
 
 
-Entry = OutcomeRecalled | Put | Kept | Cut | Marked | Reminder
+Entry = OutcomeRecalled | Put | EarlierWait | Cut | Marked | Reminder
 
 
 class WaitStanding(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -214,16 +214,16 @@ def segments(entries: Iterable[Entry]) -> Iterator[tuple[bytes, list[Entry]]]:
 def entries_of(subject: Subject) -> Iterator[Entry]:
     """A newly crowded subject, as entries."""
     yield from map(OutcomeRecalled, subject.outcomes.values())
-    yield from map(Kept, subject.waits.values())
+    yield from map(EarlierWait, subject.waits.values())
     yield from map(Marked, subject.marks, subject.marks.values())
 
 
 __all__ = [
     "SEGMENT",
     "Cut",
+    "EarlierWait",
     "Entry",
     "Head",
-    "Kept",
     "Marked",
     "OutcomeRecalled",
     "Put",

@@ -6,11 +6,11 @@ from collections.abc import Generator, Iterable, Iterator
 from heapq import heappop, heappush
 
 from upshot.processors.correlate.crowded.group import WaitGroup
-from upshot.processors.correlate.crowded.held import Held
+from upshot.processors.correlate.crowded.held import CrowdedWait
 from upshot.processors.correlate.crowded.layout import (
     Cut,
+    EarlierWait,
     Entry,
-    Kept,
     Marked,
     OutcomeRecalled,
     Put,
@@ -37,7 +37,7 @@ class Recalled:
     def __init__(self, key: str, horizons: Horizons, converted: int = 0) -> None:
         self.key = key
         self.ledger = Ledger()
-        self.waits: dict[str, Held] = {}
+        self.waits: dict[str, CrowdedWait] = {}
         self.open_waits = 0
         self.changed: set[str] = set()
         #: Of cancellations before their waits, and of what was erased; see `processors.withdrawing`.
@@ -74,10 +74,10 @@ class Recalled:
                     merged = self.ledger.merged(outcome)
                     if merged is not self.ledger.outcomes.get(outcome.key):
                         self.ledger.keep(merged, segment)
-                case Put(question, arrived):
-                    self._recall_wait(Held(question, arrived, segment), segment)
-                case Kept(waiting):
-                    held = Held(waiting.question, waiting.arrived, segment)
+                case Put(wait, arrived):
+                    self._recall_wait(CrowdedWait(wait, arrived, segment), segment)
+                case EarlierWait(waiting):
+                    held = CrowdedWait(waiting.wait, waiting.arrived, segment)
                     held.judged_at, held.history = waiting.judged_at, waiting.revisions
                     held.cancellation = waiting.cancellation
                     held.last = waiting.revisions[-1] if waiting.revisions else None
@@ -91,10 +91,10 @@ class Recalled:
     def purge(self) -> None:
         """Remove erased entries from the recalled ones; cancellations find their waits."""
         for held in list(self.waits.values()):
-            if is_erased(self.marks, held.question):
-                del self.waits[held.question.wait_id]
+            if is_erased(self.marks, held.wait):
+                del self.waits[held.wait.wait_id]
                 self.ledger.died(held.segment)
-            elif early := self._take_mark(held.question):
+            elif early := self._take_mark(held.wait):
                 held.cancellation = early if early.outranks(held.cancellation) else held.cancellation
         for outcome in list(self.ledger.outcomes.values()):
             if is_erased(self.marks, outcome):
@@ -112,25 +112,25 @@ class Recalled:
         self.ledger.live(segment)
         return True
 
-    def _take_mark(self, question: StoredWait) -> Cancellation | None:
+    def _take_mark(self, wait: StoredWait) -> Cancellation | None:
         """The cancellation received before its wait: from now on kept with the wait."""
-        name = cancelled_name(question.wait_id, question.reply_to or "")
+        name = cancelled_name(wait.wait_id, wait.reply_to or "")
         mark = self.marks.pop(name, None)
         if mark is None:
             return None
         self.ledger.died(self._mark_homes.pop(name))
-        self.changed.add(question.wait_id)
+        self.changed.add(wait.wait_id)
         return mark.cancellation
 
-    def _recall_wait(self, held: Held, segment: int) -> None:
-        known = self.waits.get(held.question.wait_id)
+    def _recall_wait(self, held: CrowdedWait, segment: int) -> None:
+        known = self.waits.get(held.wait.wait_id)
         if known is None:
-            self.waits[held.question.wait_id] = held
+            self.waits[held.wait.wait_id] = held
             self.ledger.live(segment)
-        elif not known.question.outranks(held.question):
+        elif not known.wait.outranks(held.wait):
             self.ledger.died(known.segment)
             self.ledger.live(segment)
-            known.question, known.segment = held.question, segment
+            known.wait, known.segment = held.wait, segment
 
     def stand(self, standings: Iterable[tuple[str, WaitStanding | None]], now: Micros) -> Strides:
         """Where each of the recalled waits stands."""
@@ -147,7 +147,7 @@ class Recalled:
                 if standing.cancellation is not None and standing.cancellation.outranks(held.cancellation):
                     held.cancellation = standing.cancellation
             self.open_waits += held.is_open
-            group = yield from self._group_of(held.question)
+            group = yield from self._group_of(held.wait)
             group.settle(held.weighed)
             self._look_later(held)
             yield EFFORT
@@ -161,35 +161,35 @@ class Recalled:
         match entry:
             case OutcomeRecalled(outcome):
                 return is_erased(self.marks, outcome)
-            case Put(question):
-                return is_erased(self.marks, question)
-            case Kept(waiting):
-                return is_erased(self.marks, waiting.question)
+            case Put(wait):
+                return is_erased(self.marks, wait)
+            case EarlierWait(waiting):
+                return is_erased(self.marks, waiting.wait)
         return False
 
     def _sweep_later(self, now: Micros) -> None:
         """Sweep when the first outcome's time is up, and then now and then."""
         if self._sweep_at is None and (self.ledger.outcomes or self.marks):
-            kept: list[StoredOutcome | Mark] = [*self.ledger.outcomes.values(), *self.marks.values()]
-            self._sweep_at = max(now, min(map(self._horizons.outcome_ends, kept)))
+            retained: list[StoredOutcome | Mark] = [*self.ledger.outcomes.values(), *self.marks.values()]
+            self._sweep_at = max(now, min(map(self._horizons.outcome_ends, retained)))
 
     def standing(self, wait_id: str) -> WaitStanding:
         """Where a changed wait stands."""
         held = self.waits.get(wait_id)
         return WaitStanding(-1, self.ledger.gone[wait_id][1], gone=True) if held is None else held.standing
 
-    def _group(self, question: StoredWait) -> WaitGroup:
-        return self._groups[bytes(question.rule_json), question.tolerance is None]
+    def _group(self, wait: StoredWait) -> WaitGroup:
+        return self._groups[bytes(wait.rule_json), wait.tolerance is None]
 
     def _groups_of(self, kind: str) -> list[WaitGroup]:
         return [group for group in self._groups.values() if kind in group.rule.on]
 
-    def _group_of(self, question: StoredWait) -> Generator[Stride, None, WaitGroup]:
+    def _group_of(self, wait: StoredWait) -> Generator[Stride, None, WaitGroup]:
         """The group of a wait; a new group receives all stored outcomes."""
-        key = bytes(question.rule_json), question.tolerance is None
+        key = bytes(wait.rule_json), wait.tolerance is None
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = WaitGroup(question.rule, before=question.tolerance is None)
+            group = self._groups[key] = WaitGroup(wait.rule, before=wait.tolerance is None)
             for kind in group.rule.on:
                 for number, outcome in enumerate(self.ledger.of(kind)):
                     group.add(outcome)
@@ -197,13 +197,13 @@ class Recalled:
                         yield EFFORT
         return group
 
-    def _look_at(self, held: Held) -> Micros:
+    def _look_at(self, held: CrowdedWait) -> Micros:
         if held.is_open:
-            return held.question.ends + self._horizons.grace_micros
-        return self._horizons.ends(held.question, held.arrived)
+            return held.wait.ends + self._horizons.grace_micros
+        return self._horizons.ends(held.wait, held.arrived)
 
-    def _look_later(self, held: Held) -> None:
-        heappush(self._looks, (self._look_at(held), held.question.wait_id))
+    def _look_later(self, held: CrowdedWait) -> None:
+        heappush(self._looks, (self._look_at(held), held.wait.wait_id))
 
     def _is_due(self, at: Micros, wait_id: str) -> bool:
         held = self.waits.get(wait_id)

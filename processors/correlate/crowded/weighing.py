@@ -310,20 +310,22 @@ class Crowds:
             self._weight -= self._work.pop(place).weight
             del self._heads[place], self._written[place]
             return changes | gone | {name: None}
-        kept = len(crowd.ledger.outcomes) + len(crowd.waits) + sum(len(entries) for _, entries in work.queue)
+        retained = (
+            len(crowd.ledger.outcomes) + len(crowd.waits) + sum(len(entries) for _, entries in work.queue)
+        )
         size = head.size - sum(work.sizes[number] for number in emptied)
         work.sizes |= dict.fromkeys(emptied, 0)
         head = replace(
             head,
             first=first,
             size=size,
-            arrivals=kept,
+            arrivals=retained,
             open_waits=crowd.open_waits,
             due=crowd.next_look,
             stood=stood,
         )
         self._heads[place] = head
-        self._weight += (weight := head.size + _EACH * kept) - work.weight
+        self._weight += (weight := head.size + _EACH * retained) - work.weight
         work.weight = weight
         if head == self._written.get(place) and not changes and not gone:
             return changes
@@ -356,7 +358,7 @@ class Crowds:
 def _entry(arrival: Arrival, now: Micros) -> Entry:
     match arrival:
         case WaitReceived():
-            return Put(arrival.question, now)
+            return Put(arrival.wait, now)
         case OutcomeReceived():
             return OutcomeRecalled(arrival.outcome)
         case Cancelled():

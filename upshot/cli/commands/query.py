@@ -25,8 +25,8 @@ NO_ROWS = "no rows"
 
 def query(
     sql: Annotated[str | None, typer.Argument(help="The SQL; - reads it from stdin.", metavar="SQL")] = None,
-    question: Annotated[
-        str | None, typer.Option(help="Run this named query instead.", metavar="NAME")
+    query_name: Annotated[
+        str | None, typer.Option("--question", help="Run this named query instead.", metavar="NAME")
     ] = None,
     parameter: Annotated[
         list[str] | None,
@@ -60,11 +60,11 @@ def query(
     if list_questions:
         _list(shape)
         return
-    if (sql is None) == (question is None):
+    if (sql is None) == (query_name is None):
         raise ConfigurationError("no query was run: give either SQL (or -) or --question NAME (see --list)")
     parameters = _parameters(parameter or [])
-    if question is not None:
-        text, parameters = _named(question, parameters)
+    if query_name is not None:
+        text, parameters = _named(query_name, parameters)
     else:
         text = sys.stdin.read() if sql == "-" else sql or ""
     reader = Reader(local_viewer(client_settings(data_dir)))

@@ -87,13 +87,13 @@ def replay(
         asks = choice == "refuse" and sys.stdin.isatty() and sys.stderr.isatty()
         refused: ReplayRefused | None = None
         try:
-            told: object = made_again(
+            result: object = made_again(
                 app, run, step, side_effects=_ask if asks else choice, record=not dry_run, history=history
             )
         except ReplayRefused as error:
-            told, refused = error.so_far, error
-    if isinstance(told, Replayed):
-        say_replayed(told, as_json, recorded=not dry_run)
+            result, refused = error.so_far, error
+    if isinstance(result, Replayed):
+        say_replayed(result, as_json, recorded=not dry_run)
     if not dry_run and not app.flush(_PATIENCE):
         note(f"Kafka is away: {app.delivered.waiting} facts are kept on disk and sent at the next start")
     if refused is not None:

@@ -93,14 +93,14 @@ def rescore(
                 progress=lambda done: note(f"{done:,} of {len(ids):,} follow-ups", style="dim"),
             )
         )
-    told = difference(found, past.scores(sorted({one.origin.run_id for one in found})))
-    if promote and told.clashing:
+    result = difference(found, past.scores(sorted({one.origin.run_id for one in found})))
+    if promote and result.clashing:
         raise ConfigurationError(
-            f"{', '.join(told.clashing)}: a number where there was a boolean, or the reverse; nothing was "
+            f"{', '.join(result.clashing)}: a number where there was a boolean, or the reverse; nothing was "
             "written: a score keeps its kind, give the other one a name of its own"
         )
-    written = asyncio.run(_promote(settings, told, now)) if promote and told.differing else 0
-    say_difference(told, code.version, limit, as_json, written=written, promoted=promote)
+    written = asyncio.run(_promote(settings, result, now)) if promote and result.differing else 0
+    say_difference(result, code.version, limit, as_json, written=written, promoted=promote)
 
 
 def _code(app: Any, named: str, scorer: str, version: str | None) -> Scorer[Any, Any]:
@@ -119,26 +119,26 @@ def _code(app: Any, named: str, scorer: str, version: str | None) -> Scorer[Any,
     return versions[version]
 
 
-def _instant(said: str, now: datetime) -> datetime:
+def _instant(text: str, now: datetime) -> datetime:
     """An instant, a day (its beginning in UTC), or so long ago."""
     try:
-        if said.startswith("P"):
-            return now - TypeAdapter[timedelta](Window).validate_python(said)
-        found = TypeAdapter(datetime).validate_python(said)
+        if text.startswith("P"):
+            return now - TypeAdapter[timedelta](Window).validate_python(text)
+        found = TypeAdapter(datetime).validate_python(text)
     except ValidationError:
         raise ConfigurationError(
-            f"--since {said} is no instant such as 2026-05-01 or 2026-05-01T08:00:00Z, and no length of time "
+            f"--since {text} is no instant such as 2026-05-01 or 2026-05-01T08:00:00Z, and no length of time "
             "such as P30D; nothing was run"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-async def _promote(settings: Settings, told: Difference, now: datetime) -> int:
+async def _promote(settings: Settings, result: Difference, now: datetime) -> int:
     from upshot.cli.sending import send_events
     from upshot.rescoring.promoting import revisions
     from upshot.streams.events.topics import TOPICS
 
-    return await send_events(settings, TOPICS["scores"], revisions(told.differing, now))
+    return await send_events(settings, TOPICS["scores"], revisions(result.differing, now))
 
 
 __all__ = ["RESCORE_EXAMPLES", "rescore"]

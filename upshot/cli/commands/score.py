@@ -49,9 +49,9 @@ def score(
 
     settings = client_settings(data_dir)
     now = datetime.now(UTC)
-    said = {"step_id": step, "comment": comment, "source": source, "key": key}
+    options = {"step_id": step, "comment": comment, "source": source, "key": key}
     try:
-        message = score_message(run_id=run, name=name, value=_value(value), decided_at=now, **said)
+        message = score_message(run_id=run, name=name, value=_value(value), decided_at=now, **options)
     except Misuse as error:
         raise ConfigurationError(f"{error}; nothing was sent") from None
     asyncio.run(send_events(settings, TOPICS["scores"], [message]))

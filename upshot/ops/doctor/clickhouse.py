@@ -109,7 +109,7 @@ def _dead_letters(reader: Reader) -> Finding:
     rows = reader.query(_DEAD_LETTERS).rows
     if not rows:
         return Finding("dead letters", "fine", "none in the last 24 hours")
-    told = [
+    lines = [
         f"{int(letters):,} {reason}, the last at {topic}/{partition}/{offset}: {detail}"
         for reason, letters, (topic, partition, offset, detail) in rows
     ]
@@ -117,7 +117,7 @@ def _dead_letters(reader: Reader) -> Finding:
     return Finding(
         "dead letters",
         "notice",
-        f"in the last 24 hours: {'; '.join(told)}",
+        f"in the last 24 hours: {'; '.join(lines)}",
         f'{meaning} Then send it again: upshot query "SELECT * FROM dead_letters"'.strip(),
     )
 
@@ -159,7 +159,7 @@ def _score_kinds(reader: Reader) -> Finding:
     ).rows
     if not rows:
         return Finding("score kinds", "fine", "every name is a number or a boolean throughout")
-    told = [
+    lines = [
         (
             f"{name} is a {kind} since {first_at} UTC (run {run_id}), a {refused_kind} came last at "
             f"{refused_at} UTC"
@@ -170,7 +170,7 @@ def _score_kinds(reader: Reader) -> Finding:
     return Finding(
         "score kinds",
         "notice",
-        f"scores of another kind than their name's are refused: {'; '.join(told)}{more}",
+        f"scores of another kind than their name's are refused: {'; '.join(lines)}{more}",
         'send what the name is, or give the other a name of its own: upshot query "SELECT * FROM '
         'score_clashes"',
     )

@@ -69,25 +69,25 @@ def examine_followups(reader: Reader) -> Finding:
 
 def followups(standing: FollowupStanding) -> Finding:
     """The worst first, each with its remedy."""
-    told: list[tuple[State, str, str]] = []
+    lines: list[tuple[State, str, str]] = []
     if standing.not_taken[0]:
         count, scorer = standing.not_taken
         found = f"{count:,} deferrals, such as of {scorer}, that no worker has taken up"
-        told.append(("wrong", found, "run their code: upshot worker --app MODULE:NAME"))
+        lines.append(("wrong", found, "run their code: upshot worker --app MODULE:NAME"))
     if standing.undeployed:
         found = f"no worker has the code of {_named(standing.undeployed)}"
-        told.append(("wrong", found, "deploy an app that has it; they are kept, and go on then"))
+        lines.append(("wrong", found, "deploy an app that has it; they are kept, and go on then"))
     if standing.not_answered[0]:
         count, example = standing.not_answered
         found = f"{count:,} wait beyond their deadline, such as {example}"
-        told.append(("wrong", found, "see the lines of correlate and of followups, and their logs"))
+        lines.append(("wrong", found, "see the lines of correlate and of followups, and their logs"))
     if standing.failed:
         error = str(standing.failed[0][3]).partition("\n")[0]
         found = f"failed: {_named(standing.failed)}, the last with {error}"
-        told.append(("notice", found, "mend and deploy the code, then: upshot followups retry --all-failed"))
-    if told:
-        state, _, to_do = told[0]
-        return Finding(CHECK, state, "; ".join(found for _, found, _ in told), to_do)
+        lines.append(("notice", found, "mend and deploy the code, then: upshot followups retry --all-failed"))
+    if lines:
+        state, _, to_do = lines[0]
+        return Finding(CHECK, state, "; ".join(found for _, found, _ in lines), to_do)
     alive = {status: count for status, count in sorted(standing.counts.items()) if count}
     return Finding(CHECK, "fine", ", ".join(f"{n:,} {status}" for status, n in alive.items()) or "none")
 

@@ -52,20 +52,24 @@ def examine_spool(folder: Path, now: datetime) -> list[Finding]:
 def _reported(folder: Path, found: list[Waiting], now: datetime) -> Finding:
     facts, refused = sum(one.facts for one in found), sum(one.refused for one in found)
     since = min((one.since for one in found if one.facts), default=now)
-    said = f"{facts:,} facts wait in {folder} for Kafka" if facts else f"no fact waits in {folder} for Kafka"
+    summary = (
+        f"{facts:,} facts wait in {folder} for Kafka" if facts else f"no fact waits in {folder} for Kafka"
+    )
     if facts:
-        said += f", the first since {since:%Y-%m-%d %H:%M:%S} UTC"
+        summary += f", the first since {since:%Y-%m-%d %H:%M:%S} UTC"
     if refused:
-        said += f"; {refused:,} are put aside there, which no broker takes"
+        summary += f"; {refused:,} are put aside there, which no broker takes"
     if facts and now - since > _AT_ONCE:
         to_do = (
             "bring Kafka back, or correct UPSHOT_KAFKA_URL of the agent; the next process of an agent sends "
             "what one left"
         )
-        return Finding(_CHECK, "notice", said, to_do)
+        return Finding(_CHECK, "notice", summary, to_do)
     if refused:
-        return Finding(_CHECK, "notice", said, f"see why in table refused of the files (SQLite) in {folder}")
-    return Finding(_CHECK, "fine", said)
+        return Finding(
+            _CHECK, "notice", summary, f"see why in table refused of the files (SQLite) in {folder}"
+        )
+    return Finding(_CHECK, "fine", summary)
 
 
 def _waiting(file: Path) -> Waiting:
@@ -80,8 +84,8 @@ def _waiting(file: Path) -> Waiting:
 
 def _when(value: bytes, otherwise: datetime) -> datetime:
     event = json.loads(value)
-    said = next((event[name] for name in _WHEN if event.get(name)), None)
-    return datetime.fromisoformat(said) if said else otherwise
+    summary = next((event[name] for name in _WHEN if event.get(name)), None)
+    return datetime.fromisoformat(summary) if summary else otherwise
 
 
 __all__ = ["examine_spool"]

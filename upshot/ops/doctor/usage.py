@@ -36,11 +36,11 @@ def examine_usage(reader: Reader) -> Finding:
         return unknown(CHECK, because=str(error))[0]
     if not rows:
         return Finding(CHECK, "fine", "no model call of the last 24 hours was reported twice")
-    told = ", ".join(f"{int(calls):,} by {who}" for who, calls, _ in rows[:5])
+    lines = ", ".join(f"{int(calls):,} by {who}" for who, calls, _ in rows[:5])
     return Finding(
         CHECK,
         "notice",
-        f"model calls of the last 24 hours that two instrumentations tell of, counted once: {told}, such as "
+        f"model calls of the last 24 hours that two instrumentations tell of, counted once: {lines}, such as "
         f"in run {rows[0][2]}",
         "both spans stay visible; to see one alone, switch off one of the two instrumentations: "
         'upshot query "SELECT * FROM repeated_usage" names the steps',
