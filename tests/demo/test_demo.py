@@ -126,3 +126,25 @@ def test_any_difference_from_the_file_is_found() -> None:
     ]
     assert len(differences(Result(others, languages[1:], total), truth)) == 2
     assert len(differences(Result([*agents, ResultLine("New", 1, 0, 0.0, 0)], languages, total), truth)) == 1
+
+
+@pytest.mark.stack
+def test_an_experiment_ends_with_the_outcome_against_the_judge(tmp_path: Path) -> None:
+    done = upshot("demo", "--experiment", "--json", environment={"TMPDIR": str(tmp_path)}, within=START)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["matches"], result["tickets"]) == (True, 3_000)
+    assert (result["state"], result["winner"]) == ("decided", "plain")
+    assert result["verdict"].startswith("warm is worse on stays_solved: -")
+    solved, cost, helpful = result["metrics"]
+    assert sum(arm["compared"] for arm in solved["variants"]) == 3_000
+    assert cost["variants"][1]["against_control"]["safe"] is False
+    assert helpful["variants"][1]["against_control"]["low"] > 0
+    assert result["sample_ratio"][0]["stopped"] is False
+    assert all(0.6 < arm["auc"] < 0.9 for arm in result["judge"]["variants"])
+    assert list(tmp_path.iterdir()) == [], "the temporary folder is left behind"
+
+
+def test_an_experiment_takes_no_file(tmp_path: Path) -> None:
+    done = upshot("demo", "--experiment", "--data", str(write(tmp_path)))
+    assert done.returncode == 2 and "leave out --data" in done.stderr

@@ -84,9 +84,7 @@ def demo(
     signal.signal(signal.SIGTERM, _end)
     os.umask(0o077)
     if experiment and data is not None:
-        raise ConfigurationError(
-            "--experiment plays invented tickets and takes no --data; nothing was played"
-        )
+        raise ConfigurationError("--experiment plays invented tickets: leave out --data; nothing was played")
     pulls = [] if experiment else read_pulls(data or SHIPPED)
     with _folder(data_dir) as folder, Bars() as bars:
         wanted: tuple[PartName, ...] = ("kafka", "clickhouse", "worker")
@@ -95,6 +93,7 @@ def demo(
         try:
             stack.start()
             reader = Reader(whole.settings)
+            wrong: Sequence[str]
             if experiment:
                 wrong = play_experiment(whole.settings, reader, seed, bars, as_json=as_json)
             else:

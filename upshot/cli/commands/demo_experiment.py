@@ -39,8 +39,8 @@ def play_experiment(settings: Settings, reader: Reader, seed: int, bars: Bars, *
     calibrated = judgement(reader, plan, plan.metrics[0], JUDGE, as_of)
     wrong = _differences(found, played)
     if as_json:
-        told = results_json(found, judged) | {"judge": judgement_json(calibrated)}
-        say_json(told | {"tickets": len(played), "matches": not wrong, "differences": wrong})
+        result = results_json(found, judged) | {"judge": judgement_json(calibrated)}
+        say_json(result | {"tickets": len(played), "matches": not wrong, "differences": wrong})
         return wrong
     say()
     print_results(found, judged)
@@ -58,9 +58,9 @@ def _naive(played: list[Ticket]) -> str:
     """The decision of somebody who compares the judge's scores alone."""
     plain, warm = (Moments.of(one.helpful for one in played if one.variant == name) for name in HABITS)
     effect = of_means(plain, warm)
-    said = "is" if abs(effect.difference) > _Z * effect.error else "isn't"
+    stated = "is" if abs(effect.difference) > _Z * effect.error else "isn't"
     return (
-        f"By the judge alone, warm {said} significantly better: {effect.difference:+.3f} on {JUDGE}, "
+        f"By the judge alone, warm {stated} significantly better: {effect.difference:+.3f} on {JUDGE}, "
         f"z = {effect.difference / effect.error:.1f}. Its tickets come back more often all the same."
     )
 
@@ -74,8 +74,8 @@ def _differences(found: Results, played: list[Ticket]) -> list[str]:
         arm = found.metrics[0].arm(name)
         if (arm.moments.n, arm.moments.y) != (len(own), solved):
             wrong.append(
-                f"{name}: {solved:,} of {len(own):,} tickets stayed solved, ClickHouse has {arm.moments.y:,.0f} of "
-                f"{arm.moments.n:,}"
+                f"{name}: {solved:,} of {len(own):,} tickets stayed solved, ClickHouse has "
+                f"{arm.moments.y:,.0f} of {arm.moments.n:,}"
             )
     return wrong
 

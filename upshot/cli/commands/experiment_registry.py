@@ -239,7 +239,7 @@ def _results(settings: Settings, record: Experiment, now: datetime) -> Mapping[s
         return {}
     reader = Reader(local_viewer(settings))
     found = computed(plan, [population(reader, plan, metric, now) for metric in plan.metrics])
-    whole: Mapping[str, Any] = experiment_report.as_json(found, judged(found))
+    whole: Mapping[str, Any] = experiment_report.results_json(found, judged(found))
     return whole
 
 
