@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rescoring": ROLES
     | {"streams.state", "processors.correlate", "processors.followups", "followups", "insights"},
     "testing": EVENTS | {"processors.correlate", "processors.followups", "followups", "sdk", "replays"},
+    "openfeature": {"sdk", "errors"},
     "upshot": {"version", "sdk", "replays"},
     # Reading, operating, showing.
     "insights": BASICS,

@@ -15,7 +15,8 @@ from upshot.schemas.experiments import LAYER_SLOTS
 #: Why a unit gets the control without an exposure. `not_running`: the experiment is a draft, or stopped.
 #: `no_unit`: the caller named none. `no_weight`: all weights are zero. `audience`, `holdout`, `layer` and
 #: `traffic` leave the unit out. `missing_arm`: the code lacks the chosen arm. `failed`: choosing failed.
-#: `other_unit`: the registry randomises another kind of unit than the code.
+#: `other_unit`: the registry randomises another kind of unit than the code. `replayed`: a replay of a run
+#: that was not exposed.
 Because = Literal[
     "not_running",
     "no_unit",
@@ -27,6 +28,7 @@ Because = Literal[
     "missing_arm",
     "failed",
     "other_unit",
+    "replayed",
 ]
 #: A strategy of the caller's own: an arm, or an arm with its probability, of a unit and the facts of its run.
 Custom = Callable[[str, Mapping[str, Any]], str | tuple[str, float | None]]

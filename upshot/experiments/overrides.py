@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from upshot.errors import ConfigurationError
 
 
-def parsed(text: str) -> Mapping[str, str]:
-    """The variants by experiment. Raises ConfigurationError for another form."""
+def parsed(text: str, name: str = "UPSHOT_VARIANTS") -> Mapping[str, str]:
+    """The variants by experiment. Raises ConfigurationError for another form, under the setting's `name`."""
     found: dict[str, str] = {}
     for pair in filter(None, map(str.strip, text.split(","))):
         experiment, equals, variant = (piece.strip() for piece in pair.partition("="))
         if not (experiment and equals and variant):
             raise ConfigurationError(
-                f"UPSHOT_VARIANTS has {pair!r:.100}; write EXPERIMENT=VARIANT pairs, such as "
+                f"{name} has {pair!r:.100}; write EXPERIMENT=VARIANT pairs, such as "
                 "reply-tone=warm,greeting=short"
             )
         found[experiment] = variant

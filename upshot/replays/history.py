@@ -26,17 +26,24 @@ _SCORES = """\
 SELECT run_id, step_id, name, value, kind
 FROM current_scores
 WHERE run_id = {run_id:String} AND reason = 'given'"""
+_EXPOSURES = """\
+SELECT run_id, experiment, variant
+FROM exposures
+WHERE run_id IN splitByChar('\\n', {run_ids:String})
+ORDER BY exposed_at"""
 _INSTANTS = ("started_at", "ended_at")
 
 
 @dataclass(frozen=True)
 class Story:
-    """A run with its nested runs, their steps, and the run's scores."""
+    """A run with its nested runs, their steps, the run's scores, and the variants given to all of them."""
 
     run: Run
     nested: Sequence[Run] = ()
     steps: Sequence[Step] = ()
     scores: Sequence[Score] = field(default=())
+    #: By experiment; the outer run's before those of nested runs.
+    variants: Mapping[str, str] = field(default_factory=dict)
 
 
 class History(Protocol):
@@ -68,7 +75,9 @@ class ClickHouseHistory:
             nested += inside
             steps += seen
         rows = self._reader.query(_SCORES, {"run_id": run_id}).objects()
-        return Story(found[0], nested, steps, [_score(row) for row in rows])
+        runs = [run_id, *(run.run_id for run in nested)]
+        exposed = self._reader.query(_EXPOSURES, {"run_ids": "\n".join(runs)}).objects()
+        return Story(found[0], nested, steps, [_score(row) for row in rows], _variants(run_id, exposed))
 
     def _runs(self, where: str, of: str) -> list[Run]:
         rows = self._reader.query(f"{_RUNS}\nWHERE {where}", {"of": of}).objects()
@@ -84,6 +93,7 @@ def story_of(
     runs: Iterable[Mapping[str, Any]],
     steps: Iterable[Mapping[str, Any]],
     scores: Iterable[Mapping[str, Any]],
+    exposures: Iterable[Mapping[str, Any]] = (),
 ) -> Story:
     """The story assembled from events, a run's later events over the earlier. Raises ReplayRefused."""
     merged: dict[str, dict[str, Any]] = {}
@@ -105,7 +115,16 @@ def story_of(
         [run for run in known if run.run_id in inside and run.run_id != run_id],
         [step for step in (Step.model_validate(event) for event in steps) if step.run_id in inside],
         list(current.values()),
+        _variants(run_id, [each for each in exposures if each["run_id"] in inside]),
     )
+
+
+def _variants(run_id: str, exposures: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The first variant of each experiment; a nested run's counts where the outer run has none."""
+    found: dict[str, str] = {}
+    for each in sorted(exposures, key=lambda each: each["run_id"] != run_id):
+        found.setdefault(each["experiment"], each["variant"])
+    return found
 
 
 def unknown(run_id: str) -> ReplayRefused:

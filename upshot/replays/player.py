@@ -55,6 +55,7 @@ class Player:
         point: Recorded,
         event_sink: ReplayEventSink,
         side_effects: Choice | Callable[[SideEffect], Choice],
+        variants: Mapping[str, str] | None = None,
     ) -> None:
         self.event_sink = event_sink
         self.marks: Mapping[str, Any] = {"replayed_from": top.id, "replayed_step": point.label}
@@ -64,6 +65,7 @@ class Player:
         self.stopped: ReplayRefused | None = None
         #: Remarks for the reader of the comparison.
         self.notes: list[str] = []
+        self._variants = variants or {}
         self._top = top
         self._point = point
         self._choose = side_effects if callable(side_effects) else lambda effect: side_effects
@@ -84,6 +86,10 @@ class Player:
             self._nodes[id(scope)] = node
         if node is not None and node is not self._top and isinstance(scope, Step | Run):
             scope.set_attribute("replayed_from", node.run.run_id if node.run else node.id)
+
+    def variant_of(self, experiment: str) -> str | None:
+        """See Replaying."""
+        return self._variants.get(experiment)
 
     def stand_in(self, scope: Scope, function: Callable[P, R]) -> Callable[P, R]:
         """See Replaying."""

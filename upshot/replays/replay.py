@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,6 +56,7 @@ def replay(
     side_effects: Choice | Callable[[SideEffect], Choice] = "refuse",
     record: bool = True,
     history: History | None = None,
+    variants: Mapping[str, str] | None = None,
 ) -> Replayed:
     """Run a recorded run of `app` again: steps before `from_step` give their recorded results, the rest runs.
 
@@ -63,7 +64,9 @@ def replay(
     of its own and the origin `replay`; its steps and scores are recorded unless `record` is False. A replay
     opens no waits, defers nothing and reports no outcomes. A step with side effects, about to be run, ends
     the replay, unless `side_effects` is `run`, or `recorded`: then the step gives its recorded result; a
-    function is called for each such step. `history` is the ClickHouse of the app's settings where absent.
+    function is called for each such step. Experiments give the recorded variants, whatever the registry says
+    now, and no exposure; `variants` asks for others, by experiment. `history` is the ClickHouse of the app's
+    settings where absent.
 
     An exception raised by the agent is part of the result. Raises ReplayRefused where the run can't be
     executed again or the code leaves the recorded path before `from_step`, Unavailable. Async agents get an
@@ -74,7 +77,12 @@ def replay(
     point = find(top, from_step)
     function = _agent_of(app, story.run)
     args, kwargs = call_of(function, story.run.input, f"run {run_id}")
-    player = Player(top, point, ReplayEventSink(app.delivery if record else None), side_effects)
+    given = {**story.variants, **(variants or {})}
+    event_sink = ReplayEventSink(app.delivery if record else None)
+    player = Player(top, point, event_sink, side_effects, given)
+    for name, variant in (variants or {}).items():
+        before = story.variants.get(name, "no exposure")
+        player.notes.append(f"{name}: {variant}, where the recorded run had {before}")
     result, error = _made(player, partial(function, *args, **kwargs))
     replayed = _reported(player, story, top, result, error)
     if player.stopped is not None:

@@ -39,6 +39,10 @@ class Variant(Generic[T]):
     value: T
     #: Whether the run takes part; else the variant is the control, and nothing was recorded.
     exposed: bool = True
+    #: The phase of the experiment, empty where the run takes no part.
+    phase: str = ""
+    #: How likely the choice was; None where nobody knows, or the run takes no part.
+    probability: float | None = None
 
 
 class Experiment(Generic[T]):
@@ -112,15 +116,38 @@ class Experiment(Generic[T]):
         given = Assigned(variant, known, self._assigner.definition.phase, "external", probability)
         return self._variant(run.chosen.setdefault((self.name, known), self._recorded(run, given)))
 
+    @property
+    def unit(self) -> str:
+        """The kind of randomised unit: `run`, or such as `user`."""
+        return self._declared.unit
+
+    def probability_of(self, arm: str) -> float | None:
+        """An arm's share of the present weights; None for an arm without a weight."""
+        weights = self._present().definition.weights
+        total = sum(weights.values())
+        return weights.get(arm, 0.0) / total if weights.get(arm, 0.0) > 0 else None
+
     def __repr__(self) -> str:
         return f"<experiment {self.name}: {', '.join(self.arms)}>"
 
     def _chosen(self, run: Run, unit: str | None) -> Decision:
+        if run.replaying is not None:
+            return self._replayed(run.replaying.variant_of(self.name), unit)
         decision = self._recorded(run, self._decided(unit, _facts(run)))
         if isinstance(decision, NotExposed) and decision.because in _FAULTS:
             run.not_exposed(self.name, decision.because)
             self._warn(decision)
         return decision
+
+    def _replayed(self, variant: str | None, unit: str | None) -> Decision:
+        """The variant of a replay, without an exposure; the control where the recorded run had none."""
+        if variant is None:
+            return NotExposed(self._declared.control, "replayed")
+        if variant not in self.arms:
+            decision = NotExposed(self._declared.control, "missing_arm", variant)
+            self._warn(decision)
+            return decision
+        return Assigned(variant, unit or "", self._declared.phase, "replayed", None)
 
     def _decided(self, unit: str | None, facts: Mapping[str, Any]) -> Decision:
         try:
@@ -147,7 +174,7 @@ class Experiment(Generic[T]):
 
     def _recorded(self, run: Run, decision: Decision) -> Decision:
         """The decision once its exposure is safe; nobody gets a variant that can't be recorded."""
-        if isinstance(decision, NotExposed) or run.replaying is not None:
+        if isinstance(decision, NotExposed):
             return decision
         try:
             message = exposure_message(
@@ -168,7 +195,9 @@ class Experiment(Generic[T]):
 
     def _variant(self, decision: Decision) -> Variant[T]:
         name = decision.variant if decision.variant in self.arms else self._declared.control
-        return Variant(name, self.arms[name], isinstance(decision, Assigned))
+        if isinstance(decision, NotExposed):
+            return Variant(name, self.arms[name], exposed=False)
+        return Variant(name, self.arms[name], phase=decision.phase, probability=decision.probability)
 
     def _text(self, unit: object, run: Run | None) -> str | None:
         if unit is None:

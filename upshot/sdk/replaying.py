@@ -37,6 +37,9 @@ class Replaying(Protocol):
     def entered(self, scope: Scope) -> None:
         """A run or a step began; the code around the scope is still the current place."""
 
+    def variant_of(self, experiment: str) -> str | None:
+        """The variant to give: asked for, else recorded; None where the run was not exposed."""
+
     def stand_in(self, scope: Scope, function: Callable[P, R]) -> Callable[P, R]:
         """The function to call for this scope: `function`, or a function returning the recorded result."""
 

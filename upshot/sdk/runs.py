@@ -149,7 +149,7 @@ class Run(RunFacts):
     @property
     def exposures(self) -> list[dict[str, Any]] | None:
         """See RunFacts."""
-        if not self.chosen:
+        if not self.chosen or self.replaying is not None:
             return None
         return [
             {"experiment": name, "variant": one.variant, "phase": one.phase}

@@ -64,7 +64,7 @@ class Captured:
 
     def read(self, run_id: str) -> Story:
         """The record of a run: as the `history` of `upshot.replay`. Raises ReplayRefused."""
-        return story_of(run_id, self.events("runs"), self.steps, self.scores)
+        return story_of(run_id, self.events("runs"), self.steps, self.scores, self.exposures)
 
     @property
     def scores(self) -> list[dict[str, Any]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import ceil
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
+from upshot.cli.commands.experiments import known_as_of
 from upshot.cli.exits import Exit
 from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.sending import send_events
@@ -21,6 +23,7 @@ from upshot.experiments.changes import ramped, reweighted, shipped, started, sto
 from upshot.insights.experiments.registry import parse_metric
 from upshot.insights.experiments.verify import verified
 from upshot.insights.reader import Reader
+from upshot.insights.statistics.power import units_needed
 from upshot.schemas.experiments import Experiment
 from upshot.sdk.registry_reader import RegistryReader
 from upshot.settings import Settings, local_viewer
@@ -101,7 +104,8 @@ def start(
 ) -> None:
     """Start an experiment: agents follow within seconds, without a deploy.
 
-    Metrics, alpha and the planned units are fixed from here on.
+    Metrics, alpha and the planned units are fixed from here on. Without --planned the units follow from
+    --mde, for a rate of 50%, which needs the most.
     """
     settings, now = client_settings(data_dir), datetime.now(UTC)
     before = _registered(settings).get(name)
@@ -114,7 +118,8 @@ def start(
     metrics += [_metric(text, guardrail=True) for text in guard or []]
     stated: dict[str, Any] = {
         "experiment": name, "control": control, "variants": weights, "unit": unit, "metrics": metrics,
-        "strategy": "weighted" if unit == "run" else "bucket", "mde": mde, "planned_units": planned,
+        "strategy": "weighted" if unit == "run" else "bucket", "mde": mde,
+        "planned_units": planned or _planned(metrics, weights, control, mde, alpha),
         "alpha": alpha, "traffic": _share(traffic or "1"), "audience": audience, "reason": reason,
         "status": "draft", "changed_at": now,
     }  # fmt: skip
@@ -127,6 +132,23 @@ def start(
             f"{name} can't be started: {error.errors()[0]['msg']}; nothing was changed"
         ) from None
     _send(settings, started(record, now), as_json=as_json)
+
+
+def _planned(
+    metrics: Sequence[Mapping[str, Any]],
+    weights: Mapping[str, float],
+    control: str,
+    mde: float | None,
+    alpha: float,
+) -> int | None:
+    """The units that a rate of 50% needs; None where no rate decides, or no effect was named."""
+    others = [weight for name, weight in weights.items() if name != control and weight > 0]
+    decides_on_rate = bool(metrics) and metrics[0]["role"] == "decision" and metrics[0]["kind"] == "rate"
+    if not mde or not decides_on_rate or not others or weights.get(control, 0.0) <= 0:
+        return None
+    pair = (weights[control], min(others))
+    needed = units_needed((0.25, 0.25), pair, mde, alpha)
+    return ceil(needed * sum(weights.values()) / sum(pair))
 
 
 def set_(
@@ -168,7 +190,8 @@ def ship(
     """Ship a variant: all units get the winner; the reason and the results of this moment are kept."""
     settings, now = client_settings(data_dir), datetime.now(UTC)
     record = _record(settings, name)
-    _send(settings, shipped(record, variant, now, reason, _results(settings, record, now)), as_json=as_json)
+    found = _results(settings, record, known_as_of(settings))
+    _send(settings, shipped(record, variant, now, reason, found), as_json=as_json)
 
 
 def verify(name: Named, as_json: Json = False, data_dir: DataDir = None) -> None:

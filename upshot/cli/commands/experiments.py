@@ -77,7 +77,7 @@ def results(
     reader = Reader(local_viewer(settings))
     asked = [parse_metric(text) for text in decide or []]
     asked += [parse_metric(text, guardrail=True) for text in guard or []]
-    at = _as_of(settings, as_of)
+    at = known_as_of(settings, as_of)
     plan = read_plan(reader, name, at) or observed_plan(reader, name, at, control)
     plan = with_metrics(plan, asked)
     if not plan.metrics:
@@ -171,7 +171,7 @@ def _number(text: str, option: str) -> float:
     return value / 100 if text.strip().endswith("%") else value
 
 
-def _as_of(settings: Settings, text: str | None) -> datetime:
+def known_as_of(settings: Settings, text: str | None = None) -> datetime:
     """The instant asked for, or the present one; not after what the join and the store have read."""
     now = datetime.now(UTC)
     asked = _instant(text) if text else now
@@ -205,4 +205,4 @@ def _instant(text: str) -> datetime:
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-__all__ = ["POWER_EXAMPLES", "RESULTS_EXAMPLES", "power", "results"]
+__all__ = ["POWER_EXAMPLES", "RESULTS_EXAMPLES", "known_as_of", "power", "results"]

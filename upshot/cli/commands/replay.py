@@ -11,6 +11,7 @@ import typer
 from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note
 from upshot.errors import ConfigurationError, ReplayRefused
+from upshot.experiments.overrides import parsed as overrides
 from upshot.settings import local_viewer
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 REPLAY_EXAMPLES = (
     "upshot replay 4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
     "upshot replay r1 --from draft --app support.app:app",
+    "upshot replay r1 --from draft --app support.app:app --variant reply-tone=warm",
     "upshot replay r1 --from 'search#2' --app support.app:app --recorded-side-effects --dry-run",
 )
 _PATIENCE = 10.0
@@ -46,6 +48,12 @@ def replay(
         bool,
         typer.Option("--recorded-side-effects", help="Give steps with side effects the result they had."),
     ] = False,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant", metavar="NAME=ARM", help="Another variant of an experiment than the recorded one."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Record nothing of the new run; print the comparison alone.")
     ] = False,
@@ -56,7 +64,8 @@ def replay(
 
     Steps begun before STEP return their recorded results, without being run; from there on your code runs.
     The new run has an id of its own, counts in no statistics, opens no waits, defers nothing and emits no
-    outcomes. A step with side effects is only run if you say yes. Needs `App(…, capture_content=True)`
+    outcomes. Experiments give the recorded variants, or those of --variant, and record no exposure. A step
+    with side effects is only run if you say yes. Needs `App(…, capture_content=True)`
     when the run was recorded.
     """
     from upshot.cli.replay_report import say_replayed, say_steps
@@ -69,6 +78,7 @@ def replay(
         raise ConfigurationError(
             "--yes-side-effects and --recorded-side-effects exclude each other; nothing was run"
         )
+    asked = overrides(",".join(variants or []), "--variant")
     settings = client_settings(data_dir)
     history = ClickHouseHistory(Reader(local_viewer(settings), answer_bytes=WORK_BYTES))
     if step is None:
@@ -88,7 +98,13 @@ def replay(
         refused: ReplayRefused | None = None
         try:
             result: object = made_again(
-                app, run, step, side_effects=_ask if asks else choice, record=not dry_run, history=history
+                app,
+                run,
+                step,
+                side_effects=_ask if asks else choice,
+                record=not dry_run,
+                history=history,
+                variants=asked,
             )
         except ReplayRefused as error:
             result, refused = error.so_far, error
