@@ -212,3 +212,27 @@ def test_more_is_kept_where_the_settings_say_so(
     with app.run("a"):
         call(tracer_of("lib"), {"tenant": "acme", "other": "x"})
     assert sent.steps[0]["attributes"] == {"tenant": "acme", "otel.scope.name": "lib"}
+
+
+def test_flags_evaluated_in_a_run_are_its_exposures(
+    app: App, sent: Captured, tracer_of: Callable[[str], Tracer]
+) -> None:
+    tone = app.experiment("tone", {"plain": 1, "warm": 2}, control="plain", unit="user")
+    with app.run() as run:
+        chosen = tone.choose("user-1")
+        with tracer_of("flags").start_as_current_span("answer") as span:
+            for flag, variant, unit in (("model", "big", "user-1"), ("tone", chosen.name, "user-1")):
+                facts = {"key": flag, "result.variant": variant, "context.id": unit}
+                event = {f"feature_flag.{name}": value for name, value in facts.items()}
+                span.add_event("feature_flag.evaluation", event)
+        run.wait("solved", "ticket:1", on={"ticket.reopened": False}, within="P7D", otherwise=True)
+    ours, elsewhere = sent.exposures
+    assert (ours["experiment"], ours["strategy"]) == ("tone", "bucket")
+    assert {name: elsewhere[name] for name in ("run_id", "experiment", "variant", "unit", "strategy")} == {
+        "run_id": run.id,
+        "experiment": "model",
+        "variant": "big",
+        "unit": "user-1",
+        "strategy": "external",
+    }
+    assert {one["experiment"] for one in sent.waits[0]["exposures"]} == {"tone", "model"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
@@ -19,6 +19,7 @@ from upshot.otel.calls import Counting
 from upshot.otel.reading import LONGEST_CONTENT
 from upshot.otel.runs import run_id_of
 from upshot.otel.span import instant_of
+from upshot.schemas.exposures import Exposure
 from upshot.schemas.runs import RunStatus
 from upshot.sdk.calls import arguments_of, scoped
 from upshot.sdk.context import replay_in, run_in, step_in, with_run
@@ -30,7 +31,7 @@ from upshot.sdk.scope import Ending, set_on
 from upshot.sdk.steps import Step
 from upshot.sdk.termination import unwatch, watch
 from upshot.sdk.tracing import began_run, ended_run, span_id_of, trace_id_of
-from upshot.streams.events.outgoing import OutgoingEvent
+from upshot.streams.events.outgoing import OutgoingEvent, outgoing
 
 if TYPE_CHECKING:
     from upshot.sdk.app import App
@@ -157,6 +158,19 @@ class Run(RunFacts):
             for (name, _), one in self.chosen.items()
             if isinstance(one, Assigned)
         ] or None
+
+    def exposed_elsewhere(self, exposures: Iterable[Exposure]) -> None:
+        """Record variants given by another system; in a replay they are left out. The agent never fails."""
+        for one in exposures if self.replaying is None else ():
+            unit = one.unit or self.id
+            if (one.experiment, unit) not in self.chosen:
+                try:
+                    self.event_sink.fact(outgoing("exposures", self.id, one))
+                except SpoolFull as full:
+                    logger.warning("an exposure of experiment %r is lost: %s", one.experiment, full)
+                    continue
+                given = Assigned(one.variant, unit, one.phase, one.strategy, one.probability)
+                self.chosen[one.experiment, unit] = given
 
     def not_exposed(self, experiment: str, because: str) -> None:
         """Note with the run's end why an experiment gave the control without an exposure."""

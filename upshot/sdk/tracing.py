@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from upshot.errors import Misuse
+from upshot.otel import flags
 from upshot.otel.calls import Call
 from upshot.otel.span import SpanEvent, SpanRecord, SpanStatus
 from upshot.otel.span import SpanKind as Kind
@@ -108,6 +109,8 @@ class RunSpans(SpanProcessor):
         self._remember(span.context.span_id, run)
         texts = [value for value in (span.attributes or {}).values() if isinstance(value, str)]
         run.event_sink.telemetry(lambda: step_of_run(run, span), _SPAN_BYTES + sum(map(len, texts)))
+        if any(event.name in flags.EVENTS for event in span.events):
+            run.exposed_elsewhere(flags.exposures_of(record_of(span), run.id))
 
     def _remember(self, span_id: int, run: Run) -> None:
         self._ended[span_id] = run
