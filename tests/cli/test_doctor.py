@@ -33,7 +33,7 @@ METRICS = {
 CHECKS = {
     *("Kafka", "topics", "worker correlate", "worker store", "worker traces"),
     *("ClickHouse", "clocks", "tables", "dead letters", "overdue waits", "unmatched scores", "follow-ups"),
-    *("score kinds", "usage"),
+    *("score kinds", "usage", "experiments"),
 }
 
 

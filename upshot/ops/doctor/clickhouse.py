@@ -6,6 +6,8 @@ import time
 
 from upshot.errors import ClickHouseUnavailable, QueryFailed
 from upshot.insights.reader import Reader
+from upshot.ops.doctor.experiments import CHECK as EXPERIMENTS
+from upshot.ops.doctor.experiments import examine_experiments
 from upshot.ops.doctor.finding import Finding, unknown
 from upshot.ops.doctor.followups import CHECK as FOLLOWUPS
 from upshot.ops.doctor.followups import examine_followups
@@ -19,7 +21,7 @@ from upshot.settings import Settings
 _OVERDUE = 60
 #: Seconds between the clocks from which deadlines are visibly off, and from which it's wrong.
 _SKEW, _MUCH_SKEW = 1.0, 10.0
-_DATA = ("dead letters", "overdue waits", "unmatched scores", "score kinds", USAGE, FOLLOWUPS)
+_DATA = ("dead letters", "overdue waits", "unmatched scores", "score kinds", USAGE, EXPERIMENTS, FOLLOWUPS)
 
 _DEAD_LETTERS = """
 SELECT reason, count() AS letters, argMax((topic, partition, offset, detail), recorded_at) AS last
@@ -57,6 +59,7 @@ def examine_clickhouse(settings: Settings) -> list[Finding]:
         _unmatched(reader),
         _score_kinds(reader),
         examine_usage(reader),
+        examine_experiments(reader),
         examine_followups(reader),
     ]
 
