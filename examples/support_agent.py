@@ -24,7 +24,7 @@ class Ticket:
     """What a customer asks."""
 
     number: int
-    wait: str
+    question: str
 
 
 @app.step(kind="retrieval")
@@ -44,8 +44,8 @@ async def draft_reply(ticket: Ticket, articles: list[str]) -> str:
 async def answer(ticket: Ticket) -> str:
     """Answer a ticket, and ask what becomes of it."""
     run = upshot.current_run()
-    run.set_attribute("topic", "refund" if "refund" in ticket.wait.lower() else "other")
-    articles = await find_articles(ticket.wait)
+    run.set_attribute("topic", "refund" if "refund" in ticket.question.lower() else "other")
+    articles = await find_articles(ticket.question)
     reply = await run.step("draft", draft_reply, ticket, articles)
     run.score("found_articles", len(articles))
     run.wait(

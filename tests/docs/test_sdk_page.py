@@ -105,3 +105,20 @@ def test_the_example(stack: WholeStack, tmp_path: Path) -> None:
             }
         ],
     )
+
+
+def test_the_example_of_an_experiment(stack: WholeStack, tmp_path: Path) -> None:
+    lines = run(stack, [str(ROOT / "examples" / "reply_tone.py")], tmp_path).splitlines()
+    tones = [line.partition(":")[0] for line in lines]
+    assert len(lines) == 6 and set(tones) <= {"plain", "warm"}
+    assert tones[:2] == tones[4:], "a user changes the tone"
+    mine = "run_id IN (SELECT run_id FROM runs WHERE agent = 'answer' AND version = '2.0')"
+    stack.eventually(
+        f"SELECT uniqExact(run_id) AS runs, uniqExact(unit) AS users FROM exposures WHERE {mine}",
+        [{"runs": 6, "users": 4}],
+    )
+    stack.eventually(
+        "SELECT value, exposures[1].variant AS variant FROM current_scores WHERE name = 'stays_solved' "
+        "AND subject = 'ticket:3'",
+        [{"value": 0, "variant": tones[2]}],
+    )
