@@ -73,6 +73,7 @@ def encode_score(fact: ScoreRevised) -> bytes:
     """The revision as an event of topic `scores`."""
     wait, revision = fact.wait, fact.revision
     verdict = revision.verdict
+    # By position: with its 17 fields named, msgspec takes 1.0 µs for a struct instead of 0.08 µs.
     return _encode(
         _Score(
             fact_id("score", fact.subject, wait.wait_id),
