@@ -58,9 +58,27 @@ def test_an_experiment_from_its_start_to_its_winner(stack: WholeStack) -> None:
         ("start", "e", "--control", "a", "--variants", "a=1,b=nan"),
         ("start", "e", "--control", "a", "--variants", "a=1,b=1", "--traffic", "120%"),
         ("start", "e", "--control", "a", "--variants", "a=1,b=1", "--audience", "(("),
+        ("start", "e", "--control", "a", "--variants", "a=1,b=1", "--layer", "support"),
+        ("start", "e", "--control", "a", "--variants", "a=1,b=1", "--layer", "support:500-0"),
+        ("start", "e", "--control", "a", "--variants", "a=1,b=1", "--layer", "a:0-5", "--layer", "b:0-5"),
+        ("start", "e", "--control", "a", "--variants", "a=1,b=1", "--holdout", "global"),
+        ("start", "e", "--control", "a", "--variants", "a=1,b=1", "--holdout", "global:200%"),
     ],
 )
 def test_wrong_usage_changes_nothing(stack: WholeStack, arguments: tuple[str, ...]) -> None:
     done = stack.upshot("experiments", *arguments)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) < 6
+
+
+def test_layers_and_holdouts(stack: WholeStack) -> None:
+    done = stack.upshot(
+        *("experiments", "start", "layered", "--control", "a", "--variants", "a=1,b=1", "--unit", "user"),
+        *("--layer", "support:0-250", "--layer", "support:500-750", "--holdout", "global:5%"),
+        *("--decide", "solved:rate:P7D", "--mde", "0.05", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["layer"] == {"name": "support", "slots": [[0, 250], [500, 750]]}
+    assert record["holdout"] == {"name": "global", "share": 0.05}
+    assert record["planned_units"] == 6_012

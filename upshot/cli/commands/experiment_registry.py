@@ -98,6 +98,17 @@ def start(
     alpha: Annotated[float, typer.Option(help="The error allowed, over all looks together.")] = 0.05,
     traffic: Traffic = None,
     audience: Annotated[str | None, typer.Option(help="A JMESPath over the run's facts.")] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The experiment's slots in a layer, 0 to 1000: experiments with slots apart share no unit.",
+            metavar="NAME:FIRST-AFTER",
+        ),
+    ] = None,
+    holdout: Annotated[
+        str | None,
+        typer.Option(help="A holdout to be respected, with its share of units.", metavar="NAME:SHARE"),
+    ] = None,
     reason: Reason = "",
     as_json: Json = False,
     data_dir: DataDir = None,
@@ -121,6 +132,7 @@ def start(
         "strategy": "weighted" if unit == "run" else "bucket", "mde": mde,
         "planned_units": planned or _planned(metrics, weights, control, mde, alpha),
         "alpha": alpha, "traffic": _share(traffic or "1"), "audience": audience, "reason": reason,
+        "layer": _layer(layer or []), "holdout": _holdout(holdout),
         "status": "draft", "changed_at": now,
     }  # fmt: skip
     if not sum(weights.values()) > 0:
@@ -292,14 +304,44 @@ def _parsed(text: str) -> dict[str, float]:
     return found
 
 
-def _share(text: str) -> float:
+def _layer(texts: Sequence[str]) -> dict[str, Any] | None:
+    """`support:0-500`, once for each range of slots."""
+    slots: list[tuple[int, int]] = []
+    names: set[str] = set()
+    for text in texts:
+        name, _, range_ = text.rpartition(":")
+        first, _, after = range_.partition("-")
+        if not (name and first.isdecimal() and after.isdecimal() and len(range_) < 10):
+            raise ConfigurationError(
+                f"--layer is a layer with a range of slots, such as support:0-500, not {text!r:.100}; "
+                "nothing was changed"
+            )
+        names.add(name)
+        slots.append((int(first), int(after)))
+    if len(names) > 1:
+        raise ConfigurationError(
+            "an experiment lies in one layer: give --layer one name; nothing was changed"
+        )
+    return {"name": names.pop(), "slots": slots} if slots else None
+
+
+def _holdout(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    name, colon, share = text.partition(":")
+    if not name or not colon:
+        raise ConfigurationError(f"--holdout is written global:5%, not {text!r:.100}; nothing was changed")
+    return {"name": name, "share": _share(share, "--holdout")}
+
+
+def _share(text: str, option: str = "--traffic") -> float:
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
         raise ConfigurationError(
-            f"--traffic is a share such as 20% or 0.2, not {text!r:.100}; nothing was changed"
+            f"{option} is a share such as 20% or 0.2, not {text!r:.100}; nothing was changed"
         )
     return share
 
