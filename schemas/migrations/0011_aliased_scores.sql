@@ -65,7 +65,7 @@ SELECT
     ) AS exposures
 FROM
 (
-    SELECT told.* EXCEPT run_id, if(alias.known_as = '', told.run_id, alias.known_as) AS run_id
+    SELECT told.* EXCEPT run_id, if(ifNull(alias.known_as, '') = '', told.run_id, ifNull(alias.known_as, '')) AS run_id
     FROM
     (
         SELECT * FROM raw_latest_by_kind FINAL
@@ -77,7 +77,7 @@ LEFT ANY JOIN runs AS run ON score.run_id = run.run_id
 LEFT ANY JOIN
 (
     SELECT
-        if(alias.known_as = '', told.run_id, alias.known_as) AS run_id,
+        if(ifNull(alias.known_as, '') = '', told.run_id, ifNull(alias.known_as, '')) AS run_id,
         arraySort(groupArray((toString(experiment), toString(variant), toString(phase), ifNull(probability, 0)))) AS exposures
     FROM exposures AS told
     LEFT ANY JOIN (SELECT run_id, known_as FROM raw_run_aliases FINAL) AS alias ON told.run_id = alias.run_id
@@ -123,7 +123,7 @@ SELECT
     mapUpdate(CAST(wait.attributes, 'Map(String, String)'), run.attributes) AS attributes
 FROM
 (
-    SELECT told.* EXCEPT run_id, if(alias.known_as = '', told.run_id, alias.known_as) AS run_id
+    SELECT told.* EXCEPT run_id, if(ifNull(alias.known_as, '') = '', told.run_id, ifNull(alias.known_as, '')) AS run_id
     FROM waits AS told
     LEFT ANY JOIN (SELECT run_id, known_as FROM raw_run_aliases FINAL) AS alias ON told.run_id = alias.run_id
     WHERE reply_to = '' AND cancelled_at IS NULL
@@ -171,7 +171,7 @@ SELECT
     mapUpdate(CAST(deferral.attributes, 'Map(String, String)'), run.attributes) AS attributes
 FROM
 (
-    SELECT told.* EXCEPT run_id, if(alias.known_as = '', told.run_id, alias.known_as) AS run_id
+    SELECT told.* EXCEPT run_id, if(ifNull(alias.known_as, '') = '', told.run_id, ifNull(alias.known_as, '')) AS run_id
     FROM (SELECT * FROM raw_deferrals FINAL) AS told
     LEFT ANY JOIN (SELECT run_id, known_as FROM raw_run_aliases FINAL) AS alias ON told.run_id = alias.run_id
 ) AS deferral

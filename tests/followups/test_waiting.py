@@ -133,7 +133,7 @@ def test_what_goes_on_as_a_version_asked_that_knew_no_order_hears_each_once(
 
     with followup(comments, "pr:1") as f:
         with monkeypatch.context() as before:
-            before.setattr("upshot.followups.context._question", as_before)
+            before.setattr("upshot.followups.context._request", as_before)
             f.outcome("pr.comment", "pr:1", id="a")
             f.outcome("pr.comment", "pr:1", id="b")
         f.outcome("pr.comment", "pr:1", id="c")

@@ -223,7 +223,7 @@ def test_a_token_makes_an_insert_count_once(clickhouse: ClickHouseServer) -> Non
 
 def test_it_takes_no_rows_before_its_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the disk had a little less than what is to be kept free."""
-    monkeypatch.setattr(clickhouse_config, "KEPT_FREE", shutil.disk_usage(tmp_path).total)
+    monkeypatch.setattr(clickhouse_config, "RESERVED_FREE", shutil.disk_usage(tmp_path).total)
     server = ClickHouseServer(tmp_path)
     server.start()
     server.wait_ready(START)

@@ -33,6 +33,7 @@ async def test_a_cancelled_wait_ends_whatever_comes_first(bench: Bench) -> None:
         await bench.send("waits", cancel | {"subject": "pr:1"})
         await bench.send("waits", cancel | {"subject": "pr:2"})
         await bench.wait("pr:2", **opened)
+        await bench.scores(2)
         await bench.outcome("pr:1", merged=True)
         await bench.wait("pr:3", **opened)
         await bench.outcome("pr:3", merged=True, time=at(seconds=30))

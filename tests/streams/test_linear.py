@@ -100,9 +100,9 @@ def test_no_cache_keeps_many_large_rules() -> None:
         assert as_stored_wait(read).rule.on.keys() == on.keys()
     sizes = [cache.cache_info().currsize for cache in (arrivals._large_rule_of, state._large_rule_behind)]
     assert sizes == [16, 16]
-    before = arrivals._rule_of.cache_info().currsize, state._kept.cache_info().currsize
+    before = arrivals._rule_of.cache_info().currsize, state._cached.cache_info().currsize
     assert as_stored_wait(read_wait(a_record("waits", wait))).wait_id
-    assert before == (arrivals._rule_of.cache_info().currsize, state._kept.cache_info().currsize)
+    assert before == (arrivals._rule_of.cache_info().currsize, state._cached.cache_info().currsize)
 
 
 def test_a_large_object_is_read_whole() -> None:

@@ -33,10 +33,8 @@ def spread(attributes: Attributes) -> Attributes:
 
     `metadata.ls_provider`.
     """
-    if _OBJECTS.isdisjoint(attributes):
-        return attributes
     found: dict[str, Any] = {}
-    for name in vocabulary.OBJECTS:
+    for name in () if _OBJECTS.isdisjoint(attributes) else vocabulary.OBJECTS:
         value = attributes.get(name)
         members = _object(value) if isinstance(value, str) else value
         if isinstance(members, Mapping):
