@@ -6,15 +6,15 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
+from tests.insights.conftest import Stored, settings_of
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric, PlannedPhase
 from upshot.insights.reader import Reader
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.store.handler import StoreHandler
-from upshot.processors.store.migrate import migrate
 from upshot.processors.store.sink import ClickHouseSink
 from upshot.settings import Settings
 from upshot.streams.runtime import TP
@@ -23,18 +23,6 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 NUMBERS = count()
-
-
-class Stored(NamedTuple):
-    """A record, as the store reads it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Story:
@@ -117,10 +105,7 @@ class Story:
 @pytest.fixture
 def story(clickhouse: ClickHouseServer) -> Story:
     """An empty database."""
-    url = clickhouse.url.removesuffix("upshot") + f"upshot_experiments_{next(NUMBERS)}"
-    settings = Settings(clickhouse_url=url)
-    migrate(settings)
-    return Story(settings)
+    return Story(settings_of(clickhouse, f"upshot_experiments_{next(NUMBERS)}"))
 
 
 @pytest.fixture

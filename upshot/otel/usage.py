@@ -93,8 +93,8 @@ def _that_adds_up(
 def _counts_beside(attributes: Attributes) -> bool:
     if not any(name in attributes for name in _AS_THE_API_SAYS):
         return False
-    counts = [attributes[name] for name in vocabulary.PROVIDERS if isinstance(attributes.get(name), str)]
-    return any(word == _STRANDS or provider_of(word) in _BESIDE for word in counts)
+    providers = [attributes[name] for name in vocabulary.PROVIDERS if isinstance(attributes.get(name), str)]
+    return any(word == _STRANDS or provider_of(word) in _BESIDE for word in providers)
 
 
 def _object(value: str) -> Any:

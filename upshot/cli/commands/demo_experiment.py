@@ -11,9 +11,9 @@ from upshot.cli.terminal import say, say_json
 from upshot.demo.play import play_tickets, send
 from upshot.demo.tickets import EXPERIMENT, HABITS, JUDGE, Ticket, experiment_event, registered, tickets
 from upshot.insights.experiments.judging import judgement
-from upshot.insights.experiments.population import population
+from upshot.insights.experiments.reading import read_results
 from upshot.insights.experiments.registry import plan_of
-from upshot.insights.experiments.results import Results, results
+from upshot.insights.experiments.results import Results
 from upshot.insights.experiments.verdict import verdict
 from upshot.insights.reader import Reader
 from upshot.insights.statistics.effects import of_means
@@ -34,7 +34,7 @@ def play_experiment(settings: Settings, reader: Reader, seed: int, bars: Bars, *
     bars.stop()
     plan = plan_of(experiment)
     as_of = datetime.now(UTC)
-    found = results(plan, [population(reader, plan, metric, as_of) for metric in plan.metrics])
+    found = read_results(reader, plan, as_of)
     judged = verdict(found)
     calibrated = judgement(reader, plan, plan.metrics[0], JUDGE, as_of)
     wrong = _differences(found, played)

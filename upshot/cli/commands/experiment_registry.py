@@ -264,16 +264,14 @@ def _send(settings: Settings, record: Experiment, *, as_json: bool) -> None:
 def _results(settings: Settings, record: Experiment, now: datetime) -> Mapping[str, Any]:
     """The results of this moment, as `upshot experiments results --json` has them; none without metrics."""
     from upshot.cli import experiment_report
-    from upshot.insights.experiments.population import population
+    from upshot.insights.experiments.reading import read_results
     from upshot.insights.experiments.registry import plan_of
-    from upshot.insights.experiments.results import results as computed
     from upshot.insights.experiments.verdict import verdict as judged
 
     plan = plan_of(record)
     if not plan.metrics:
         return {}
-    reader = Reader(local_viewer(settings))
-    found = computed(plan, [population(reader, plan, metric, now) for metric in plan.metrics])
+    found = read_results(Reader(local_viewer(settings)), plan, now)
     whole: Mapping[str, Any] = experiment_report.results_json(found, judged(found))
     return whole
 

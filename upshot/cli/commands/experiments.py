@@ -68,8 +68,8 @@ def results(
     from upshot.cli import experiment_report
     from upshot.insights.experiments.judging import judgement
     from upshot.insights.experiments.population import population
+    from upshot.insights.experiments.reading import read_results
     from upshot.insights.experiments.registry import observed_plan, parse_metric, read_plan, with_metrics
-    from upshot.insights.experiments.results import results as computed
     from upshot.insights.experiments.results import segments, shown
     from upshot.insights.experiments.verdict import verdict as judged
 
@@ -84,7 +84,7 @@ def results(
         raise ConfigurationError(
             f"the experiment {name} has no metric: name a score, as in  --decide solved:rate:P7D"
         )
-    found = computed(plan, [population(reader, plan, metric, at) for metric in plan.metrics])
+    found = read_results(reader, plan, at)
     verdict = judged(found)
     deciding = plan.deciding or plan.metrics[0]
     parts = segments(plan, population(reader, plan, deciding, at, by)) if by else {}
