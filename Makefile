@@ -11,7 +11,7 @@ FRAMEWORKS := .venv-frameworks
 FRAMEWORKS_READY := $(FRAMEWORKS)/.frameworks
 ARGS ?=
 
-.PHONY: help demo up test check format docs bench frameworks screenshots lock clean
+.PHONY: help demo up test check format docs assets bench frameworks screenshots lock clean
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -48,6 +48,7 @@ check: $(DEV) ## Format, lint, types, docs, prose, commits
 	@$(BIN)/python -m tools.reference.json_schema --check schemas/json_schema
 	@$(BIN)/python -m tools.reference.commands --check docs/commands.md
 	@$(BIN)/python -m tools.reference.typescript --check clients/typescript/events.d.ts
+	@$(BIN)/python -m tools.vendored
 	@$(BIN)/python -m tools.prose --check
 	@$(BIN)/python -m tools.subjects
 
@@ -60,6 +61,9 @@ docs: $(DEV) ## Write the generated reference pages and JSON Schemas
 	@$(BIN)/python -m tools.reference.json_schema schemas/json_schema
 	@$(BIN)/python -m tools.reference.commands docs/commands.md
 	@$(BIN)/python -m tools.reference.typescript clients/typescript/events.d.ts
+
+assets: ## Build the vendored scripts of the web page from the npm registry (needs node)
+	@cd web-assets && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
 
 # An environment of its own: the peers need older versions of what we use.
 $(BENCH_READY): requirements-bench.lock pyproject.toml

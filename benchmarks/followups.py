@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,12 +23,11 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
+from benchmarks.broker import broker_with_topics
 from benchmarks.join.usage import cpu_seconds
-from upshot.local.kafka import KafkaServer
 from upshot.local.process import ProcessPart
 from upshot.local.roles import role_command, role_environment
 from upshot.settings import Settings
-from upshot.streams.kafka.admin import ensure_topics
 from upshot.streams.kafka.producer import event_producer
 
 APP = "benchmarks.followups_app:app"
@@ -116,18 +114,9 @@ def main() -> None:
         "--followups", type=int, default=20_000, metavar="N", help="how many (default 20,000)"
     )
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="upshot-bench-") as name:
-        folder = Path(name)
-        kafka = KafkaServer(folder, report=print)
-        kafka.start()
-        try:
-            kafka.wait_ready(120)
-            settings = Settings(kafka_url=kafka.bootstrap, data_dir=folder)
-            asyncio.run(ensure_topics(settings))
-            asyncio.run(fill(settings, arguments.followups))
-            measure(settings, folder, kafka.pid, arguments.followups)
-        finally:
-            kafka.stop()
+    with broker_with_topics() as (settings, kafka):
+        asyncio.run(fill(settings, arguments.followups))
+        measure(settings, settings.data_dir, kafka.pid, arguments.followups)
 
 
 if __name__ == "__main__":

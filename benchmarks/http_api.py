@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -23,12 +22,11 @@ from typing import NamedTuple
 import aiohttp
 import msgspec
 
-from upshot.local.kafka import KafkaServer
+from benchmarks.broker import broker_with_topics
 from upshot.local.ports import choose_ports, listens
 from upshot.local.process import ProcessPart
 from upshot.local.roles import role_environment
 from upshot.settings import Settings
-from upshot.streams.kafka.admin import ensure_topics
 from upshot.streams.kafka.producer import event_producer
 
 _AT_A_TIME = 16
@@ -49,17 +47,8 @@ def main() -> None:
     )
     parser.add_argument("--events", type=int, default=20_000, help="events of each way (default 20,000)")
     events = [_event(number) for number in range(parser.parse_args().events)]
-    with tempfile.TemporaryDirectory(prefix="upshot-http-api-") as name:
-        folder = Path(name)
-        kafka = KafkaServer(folder, report=print)
-        kafka.start()
-        try:
-            kafka.wait_ready(120)
-            settings = Settings(kafka_url=kafka.bootstrap, data_dir=folder)
-            asyncio.run(ensure_topics(settings))
-            _measure_all(settings, events)
-        finally:
-            kafka.stop()
+    with broker_with_topics() as (settings, _):
+        _measure_all(settings, events)
 
 
 def _measure_all(settings: Settings, events: Sequence[bytes]) -> None:

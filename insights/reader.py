@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
-from upshot.errors import ClickHouseUnavailable, QueryFailed
+from upshot.errors import ClickHouseUnavailable, QueryFailed, UpshotError
 from upshot.insights.cells import without_formulas
-from upshot.insights.questions import NamedQuery
-from upshot.insights.refusals import parted, refusal
+from upshot.insights.known_names import NO_COLUMN, NO_PARAMETER, NO_TABLE, what_exists
+from upshot.insights.limits import USUAL, QueryLimits
+from upshot.insights.named_queries.query import NamedQuery
+from upshot.insights.progress import TELLING, ProgressListener, tell
+from upshot.insights.refusals import code_of, first_line, parted, refusal
+from upshot.insights.stopping import QueryStop
 from upshot.settings import Settings
 
 #: `table` for eyes, `json` as one array of objects, `jsonl` as an object per line, `csv` with a line of
-#: names, `arrow` as an Arrow stream.
-Format = Literal["table", "json", "jsonl", "csv", "arrow"]
+#: names, `arrow` as an Arrow stream, `parquet` as a file of Apache Parquet.
+Format = Literal["table", "json", "jsonl", "csv", "arrow", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _THEIR_NAMES: Mapping[Format, str] = MappingProxyType(
@@ -30,13 +35,22 @@ _THEIR_NAMES: Mapping[Format, str] = MappingProxyType(
         "jsonl": "JSONEachRow",
         "csv": "CSVWithNames",
         "arrow": "ArrowStream",
+        "parquet": "Parquet",
     }
 )
 _FOR_ROWS = "JSONCompact"
+#: A setting of ours that this user may not make.
+_OURS_REFUSED = re.compile(
+    r"Cannot modify '(?:readonly|max_execution_time|timeout_overflow_mode|max_memory_usage|default_format|"
+    r"cancel_http_readonly_queries_on_client_close|send_progress_in_http_headers|"
+    r"http_headers_progress_interval_ms)'"
+)
 _BLOCK = 64 * 1024
 #: ClickHouse puts an error arising during the answer at the end of the answer.
 _LONGEST_ERROR = 16 * 1024
-_READONLY = 164
+_READONLY, _CONSTRAINED = 164, 452
+#: Seconds that a reader waits beyond the query's time limit.
+_PATIENCE = 10.0
 #: Bytes that `Reader.query` holds in memory by default; rows in Python take several times as much.
 ANSWER_BYTES = 64 * 1024 * 1024
 #: The same for work over recorded data, which needs all of it.
@@ -68,15 +82,31 @@ class Reader:
     """Queries ClickHouse. Threads may share a reader; nothing stays open between two calls.
 
     Every call raises ClickHouseUnavailable where ClickHouse doesn't answer, and QueryFailed with ClickHouse's
-    own first line for a refused query. Queries that would change data are refused.
+    own first line for a refused query. Queries that would change data are refused. Each query has its
+    `limits`, and is cancelled in ClickHouse where the reader stops reading. `listener` hears of the progress.
+    `stop` ends the running query. `timeout` stands for limits of so many seconds.
     """
 
     def __init__(
-        self, settings: Settings, *, timeout: float = 300.0, answer_bytes: int = ANSWER_BYTES
+        self,
+        settings: Settings,
+        *,
+        timeout: float | None = None,
+        limits: QueryLimits = USUAL,
+        answer_bytes: int = ANSWER_BYTES,
+        listener: ProgressListener | None = None,
+        stop: QueryStop | None = None,
     ) -> None:
+        self._settings = settings
         self._address = settings.clickhouse
-        self._timeout = timeout
+        self.limits = limits if timeout is None else replace(limits, seconds=timeout)
         self._answer_bytes = answer_bytes
+        self._listener = listener
+        self._stop = stop
+
+    def with_limits(self, limits: QueryLimits) -> Reader:
+        """A reader of the same database with other limits."""
+        return Reader(self._settings, limits=limits, answer_bytes=self._answer_bytes)
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> QueryResult:
         """All rows of the answer, in memory. Raises QueryFailed for an answer longer than `answer_bytes`."""
@@ -135,17 +165,10 @@ class Reader:
         connection = self._connection()
         options = {f"param_{name}": _text(value) for name, value in (parameters or {}).items()}
         options |= {"database": self._address.database, "default_format": their_format}
-        options |= self._address.options
         try:
-            response = self._sent(connection, sql, options | {"readonly": "1"})
-            if response.getheader("X-ClickHouse-Exception-Code") == str(_READONLY):
-                text = response.read().decode("utf-8", "replace")
-                if "Cannot modify" not in text:
-                    raise refusal(text)
-                # This user is read-only already and may not even say so.
-                response = self._sent(connection, sql, options)
+            response = self._answered(connection, sql, options)
             if response.status != 200 or response.getheader("X-ClickHouse-Exception-Code"):
-                raise refusal(response.read().decode("utf-8", "replace"))
+                raise self._refusal(sql, response.read().decode("utf-8", "replace"))
             yield response
         except (OSError, HTTPException) as error:
             raise ClickHouseUnavailable(
@@ -155,9 +178,45 @@ class Reader:
         finally:
             connection.close()
 
+    def _answered(self, connection: HTTPConnection, sql: str, options: Mapping[str, str]) -> HTTPResponse:
+        """The answer of ClickHouse, with as many of our settings as this user may make; always read-only."""
+        limits = {**self.limits.settings(), **(TELLING if self._listener else {}), **self._address.options}
+        # 2, not 1: with 1 a query with settings of its own is refused.
+        response = self._sent(connection, sql, {**options, **limits, "readonly": "2"})
+        code = response.getheader("X-ClickHouse-Exception-Code")
+        if code == str(_CONSTRAINED) and "readonly" not in self._address.options:
+            # The server's own limits are narrower, and hold.
+            response.read()
+            narrower = {name: value for name, value in limits.items() if not name.startswith("max_")}
+            return self._sent(connection, sql, {**options, **narrower, "readonly": "2"})
+        if code == str(_READONLY):
+            text = response.read().decode("utf-8", "replace")
+            if not _OURS_REFUSED.search(text):
+                raise refusal(text)
+            # This user is read-only already, and may make no settings.
+            return self._sent(connection, sql, {**options, **self._address.options})
+        return response
+
+    def _refusal(self, sql: str, text: str) -> UpshotError:
+        """The exception for ClickHouse's error, with the names that exist."""
+        refused, code = refusal(text), code_of(text)
+        if code not in (NO_TABLE, NO_COLUMN, NO_PARAMETER):
+            return refused
+        quick = self.with_limits(QueryLimits(seconds=5))
+        try:
+            known = what_exists(
+                code, first_line(text), sql, lambda ask, values: quick.query(ask, values).rows
+            )
+        except UpshotError:  # the refusal is the news
+            known = ""
+        return QueryFailed(f"{refused}; {known}") if known else refused
+
     def _connection(self) -> HTTPConnection:
         kind = HTTPSConnection if self._address.secure else HTTPConnection
-        return kind(self._address.host, self._address.port, timeout=self._timeout)
+        connection = kind(self._address.host, self._address.port, timeout=self.limits.seconds + _PATIENCE)
+        if self._listener:
+            tell(connection, self._listener)
+        return connection
 
     def _sent(self, connection: HTTPConnection, sql: str, options: Mapping[str, str]) -> HTTPResponse:
         headers = {
@@ -166,6 +225,8 @@ class Reader:
             "Content-Type": "text/plain; charset=utf-8",
         }
         connection.request("POST", "/?" + urlencode(options), sql.encode(), headers)
+        if self._stop:
+            self._stop.follow(connection.sock)
         return connection.getresponse()
 
 

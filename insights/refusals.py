@@ -11,6 +11,8 @@ _CODE = re.compile(r"Code: (\d+)\.")
 #: What ClickHouse and the driver put after the text in brackets.
 _TRAILERS = ("(version ", "(for url ")
 _STACK = "Stack trace"
+_MEMORY = 241
+_FULL = "the server's memory is taken by other work at the moment: ask again, or for less"
 #: After a syntax error ClickHouse lists every word that could stand there.
 _GUESSES, _AFTER_GUESSES = ". Expected one of: ", "(SYNTAX_ERROR)"
 
@@ -24,15 +26,28 @@ _TURNED_AWAY = {
     516: "check user and password in UPSHOT_CLICKHOUSE_URL",
 }
 
+#: What keeps a query small.
+NARROWER = (
+    "ask for a shorter time, one name, agent or experiment (WHERE started_at >= … AND name = …, on "
+    "scored_runs, score_rows, exposure_rows or open_waits), or for fewer columns"
+)
+
 _ADVICE = {
     47: "`DESCRIBE TABLE` lists the columns of a table",
     60: "`SHOW TABLES` lists the tables; a new database gets them by `upshot migrate`",
     62: "correct the SQL",
     81: "create it by `upshot migrate`, or correct UPSHOT_CLICKHOUSE_URL",
-    159: "it took too long: ask for a shorter time or fewer columns",
-    160: "it would take too long: ask for a shorter time or fewer columns",
+    50: (
+        "types that exist: String, Bool, Int64, UInt64, Float64, Date, DateTime64(6, 'UTC'), Array(String), "
+        "Nullable(…)"
+    ),
+    158: f"it reads too many rows: {NARROWER}",
+    159: f"it took too long, and was stopped at its time limit: {NARROWER}",
+    160: f"it would take too long, beyond its time limit: {NARROWER}",
     164: "only reading is allowed here",
-    241: "it needs too much memory: ask for fewer columns or a shorter time",
+    241: f"it needs too much memory, and was stopped at its limit: {NARROWER}",
+    307: f"it reads too much: {NARROWER}",
+    396: f"its answer is too long: {NARROWER}",
     456: "give every parameter a value",
     457: "give the parameter a value of its type",
     497: "this user may not do that: only reading the tables is allowed here",
@@ -41,13 +56,20 @@ _ADVICE = {
 
 def refusal(text: str) -> QueryFailed | ClickHouseUnavailable:
     """The exception for an error message of ClickHouse."""
-    found = _CODE.search(text)
-    code = int(found[1]) if found else 0
+    code = code_of(text)
     message = first_line(text)
     if code in _TURNED_AWAY:
         return ClickHouseUnavailable(f"ClickHouse refuses the connection: {message}; {_TURNED_AWAY[code]}")
     advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
+    if code == _MEMORY and "(total)" in message:
+        return QueryFailed(f"ClickHouse refused the query: {message}; {_FULL}")
     return QueryFailed(f"ClickHouse refused the query: {message}{advice}")
+
+
+def code_of(text: str) -> int:
+    """The number of ClickHouse's error, 0 where there is none."""
+    found = _CODE.search(text)
+    return int(found[1]) if found else 0
 
 
 def first_line(text: str) -> str:
@@ -80,4 +102,4 @@ def parted(end: bytes, tag: str | None, broken: bool) -> tuple[bytes, str]:
     return end[:at].rstrip(b"\r\n"), message[max(0, message.rfind("Code: ")) :]
 
 
-__all__ = ["first_line", "parted", "refusal"]
+__all__ = ["NARROWER", "code_of", "first_line", "parted", "refusal"]

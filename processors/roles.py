@@ -16,8 +16,9 @@ from upshot.settings import Settings
 from upshot.sources.loading import SourceApp, load_app
 
 #: `always`: every system runs the role. `app`: only beside a user's app that has work for it.
-#: `collector`: only where the settings name an OpenTelemetry collector.
-Runs = Literal["always", "app", "collector"]
+#: `collector`: only where the settings name an OpenTelemetry collector. `receivers`: only where they name
+#: receivers of alerts. `adaptive`: only where they have an interval of allocation.
+Runs = Literal["always", "app", "collector", "receivers", "adaptive"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ _DECLARED = (
             "deferrals",
             "followups",
             "alerts",
+            "alert-rules",
+            "notices",
             "experiments",
             "dead-letters",
         ),
@@ -111,6 +114,37 @@ _DECLARED = (
         "upshot.followups.worker:role_app",
         runs="app",
     ),
+    Role(
+        "alerts",
+        "judges scores by the rules of alerts",
+        ("scores",),
+        ("alerts", "experiments"),
+        "upshot.processors.alerts.handler:role_app",
+    ),
+    Role(
+        "materialize",
+        "writes rows for reading",
+        ("runs",),
+        (),
+        "upshot.processors.materialize.app:role_app",
+        writes_rows=True,
+    ),
+    Role(
+        "notifications",
+        "notifies receivers of alerts",
+        ("alerts", "notice-requests"),
+        ("notice-requests", "notices", "dead-letters"),
+        "upshot.processors.notifications.app:role_app",
+        runs="receivers",
+    ),
+    Role(
+        "experiments",
+        "sets the weights of adaptive experiments",
+        ("experiments",),
+        ("experiments",),
+        "upshot.processors.experiments.handler:role_app",
+        runs="adaptive",
+    ),
 )
 
 #: All roles by name. The order is that of the metrics' ports on one machine, so new roles go to the end.
@@ -121,8 +155,12 @@ ALWAYS = tuple(role.name for role in _DECLARED if role.runs == "always")
 
 def roles_of(settings: Settings) -> tuple[str, ...]:
     """The roles run by a system with these settings, without an app's roles."""
-    collector = tuple(role.name for role in _DECLARED if role.runs == "collector")
-    return (*ALWAYS, *(collector if settings.otlp_url else ()))
+    wanted = {
+        "collector": bool(settings.otlp_url),
+        "receivers": settings.has_receivers,
+        "adaptive": settings.allocation_interval is not None,
+    }
+    return (*ALWAYS, *(role.name for role in _DECLARED if wanted.get(role.runs, False)))
 
 
 def roles_of_app(named: str | None) -> tuple[str, ...]:

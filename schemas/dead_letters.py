@@ -27,6 +27,7 @@ Reason = Literal[
     "not_otlp",
     "unmapped",
     "followup_failed",
+    "notice_failed",
     "kind_clash",
     "poison_record",
 ]
@@ -70,6 +71,11 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
             "The code of a follow-up raised, again and again, or differs from the code at the "
             "follow-up's beginning. Mend and deploy the code, then: `upshot followups retry`. Results of "
             "its steps are kept."
+        ),
+        "notice_failed": (
+            "A receiver refused a notice of an alert, or did not take it at any try over three days. The "
+            "alert is stored all the same: `upshot alerts notices --failed`. Mend the receiver's settings, "
+            "then try it: `upshot alerts ping RECEIVER`."
         ),
         "kind_clash": (
             "A score's name is a number or a boolean, as its first score was, and this score has the "

@@ -31,19 +31,29 @@ _LEAP_SECOND = re.compile(r"(.{10}[Tt ].{2}:59:)60(?=[.Zz+-])(.*)", re.ASCII)
 
 #: Members of an object that are looked at together: all errors among them are made before the first is told.
 _PIECE = 100
+#: Made once: a union inside a function is made at each call, for more than the check.
+_NUMBER = int | float
+_TIME = str | datetime | timedelta
 
 T = TypeVar("T")
 
 
 def _text_only(value: Any) -> Any:
-    if isinstance(value, str | datetime | timedelta):
+    if isinstance(value, _TIME):
         return value
     raise PydanticCustomError("not_text", "must be a string")
 
 
-def _leap_second(value: Any) -> Any:
+def _instant_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return _leap_second(value) if ":60" in value else value
+    return _text_only(value)
+
+
+def _leap_second(value: str) -> Any:
     """`23:59:60Z` at a month's end is the next day's first second, as on clocks without a 60th second."""
-    if not (isinstance(value, str) and (found := _LEAP_SECOND.fullmatch(value))):
+    found = _LEAP_SECOND.fullmatch(value)
+    if found is None:
         return value
     try:
         read = datetime.fromisoformat(f"{found[1]}59{found[2]}".upper()) + timedelta(seconds=1)
@@ -82,7 +92,7 @@ def _sane_tolerance(value: timedelta) -> timedelta:
 def _plain_value(value: Any) -> bool | float:
     if isinstance(value, bool):
         return value
-    if not isinstance(value, int | float):
+    if not isinstance(value, _NUMBER):
         raise PydanticCustomError("not_a_value", "must be a number or a boolean")
     try:
         number = float(value)
@@ -125,9 +135,7 @@ Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 SchemaVersion = Annotated[StrictInt, AfterValidator(_known_version)]
 
 #: An instant as RFC 3339 text with an offset, between the years 2000 and 2099; held in UTC.
-Instant = Annotated[
-    datetime, BeforeValidator(_leap_second), BeforeValidator(_text_only), AfterValidator(_sane_instant)
-]
+Instant = Annotated[datetime, BeforeValidator(_instant_text), AfterValidator(_sane_instant)]
 
 #: A length of time as ISO 8601 text (`P14D`, `PT30S`), longer than zero and at most ten years.
 Window = Annotated[timedelta, BeforeValidator(_text_only), AfterValidator(_sane_window)]

@@ -6,11 +6,14 @@ from typing import Any
 
 #: Classes of booleans that aren't Python's, by name.
 _BOOLEANS = ("bool_", "bool")
+#: Python's own numbers. Made once: a union inside a function is made at each call, for more than the check.
+OWN = bool | int | float
+_PLAIN = str | bool | int | float
 
 
 def plain_number(value: Any) -> bool | int | float | None:
     """The same number or boolean as Python's own; None for all other values."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, OWN):
         return value
     if isinstance(value, str | bytes | bytearray | complex):
         return None
@@ -20,7 +23,7 @@ def plain_number(value: Any) -> bool | int | float | None:
             found = item()
         except Exception:  # noqa: BLE001 - of several elements, or not ready: no single value
             return None
-        if isinstance(found, bool | int | float):
+        if isinstance(found, OWN):
             return found
     if type(value).__name__ in _BOOLEANS:
         return bool(value)
@@ -34,7 +37,7 @@ def plain_number(value: Any) -> bool | int | float | None:
 
 def plain(value: Any) -> Any:
     """A number of another library as Python's own; all other values unchanged."""
-    if value is None or isinstance(value, str | bool | int | float):
+    if value is None or isinstance(value, _PLAIN):
         return value
     number = plain_number(value) if _is_scalar(value) else None
     return value if number is None else number
@@ -44,4 +47,4 @@ def _is_scalar(value: Any) -> bool:
     return not hasattr(value, "__len__") or getattr(value, "shape", None) == ()
 
 
-__all__ = ["plain", "plain_number"]
+__all__ = ["OWN", "plain", "plain_number"]

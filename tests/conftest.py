@@ -29,17 +29,26 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Try once more what failed on real parts: a busy machine can starve a server past any patience.
 
-    Such a second try is in the summary. Tests of the chaos proof have one try, like all that need no server.
+    The summary shows why the first try failed. Tests of the chaos proof have one try, like all that need
+    no server.
     """
     for item in items:
         if item.get_closest_marker("stack") and "chaos" not in item.path.parts:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the failure of each first try: a test that passes at its second try has a fault to find."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.section(f"{report.nodeid} failed once", sep="_")
+        terminalreporter.line(report.longreprtext)
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """Apache Kafka; clients connect to `kafka.bootstrap`."""
-    with running(KafkaServer(tmp_path_factory.mktemp("kafka"))) as server:
+    # Thousands of topics: each test has its own.
+    with running(KafkaServer(tmp_path_factory.mktemp("kafka"), heap="768m")) as server:
         yield server
 
 

@@ -16,7 +16,13 @@ import urllib.request
 from pathlib import Path
 
 #: File name, path on the web server, and the window in pixels.
-PAGES = (("status", "/", (1280, 1000)),)
+PAGES = (
+    ("experiment", "/experiments/reply-tone", (1400, 1130)),
+    ("home", "/", (1400, 1000)),
+    ("runs", "/runs", (1400, 1000)),
+)
+#: The line of a demo whose result is stored and compared.
+_DONE = ("matches the play:", "matches the file:")
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     "--headless",
@@ -40,7 +46,7 @@ def main(folder: Path) -> int:
         return 2
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="upshot-pictures-") as data:
-        command = [sys.executable, "-m", "upshot.cli", "demo", "--keep", "--data-dir", data]
+        command = [sys.executable, "-m", "upshot.cli", "demo", "--experiment", "--keep", "--data-dir", data]
         demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             port = _web_port(demo, Path(data))
@@ -59,7 +65,7 @@ def _web_port(demo: subprocess.Popen[str], data: Path) -> int:
     assert demo.stdout is not None
     give_up = time.monotonic() + _DEMO
     for line in demo.stdout:
-        if line.startswith("matches the file"):
+        if line.startswith(_DONE):
             return int(json.loads((data / "ports.json").read_text())["web"])
         if time.monotonic() > give_up:
             break
@@ -67,12 +73,13 @@ def _web_port(demo: subprocess.Popen[str], data: Path) -> int:
 
 
 def _settled(port: int) -> None:
-    """Return once the page shows no record left to read: the demo's last records are a second old."""
+    """Return once no worker has a record left to read: the demo's last records are a second old."""
     give_up = time.monotonic() + _PAGE
     while time.monotonic() < give_up:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=_PAGE) as page:
-            if b"behind" not in page.read():
-                return
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=_PAGE) as page:
+            parts = json.load(page)["parts"].values()
+        if not any("records behind" in part["detail"] for part in parts):
+            return
         time.sleep(1)
     raise SystemExit("workers are still behind a minute after the demo; run  upshot doctor  and look")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from upshot.version import __version__
 
 if TYPE_CHECKING:
+    from upshot.insights.answers import query
     from upshot.replays import replay
     from upshot.sdk import (
         App,
@@ -45,6 +46,7 @@ __all__ = [
     "current_step",
     "expect",
     "in_thread",
+    "query",
     "replay",
 ]
 
@@ -59,6 +61,10 @@ def __getattr__(name: str) -> Any:
         import upshot.replays
 
         return upshot.replays.replay
+    if name == "query":
+        import upshot.insights.answers
+
+        return upshot.insights.answers.query
     if name in __all__:
         import upshot.sdk
 

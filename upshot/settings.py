@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from upshot.clickhouse_address import ClickHouseAddress, parse_address, shard_urls
 from upshot.credentials import read_credentials
 from upshot.errors import ConfigurationError
-
-LOCAL_USER = "app"
-LOCAL_VIEWER = "viewer"
-
-
-class ClickHouseAddress(NamedTuple):
-    """Where ClickHouse is; `options` are settings of the connection, from the URL's query."""
-
-    host: str
-    port: int
-    secure: bool
-    user: str
-    password: str
-    database: str
-    options: Mapping[str, str]
+from upshot.local_addresses import LOCAL_USER, LOCAL_VIEWER, local_addresses, local_url
 
 
 class Settings(BaseModel):
@@ -46,6 +31,28 @@ class Settings(BaseModel):
         description=(
             "ClickHouse over HTTP: `http[s]://user:password@host:port/database`. The address and "
             "password of a local stack are known from the data directory."
+        ),
+    )
+    clickhouse_cluster: str = Field(
+        "",
+        pattern=r"^[\w-]*$",
+        description=(
+            "Name of a cluster in ClickHouse's `remote_servers`, over whose shards the runs are spread. "
+            "Empty: one server, or ClickHouse Cloud. Choose before the first migration."
+        ),
+    )
+    clickhouse_shards: SecretStr = Field(
+        SecretStr(""),
+        description=(
+            "Of a cluster the address of one server of each shard, separated by commas, in the cluster's "
+            "order; user, password and database are those of `clickhouse_url` where absent."
+        ),
+    )
+    clickhouse_replicated: bool = Field(
+        True,
+        description=(
+            "Whether the cluster's tables are replicated: `Replicated…` engines, made `ON CLUSTER` (needs "
+            "Keeper). False: plain tables, made on each address of `clickhouse_shards`."
         ),
     )
     data_dir: Path = Field(Path(".upshot"), description="Folder of the local stack's data and logs.")
@@ -189,12 +196,43 @@ class Settings(BaseModel):
         ),
     )
     metrics_host: str = Field("127.0.0.1", description="The address `metrics_port` is opened at.")
+    retention: timedelta | None = Field(
+        None,
+        ge=timedelta(days=1),
+        description=(
+            "How long ClickHouse keeps facts and rows, such as P400D; longer where an open wait needs them. "
+            "Absent: for ever. Applied by `upshot migrate` and by every start of a store."
+        ),
+    )
+    topic_retention: timedelta | None = Field(
+        None,
+        ge=timedelta(days=1),
+        description=(
+            "How long topics that aren't compacted keep their records; those declared with 30 days keep "
+            "30 at the least. Absent: as declared, and existing topics stay unchanged."
+        ),
+    )
     store_rows: int = Field(50_000, ge=1, description="Rows of an insert at the most.")
     api_keys: SecretStr = Field(
         SecretStr(""),
         description=(
             "Keys, separated by commas, with which programs may send events over HTTP; without keys, "
             "only programs on the same machine may."
+        ),
+    )
+    viewer_keys: SecretStr = Field(
+        SecretStr(""),
+        description=(
+            "Keys, separated by commas, with which people on other machines read the pages; without viewer "
+            "and "
+            "operator keys, only this machine may, and others see the state of the components alone."
+        ),
+    )
+    operator_keys: SecretStr = Field(
+        SecretStr(""),
+        description=(
+            "Keys, separated by commas, with which people read the pages and change things there, such as "
+            "sending a dead letter again."
         ),
     )
     allowed_hosts: str = Field(
@@ -227,6 +265,13 @@ class Settings(BaseModel):
     webhook_zendesk_secret: SecretStr = Field(
         SecretStr(""), description="Secret of Zendesk's webhooks, or several."
     )
+    allocation_interval: timedelta | None = Field(
+        None,
+        description=(
+            "How often the role `experiments` sets the weights of adaptive experiments, such as P1D. Absent: "
+            "no such role."
+        ),
+    )
     otlp_url: str = Field(
         "",
         description=(
@@ -238,9 +283,37 @@ class Settings(BaseModel):
         SecretStr(""), description="Headers for that collector: `name=value,name=value`, percent-encoded."
     )
 
+    receivers: SecretStr = Field(
+        SecretStr(""),
+        description=(
+            "Receivers of alerts by name, as a JSON object: "
+            '`{"ops": {"kind": "slack", "url": "https://…"}}`. Kinds: `webhook`, `slack`, `pagerduty`, '
+            "`alertmanager`, `email` (docs/notifications.md)."
+        ),
+    )
+    receivers_file: Path | None = Field(
+        None,
+        description="A file of further receivers, in JSON or, where its name ends in `.toml`, in TOML.",
+    )
+    receiver_allow: str = Field(
+        "",
+        description=(
+            "Hosts, hosts with ports and networks, separated by commas, that receivers may be at besides "
+            "public addresses over https at port 443: `alertmanager.internal:9093,10.1.0.0/16`."
+        ),
+    )
+    receiver_cafile: Path | None = Field(
+        None, description="Certificate authorities of receivers, trusted besides the system's."
+    )
+
     def topic(self, name: str) -> str:
         """The full name of topic `name`."""
         return self.topic_prefix + name
+
+    @property
+    def has_receivers(self) -> bool:
+        """Whether receivers of alerts are set up."""
+        return bool(self.receivers.get_secret_value().strip()) or self.receivers_file is not None
 
     @property
     def spool(self) -> Path:
@@ -250,25 +323,15 @@ class Settings(BaseModel):
     @property
     def clickhouse(self) -> ClickHouseAddress:
         """The ClickHouse URL taken apart. Raises ConfigurationError for any other text."""
-        url = urlsplit(self.clickhouse_url.get_secret_value())
-        try:
-            port = url.port
-        except ValueError:
-            port = -1
-        if url.scheme not in ("http", "https") or not url.hostname or port == -1:
-            raise ConfigurationError(
-                "UPSHOT_CLICKHOUSE_URL is no address over HTTP: write http[s]://user:password@host:port/database"
-            )
-        secure = url.scheme == "https"
-        return ClickHouseAddress(
-            host=url.hostname,
-            port=port or (8443 if secure else 8123),
-            secure=secure,
-            user=unquote(url.username or "default"),
-            password=unquote(url.password or ""),
-            database=unquote(url.path.strip("/")) or "upshot",
-            options=dict(parse_qsl(url.query)),
-        )
+        return parse_address(self.clickhouse_url.get_secret_value())
+
+    @property
+    def shards(self) -> Sequence[Self]:
+        """The settings of each shard's own database; without a cluster these settings."""
+        if not self.clickhouse_cluster:
+            return [self]
+        urls = shard_urls(self.clickhouse_url.get_secret_value(), self.clickhouse_shards.get_secret_value())
+        return [self.model_copy(update={"clickhouse_url": SecretStr(url)}) for url in urls]
 
     @property
     def tables(self) -> Path:
@@ -305,22 +368,6 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data_dir: Path | 
         ) from None
 
 
-def local_addresses(data_dir: Path) -> dict[str, str]:
-    """The Kafka and ClickHouse addresses of the stack running in `data_dir`, or nothing.
-
-    Nothing also where this user may not read the addresses. Raises ConfigurationError for damaged passwords.
-    """
-    try:
-        ports = json.loads((data_dir / "ports.json").read_text())
-    except (FileNotFoundError, NotADirectoryError, PermissionError, json.JSONDecodeError):
-        return {}
-    # A component left to another machine has no port.
-    found = {"kafka_url": f"127.0.0.1:{ports['kafka']}"} if ports.get("kafka") else {}
-    if ports.get("clickhouse") and (credentials := read_credentials(data_dir)):
-        found["clickhouse_url"] = local_url(LOCAL_USER, credentials.app, ports["clickhouse"])
-    return found
-
-
 def local_viewer(settings: Settings) -> Settings:
     """The same settings for reading alone: a local stack has a user without the right to change anything."""
     url = settings.clickhouse_url.get_secret_value()
@@ -330,11 +377,6 @@ def local_viewer(settings: Settings) -> Settings:
     assert credentials is not None
     viewer = local_url(LOCAL_VIEWER, credentials.viewer, settings.clickhouse.port)
     return settings.model_copy(update={"clickhouse_url": SecretStr(viewer)})
-
-
-def local_url(user: str, password: str, port: int) -> str:
-    """The address of a local stack's ClickHouse for one of its users."""
-    return f"http://{user}:{password}@127.0.0.1:{port}/upshot"
 
 
 __all__ = [

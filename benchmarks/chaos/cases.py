@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from benchmarks.chaos import hostile
+
 #: Of the messages so many are sent twice, and so many outcomes and waits to a partition that isn't theirs.
 _DUPLICATES, _MISPLACED = 0.05, 0.1
 #: Bytes of a huge outcome that counts, and of one that is refused.
@@ -51,6 +53,10 @@ class Case:
         misplaced = topic in ("outcomes", "waits", "deferrals") and self.random.random() < _MISPLACED
         self.messages.append(Message(topic, key, json.dumps(event).encode(), misplaced))
 
+    def raw(self, topic: str, key: str, value: bytes) -> None:
+        """Add bytes that are no event."""
+        self.messages.append(Message(topic, key, value))
+
     def run(self) -> None:
         """The run itself."""
         event = {"run_id": self.run_id, "agent": self.random.choice("ab"), "status": "completed"}
@@ -65,11 +71,13 @@ class Case:
         mode: str = "first",
         within: str = "P14D",
         otherwise: bool | None = False,
+        subject: str | None = None,
     ) -> None:
         """Ask; by itself whether it's merged within 14 days."""
+        about = subject or self.subject
         asked = {"on": on, "mode": mode, "within": within, "else": otherwise}
-        event = {"run_id": self.run_id, "name": name, "subject": self.subject, "rule": asked}
-        self.send("waits", self.subject, event | {"opened_at": _text(opened or self.now)})
+        event = {"run_id": self.run_id, "name": name, "subject": about, "rule": asked}
+        self.send("waits", about, event | {"opened_at": _text(opened or self.now)})
 
     def outcome(
         self,
@@ -326,6 +334,7 @@ SHAPES: dict[str, tuple[_Shape, int]] = {
     "unusable": (_unusable, 20),
     "garbage": (_garbage, 20),
     "huge": (_huge, 1),
+    **hostile.SHAPES,
 }
 
 

@@ -17,6 +17,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from benchmarks.chaos.anew import Anew
 from benchmarks.chaos.cases import cases
 from benchmarks.chaos.check import Findings, compare, dispute
+from benchmarks.chaos.exposed import attributed, with_exposures
 from benchmarks.chaos.fleet import Fleet
 from benchmarks.chaos.journal import read_back
 from benchmarks.chaos.oracle import Truth, truth_of
@@ -59,6 +60,8 @@ class Trial:
     anew: Anew
     report: Callable[[str], None]
     began: float = field(default_factory=time.monotonic)
+    #: Scores shown with exposures at the last comparison.
+    attributed: int = 0
 
     async def verdict(
         self,
@@ -72,6 +75,7 @@ class Trial:
         events = sum(len(case.messages) for case in self.load.sent)
         self.report(f"{len(self.load.sent)} runs and {events} events are sent; letting it settle")
         findings, settled_at = await self._settled(await self.truth())
+        self.report(f"{self.attributed} scores show exposures, each those of its run: {not findings.wrong}")
         messages, facts = await self._said()
         return Report(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -120,7 +124,10 @@ class Trial:
     async def compared(self, truth: Truth) -> Findings:
         """What differs now."""
         try:
-            return compare(truth, await asyncio.to_thread(shown, self.settings, self.anew.cuts))
+            found = compare(truth, await asyncio.to_thread(shown, self.settings, self.anew.cuts))
+            wrong, self.attributed = await asyncio.to_thread(attributed, self.settings, self.load.sent)
+            found.wrong += wrong
+            return found
         except (ClickHouseError, OSError) as error:
             return Findings(unsettled=[f"ClickHouse doesn't answer: {error}"])
 
@@ -146,7 +153,10 @@ async def trial(plan: Plan, folder: Path, report: Callable[[str], None]) -> Asyn
     watching: asyncio.Task[None] | None = None
     try:
         settings = await fleet.start()
-        load, progress = Load(settings, cases(plan.seed), plan.rate), Progress(settings)
+        load, progress = (
+            Load(settings, with_exposures(cases(plan.seed), plan.seed), plan.rate),
+            Progress(settings),
+        )
         watching = asyncio.create_task(progress.run())
         yield Trial(plan, settings, fleet, load, progress, Anew(settings, load, report), report)
     finally:

@@ -323,26 +323,52 @@ export interface DeferralEvent {
   attributes?: Record<string, Json>;
 }
 
-/** A score crossed a line. */
+/** One state of one alert: firing, or resolved. The state with the highest revision counts. */
 export interface AlertEvent {
   /** Version of this event's shape; 1 where absent. */
   schema_version?: number;
-  /** Made from the alert's name and the score's revision. */
+  /** The record's key; made from the app, the rule's name and the cause, never from the revision: repetitions, replays and corrections of one cause are one alert. */
   alert_id: string;
-  /** The line that was crossed. */
+  /** The rule. */
   name: string;
-  /** The run that the alert is about; the record's key. */
-  run_id: string;
-  /** The score that crossed the line. */
-  score_id: string;
-  /** The revision of the score. */
+  /** `score`: a score crossed a line. `rate`: a window of scores did. `silence`: nothing came. `pending_for`: a wait is open too long. `expired`: a wait ended unanswered. `guardrail`: a variant of an experiment is worse than allowed. */
+  kind?: "score" | "rate" | "silence" | "pending_for" | "expired" | "guardrail";
+  /** `firing`, or `resolved` once the cause is gone. */
+  state?: "firing" | "resolved";
+  /** The cause: the score's id; or the group and the end of the first breaching window; or the wait; or experiment, phase, variant and metric. */
+  cause?: string;
+  /** Orders the states of one alert: the highest counts. For rules about single scores the score's revision; of given scores microseconds since 1970, of rescored ones milliseconds. */
   revision?: number;
-  /** The score's value. */
-  value: boolean | number;
+  /** How urgent. */
+  severity?: "page" | "warning" | "info";
+  /** The alert's subject by names: agent, attributes, variant, experiment. */
+  group?: Record<string, string>;
+  /** The run that the alert is about, if one. */
+  run_id?: string | null;
+  /** The score that crossed the line, if one. */
+  score_id?: string | null;
+  /** The score's value, or the window's. */
+  value?: boolean | number | null;
+  /** The line, in words: `below 0.6`. */
+  threshold?: string;
   /** The message for people. */
   message?: string;
-  /** When the score crossed the line. */
+  /** When the state began: the score's time, the window's end, or the deadline. */
   raised_at: string;
+  /** When the role `alerts` noticed. */
+  detected_at?: string | null;
+  /** Names of receivers; none: the alert is recorded only. */
+  notify?: string[];
+  /** Gathers notices for so long, after the first; absent: each goes out at once. */
+  digest_seconds?: number | null;
+  /** How long the same rule and group send nothing further. */
+  cooldown_seconds?: number | null;
+  /** How many firing alerts of the rule each receiver gets in an hour; absent: any number. */
+  cap_per_hour?: number | null;
+  /** Why nobody is notified, where the alert is recorded only: `older than max_age`, `replay`, `rescore`, `muted`. */
+  silent?: string;
+  /** The URL of a page about the alert. */
+  links?: string | null;
 }
 
 /** A metric of the results, and its part in the verdict. */
@@ -455,6 +481,82 @@ export interface ExperimentEvent {
   shipped?: Shipped | null;
 }
 
+/** A rule in its present state; the latest record of a name counts, and says all about the rule. */
+export interface AlertRuleEvent {
+  /** Version of this event's shape; 1 where absent. */
+  schema_version?: number;
+  /** The rule; the record's key. */
+  name: string;
+  /** `score`: each score against a line. `rate`: a window of scores. `silence`: no score for so long. `pending_for`: a wait open for too long. `expired`: a wait that ended unanswered. `guardrail`: a variant of an experiment that is worse than allowed, or a broken split. */
+  kind: "score" | "rate" | "silence" | "pending_for" | "expired" | "guardrail";
+  /** The name of the score, or of the wait's score. */
+  score?: string | null;
+  /** Only runs of this agent. */
+  agent?: string | null;
+  /** Only with these attributes, each compared as text. */
+  where?: Record<string, string>;
+  /** Only with these variants, by experiment. */
+  variants?: Record<string, string>;
+  /** Fires under this line. */
+  below?: number | null;
+  /** Fires over this line. */
+  above?: number | null;
+  /** Fires at this value: `false`, or a number. */
+  equals?: boolean | number | null;
+  /** Fires where the window's mean is lower than the earlier window's by this much. */
+  drop?: number | null;
+  /** How much earlier the compared window ends. */
+  versus?: string | null;
+  /** The line for resolving; the firing line itself where absent. */
+  recover?: number | null;
+  /** The least number of scores in a window; with fewer the state stays. */
+  min_n?: number;
+  /** The bound of the window's mean must cross the line, with this one-sided confidence; the estimate alone where absent. */
+  sure?: number | null;
+  /** `decided`: scores decided in the window. `matured`: scores of runs whose waits' time ended in the window, so that quick outcomes aren't overcounted. */
+  population?: "decided" | "matured";
+  /** The window's length; the longest silence; how long a wait may be open. */
+  window?: string | null;
+  /** How often the rule is judged. */
+  every?: string | null;
+  /** Judges each group alone: `agent`, `variant:EXPERIMENT`, or names of attributes. */
+  by?: string[];
+  /** The experiment; absent: every running one. */
+  experiment?: string | null;
+  /** The guardrail metric; absent: all of them. */
+  metric?: string | null;
+  /** Whether a firing guardrail sets the variant's weight to 0 in the registry, in a new phase whose reason names the alert. */
+  stop_variant?: boolean;
+  /** Older causes are recorded, and nobody is notified. */
+  max_age?: string;
+  /** How urgent. */
+  severity?: "page" | "warning" | "info";
+  /** Names of receivers; none: alerts are recorded only. */
+  notify?: string[];
+  /** Gathers notices for so long, after the first. */
+  digest?: string | null;
+  /** How long the same rule and group send nothing further. */
+  cooldown?: string | null;
+  /** The most alerts an hour that anybody is notified of; more are recorded only. */
+  cap?: number;
+  /** The message for people; `{value}` and its like stand for facts of the alert. */
+  message?: string;
+  /** Until when nobody is notified. */
+  muted_until?: string | null;
+  /** Why it is muted. */
+  muted_reason?: string;
+  /** Whether the rule is judged. */
+  enabled?: boolean;
+  /** One more with each change. */
+  version?: number;
+  /** When it was changed. */
+  changed_at: string;
+  /** Since when the rule judges the same as now; `changed_at` where absent. Mutes and other receivers begin nothing anew. */
+  judged_since?: string | null;
+  /** Who changed it, or from which file. */
+  changed_by?: string;
+}
+
 export type Mode = NonNullable<Rule["mode"]>;
 
 /** The event that each topic takes. */
@@ -468,4 +570,5 @@ export interface Topics {
   deferrals: DeferralEvent;
   alerts: AlertEvent;
   experiments: ExperimentEvent;
+  "alert-rules": AlertRuleEvent;
 }

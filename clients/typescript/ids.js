@@ -62,7 +62,7 @@ function hex(bytes) {
 }
 
 /** UTF-8; half a surrogate pair as the three bytes that it would have, as the other clients write it. */
-function utf8(text) {
+export function utf8(text) {
   const bytes = [];
   for (const character of text) {
     const point = character.codePointAt(0);

@@ -1,6 +1,7 @@
 import type { Match, Mode, OutcomeEvent, RunEvent, ScoreEvent, StepEvent, Topics } from "./events.js";
 
 export * from "./events.js";
+export * from "./experiments.js";
 export * from "./ids.js";
 
 /** An instant: a Date, or RFC 3339 with an offset. */
@@ -55,6 +56,33 @@ export interface RunOptions {
   parentRunId?: string;
   attributes?: Record<string, unknown>;
 }
+export interface AssignOptions {
+  /** Facts of the run that an audience may name. */
+  attributes?: Record<string, unknown>;
+  /** The variants that this program can serve; all where absent. */
+  arms?: string[];
+  /** Asks for a variant, for tests; results leave the unit out. */
+  override?: string;
+  /** Records nothing. */
+  peek?: boolean;
+  /** The variant to serve where the server gives none: a program that has one never fails for an experiment. */
+  fallback?: string;
+}
+/** The variant of a unit. */
+export interface Assignment {
+  experiment: string;
+  variant: string;
+  /** Whether the run is in the experiment; results count no other. */
+  exposed: boolean;
+  /** Why it isn't; a message where the server gave no variant. */
+  because: string | null;
+  unit: string | null;
+  phase?: string | null;
+  probability?: number | null;
+  strategy?: string | null;
+  weights_from?: string;
+  exposure_id?: string | null;
+}
 export interface StepOptions {
   kind?: string;
   parent?: Step;
@@ -82,6 +110,11 @@ export class Upshot {
   ): Promise<string>;
   score(runId: string, name: string, value: NonNullable<ScoreEvent["value"]>, options?: ScoreOptions): Promise<void>;
   wait(runId: string, name: string, subject: string, options: WaitOptions): Promise<string>;
+  assign(
+    experiment: string,
+    unit: string,
+    options?: AssignOptions & { /** Needed unless `peek`. */ runId?: string },
+  ): Promise<Assignment>;
   run<R>(agent: string, code: (run: Run) => R | Promise<R>, options?: RunOptions): Promise<R>;
   attach(runId: string, options?: { agent?: string; startedAt?: Time }): Run;
 }
@@ -92,6 +125,7 @@ export class Run {
   readonly agent: RunEvent["agent"];
   setAttributes(attributes: Record<string, unknown>): void;
   step<R>(name: string, code: (step: Step) => R | Promise<R>, options?: StepOptions): Promise<R>;
+  assign(experiment: string, unit: string, options?: AssignOptions): Promise<Assignment>;
   flush(): Promise<void>;
   score(name: string, value: boolean | number, options?: ScoreOptions): Promise<void>;
   wait(name: string, subject: string, options: WaitOptions): Promise<string>;

@@ -2,6 +2,7 @@
 
 import { newRunId, newStepId, waitId } from "./ids.js";
 
+export * from "./experiments.js";
 export * from "./ids.js";
 
 const PAUSES = [200, 500, 1000, 2000, 5000];
@@ -31,14 +32,21 @@ export class Upshot {
   async send(topic, events) {
     const list = Array.isArray(events) ? events : [events];
     if (list.length === 0) return [];
-    const body = JSON.stringify(list);
-    const headers = { "Content-Type": "application/json", "Idempotency-Key": newRunId() };
-    if (this._key) headers.Authorization = `Bearer ${this._key}`;
-    for (let attempt = 0; ; attempt++) {
-      const answer = await this._attempt(`${this.url}/v1/${topic}`, headers, body);
-      if (answer.ids) return answer.ids;
-      if (!answer.again || attempt >= this._retries) throw answer.error;
-      await pause(answer.after ?? PAUSES[Math.min(attempt, PAUSES.length - 1)]);
+    const answer = await this._post(topic, list, { "Idempotency-Key": newRunId() });
+    return answer.ids ?? [];
+  }
+
+  /**
+   * The variant of a unit, recorded as an exposure of the run unless `peek`. Where the server gives none, the
+   * answer is `fallback` without an exposure, with the error in `because`; without a fallback, it is thrown.
+   */
+  async assign(experiment, unit, { runId, attributes, arms, override, peek, fallback } = {}) {
+    try {
+      const about = { experiment, unit, run_id: runId, attributes, arms, override, peek };
+      return (await this._post("assignments", [about])).assignments[0];
+    } catch (error) {
+      if (fallback === undefined || !(error instanceof UpshotError)) throw error;
+      return { experiment, variant: fallback, exposed: false, because: error.message, unit };
     }
   }
 
@@ -129,6 +137,11 @@ export class Run {
     }
   }
 
+  /** The variant of a unit for this run, recorded as its exposure; see `Upshot.assign`. */
+  assign(experiment, unit, options) {
+    return this._upshot.assign(experiment, unit, { runId: this.id, ...options });
+  }
+
   /** Send the steps that are over. */
   async flush() {
     const steps = this._steps.splice(0);
@@ -170,6 +183,18 @@ export class Step {
   }
 }
 
+Upshot.prototype._post = async function post(path, list, more) {
+  const headers = { "Content-Type": "application/json", ...more };
+  if (this._key) headers.Authorization = `Bearer ${this._key}`;
+  const body = JSON.stringify(list);
+  for (let attempt = 0; ; attempt++) {
+    const { answer, again, after, error } = await this._attempt(`${this.url}/v1/${path}`, headers, body);
+    if (answer) return answer;
+    if (!again || attempt >= this._retries) throw error;
+    await pause(after ?? PAUSES[Math.min(attempt, PAUSES.length - 1)]);
+  }
+};
+
 Upshot.prototype._attempt = async function attempt(url, headers, body) {
   let response;
   try {
@@ -179,7 +204,7 @@ Upshot.prototype._attempt = async function attempt(url, headers, body) {
     return { again: true, error: new UpshotError(`${url} can't be reached: ${said(cause)}`, { cause }) };
   }
   const told = await response.json().catch(() => ({}));
-  if (response.ok) return { ids: told.ids ?? [] };
+  if (response.ok) return { answer: told };
   const { status } = response;
   const message = `${url} answered ${status}: ${told.detail ?? response.statusText}`;
   const wait = Number(response.headers.get("Retry-After"));

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
+from typing import Any
 
+from upshot.insights.experiments.exact import units_of
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
-from upshot.insights.experiments.population import parameters, units_of
+from upshot.insights.experiments.row_units import NAMED, units_of_rows
+from upshot.insights.experiments.units import parameters
+from upshot.insights.experiments.written_rows import has_all_rows
 from upshot.insights.reader import Reader
 from upshot.insights.statistics.judges import (
     Calibration,
@@ -24,7 +28,14 @@ from upshot.insights.statistics.moments import Moments
 #: Units with scores equal to this many decimals are read as one group.
 _DECIMALS = 3
 
-_GROUPS = """\
+_GROUPS = f"""\
+SELECT named.variant AS variant, judged AS score, mature, count() AS n, sum(y) AS successes
+FROM (%s) AS units
+INNER JOIN ({NAMED}) AS named ON named.arm = units.arm
+WHERE excluded = 0 AND NOT isNaN(judged) AND has(JSONExtract({{arms:String}}, 'Array(String)'), variant)
+GROUP BY variant, score, mature
+ORDER BY variant, score, mature"""
+_EXACT_GROUPS = """\
 SELECT variant, judged.score AS score, mature, count() AS n, sum(y) AS successes
 FROM
 (
@@ -76,10 +87,24 @@ def judgement(
     reader: Reader, plan: ExperimentPlan, metric: PlannedMetric, judge: str, as_of: datetime
 ) -> Judgement:
     """Compare the scores named `judge` of the units' first runs with the values of a boolean metric."""
-    rows = reader.query(
-        _GROUPS % units_of(metric),
-        parameters(plan, metric, as_of) | {"judge": judge, "decimals": _DECIMALS},
-    ).objects()
+    has_rows = has_all_rows(reader)
+    return _judgement(
+        plan, metric, judge, judged_groups(reader, plan, metric, judge, as_of, of_rows=has_rows)
+    )
+
+
+def judged_groups(
+    reader: Reader, plan: ExperimentPlan, metric: PlannedMetric, judge: str, as_of: datetime, *, of_rows: bool
+) -> list[dict[str, Any]]:
+    """Units by variant, judge's score and maturity: from the rows, or from the exact views."""
+    sql = _GROUPS % units_of_rows([metric], "judged") if of_rows else _EXACT_GROUPS % units_of(metric)
+    further = {"judge": judge, "decimals": _DECIMALS}
+    return reader.query(sql, parameters(plan, metric, as_of) | further).objects()
+
+
+def _judgement(
+    plan: ExperimentPlan, metric: PlannedMetric, judge: str, rows: Sequence[dict[str, Any]]
+) -> Judgement:
     mature: dict[str, list[Judged]] = {arm: [] for arm in plan.arms}
     waiting: dict[str, list[Judged]] = {arm: [] for arm in plan.arms}
     for row in rows:
@@ -113,4 +138,4 @@ def _moments(group: Judged) -> Moments:
     return Moments(n, successes, successes, n, n, successes, n * score, n * score * score, successes * score)
 
 
-__all__ = ["JudgedArm", "Judgement", "judgement"]
+__all__ = ["JudgedArm", "Judgement", "judged_groups", "judgement"]

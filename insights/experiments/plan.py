@@ -84,6 +84,13 @@ class ExperimentPlan:
     variants: tuple[str, ...] = field(default=())
     #: Whether weights follow the rewards: estimates are then weighted by the logged probabilities.
     adaptive: bool = False
+    #: What the registry has otherwise since the start, and results keep as it was.
+    changed: tuple[str, ...] = ()
+    #: Phases that the experiment has, but nobody asked for: their units aren't shown.
+    other_phases: tuple[str, ...] = ()
+    #: The kind of randomised unit, and how long the experiment may run.
+    unit: str = "run"
+    cap: timedelta | None = None
 
     @property
     def arms(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from upshot.errors import ConfigurationError
 from upshot.insights.experiments.plan import MEASURES, ExperimentPlan, PlannedMetric, PlannedPhase
@@ -16,6 +17,8 @@ PLANNED = 5_000
 #: How far the probabilities of a phase may add up to something else than 1 and still be taken for its
 #: weights.
 _ROUNDING = 0.02
+#: What no change after the start moves, beside the metrics.
+_FIXED = ("control", "unit", "alpha", "planned", "mde", "cap")
 
 
 def plan_of(record: Experiment) -> ExperimentPlan:
@@ -35,6 +38,8 @@ def plan_of(record: Experiment) -> ExperimentPlan:
         shipped=record.shipped.variant if record.shipped else "",
         variants=tuple(record.variants),
         adaptive=record.strategy == "adaptive",
+        unit=record.unit,
+        cap=record.cap,
     )
 
 
@@ -59,7 +64,36 @@ def read_plan(reader: Reader, experiment: str, as_of: datetime) -> ExperimentPla
         "recorded_at <= {as_of:DateTime64(6, 'UTC')} ORDER BY recorded_at DESC, offset DESC LIMIT 1",
         {"experiment": experiment, "as_of": as_of},
     ).rows
-    return plan_of(Experiment.model_validate_json(rows[0][0])) if rows else None
+    if not rows:
+        return None
+    return since_start(reader, plan_of(Experiment.model_validate_json(rows[0][0])), as_of)
+
+
+def since_start(reader: Reader, plan: ExperimentPlan, as_of: datetime) -> ExperimentPlan:
+    """The plan of a record as its results are read: with all that was fixed at the start, by the store."""
+    first = reader.query(
+        "SELECT record FROM experiment_changes WHERE experiment = {experiment:String} AND status = 'running' "
+        "AND recorded_at <= {as_of:DateTime64(6, 'UTC')} ORDER BY recorded_at, offset LIMIT 1",
+        {"experiment": plan.experiment, "as_of": as_of},
+    ).rows
+    return as_started(plan, plan_of(Experiment.model_validate_json(first[0][0]))) if first else plan
+
+
+def as_started(plan: ExperimentPlan, start: ExperimentPlan) -> ExperimentPlan:
+    """The plan with all that was fixed at the start, and the names of what was changed since.
+
+    Metrics named later are exploratory; an experiment started without metrics takes its later ones.
+    """
+    changed = [name for name in _FIXED if getattr(plan, name) != getattr(start, name)]
+    metrics = plan.metrics
+    if start.metrics:
+        known = {metric.name for metric in start.metrics}
+        late = [replace(metric, use="exploratory") for metric in plan.metrics if metric.name not in known]
+        if [metric for metric in plan.metrics if metric.name in known] != list(start.metrics):
+            changed.append("metrics")
+        metrics = (*start.metrics, *late)
+    fixed: dict[str, Any] = {name: getattr(start, name) for name in _FIXED}
+    return replace(plan, **fixed, metrics=metrics, changed=tuple(changed))
 
 
 def observed_plan(reader: Reader, experiment: str, as_of: datetime, control: str | None) -> ExperimentPlan:
@@ -163,9 +197,11 @@ def _with_window(metric: PlannedMetric, part: str, text: str) -> PlannedMetric:
 
 __all__ = [
     "PLANNED",
+    "as_started",
     "observed_plan",
     "parse_metric",
     "plan_of",
     "read_plan",
+    "since_start",
     "with_metrics",
 ]

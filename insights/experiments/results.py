@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import reduce
 
-from scipy.stats import chi2_contingency
+from scipy.stats import chi2, chi2_contingency
 
+from upshot.insights.experiments.comparing import Comparison, Sums, adaptive_phases, comparison
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric, PlannedPhase
 from upshot.insights.experiments.population import Cell, Population
-from upshot.insights.statistics.adaptive import AdaptivePhase, aipw
+from upshot.insights.experiments.versions import ScorerVersion
 from upshot.insights.statistics.allocation import Allocation, allocation
-from upshot.insights.statistics.chances import Chance, chance
 from upshot.insights.statistics.costs import Cost, cost_per_success
-from upshot.insights.statistics.effects import (
-    Effect,
-    beyond_margin,
-    combined,
-    enough,
-    of_ratios,
-    ratio,
-)
+from upshot.insights.statistics.effects import enough, ratio
 from upshot.insights.statistics.moments import Moments
 from upshot.insights.statistics.multiplicity import e_bh, holm
-from upshot.insights.statistics.sequences import Interval, below, two_sided
 
 #: A test of equal missing rates warns below this.
 MISSING_BELOW = 0.001
@@ -49,25 +41,6 @@ class Arm:
     cost: Cost | None
     """The cost of one success, for a boolean score; None for other metrics."""
     is_enough: bool
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A variant against control under one metric. All intervals are always valid."""
-
-    variant: str
-    effect: Effect
-    interval: Interval
-    adjusted_p: float
-    """p after Holm over the variants and metrics that decide; p itself for the others."""
-    chance: Chance
-    guardrail: Interval | None
-    """For a guardrail: how far the variant lies beyond the margin, one-sided; safe where high < 0."""
-
-    @property
-    def is_safe(self) -> bool:
-        """Whether a guardrail's margin is kept for sure."""
-        return self.guardrail is not None and self.guardrail.high < 0
 
 
 @dataclass(frozen=True)
@@ -117,6 +90,10 @@ class Results:
     ratios: tuple[SampleRatio, ...]
     first_exposed_at: datetime | None
     unknown_variants: Mapping[str, int]
+    versions: tuple[ScorerVersion, ...] = ()
+    """The versions of the metrics' scorers, by phase."""
+    unknown_phases: Mapping[str, int] = field(default_factory=dict)
+    """Units of phases that the plan lacks: nobody knows their weights, so that they are left out."""
 
     @property
     def stopped(self) -> SampleRatio | None:
@@ -131,25 +108,24 @@ class Results:
 
 def results(plan: ExperimentPlan, populations: Sequence[Population]) -> Results:
     """Compute the results of populations, one for each metric of the plan, all as of one instant."""
+    populations = [_by_known_phases(plan, each) for each in populations]
     metrics = _with_holm(plan, [_metric(plan, each) for each in populations])
     cells = populations[0].cells if populations else ()
-    exposed = [cell.first_exposed_at for cell in cells]
-    unknown: dict[str, int] = {}
-    for cell in cells:
-        if cell.exclusion == "unknown_variant":
-            unknown[cell.variant] = unknown.get(cell.variant, 0) + cell.exposed
+    counted = [cell for cell in cells if not cell.exclusion] or cells
     return Results(
         plan,
         populations[0].as_of if populations else datetime.max,
         tuple(metrics),
-        tuple(_ratio(phase, cells) for phase in plan.phases if phase.weights),
-        min(exposed, default=None),
-        unknown,
+        tuple(_ratio(plan, phase, cells) for phase in plan.phases if phase.weights),
+        min((cell.first_exposed_at for cell in counted), default=None),
+        _exposed(cells, "unknown_variant", "variant"),
+        unknown_phases=_exposed(cells, "unknown_phase", "phase"),
     )
 
 
 def segments(plan: ExperimentPlan, population: Population) -> dict[str, MetricResult]:
     """The same metric in each segment of a population that was read with `by`; exploratory."""
+    population = _by_known_phases(plan, population)
     names = sorted({cell.segment for cell in population.cells})
     return {
         name: _metric(
@@ -170,17 +146,44 @@ def shown(found: Mapping[str, MetricResult], alpha: float = 0.05) -> set[tuple[s
     return {(name.partition("\0")[0], name.partition("\0")[2]) for name in e_bh(values, alpha)}
 
 
+def _by_known_phases(plan: ExperimentPlan, population: Population) -> Population:
+    """The population without phases that nobody asked for; units of phases that the plan lacks left out."""
+    known = {phase.phase for phase in plan.phases}
+    cells = (
+        cell if cell.exclusion or cell.phase in known else replace(cell, exclusion="unknown_phase")
+        for cell in population.cells
+        if cell.phase not in plan.other_phases
+    )
+    return replace(population, cells=tuple(cells))
+
+
+def _exposed(cells: Sequence[Cell], exclusion: str, by: str) -> dict[str, int]:
+    """The units left out for one reason, by a field of their cells."""
+    found: dict[str, int] = {}
+    for cell in cells:
+        if cell.exclusion == exclusion:
+            found[getattr(cell, by)] = found.get(getattr(cell, by), 0) + cell.exposed
+    return found
+
+
 def _metric(plan: ExperimentPlan, population: Population) -> MetricResult:
     metric = population.metric
-    arms = tuple(_arm(plan, metric, variant, population.cells) for variant in plan.arms)
-    comparisons = [_comparison(plan, metric, variant, population.cells) for variant in plan.arms[1:]]
+    by_variant: dict[str, list[Cell]] = {}
+    sums: Sums = {}
+    for cell in population.cells:
+        by_variant.setdefault(cell.variant, []).append(cell)
+        if not cell.exclusion:
+            place = cell.phase, cell.variant
+            sums[place] = sums.get(place, Moments()) + cell.moments
+    arms = tuple(_arm(plan, metric, variant, by_variant.get(variant, [])) for variant in plan.arms)
+    given = adaptive_phases(plan, sums) if plan.adaptive else []
+    comparisons = [comparison(plan, metric, variant, sums, given) for variant in plan.arms[1:]]
     return MetricResult(
-        metric, arms, tuple(each for each in comparisons if each), population, _missing_p(arms)
+        metric, arms, tuple(each for each in comparisons if each), population, _missing_p(population.cells)
     )
 
 
-def _arm(plan: ExperimentPlan, metric: PlannedMetric, variant: str, cells: Sequence[Cell]) -> Arm:
-    own = [cell for cell in cells if cell.variant == variant]
+def _arm(plan: ExperimentPlan, metric: PlannedMetric, variant: str, own: Sequence[Cell]) -> Arm:
     counted = [cell for cell in own if not cell.exclusion]
     excluded: dict[str, int] = {}
     for cell in own:
@@ -208,55 +211,6 @@ def _causes(cells: Sequence[Cell]) -> list[str]:
     return list(cells[0].causes) if cells else []
 
 
-def _comparison(
-    plan: ExperimentPlan, metric: PlannedMetric, variant: str, cells: Sequence[Cell]
-) -> Comparison | None:
-    """Phases are combined by their effects: counts of phases with other weights are never pooled."""
-    pairs = [
-        (_of(cells, phase.phase, plan.control), _of(cells, phase.phase, variant)) for phase in plan.phases
-    ]
-    pairs = [pair for pair in pairs if all(one.n > 1 and one.m > 0 for one in pair)]
-    if not pairs:
-        return None
-    effect = combined([of_ratios(*pair) for pair in pairs])
-    if plan.adaptive and len(pairs) > 1:
-        effect = aipw(_adaptive_phases(plan, cells, variant), plan.control, variant)
-    interval = two_sided(effect, plan.planned, plan.alpha)
-    guardrail = None
-    if metric.use == "guardrail":
-        guardrail = below(combined([_beyond(metric, *pair) for pair in pairs]), plan.planned, plan.alpha)
-    good = Effect(-effect.difference, effect.error, effect.n) if metric.lower_is_better else effect
-    return Comparison(variant, effect, interval, interval.p, chance(good), guardrail)
-
-
-def _adaptive_phases(plan: ExperimentPlan, cells: Sequence[Cell], variant: str) -> list[AdaptivePhase]:
-    """Phases that gave both control and the variant and have mature units, oldest first."""
-    phases = []
-    for phase in plan.phases:
-        total = sum(phase.weights.values())
-        arms = {arm: _of(cells, phase.phase, arm) for arm in plan.arms}
-        is_compared = min(phase.weights.get(arm, 0.0) for arm in (plan.control, variant)) > 0
-        if is_compared and any(moments.n for moments in arms.values()):
-            shares = {arm: phase.weights.get(arm, 0.0) / total for arm in plan.arms}
-            phases.append(AdaptivePhase(shares, arms))
-    return phases
-
-
-def _beyond(metric: PlannedMetric, control: Moments, variant: Moments) -> Effect:
-    """How far the variant is worse than the margin allows; below zero is within the margin."""
-    if metric.lower_is_better:
-        return beyond_margin(control, variant, metric.margin)
-    inside = beyond_margin(control, variant, -metric.margin)
-    return Effect(-inside.difference, inside.error, inside.n)
-
-
-def _of(cells: Sequence[Cell], phase: str, variant: str) -> Moments:
-    own = (
-        cell.moments for cell in cells if (cell.phase, cell.variant, cell.exclusion) == (phase, variant, "")
-    )
-    return reduce(Moments.__add__, own, Moments())
-
-
 def _with_holm(plan: ExperimentPlan, metrics: Sequence[MetricResult]) -> list[MetricResult]:
     decisive = {
         f"{result.metric.name}\0{each.variant}": each.interval.p
@@ -279,23 +233,32 @@ def _with_holm(plan: ExperimentPlan, metrics: Sequence[MetricResult]) -> list[Me
     ]
 
 
-def _ratio(phase: PlannedPhase, cells: Sequence[Cell]) -> SampleRatio:
+def _ratio(plan: ExperimentPlan, phase: PlannedPhase, cells: Sequence[Cell]) -> SampleRatio:
     """Units by their first variant. Forced units are outside of the sum, units with two variants inside."""
     counts: dict[str, int] = dict.fromkeys(phase.weights, 0)
     for cell in cells:
         if cell.phase == phase.phase and cell.exclusion in ("", "several_variants"):
             counts[cell.variant] = counts.get(cell.variant, 0) + cell.exposed
-    return SampleRatio(phase.phase, counts, phase.weights, allocation(counts, phase.weights))
+    looked_at = len(plan.phases) if plan.adaptive else 1
+    return SampleRatio(phase.phase, counts, phase.weights, allocation(counts, phase.weights, looked_at))
 
 
-def _missing_p(arms: Sequence[Arm]) -> float:
-    table = [
-        (sum(arm.causes.get(cause, 0) for cause in _UNASKED), arm.matured) for arm in arms if arm.matured
-    ]
-    missing = sum(row[0] for row in table)
-    if len(table) < 2 or missing == 0 or missing == sum(row[1] for row in table):
-        return 1.0
-    return float(chi2_contingency([[gone, n - gone] for gone, n in table], correction=False).pvalue)
+def _missing_p(cells: Sequence[Cell]) -> float:
+    """χ² of each phase, added up: shares that changed from phase to phase are no difference of the arms."""
+    statistic, freedom = 0.0, 0
+    for phase in {cell.phase for cell in cells}:
+        table: dict[str, tuple[int, int]] = {}
+        for cell in cells:
+            if cell.phase == phase and not cell.exclusion and cell.matured:
+                missing, all_units = table.get(cell.variant, (0, 0))
+                gone = sum(cell.causes.get(cause, 0) for cause in _UNASKED)
+                table[cell.variant] = missing + gone, all_units + cell.matured
+        missing = sum(gone for gone, _ in table.values())
+        if len(table) > 1 and 0 < missing < sum(units for _, units in table.values()):
+            counts = [[gone, units - gone] for gone, units in table.values()]
+            found = chi2_contingency(counts, correction=False)
+            statistic, freedom = statistic + float(found.statistic), freedom + int(found.dof)
+    return float(chi2.sf(statistic, freedom)) if freedom else 1.0
 
 
 __all__ = [

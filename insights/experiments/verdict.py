@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from upshot.insights.experiments.cautions import cautions, in_play
 from upshot.insights.experiments.plan import PlannedMetric
 from upshot.insights.experiments.results import Comparison, MetricResult, Results, SampleRatio
-from upshot.insights.statistics.power import Forecast, forecast, units_needed
+from upshot.insights.statistics.power import (
+    Forecast,
+    compared_pair,
+    forecast,
+    of_all_arms,
+    units_needed,
+)
 
 #: `decided` ends the experiment; `open` goes on; `stopped` can't be trusted; `unsafe` has a winner that a
 #: guardrail doesn't let go yet; `empty` has nothing to compare.
@@ -28,7 +35,7 @@ class ExperimentVerdict:
 
 def verdict(results: Results) -> ExperimentVerdict:
     """Judge the results. Nobody wins before 7 full days, one full window and the least number of units."""
-    warnings = tuple(_warnings(results))
+    warnings = tuple(cautions(results))
     if stopped := results.stopped:
         return ExperimentVerdict("stopped", _stopped(stopped), warnings=warnings)
     deciding = results.deciding
@@ -48,6 +55,14 @@ def verdict(results: Results) -> ExperimentVerdict:
     return ExperimentVerdict(state, sentence, winner, warnings)
 
 
+def agreement(shipped: str, judged: ExperimentVerdict) -> str:
+    """Whether what has matured since agrees with the shipped variant, in a sentence."""
+    if judged.state not in ("decided", "unsafe"):
+        return f"of what has matured since: {judged.sentence}"
+    agrees = judged.state == "decided" and judged.winner == shipped
+    return f"what has matured since {'agrees' if agrees else 'does not agree'}: {judged.sentence}"
+
+
 def _stopped(found: SampleRatio) -> str:
     if found.allocation.strays:
         names = ", ".join(found.allocation.strays)
@@ -57,9 +72,12 @@ def _stopped(found: SampleRatio) -> str:
         )
     counts = " to ".join(f"{found.counts[arm]:,}" for arm in found.weights)
     meant = ":".join(f"{weight:g}" for weight in found.weights.values())
+    absent = [arm for arm, weight in found.weights.items() if weight > 0 and not found.counts[arm]]
+    hint = f" Nobody was given {', '.join(absent[:3])}: does the agents' code have the arm?" if absent else ""
+    proven = ", proven however often anybody looks" if found.allocation.proven else ""
     return (
-        f"stopped: {counts} where {meant} was meant (p = {found.allocation.p:.2g}). Nothing below can be "
-        "trusted; find out who isn't recorded."
+        f"stopped: {counts} where {meant} was meant (p = {found.allocation.p:.2g}{proven}). Nothing below "
+        f"can be trusted; find out who isn't recorded.{hint}"
     )
 
 
@@ -69,7 +87,12 @@ def _too_early(results: Results, deciding: MetricResult) -> str:
     needed, mature = needed_units(results, deciding), sum(arm.moments.n for arm in deciding.arms)
     began = results.first_exposed_at or results.as_of
     earliest = began + max(_A_WEEK, metric.matures_after)
-    if all(arm.is_enough for arm in deciding.arms) and results.as_of >= earliest:
+    compared = {each.variant: each for each in deciding.comparisons}
+    pairs = {arm: compared.get(arm) for arm in in_play(results, deciding)}
+    is_enough = deciding.arm(plan.control).is_enough and all(
+        each is not None and each.is_enough and deciding.arm(arm).is_enough for arm, each in pairs.items()
+    )
+    if is_enough and results.as_of >= earliest:
         return ""
     about = decision_date(results, deciding)
     date = max(about.at, earliest) if about.at else None
@@ -83,6 +106,9 @@ def _too_early(results: Results, deciding: MetricResult) -> str:
         sentence += (
             f"; nobody has a score named {metric.name}: look at its name in the experiment {plan.experiment}"
         )
+    apart = [arm for arm, each in pairs.items() if each is None and deciding.arm(arm).is_enough]
+    if apart and deciding.arm(plan.control).is_enough:
+        sentence += f"; no phase has given both {plan.control} and {', '.join(sorted(apart)[:3])}"
     return sentence
 
 
@@ -90,13 +116,12 @@ def needed_units(results: Results, deciding: MetricResult) -> int:
     """The units in all arms after which the planned effect would be found; n* where no effect was planned."""
     plan, control = results.plan, deciding.arm(results.plan.control)
     weights = plan.phases[-1].weights if plan.phases else {}
-    others = [weights.get(arm, 0.0) for arm in plan.arms[1:] if weights.get(arm, 0.0) > 0]
-    if not plan.mde or control.moments.n < 2 or not others or weights.get(plan.control, 0.0) <= 0:
+    pair = compared_pair(weights.get(plan.control, 0.0), (weights.get(arm, 0.0) for arm in plan.arms[1:]))
+    if not plan.mde or control.moments.n < 2 or pair is None:
         return plan.planned
     variance = control.moments.variance or 0.25
-    compared = weights[plan.control] + min(others)
-    pair = units_needed((variance, variance), (weights[plan.control], min(others)), plan.mde, plan.alpha)
-    return round(pair * sum(weights.values()) / compared)
+    needed = units_needed((variance, variance), pair, plan.mde, plan.alpha)
+    return of_all_arms(needed, pair, weights.values())
 
 
 def decision_date(results: Results, deciding: MetricResult) -> Forecast:
@@ -114,12 +139,14 @@ def decision_date(results: Results, deciding: MetricResult) -> Forecast:
 
 def _decision(results: Results, deciding: MetricResult) -> tuple[State, str, str]:
     plan, metric = results.plan, deciding.metric
-    sure = [each for each in deciding.comparisons if each.adjusted_p <= plan.alpha]
+    on = in_play(results, deciding)
+    compared = [each for each in deciding.comparisons if each.variant in on]
+    sure = [each for each in compared if each.adjusted_p <= plan.alpha]
     better = [each for each in sure if _is_better(each, metric)]
     if better:
         best = max(better, key=lambda each: abs(each.effect.difference))
         return _winning(results, deciding, best)
-    if len(sure) == len(plan.arms) - 1:
+    if len(sure) == len(compared):
         worse = " and ".join(each.variant for each in sure)
         is_are = "is" if len(sure) == 1 else "are"
         return (
@@ -127,7 +154,7 @@ def _decision(results: Results, deciding: MetricResult) -> tuple[State, str, str
             f"{worse} {is_are} worse on {metric.name}: {difference(sure[0], metric)}",
             plan.control,
         )
-    if plan.mde and deciding.comparisons and all(_within(each, plan.mde) for each in deciding.comparisons):
+    if plan.mde and all(_within(each, plan.mde) for each in compared):
         return "decided", f"no difference larger than {amount(plan.mde, metric)} on {metric.name}", ""
     about = decision_date(results, deciding)
     when = (
@@ -135,7 +162,7 @@ def _decision(results: Results, deciding: MetricResult) -> tuple[State, str, str
         if about.at and about.at > results.as_of
         else ""
     )
-    leader = max(deciding.comparisons, key=lambda each: each.chance.to_win)
+    leader = max(compared, key=lambda each: each.chance.to_win)
     return (
         "open",
         f"no decision yet on {metric.name}: {leader.variant} {difference(leader, metric)}{when}",
@@ -145,25 +172,34 @@ def _decision(results: Results, deciding: MetricResult) -> tuple[State, str, str
 
 def _winning(results: Results, deciding: MetricResult, best: Comparison) -> tuple[State, str, str]:
     plan, metric = results.plan, deciding.metric
+    beyond: list[str] = []
     unsafe: list[str] = []
     safe: list[str] = []
     for result in results.metrics:
         if result.metric.use != "guardrail":
             continue
         found = result.against_control(best.variant)
-        text = f"{result.metric.name}: margin {result.metric.margin:.0%}"
-        (safe if found and found.is_safe else unsafe).append(text if found else result.metric.name)
-    if unsafe:
-        names = ", ".join(name.partition(":")[0] for name in unsafe)
-        isnt = "isn't" if len(unsafe) == 1 else "aren't"
-        return "unsafe", f"decided on {metric.name}, but {names} {isnt} shown to be safe", best.variant
+        if found and found.is_safe:
+            safe.append(f"{result.metric.name}: margin {result.metric.margin:.0%}")
+        else:
+            (beyond if found and found.is_beyond else unsafe).append(result.metric.name)
+    if beyond or unsafe:
+        doubts = [f"{', '.join(beyond)} {_are(beyond)} worse than the margin allows"] if beyond else []
+        if unsafe:
+            doubts.append(f"{', '.join(unsafe)} {_are(unsafe)}n't shown to be safe")
+        return "unsafe", f"decided on {metric.name}, but {' and '.join(doubts)}", best.variant
     stored = f" {'; '.join(safe)} kept." if safe else ""
+    ship = f" Ship it with:  upshot experiments ship {plan.experiment} {best.variant} --reason …"
     return (
         "decided",
         f"{best.variant} is better on {metric.name}: {difference(best, metric)}; looking daily is "
-        f"safe.{stored} Ship it with:  upshot experiments ship {plan.experiment} {best.variant} --reason …",
+        f"safe.{stored}{'' if plan.shipped else ship}",
         best.variant,
     )
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _is_better(each: Comparison, metric: PlannedMetric) -> bool:
@@ -198,29 +234,10 @@ def _day(at: datetime | None) -> str:
     return f"about {at:%-d %B}" if at else "further notice"
 
 
-def _warnings(results: Results) -> list[str]:
-    found = []
-    for name, n in results.unknown_variants.items():
-        found.append(
-            f"{n:,} units have the variant {name}, which the experiment doesn't list: they are left out"
-        )
-    for result in results.metrics:
-        if result.differs_in_missing:
-            found.append(
-                f"the arms differ in how many units have no outcome for {result.metric.name} "
-                f"(p = {result.missing_p:.2g}): find out why before trusting the difference"
-            )
-    if results.metrics and (shared := results.metrics[0].population.shared_subjects):
-        found.append(
-            f"{shared:,} subjects are waited for by runs of several variants: one variant may move the "
-            "other's outcome"
-        )
-    return found
-
-
 __all__ = [
     "ExperimentVerdict",
     "State",
+    "agreement",
     "amount",
     "decision_date",
     "difference",

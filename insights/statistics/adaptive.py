@@ -13,7 +13,7 @@ from upshot.insights.statistics.effects import Effect
 from upshot.insights.statistics.moments import Moments
 
 FLOOR = 0.05
-#: How often the second-best arm is played: top-two Thompson sampling's β.
+#: How often the best arm is played rather than the best among the others: top-two Thompson sampling's β.
 EXPLOIT = 0.5
 
 
@@ -58,22 +58,30 @@ def next_weights(arms: Mapping[str, Moments], floor: float = FLOOR) -> dict[str,
     each arm.
 
     An arm is played if it is best, or with probability 1 - β if it is best among the others. The floor keeps
-    each propensity away from zero, so that estimates stay possible: floor × arms must be at most 1.
+    each propensity away from zero, so that estimates stay possible: floor × arms must be at most 1. Of two
+    arms each is played as often as it is best (Thompson sampling): top-two would leave them half and half.
     """
     if floor * len(arms) > 1:
         raise ValueError(f"a floor of {floor} for each of {len(arms)} arms is more than 1 in all")
     best = best_chances(arms)
-    played = {
-        name: chance
-        * (
-            EXPLOIT
+    played = (
+        best
+        if len(best) < 3
+        else {
+            name: EXPLOIT * chance
             + (1 - EXPLOIT)
-            * sum(other / max(1 - other, 1e-12) for rival, other in best.items() if rival != name)
-        )
-        for name, chance in best.items()
-    }
+            * sum(best[rival] * _among_others(best, name, rival) for rival in best if rival != name)
+            for name, chance in best.items()
+        }
+    )
     total = sum(played.values())
     return {name: floor + (1 - floor * len(arms)) * share / total for name, share in played.items()}
+
+
+def _among_others(best: Mapping[str, float], name: str, rival: str) -> float:
+    """The chance of an arm to be the best but for a rival: a sum, as 1 less a near 1 has no digits left."""
+    others = sum(chance for arm, chance in best.items() if arm != rival)
+    return best[name] / others if others > 0 else 1 / (len(best) - 1)
 
 
 def aipw(phases: Sequence[AdaptivePhase], control: str, variant: str) -> Effect:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, inf, sqrt
@@ -31,6 +31,20 @@ def units_for_one_look(
     """The same for a test of fixed size that nobody looks at before its end."""
     factor = float(ndtri(1 - alpha / 2)) + float(ndtri(power))
     return ceil((factor * _unit_error(variances, weights) / mde) ** 2)
+
+
+def compared_pair(control: float, others: Iterable[float]) -> tuple[float, float] | None:
+    """The weights of control and of the smallest other arm, whose comparison needs the most units.
+
+    None where the control or every other arm has no weight.
+    """
+    positive = [weight for weight in others if weight > 0]
+    return (control, min(positive)) if positive and control > 0 else None
+
+
+def of_all_arms(units: int, pair: tuple[float, float], weights: Iterable[float]) -> int:
+    """The units of all arms together of which the pair's arms get so many."""
+    return ceil(units * sum(weights) / sum(pair))
 
 
 def detectable(
@@ -90,4 +104,12 @@ def forecast(
     return Forecast(as_of + window + timedelta(days=days), False)
 
 
-__all__ = ["Forecast", "detectable", "forecast", "units_for_one_look", "units_needed"]
+__all__ = [
+    "Forecast",
+    "compared_pair",
+    "detectable",
+    "forecast",
+    "of_all_arms",
+    "units_for_one_look",
+    "units_needed",
+]

@@ -38,6 +38,12 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "late subject wait_id outcome_id occurred_at decided_at agent source comment exposures "
             "attributes recorded_at offset row_version precedence",
             "raw_alerts": "alert_id name run_id score_id revision value kind message raised_at recorded_at "
+            "state_revision state rule_kind cause severity subjects threshold detected_at notify silent "
+            "links row_version",
+            "raw_alert_rules": "name recorded_at offset kind enabled severity score notify muted_until "
+            "version changed_at changed_by record row_version",
+            "raw_notices": "notice_id alert_id name receiver receiver_kind state status attempts last_status "
+            "error next_attempt_at digest_id digest_of raised_at sent_at changed_at revision recorded_at "
             "row_version",
             "raw_dead_letters": "dead_letter_id reason detail topic partition offset key payload headers "
             "recorded_at row_version",

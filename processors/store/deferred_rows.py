@@ -19,9 +19,10 @@ _encode = msgspec.json.Encoder().encode
 def deferral_row(deferral: Deferral, record: Record) -> Row:
     """A deferral, or its cancellation; of two with one id the higher revision counts, then the earlier."""
     recorded = recorded_moment(record)
+    deferred = moment_or_none(deferral.deferred_at) or recorded
+    since = moment_or_none(deferral.since) or deferred
     if deferral.cancelled_at is not None:
         return _cancelled(deferral, moment(deferral.cancelled_at), recorded)
-    deferred = moment_or_none(deferral.deferred_at) or recorded
     values = (
         deferral.identity,
         deferral.run_id,
@@ -30,7 +31,7 @@ def deferral_row(deferral: Deferral, record: Record) -> Row:
         deferral.version,
         _encode(deferral.data).decode(),
         deferred,
-        moment_or_none(deferral.since) or deferred,
+        since,
         deferral.key or "",
         deferral.agent or "",
         assignments(deferral.exposures),

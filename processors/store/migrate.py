@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from importlib import resources
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from pydantic import SecretStr
 
-from upshot.errors import ClickHouseUnavailable, ConfigurationError, QueryFailed
-from upshot.processors.store.connection import connect, first_line
+from upshot.clickhouse_address import SHARD
+from upshot.errors import ConfigurationError
+from upshot.processors.store.cluster import Relation, for_cluster, over_shards, spread
+from upshot.processors.store.connection import connect, explained
+from upshot.processors.store.retention import apply_retention
 from upshot.settings import Settings
 
 _FILE_NAME = re.compile(r"^(\d{4})_(\w+)\.sql")
@@ -72,6 +77,24 @@ def migrations() -> list[Migration]:
     return found
 
 
+@cache
+def definition(opening: str) -> str:
+    """The last statement of the migrations that begins so: what it defines, once all are applied.
+
+    Raises LookupError where there is none.
+    """
+    found = [each for migration in migrations() for each in migration.statements if each.startswith(opening)]
+    if not found:
+        raise LookupError(f"no migration has a statement that begins with {opening!r}")
+    return found[-1]
+
+
+def select_of(view: str) -> str:
+    """The SELECT of a view, as the migrations define it."""
+    _, _, select = definition(f"CREATE OR REPLACE VIEW {view}\n").partition("\nAS\n")
+    return select[: select.rindex("\nCOMMENT '")]
+
+
 def migrate(
     settings: Settings,
     progress: Callable[[Progress], None] = lambda progress: None,
@@ -85,42 +108,77 @@ def migrate(
     ClickHouseUnavailable, or QueryFailed where a statement fails (the next run starts with its migration).
     """
     known = migrations() if known is None else known
-    try:
-        client = _database(settings)
-        try:
-            todo = _missing(client, known)
-            for done, migration in enumerate(todo):
-                progress(Progress(done, len(todo), migration.name))
-                _apply(client, migration)
-            if todo:
-                progress(Progress(len(todo), len(todo), todo[-1].name))
-            return todo
-        finally:
-            client.close()
-    except OperationalError as error:
-        address = settings.clickhouse
-        raise ClickHouseUnavailable(
-            f"ClickHouse does not answer at {address.host}:{address.port} ({first_line(error)}): "
-            "no migration was applied; start it (`upshot up`) or set UPSHOT_CLICKHOUSE_URL"
-        ) from error
-    except ClickHouseError as error:
-        raise QueryFailed(
-            f"a migration failed: {first_line(error)}; mend that and run `upshot migrate` again"
-        ) from error
+    away = "no migration was applied; start it (`upshot up`) or set UPSHOT_CLICKHOUSE_URL"
+    refused = "a migration failed: {}; mend that and run `upshot migrate` again"
+    with explained(settings, away=away, refused=refused):
+        # Statements `ON CLUSTER` reach every shard from one.
+        shards = settings.shards[:1] if settings.clickhouse_replicated else settings.shards
+        applied: list[Migration] = []
+        for shard in shards:
+            with closing(_database(shard)) as client:
+                todo = _missing(client, shard, known)
+                for done, migration in enumerate(todo):
+                    progress(Progress(done, len(todo), migration.name))
+                    _apply(client, shard, migration)
+                if todo:
+                    progress(Progress(len(todo), len(todo), todo[-1].name))
+                applied = max(applied, todo, key=len)
+        if settings.clickhouse_cluster and (applied or not _is_over_shards(settings)):
+            for shard in shards:
+                _put_over_shards(settings, shard)
+        apply_retention(settings)
+        return applied
 
 
 def _database(settings: Settings) -> Client:
     name = settings.clickhouse.database.replace("`", "")
     client = connect(settings, database=False)
     try:
-        client.command(f"CREATE DATABASE IF NOT EXISTS `{name}`")
+        client.command(spread(settings, f"CREATE DATABASE IF NOT EXISTS `{name}`"))
     finally:
         client.close()
     return connect(settings)
 
 
-def _missing(client: Client, known: Sequence[Migration]) -> list[Migration]:
-    client.command(_LEDGER)
+def _is_over_shards(settings: Settings) -> bool:
+    """Whether the cluster's database is there, whole: its ledger is made last."""
+    with closing(connect(settings, database=False)) as client:
+        name = {"name": settings.clickhouse.database}
+        sql = (
+            "SELECT count() FROM information_schema.tables "
+            "WHERE table_schema = {name:String} AND table_name = 'migrations'"
+        )
+        return bool(client.query(sql, parameters=name).result_rows[0][0])
+
+
+def _put_over_shards(settings: Settings, shard: Settings) -> None:
+    """Make the cluster's database, at the shard's address, over the tables and views of the shards."""
+    with closing(connect(shard)) as client:
+        relations = _relations(client)
+    address = shard.clickhouse_url.get_secret_value().removesuffix(SHARD)
+    whole = settings.model_copy(update={"clickhouse_url": SecretStr(address)})
+    with closing(_database(whole)) as client:
+        for relation in sorted(relations, key=lambda one: (one.name == "migrations", one.is_view, one.name)):
+            statement = over_shards(whole, relation)
+            if statement is None:
+                statement = for_cluster(whole, definition(f"CREATE OR REPLACE VIEW {relation.name}\n"))
+            client.command(statement)
+
+
+def _relations(client: Client) -> list[Relation]:
+    """The tables and views of a shard; those that copy rows from one table to another are none."""
+    sql = (
+        "SELECT t.table_name, any(t.table_type) != 'BASE TABLE', groupArray(c.column_name) "
+        "FROM information_schema.tables AS t "
+        "LEFT JOIN information_schema.columns AS c "
+        "ON c.table_schema = t.table_schema AND c.table_name = t.table_name "
+        "WHERE t.table_schema = currentDatabase() AND t.table_name NOT LIKE '%\\_feed' GROUP BY t.table_name"
+    )
+    return [Relation(name, bool(view), columns) for name, view, columns in client.query(sql).result_rows]
+
+
+def _missing(client: Client, settings: Settings, known: Sequence[Migration]) -> list[Migration]:
+    client.command(spread(settings, _LEDGER.strip()))
     applied = {
         (number, checksum)
         for number, checksum in client.query("SELECT DISTINCT number, checksum FROM migrations").result_rows
@@ -141,11 +199,11 @@ def _missing(client: Client, known: Sequence[Migration]) -> list[Migration]:
     return [migration for migration in known if migration.number not in numbers]
 
 
-def _apply(client: Client, migration: Migration) -> None:
+def _apply(client: Client, settings: Settings, migration: Migration) -> None:
     for statement in migration.statements:
-        client.command(statement)
+        client.command(spread(settings, statement))
     row = [migration.number, migration.name, migration.checksum, datetime.now(UTC)]
     client.insert("migrations", [row], column_names=["number", "name", "checksum", "applied_at"])
 
 
-__all__ = ["Migration", "Progress", "migrate", "migrations"]
+__all__ = ["Migration", "Progress", "definition", "migrate", "migrations", "select_of"]

@@ -18,9 +18,11 @@ from pydantic import BaseModel
 from upshot.errors import InvalidEvent
 from upshot.otel.prices import Prices, unpriced
 from upshot.otel.steps import INSTRUMENTATION
+from upshot.processors.store.alert_rows import alert_row, alert_rule_row, removed_rule_row
 from upshot.processors.store.dead_letter_rows import dead_letter_row, letter_row
 from upshot.processors.store.deferred_rows import cancellation_row, deferral_row, followup_row
 from upshot.processors.store.experiment_rows import experiment_row
+from upshot.processors.store.notice_rows import notice_row
 from upshot.processors.store.packed import (
     Row,
     earlier_wins,
@@ -32,13 +34,15 @@ from upshot.processors.store.packed import (
 from upshot.processors.store.pricing import cost_of
 from upshot.processors.store.results import NothingToStore, RefusedRow, Result, Skipped
 from upshot.processors.store.score_rows import score_row
-from upshot.processors.store.values import assignments, kind_of, number_of, text_of, texts
+from upshot.processors.store.values import assignments, text_of, texts
+from upshot.schemas.alert_rules import AlertRule
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
 from upshot.schemas.deferrals import Deferral
 from upshot.schemas.experiments import Experiment
 from upshot.schemas.exposures import Exposure
 from upshot.schemas.followups import FollowupStatus
+from upshot.schemas.notices import Notice
 from upshot.schemas.runs import Run
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
@@ -48,7 +52,6 @@ from upshot.streams.events.fast import (
     fast,
     fast_assignments,
     fast_struct,
-    moment,
     moment_or_none,
     recorded_moment,
 )
@@ -78,8 +81,8 @@ def row_of(topic: str, record: Record, prices: Prices = unpriced) -> Result:
     """
     try:
         if is_tombstone(record):
-            key_of(record)
-            return NothingToStore()
+            key = key_of(record)
+            return removed_rule_row(key, record) if topic == "alert-rules" else NothingToStore()
         return _step_reader(prices)(record) if topic == "steps" else _READERS[topic](record)
     except InvalidEvent as error:
         refusal = error
@@ -213,6 +216,10 @@ def _experiment(record: Record) -> Row:
     return experiment_row(decode(Experiment, record), record)
 
 
+def _alert_rule(record: Record) -> Row:
+    return alert_rule_row(decode(AlertRule, record), record)
+
+
 def _wait(record: Record) -> Row | NothingToStore:
     if is_withdrawal(record) and (withdrawn := read_withdrawal(record, 0)) is not None:
         return cancellation_row(withdrawn, record) if isinstance(withdrawn, Cancelling) else NothingToStore()
@@ -238,23 +245,6 @@ def _wait(record: Record) -> Row | NothingToStore:
         wait.revision,
     )
     return pack_version("raw_waits", values, higher_wins(wait.revision, wait.opened_at))
-
-
-def _alert(alert: Alert, record: Record) -> Row:
-    raised = moment(alert.raised_at)
-    values = (
-        alert.alert_id,
-        alert.name,
-        alert.run_id,
-        alert.score_id,
-        alert.revision,
-        number_of(alert.value),
-        kind_of(alert.value),
-        alert.message,
-        raised,
-        recorded_moment(record),
-    )
-    return pack_version("raw_alerts", values, earlier_wins(raised))
 
 
 def _either(
@@ -283,7 +273,9 @@ _READERS: Mapping[str, Callable[[Record], Row | NothingToStore]] = MappingProxyT
         "scores": _either(Score, score_row, MAX_SCORE_BYTES),
         "deferrals": _either(Deferral, deferral_row),
         "followups": _either(FollowupStatus, followup_row),
-        "alerts": _either(Alert, _alert),
+        "alerts": _either(Alert, alert_row),
+        "alert-rules": _alert_rule,
+        "notices": _either(Notice, notice_row),
         "experiments": _experiment,
         "dead-letters": _either(DeadLetter, dead_letter_row, MAX_DEAD_LETTER_BYTES),
     }

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from upshot.backoff import Backoff
+from upshot.processors.store.cluster import EVERYWHERE
 from upshot.processors.store.columns import COLUMNS
 from upshot.processors.store.connection import connect, first_line
 from upshot.processors.store.kinds import MIXED, Pinned
@@ -39,7 +40,13 @@ SCORES = "raw_scores"
 _FORMAT = "MsgPack"
 #: Rows are idempotent: retries rely on idempotence. Deduplication of blocks would only get in the way: after
 #: a crash between a table and its materialized view the retried block would be skipped by both.
-_INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 0, "input_format_null_as_default": 0}
+_INSERT_SETTINGS = {
+    "async_insert": 0,
+    "insert_deduplicate": 0,
+    "input_format_null_as_default": 0,
+    # Of a cluster, the shards have the rows before they are acknowledged.
+    "distributed_foreground_insert": 1,
+}
 
 
 T = TypeVar("T")
@@ -88,8 +95,8 @@ class ClickHouseSink:
     ) -> None:
         self._settings = settings
         self._now = now
-        #: One client for each table: inserts into several tables run side by side.
-        self._clients: dict[str, Client] = {}
+        #: One client for each table and address: inserts into several tables run side by side.
+        self._clients: dict[tuple[str, str], Client] = {}
         #: The tables whose inserts fail at present.
         self._failing: set[str] = set()
         self._away_since = self._reminded = 0.0
@@ -164,19 +171,23 @@ class ClickHouseSink:
     def _insert(self, table: str, rows: Sequence[bytes]) -> float:
         """Returns the seconds taken."""
         began = monotonic()
-        self._client(table).raw_insert(
-            table,
-            column_names=COLUMNS[table],
-            insert_block=b"".join(rows),
-            settings=_INSERT_SETTINGS,
-            fmt=_FORMAT,
-        )
+        everywhere = table in EVERYWHERE and self._settings.clickhouse_cluster
+        for place in self._settings.shards if everywhere else [self._settings]:
+            self._client(table, place).raw_insert(
+                table,
+                column_names=COLUMNS[table],
+                insert_block=b"".join(rows),
+                settings=_INSERT_SETTINGS,
+                fmt=_FORMAT,
+            )
         return monotonic() - began
 
-    def _client(self, table: str) -> Client:
-        if table not in self._clients:
-            self._clients[table] = connect(self._settings)
-        return self._clients[table]
+    def _client(self, table: str, place: Settings | None = None) -> Client:
+        place = place or self._settings
+        key = table, place.clickhouse_url.get_secret_value()
+        if key not in self._clients:
+            self._clients[key] = connect(place)
+        return self._clients[key]
 
     def _missed(self, table: str, error: Exception) -> None:
         now = self._now()

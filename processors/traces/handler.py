@@ -9,7 +9,9 @@ from opentelemetry.metrics import Meter
 
 from upshot.errors import InvalidEvent
 from upshot.otel import asked_for, price_table
-from upshot.otel.events import events_of
+from upshot.otel.events import MappedSpans, events_of, exposures_of_logs
+from upshot.otel.logs import read_logs
+from upshot.otel.misplaced import LOGS, Misplaced
 from upshot.otel.otlp import read_request
 from upshot.settings import Settings
 from upshot.streams.events.dead_letters import dead_letter
@@ -59,10 +61,36 @@ class Traces:
     def _take(self, record: Record, effects: Effects) -> None:
         try:
             found = read_request(record.value or b"")
+        except Misplaced as error:
+            self._take_logs(record, error, effects)
+            return
         except InvalidEvent as error:
             self._refuse(record, error, effects)
             return
         mapped = events_of(found, self._prices, with_content=self._settings.otlp_content, asked=self._asked)
+        self._send(record, mapped, effects)
+        if mapped.rejected:
+            detail = f"spans were left out, {mapped.why}; the {len(found.spans)} others were taken"
+            self._refuse(record, InvalidEvent("not_otlp", detail), effects)
+
+    def _take_logs(self, record: Record, misplaced: Misplaced, effects: Effects) -> None:
+        """Exposures of a request with logs; a dead letter where the request has none, or unreadable ones."""
+        if misplaced.signal != LOGS:
+            self._refuse(record, misplaced, effects)
+            return
+        try:
+            mapped = exposures_of_logs(read_logs(record.value or b""))
+        except InvalidEvent as error:
+            self._refuse(record, error, effects)
+            return
+        self._send(record, mapped, effects)
+        if not mapped.events:
+            self._refuse(record, misplaced, effects)
+        elif mapped.rejected > mapped.foreign:
+            detail = f"log records were left out, {mapped.why}; the {len(mapped.events)} others were taken"
+            self._refuse(record, InvalidEvent("not_otlp", detail), effects)
+
+    def _send(self, record: Record, mapped: MappedSpans, effects: Effects) -> None:
         for event in mapped.events:
             effects.outputs.append(
                 Output(
@@ -73,9 +101,6 @@ class Traces:
                     timestamp_ms=record.timestamp,
                 )
             )
-        if mapped.rejected:
-            detail = f"spans were left out, {mapped.why}; the {len(found.spans)} others were taken"
-            self._refuse(record, InvalidEvent("not_otlp", detail), effects)
 
     def _refuse(self, record: Record, error: InvalidEvent, effects: Effects) -> None:
         self.dead_letters[error.reason] += 1

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from upshot.errors import InvalidEvent
+from upshot.schemas.alert_rules import AlertRule
 from upshot.schemas.alerts import Alert
 from upshot.schemas.deferrals import Deferral
 from upshot.schemas.experiments import Experiment
@@ -59,6 +60,7 @@ _IDENTITIES: Mapping[type[BaseModel], Callable[[Any], str]] = MappingProxyType(
         Score: lambda event: event.identity,
         Deferral: lambda event: event.identity,
         Alert: lambda event: event.alert_id,
+        AlertRule: lambda event: event.name,
         Experiment: lambda event: event.experiment,
     }
 )

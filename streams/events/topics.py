@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from upshot.schemas.alert_rules import AlertRule
 from upshot.schemas.alerts import Alert
 from upshot.schemas.dead_letters import DeadLetter
 from upshot.schemas.deferrals import Deferral
@@ -17,10 +18,12 @@ from upshot.schemas.experiments import Experiment
 from upshot.schemas.exposures import Exposure
 from upshot.schemas.followups import FollowupStatus
 from upshot.schemas.names import NameOwner
+from upshot.schemas.notices import Notice, NoticeRequest
 from upshot.schemas.otlp import TraceRequest
 from upshot.schemas.outcomes import Outcome
 from upshot.schemas.resumptions import Resumption
 from upshot.schemas.runs import Run
+from upshot.schemas.saved_queries import SavedQuery
 from upshot.schemas.scores import Score
 from upshot.schemas.steps import Step
 from upshot.schemas.waits import Wait
@@ -70,7 +73,14 @@ class Topic:
 
 
 _DECLARED = (
-    Topic("runs", "What is known of each run", "run_id", Run, ("SDK", "any client", "traces"), ("store",)),
+    Topic(
+        "runs",
+        "What is known of each run",
+        "run_id",
+        Run,
+        ("SDK", "any client", "traces"),
+        ("store", "materialize"),
+    ),
     Topic("steps", "The steps of each run", "run_id", Step, ("SDK", "any client", "traces"), ("store",)),
     Topic("outcomes", "Events outside the runs", "subject", Outcome, ("any client",), ("correlate", "store")),
     Topic(
@@ -91,7 +101,7 @@ _DECLARED = (
         "run_id",
         Score,
         ("correlate", "followups", "SDK", "any client"),
-        ("store", "evaluations"),
+        ("store", "evaluations", "alerts"),
     ),
     Topic(
         "deferrals",
@@ -114,13 +124,37 @@ _DECLARED = (
     Topic(
         "followups", "How each follow-up stands", "followup_id", FollowupStatus, ("followups",), ("store",)
     ),
-    Topic("alerts", "Bad outcomes, as they are noticed", "run_id", Alert, ("any client",), ("store",)),
+    Topic(
+        "alerts",
+        "Bad outcomes, as rules notice them",
+        "alert_id",
+        Alert,
+        ("alerts", "any client"),
+        ("notifications", "store"),
+        retention=timedelta(days=30),
+    ),
+    Topic(
+        "notice-requests",
+        "Alerts on their way to one receiver",
+        "receiver",
+        NoticeRequest,
+        ("notifications", "upshot alerts", "web server"),
+        ("notifications",),
+    ),
+    Topic(
+        "notices",
+        "What receivers are sent about alerts, and what became of it",
+        "alert_id",
+        Notice,
+        ("notifications",),
+        ("store",),
+    ),
     Topic(
         "dead-letters",
         "Input that could not be used, with reason and original bytes",
         "dead_letter_id",
         DeadLetter,
-        ("correlate", "store", "traces", "followups"),
+        ("correlate", "store", "traces", "followups", "notifications"),
         ("store",),
         retention=timedelta(days=30),
         max_bytes=MAX_DEAD_LETTER_BYTES,
@@ -130,8 +164,18 @@ _DECLARED = (
         "The registry of experiments",
         "experiment",
         Experiment,
-        ("upshot experiments", "any client"),
-        ("SDK", "store"),
+        ("upshot experiments", "alerts", "experiments", "any client"),
+        ("SDK", "store", "experiments"),
+        retention=None,
+        cleanup="compact",
+    ),
+    Topic(
+        "alert-rules",
+        "The rules of alerts",
+        "name",
+        AlertRule,
+        ("upshot alerts", "web server", "any client"),
+        ("store", "alerts"),
         retention=None,
         cleanup="compact",
     ),
@@ -140,6 +184,16 @@ _DECLARED = (
         "Names that repositories have had, by the provider's own ids",
         "name",
         NameOwner,
+        ("web server",),
+        ("web server",),
+        retention=None,
+        cleanup="compact",
+    ),
+    Topic(
+        "saved-queries",
+        "Queries that people have saved on the page",
+        "name",
+        SavedQuery,
         ("web server",),
         ("web server",),
         retention=None,

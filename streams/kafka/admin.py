@@ -15,6 +15,7 @@ from upshot.streams.events.topics import TOPICS, Topic
 from upshot.streams.kafka.connection import client_options, started
 from upshot.streams.kafka.incarnations import remembered
 from upshot.streams.kafka.topic_ids import describe
+from upshot.streams.kafka.topic_retention import set_retention
 
 #: The topics that share a table, by its changelog's name without what the prefix makes of it: one that is
 #: made again needs as many partitions as the table has.
@@ -25,7 +26,7 @@ SHARED = {
 
 
 async def ensure_topics(settings: Settings, topics: Iterable[Topic] = tuple(TOPICS.values())) -> list[str]:
-    """Create the missing topics; returns their names.
+    """Create the missing topics; returns their names. Existing ones keep records as the settings say.
 
     Raises KafkaUnavailable where no broker answers, ConfigurationError where the broker refuses.
     """
@@ -40,6 +41,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = tuple(TOPI
             )
             for name, code, *detail in response.topic_errors:
                 _check(name, code, detail)
+        await set_retention(settings, admin, wanted.items())
         return missing
 
 

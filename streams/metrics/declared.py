@@ -6,43 +6,12 @@ Names and units follow OpenTelemetry's conventions. Each measurement also carrie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-#: `counter`: only grows. `gauge`: how it stands now. `histogram`: how often which size occurred.
-Kind = Literal["counter", "gauge", "histogram"]
-
-#: Seconds, from what a healthy part takes to what makes people wait.
-DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-#: Seconds, from an event that has just come to a backlog of days.
-AGES = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0)
-#: Records or rows.
-SIZES = (1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 25_000.0, 50_000.0)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric. `when` is the condition for emitting the metric.
-
-    Where empty, the metric is always emitted.
-    """
-
-    name: str
-    kind: Kind
-    unit: str
-    meaning: str
-    attributes: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    when: str = ""
-
-    @property
-    def prometheus(self) -> str:
-        """Its name on a page for Prometheus."""
-        suffix = {"s": "_seconds", "By": "_bytes"}.get(self.unit, "")
-        return self.name.replace(".", "_") + suffix + ("_total" if self.kind == "counter" else "")
-
+from upshot.streams.metrics.declared_alerts import ALERTS
+from upshot.streams.metrics.metric import AGES, DURATIONS, SIZES, Metric
+from upshot.streams.metrics.notices import NOTICES
 
 _ALL = (
+    *ALERTS,
     # Metrics of the batch engine, for any role: reading, the unit of work, its partitions.
     Metric(
         "upshot.consumer.records",
@@ -163,6 +132,7 @@ _ALL = (
         "{record}",
         "Records this role could not use, by reason.",
         ("reason",),
+        when="the role reads events (all roles but materialize)",
     ),
     Metric(
         "upshot.kafka.away",
@@ -276,6 +246,7 @@ _ALL = (
         ("scorer", "version"),
         when="there are any (role followups)",
     ),
+    *NOTICES,
     # The store.
     Metric(
         "upshot.store.rows",
@@ -325,6 +296,28 @@ _ALL = (
         ("table",),
         when="role store",
     ),
+    # The rows for reading.
+    Metric(
+        "upshot.materialize.lag",
+        "gauge",
+        "s",
+        "Seconds since the instant up to which all stored facts are in the rows for reading.",
+        when="role materialize",
+    ),
+    Metric(
+        "upshot.materialize.runs",
+        "counter",
+        "{run}",
+        "Runs whose rows for reading were written.",
+        when="role materialize",
+    ),
+    Metric(
+        "upshot.materialize.contended",
+        "counter",
+        "{run}",
+        "Runs that another writer claimed at the same time: written again.",
+        when="role materialize",
+    ),
     Metric(
         "upshot.clickhouse.away",
         "gauge",
@@ -364,4 +357,4 @@ _ALL = (
 
 METRICS = {metric.name: metric for metric in _ALL}
 
-__all__ = ["AGES", "DURATIONS", "METRICS", "SIZES", "Kind", "Metric"]
+__all__ = ["METRICS"]

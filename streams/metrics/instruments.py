@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, NoOpMeter, Observation
 
 from upshot.schemas.dead_letters import REASONS
-from upshot.streams.metrics.declared import METRICS, Kind, Metric
+from upshot.streams.metrics.declared import METRICS
+from upshot.streams.metrics.metric import Kind, Metric
 
 #: What is measured now: a value, with the declared attributes in their order.
 Measured = tuple[float, *tuple[str, ...]]

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
@@ -17,10 +17,8 @@ from upshot.streams.kafka.connection import client_options
 from upshot.streams.kafka.fetch import install_fast_records
 from upshot.streams.kafka.logs import SERVICES
 from upshot.streams.kafka.topic_ids import topic_id
+from upshot.streams.runtime.store import PartitionStore
 from upshot.streams.state import BulkLoad, PartitionTable
-
-if TYPE_CHECKING:
-    from upshot.streams.runtime.table import BatchTable
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +32,18 @@ RECORDS = 50_000
 BULK_FROM = 20_000
 #: Seconds; well below the changelog's `delete.retention.ms`.
 TRUSTED_FOR = 12 * 3600.0
+
+
+class RecoveredTable(Protocol):
+    """The part of a `BatchTable` needed for its recovery."""
+
+    name: str
+    app: Any
+    store: PartitionStore
+    changelog_topic_name: str
+
+    def size(self, partition: int) -> int:
+        """The number of keys in a partition."""
 
 
 class BatchRecovery(Recovery):  # type: ignore[misc]
@@ -69,7 +79,7 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
     async def _seek_offsets(self, consumer: Any, tps: set[Any], offsets: Any, title: str) -> None:
         """Nothing: the group's consumer has no partition of a changelog."""
 
-    async def _load(self, table: BatchTable, tps: set[Any]) -> None:
+    async def _load(self, table: RecoveredTable, tps: set[Any]) -> None:
         await self.app.standby_replicas.stop()
         followed = [tp.partition for tp in self.app.assignor.share.standby]
         await table.store.open([tp.partition for tp in tps], keep=followed)
@@ -133,7 +143,7 @@ async def changelog_reader(
         await reader.stop()
 
 
-async def read_changelog(reader: AIOKafkaConsumer, table: BatchTable, tps: list[TopicPartition]) -> None:
+async def read_changelog(reader: AIOKafkaConsumer, table: RecoveredTable, tps: list[TopicPartition]) -> None:
     """Bring the partitions of `table` up to the end of their changelog.
 
     Records already in the table aren't read again. The end is the log's own end when this starts; a partition
@@ -166,7 +176,7 @@ async def read_changelog(reader: AIOKafkaConsumer, table: BatchTable, tps: list[
 class RecoveryProgress:
     """Tells how far a recovery is, and how long the rest will take."""
 
-    def __init__(self, table: BatchTable) -> None:
+    def __init__(self, table: RecoveredTable) -> None:
         self._table = table
         self._started = self._reported = monotonic()
         self._count = 0
@@ -199,7 +209,9 @@ class RecoveryProgress:
             )
 
 
-async def _bulk(reader: AIOKafkaConsumer, table: BatchTable, tp: TopicPartition, end: int) -> BulkLoad | None:
+async def _bulk(
+    reader: AIOKafkaConsumer, table: RecoveredTable, tp: TopicPartition, end: int
+) -> BulkLoad | None:
     """A way to fill the partition in bulk, where nothing of the partition is
     here and there is much to read.
     """
@@ -223,7 +235,7 @@ async def keys_written(settings: Settings, changelog: str, partition: int, offse
 
 async def seek_on(
     reader: AIOKafkaConsumer,
-    table: BatchTable,
+    table: RecoveredTable,
     tps: Iterable[TopicPartition],
     ends: Mapping[TopicPartition, int],
 ) -> None:

@@ -37,6 +37,8 @@ def test_it_agrees_with_what_the_cases_were_made_for(made: list[Case]) -> None:
     assert truth.runs == {case.run_id for case in made}
     assert {letter.reason for letter in truth.letters} == {
         "empty",
+        "invalid_rule",
+        "invalid_value",
         "missing_field",
         "no_subject",
         "not_an_object",

@@ -18,6 +18,7 @@ from upshot.local.kafka import KafkaServer
 from upshot.ops.doctor.clickhouse import clocks, tables
 from upshot.ops.doctor.kafka import topics_finding, worker
 from upshot.ops.doctor.readers import read_by_roles, trouble_of
+from upshot.processors.roles import ALWAYS
 from upshot.processors.store.migrate import migrate, migrations
 from upshot.schemas.dead_letters import MEANINGS
 from upshot.settings import Settings
@@ -26,14 +27,15 @@ from upshot.streams.kafka.admin import ensure_topics
 from upshot.streams.kafka.groups import Group
 from upshot.streams.kafka.topic_states import TopicState
 
+WORKERS = tuple(f"worker {role}" for role in ALWAYS)
 METRICS = {
-    *("metrics", "pace correlate", "pace store", "pace traces", "topics read"),
+    *("metrics", "topics read", *(f"pace {role}" for role in ALWAYS)),
     *("recovery", "deadlines", "inserts", "memory"),
 }
 CHECKS = {
-    *("Kafka", "topics", "worker correlate", "worker store", "worker traces"),
+    *("Kafka", "topics", *WORKERS),
     *("ClickHouse", "clocks", "tables", "dead letters", "overdue waits", "unmatched scores", "follow-ups"),
-    *("score kinds", "usage", "experiments"),
+    *("score kinds", "usage", "experiments", "alert rules", "rows for reading", "receivers"),
 }
 
 
@@ -105,12 +107,10 @@ def test_what_is_missing_is_named_one_after_the_other(place: dict[str, str]) -> 
     assert states(found) == {
         "Kafka": "fine",
         "topics": "wrong",
-        "worker correlate": "wrong",
-        "worker store": "wrong",
-        "worker traces": "wrong",
+        **dict.fromkeys(WORKERS, "wrong"),
         "ClickHouse": "wrong",
         **dict.fromkeys(
-            CHECKS - {"Kafka", "topics", "ClickHouse", "worker correlate", "worker store", "worker traces"},
+            CHECKS - {"Kafka", "topics", "ClickHouse", *WORKERS},
             "unknown",
         ),
     }
@@ -121,9 +121,8 @@ def test_what_is_missing_is_named_one_after_the_other(place: dict[str, str]) -> 
     code, found = findings(environment=place)
     assert code == 1
     assert {name for name, state in states(found).items() if state != "fine"} == {
-        "worker correlate",
-        "worker store",
-        "worker traces",
+        *WORKERS,
+        "rows for reading",
     }
     assert "upshot worker --role store" in found["worker store"]["to_do"]
 

@@ -31,6 +31,8 @@ from upshot.processors.roles import ALWAYS as ROLES
 
 pytestmark = pytest.mark.stack
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
@@ -47,6 +49,19 @@ def nothing_left() -> Iterator[None]:
         if running.process.poll() is None:
             running.process.kill()
             running.process.wait()
+
+
+def test_a_command_ends_with_the_killed_tests_that_started_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from tests.upshot_process import begin\n"
+        f"begin(Path({str(tmp_path)!r}), 'worker', '--role', 'correlate', environment={{'UPSHOT_KAFKA_URL': "
+        "'127.0.0.1:1'}).wait_said('no Kafka broker answers'); print('begun', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as tests:
+        assert tests.stdout is not None and tests.stdout.readline() == b"begun\n"
+        started = descendants(tests.pid)
+        tests.kill()
+    assert started and gone(started)
 
 
 def test_ctrl_c_ends_every_child_and_the_data_stays(tmp_path: Path) -> None:
@@ -98,6 +113,13 @@ def test_unknown_parts_are_refused(tmp_path: Path) -> None:
     done = upshot("up", "--with", "kafka,zookeeper", "--data-dir", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "choose from kafka,clickhouse,worker,web" in done.stderr
+
+
+def test_wrong_receivers_are_named_before_anything_starts(tmp_path: Path) -> None:
+    wrong = {"UPSHOT_RECEIVERS": '{"ops": {"kind": "pigeon"}}'}
+    done = upshot("up", "--data-dir", str(tmp_path), environment=wrong)
+    assert done.returncode == 2 and "ops: is of an unknown kind: write webhook" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_worker_waits_for_its_parts_and_ends_when_told(tmp_path: Path) -> None:

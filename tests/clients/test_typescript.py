@@ -14,6 +14,7 @@ import pytest
 from tests.ingest.conftest import open_api, read
 from tools.reference.typescript import types
 from upshot.local.kafka import KafkaServer
+from upshot.schemas.exposures import Exposure
 from upshot.schemas.ids import fact_id
 from upshot.schemas.runs import Run
 from upshot.schemas.steps import Step
@@ -26,9 +27,19 @@ NODE = shutil.which("node")
 with_node = pytest.mark.skipif(NODE is None, reason="there is no node here")
 
 AGENT = """
-import { Upshot } from "CLIENT/index.js";
+import { Upshot, chooseVariant } from "CLIENT/index.js";
 const upshot = new Upshot({ url: process.argv[1] });
+const EXPERIMENT = {
+  experiment: "tone", control: "plain", variants: { plain: 1, warm: 1 }, unit: "user", strategy: "bucket",
+  changed_at: "2026-05-01T00:00:00Z",
+};
+await upshot.send("experiments", EXPERIMENT);
 const id = await upshot.run("support", async (run) => {
+  for (;;) {
+    const { variant, because } = await run.assign("tone", "user-1", { fallback: "plain" });
+    if (variant === chooseVariant("tone", "user-1", EXPERIMENT.variants).variant) break;
+    if (!because.includes("no experiment")) throw new Error(because);
+  }
   await run.step("draft", (step) => step.usage({ model: "m", input_tokens: 3 }), { kind: "model" });
   await run.wait("stays", "ticket:1", { on: { "ticket.reopened": false }, within: "P7D", otherwise: true });
   await run.score("helpful", true);
@@ -47,6 +58,7 @@ def test_ids_are_those_of_every_client() -> None:
 def test_types_are_those_of_the_schemas() -> None:
     assert (CLIENT / "events.d.ts").read_text() == types(), "write it with  make docs"
     assert "export interface WaitEvent {" in types()
+    assert '  "alert-rules": AlertRuleEvent;' in types()
 
 
 @with_node
@@ -74,5 +86,7 @@ async def test_what_it_sends_is_taken(kafka: KafkaServer) -> None:
     assert wait.wait_id == fact_id("wait", run_id, "", "stays", "ticket:1")
     [score] = [decode_score(record) for record in await read(settings, "scores", 1)]
     assert (score.run_id, score.value) == (run_id, True)
+    [exposure] = [decode(Exposure, record) for record in await read(settings, "exposures", 1)]
+    assert (exposure.run_id, exposure.experiment, exposure.variant) == (run_id, "tone", "warm")
     [outcome] = [decode_outcome(record) for record in await read(settings, "outcomes", 1)]
     assert (outcome.subject, outcome.data) == ("ticket:1", {"by": "customer"})

@@ -93,6 +93,9 @@ def told() -> list[Record]:
     tell("scores", BEGIN, {"run_id": "nobody-told-us", "name": "helpful", "value": 0.25})
     tell("outcomes", BEGIN, {"type": "pr.closed", "subject": "pr:unasked", "data": {"merged": True}})
     letter = {"dead_letter_id": "d1", "reason": "no_subject", "detail": "…", "topic": "upshot.outcomes"}
+    about_score = {"run_id": "run-1", "score_id": "s1", "value": 0.1, "group": {"agent": "coder"}}
+    alert = {"alert_id": "a1", "name": "unhelpful", "raised_at": BEGIN.isoformat(), **about_score}
+    tell("alerts", BEGIN, alert)
     tell("dead-letters", BEGIN, {**letter, "partition": 0, "offset": 7, "recorded_at": BEGIN.isoformat()})
     return records
 

@@ -19,7 +19,7 @@ import yaml
 from tests.parts import running
 from upshot.credentials import FILE_NAME
 from upshot.local.clickhouse import ClickHouseServer
-from upshot.local.clickhouse_users import VIEWER_LONGEST
+from upshot.local.clickhouse_users import STORAGE, VIEWER_LONGEST
 from upshot.local.jars import KAFKA_VERSION
 from upshot.local.process import Launch
 from upshot.local.roles import metrics_port
@@ -122,7 +122,11 @@ def test_grafana_finds_datasource_and_dashboard(root: Path, compose: dict[str, A
     longest = users_may_ask(root)
     assert int(source["jsonData"]["queryTimeout"]) + 5 < 60 < longest - 10
     users = ET.parse(root / "deploy" / "clickhouse" / "users.xml").getroot()
-    assert users.find(f"users/{source['jsonData']['username']}") is not None
+    viewer = users.find(f"users/{source['jsonData']['username']}")
+    assert viewer is not None
+    for listed, column in (("tables", "name"), ("columns", "table")):
+        written = viewer.findtext(f"databases/system/{listed}/filter")
+        assert written == f"NOT match({column}, '{STORAGE}')"
 
 
 def users_may_ask(root: Path) -> int:

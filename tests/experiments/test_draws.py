@@ -6,12 +6,14 @@ import json
 import struct
 from importlib.resources import files
 from math import log
+from pathlib import Path
 from typing import Any
 
 import mmh3
 import pytest
 
 from upshot.experiments.draws import HASH, TRAFFIC, Arms, draw, part
+from upshot.insights.experiments import verify
 
 VECTORS: dict[str, Any] = json.loads(
     (files("upshot.experiments") / "vectors.json").read_text(encoding="utf-8")
@@ -65,6 +67,12 @@ def test_the_recipe_of_the_vectors_written_out() -> None:
         assert min(distances, key=distances.__getitem__) == golden["variant"]
     for golden in VECTORS["bytes"]:
         assert b"".join(map(part, golden["parts"])).hex() == golden["hex"]
+
+
+def test_the_recipe_in_sql_is_the_one_that_verifies() -> None:
+    """The page's query is run by its own test; that this hash is the SDK's, by the test of `verify`."""
+    page = (Path(__file__).parents[2] / "docs" / "sql.md").read_text()
+    assert "".join(verify._DRAW.split()) in "".join(page.split())
 
 
 def test_parts_are_told_apart() -> None:

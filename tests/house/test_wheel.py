@@ -127,6 +127,12 @@ def test_import_upshot_loads_nothing_heavy() -> None:
     assert _run(["-c", check]) == "set()\n"
 
 
+def test_a_worker_of_single_scores_loads_no_statistics() -> None:
+    """Loading them takes longer than all the rest of a start: bad outcomes wait meanwhile."""
+    check = "import sys, upshot.cli.app, upshot.processors.alerts.handler; print('scipy' in sys.modules)"
+    assert _run(["-c", check]) == "False\n"
+
+
 def test_the_command_says_which_extra_is_missing(installed: Path, project: dict[str, Any]) -> None:
     start = BLOCK.format(extras=_extra_modules(project), target=str(installed))
     ran = subprocess.run(

@@ -53,8 +53,19 @@ ONE_OF_EACH: dict[str, tuple[dict[str, Any], str, str]] = {
             "value": 1,
             "raised_at": "2026-11-01T00:00:00Z",
         },
-        "r1",
         "a1",
+        "a1",
+    ),
+    "alert-rules": (
+        {
+            "name": "refunds",
+            "kind": "score",
+            "score": "refunded",
+            "above": 100,
+            "changed_at": "2026-11-01T00:00:00Z",
+        },
+        "refunds",
+        "refunds",
     ),
     "experiments": (
         {"experiment": "tone", "variants": {"a": 1.0}, "changed_at": "2026-11-01T00:00:00Z"},

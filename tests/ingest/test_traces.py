@@ -10,15 +10,18 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from google.protobuf.json_format import ParseDict
 from google.rpc.status_pb2 import Status
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace.export import SpanExportResult
 from pydantic import SecretStr
 
 from tests.ingest.conftest import Client, open_api, read, values
 from tests.otel_requests.otlp_requests import agent_run, as_json, as_protobuf, nameless
+from tests.otel_requests.test_logs import both, record, request
 from upshot.processors.traces.handler import traces_app
 from upshot.schemas.steps import Step
 from upshot.settings import Settings
@@ -88,19 +91,42 @@ async def test_without_kafka_the_exporter_comes_again() -> None:
             assert int(response.headers["Retry-After"]) > 0
 
 
+@pytest.mark.parametrize("encoding", [0, 1])
+async def test_evaluations_in_logs_become_exposures(
+    settings: Settings, client: Client, encoding: int
+) -> None:
+    headers = [PROTOBUF, {"Content-Type": "application/json"}][encoding]
+    body = both(request(record(), record(name="gen_ai.choice")))[encoding]
+    status, answer = await client.post("/v1/logs", body, headers)
+    assert status == 200
+    told = ExportLogsServiceResponse()
+    told = told.FromString(answer) if encoding == 0 else ParseDict(answer, told)
+    assert told.partial_success.rejected_log_records == 1
+    assert "OTEL_LOGS_EXPORTER=none" in told.partial_success.error_message
+    [exposure] = values(await read(settings, "exposures", 1))
+    assert (exposure["experiment"], exposure["strategy"]) == ("tone", "external")
+    assert (await client.post("/v1/logs", b"\xff", headers))[0] == 400
+    assert (await client.post("/v1/metrics", b"", headers))[0] == 404
+
+
 async def test_the_collectors_topic_becomes_steps_and_runs(settings: Settings) -> None:
     spans = agent_run()
     bad = uuid4().bytes
     async with event_producer(settings) as producer:
         for value in (as_protobuf(spans), json.dumps(as_json(spans)).encode(), bad, nameless()):
             await (await producer.send("otlp", value))
+        other = record(name="gen_ai.choice")
+        for logs in (request(record(), other), request(record(), record(trace_id=b"no")), request(other)):
+            await (await producer.send("otlp", logs.SerializeToString()))
     stop = asyncio.Event()
     pace = Timing(tick_interval=0.05, poll_timeout=0.05)
     worker = asyncio.create_task(run(traces_app(settings, pace), stop))
     steps = values(await read(settings, "steps", 6))
     assert len({step["step_id"] for step in steps}) == 3
     assert len({json.dumps(told) for told in values(await read(settings, "runs", 2))}) == 1
-    letters = values(await read(settings, "dead-letters", 2))
+    assert len(values(await read(settings, "exposures", 2))) == 2
+    letters = values(await read(settings, "dead-letters", 4))
+    assert ["log records were left out" in letter["detail"] for letter in letters].count(True) == 1
     assert {letter["reason"] for letter in letters} == {"not_otlp"}
     assert {letter["topic"] for letter in letters} == {settings.topic("otlp")}
     stop.set()

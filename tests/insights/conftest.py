@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -99,6 +101,22 @@ def settings_of(clickhouse: ClickHouseServer, database: str) -> Settings:
     settings = Settings(clickhouse_url=clickhouse.url.removesuffix("upshot") + database)
     migrate(settings)
     return settings
+
+
+def is_running(clickhouse: ClickHouseServer, mark: str) -> bool:
+    """Whether a query with `AS mark` runs."""
+    reader = Reader(Settings.model_validate({"clickhouse_url": clickhouse.url}))
+    others = "query NOT LIKE '%processes%'"
+    sql = f"SELECT count() > 0 FROM system.processes WHERE query LIKE '%AS {mark}%' AND {others}"
+    return bool(reader.query(sql).rows[0][0])
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Wait for it."""
+    waited, last = threading.Event(), time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < last, "it never happened"
+        waited.wait(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.insights.conftest import Stored, at, settings_of, store
-from tests.insights.test_questions import ask, chosen
-from upshot.insights.questions import ALL_PENDING
+from tests.insights.test_named_queries import ask, chosen
+from upshot.insights.named_queries import ALL_PENDING
 from upshot.insights.reader import Reader
 from upshot.local.clickhouse import ClickHouseServer
 

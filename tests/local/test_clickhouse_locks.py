@@ -17,6 +17,8 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 import pytest
+from clickhouse_driver import Client
+from clickhouse_driver.errors import Error
 
 from tests.parts import running
 from upshot.credentials import FILE_NAME
@@ -51,10 +53,16 @@ class Meeting(NamedTuple):
             self.server.http_port,
             "POST",
             "/?" + urlencode({"database": "upshot", **options}),
+            self.filled(sql),
+            {"X-ClickHouse-User": user, "X-ClickHouse-Key": password},
+        )
+
+    def filled(self, sql: str) -> str:
+        """The statement about this file, this place and this port."""
+        return (
             sql.replace("{file}", str(self.file))
             .replace("{written}", str(self.written))
-            .replace("{port}", str(self.port)),
-            {"X-ClickHouse-User": user, "X-ClickHouse-Key": password},
+            .replace("{port}", str(self.port))
         )
 
     @property
@@ -194,6 +202,27 @@ def test_nothing_beyond_the_database(meeting: Meeting, user: str, sql: str) -> N
     assert answer.status >= 400, answer.text
     assert SECRET not in answer.text
     assert meeting.was_kept
+
+
+@pytest.mark.parametrize("user", ["app", "viewer"])
+def test_nothing_beyond_the_database_by_the_native_protocol(meeting: Meeting, user: str) -> None:
+    password = meeting.server.credentials._asdict()[user]
+    settings = {"host": "127.0.0.1", "port": meeting.server.tcp_port, "database": "upshot"}
+    with Client(**settings, user=user, password=password) as client:
+        assert client.execute("SELECT currentUser()") == [(user,)]
+        answered = {}
+        for sql in (*READS, *WRITES, *CALLS, *OTHERS):
+            try:
+                answer = client.execute(meeting.filled(sql))
+            except Error as error:
+                assert SECRET not in str(error), sql
+            else:
+                answered[sql] = answer
+            assert meeting.was_kept, sql
+    # The protocol leaves the writing of such a file to the client.
+    assert answered == {"SELECT 1 INTO OUTFILE '{written}'": [(1,)]}
+    with pytest.raises(Error):
+        Client(**settings, user=user, password="").execute("SELECT 1")
 
 
 @pytest.mark.parametrize("setting", clickhouse_users.BEYOND)

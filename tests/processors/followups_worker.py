@@ -1,6 +1,7 @@
 """The role of follow-ups as a process of its own, with scripted code.
 
-Arguments: the broker, the prefix of topics, the data folder, and a file: while it's there no execution ends.
+Arguments: the broker, the prefix of topics, the data folder, and a file: while the file exists no execution
+with an answer ends.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ def judged(script: Script) -> None:
 
 
 class HeldExecutor(PlainExecutor):
-    """Its executions end while a file isn't there. Each start adds a line to the file beside it."""
+    """Executions with an answer end while a file isn't there. Each start adds a line to the file beside it.
+
+    Executions without an answer always end: a worker killed before its commit begins these again.
+    """
 
     def __init__(self, hold: Path) -> None:
         super().__init__({("judged", "1"): judged})
@@ -34,10 +38,14 @@ class HeldExecutor(PlainExecutor):
     def start(self, memory: Snapshot) -> None:
         with self._hold.with_suffix(".started").open("a") as started:
             started.write(f"{memory.origin.followup_id} {len(memory.answers)}\n")
+        if memory.answers:
+            self.holding.add(memory.origin.followup_id)
         super().start(memory)
 
     def finished(self) -> Sequence[tuple[str, Execution]]:
-        return [] if self._hold.exists() else super().finished()
+        if not self._hold.exists():
+            self.holding.clear()
+        return super().finished()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.results.conftest import DAY, NOON, WEEK, Story
-from upshot.insights.experiments.judging import judgement
+from upshot.insights.experiments.judging import judged_groups, judgement
 from upshot.insights.experiments.plan import PlannedMetric
 
 pytestmark = pytest.mark.stack
@@ -28,7 +28,10 @@ async def test_a_judge_is_compared_with_what_happened(story: Story, plan: Any) -
         judged(story, story.unit(f"waiting-{number}", "warm", 29), 0.9)
     unjudged = story.unit("unjudged", "plain", value=True)
     assert unjudged
-    found = judgement(await story.stored(), plan(SOLVED), SOLVED, "helpful", NOON + 30 * DAY)
+    reader = await story.stored()
+    found = judgement(reader, plan(SOLVED), SOLVED, "helpful", NOON + 30 * DAY)
+    asked = (reader, plan(SOLVED), SOLVED, "helpful", NOON + 30 * DAY)
+    assert judged_groups(*asked, of_rows=True) == judged_groups(*asked, of_rows=False)
     plain, warm = found.arms
     assert (plain.variant, plain.calibration.n, plain.calibration.auc) == ("plain", 20, 1.0)
     assert plain.gap is None and warm.gap is not None

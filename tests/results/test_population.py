@@ -8,7 +8,9 @@ import pytest
 
 from tests.results.conftest import DAY, NOON, WEEK, Story
 from upshot.insights.experiments.plan import PlannedMetric, PlannedPhase
-from upshot.insights.experiments.population import Cell, Population, population
+from upshot.insights.experiments.population import Cell, Population
+from upshot.insights.experiments.results import results
+from upshot.insights.experiments.verdict import verdict
 from upshot.insights.statistics.moments import Moments
 
 pytestmark = pytest.mark.stack
@@ -19,7 +21,8 @@ SOLVED = PlannedMetric("solved", window=WEEK)
 async def read(
     story: Story, plan: Any, metric: PlannedMetric = SOLVED, day: float = 30, by: str = ""
 ) -> Population:
-    return population(await story.stored(), plan(metric), metric, NOON + day * DAY, by)
+    await story.stored()
+    return story.population(plan(metric), metric, NOON + day * DAY, by)
 
 
 def cell(found: Population, variant: str, exclusion: str = "", phase: str = "1", segment: str = "") -> Cell:
@@ -116,7 +119,7 @@ async def test_runs_within_the_horizon_count_as_one_cluster(story: Story, plan: 
     metric = PlannedMetric("solved", window=WEEK, horizon=3 * DAY)
     early = cell(await read(story, plan, metric, day=9.9), "plain")
     assert (early.matured, early.maturing) == (0, 1)
-    found = cell(population(story.reader, plan(metric), metric, NOON + 10 * DAY), "plain")
+    found = cell(story.population(plan(metric), metric, NOON + 10 * DAY), "plain")
     assert found.moments == Moments.of([2], [3])
 
 
@@ -133,9 +136,9 @@ async def test_as_of_a_day_that_lies_back(story: Story, plan: Any) -> None:
     run = story.unit("u", "plain", value=True)
     story.score(run, False, 20, revision=2, late=True)
     story.unit("later", "plain", 15, value=True)
-    reader = await story.stored()
-    was = cell(population(reader, plan(), SOLVED, NOON + 10 * DAY), "plain")
-    now = cell(population(reader, plan(), SOLVED, NOON + 30 * DAY), "plain")
+    await story.stored()
+    was = cell(story.population(plan(), SOLVED, NOON + 10 * DAY), "plain")
+    now = cell(story.population(plan(), SOLVED, NOON + 30 * DAY), "plain")
     assert (was.exposed, was.moments.y, causes(was)) == (1, 1.0, {"outcome": 1})
     assert (now.exposed, now.moments.y, causes(now)) == (2, 1.0, {"outcome": 1, "revised": 1})
 
@@ -194,7 +197,55 @@ async def test_a_subject_of_two_variants_is_told(story: Story, plan: Any) -> Non
 async def test_names_that_look_like_sql(story: Story, plan: Any) -> None:
     odd = "it's \\ a\ttrap 🦊"
     story.event("exposures", 0, run_id="r", experiment="tone", variant=odd, exposed_at=NOON)
-    reader = await story.stored()
+    await story.stored()
     made = plan(SOLVED, phases=[PlannedPhase("1", {"plain": 1.0, odd: 1.0})])
-    found = population(reader, made, SOLVED, NOON + 30 * DAY)
+    found = story.population(made, SOLVED, NOON + 30 * DAY)
     assert [(each.variant, each.exclusion) for each in found.cells] == [(odd, "")]
+
+
+async def test_a_trace_and_its_named_run_are_one(story: Story, plan: Any) -> None:
+    """Evaluations in spans stand under the trace; waits and scores under the id that the root states."""
+    for number, (trace, run) in enumerate((("t1", "order-1"), ("t2", "order-2"))):
+        story.event("exposures", 0, run_id=trace, unit=f"u{number}", experiment="tone", variant="warm")
+        story.event("runs", 0, run_id=trace, attributes={"upshot.known_as": run})
+        story.event("runs", 0, run_id=run, agent="support", started_at=NOON)
+    story.score("order-1", True, 1)
+    story.score("t2", True, 1)
+    found = cell(await read(story, plan), "warm")
+    assert (found.moments.n, found.moments.y) == (2, 2.0)
+    assert causes(found) == {"outcome": 2}
+
+
+async def test_runs_that_crash_before_they_ask_favour_nobody(story: Story, plan: Any) -> None:
+    """Warm crashes on two of five hard tickets: of those that asked, more are solved than of plain's."""
+    for number in range(100):
+        is_hard, nth = number >= 50, number % 50
+        solved = nth < (20 if is_hard else 45)
+        for arm in ("plain", "warm"):
+            crashes = arm == "warm" and is_hard and nth % 5 < 2
+            status = "failed" if crashes else "completed"
+            story.unit(
+                f"{arm}-{number}", arm, waits=not crashes, value=None if crashes else solved, status=status
+            )
+    found = results(plan(planned=200), [await read(story, plan)])
+    arms = found.metrics[0].arms
+    asked = [arm.moments.y / (arm.matured - arm.causes["run_failed"]) for arm in arms]
+    assert asked[1] > asked[0] == 0.65, "the survivors favour warm"
+    comparison = found.metrics[0].against_control("warm")
+    assert comparison is not None and comparison.effect.difference == pytest.approx(-0.08)
+    assert arms[1].causes["run_failed"] == 20 and found.metrics[0].differs_in_missing
+    assert verdict(found).winner != "warm"
+
+
+async def test_what_is_late_within_the_grace_counts_and_later_is_a_revision(story: Story, plan: Any) -> None:
+    metric = PlannedMetric("solved", window=WEEK, grace=DAY)
+    for name, day in (("soon", 7.5), ("later", 9)):
+        run = story.unit(name, "plain", value=False, after=6)
+        story.score(run, True, day, revision=2, late=True)
+    await story.stored()
+    at_maturity = cell(story.population(plan(metric), metric, NOON + 8.5 * DAY), "plain")
+    assert (causes(at_maturity), at_maturity.moments.y) == ({"outcome": 2}, 1.0)
+    now = cell(story.population(plan(metric), metric, NOON + 20 * DAY), "plain")
+    assert (causes(now), now.moments.y) == ({"outcome": 1, "revised": 1}, 2.0)
+    again = cell(story.population(plan(metric), metric, NOON + 8.5 * DAY), "plain")
+    assert again == at_maturity

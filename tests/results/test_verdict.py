@@ -81,6 +81,13 @@ def test_a_winner_that_costs_too_much(plan: Any) -> None:
     dear = [cell("plain", Moments.of([0.10, 0.12] * 1_000)), cell("warm", Moments.of([0.14, 0.15] * 1_000))]
     found = judged(plan(SOLVED, COST), rates(("plain", 2_000, 800), ("warm", 2_000, 950)), guardrail=dear)
     assert (found.state, found.winner) == ("unsafe", "warm")
+    assert found.sentence == "decided on solved, but cost_usd is worse than the margin allows"
+
+
+def test_a_winner_whose_costs_are_too_few_to_say(plan: Any) -> None:
+    few = [cell("plain", Moments.of([0.10, 0.12])), cell("warm", Moments.of([0.10, 0.12]))]
+    found = judged(plan(SOLVED, COST), rates(("plain", 2_000, 800), ("warm", 2_000, 950)), guardrail=few)
+    assert (found.state, found.winner) == ("unsafe", "warm")
     assert found.sentence == "decided on solved, but cost_usd isn't shown to be safe"
 
 
@@ -195,6 +202,86 @@ def test_a_thousand_variants(plan: Any) -> None:
     assert judged(plan(SOLVED, phases=[PlannedPhase("1", weights)]), cells).state == "open"
 
 
+def test_hundreds_of_variants_whose_weights_followed_the_rewards(plan: Any) -> None:
+    weights = {"plain": 1.0} | {f"v{n}": 1.0 for n in range(399)}
+    phases = [PlannedPhase(name, weights) for name in "123"]
+    cells = [each for name in "123" for each in rates(*((arm, 60, 24) for arm in weights), phase=name)]
+    assert judged(plan(SOLVED, phases=phases, adaptive=True), cells).state == "open"
+
+
+def test_phases_that_nobody_listed_decide_nothing(plan: Any) -> None:
+    """Units from before the registry, say: 4,000 of them must not vouch for the six that are compared."""
+    stray = rates(("plain", 2_000, 800), ("warm", 2_000, 950), phase="code-1")
+    for cells in (stray, [*stray, *rates(("plain", 3, 0), ("warm", 3, 3))]):
+        found = judged(plan(SOLVED), cells)
+        assert found.state == "open" and "not enough data" in found.sentence
+        assert found.warnings == (
+            "4,000 units were exposed in phase code-1, which the experiment doesn't list: they are left out",
+        )
+    [arm, _] = results(plan(SOLVED), [Population(SOLVED, AS_OF, tuple(stray), (), 0.0, 0)]).metrics[0].arms
+    assert (arm.matured, arm.value, dict(arm.excluded)) == (0, None, {"unknown_phase": 2_000})
+    found_by = segments(plan(SOLVED), Population(SOLVED, AS_OF, tuple(stray), (), 0.0, 0))
+    assert found_by[""].comparisons == ()
+
+
+def test_one_phase_alone_shows_no_unit_of_the_others(plan: Any) -> None:
+    cells = [*rates(("plain", 500, 200)), *rates(("plain", 100, 20), phase="2")]
+    made = plan(SOLVED, other_phases=("2",))
+    found = results(made, [Population(SOLVED, AS_OF, tuple(cells), (), 0.0, 0)])
+    assert (found.metrics[0].arms[0].value, found.unknown_phases) == (0.4, {})
+
+
+def test_variants_that_no_phase_gave_together(plan: Any) -> None:
+    phases = [PlannedPhase("1", {"plain": 1.0}), PlannedPhase("2", {"warm": 1.0})]
+    cells = [*rates(("plain", 500, 200)), *rates(("warm", 500, 250), phase="2")]
+    found = judged(plan(SOLVED, phases=phases), cells)
+    assert found.state == "open" and "no phase has given both plain and warm" in found.sentence
+
+
+def test_a_few_units_in_the_phase_that_gave_both_are_not_enough(plan: Any) -> None:
+    phases = [PlannedPhase("1", {"plain": 1.0}), PlannedPhase("2", {"plain": 1.0, "warm": 9.0})]
+    cells = [*rates(("plain", 5_000, 2_000)), *rates(("plain", 6, 0), ("warm", 60, 45), phase="2")]
+    found = judged(plan(SOLVED, phases=phases), cells)
+    assert found.state == "open" and found.sentence.startswith("not enough data")
+
+
+@pytest.mark.parametrize("units", [0, 12])
+def test_a_variant_switched_off_does_not_hold_the_verdict_up(plan: Any, units: int) -> None:
+    on = {"plain": 1.0, "warm": 1.0}
+    phases = [PlannedPhase("1", on | {"cold": 1.0 if units else 0.0}), PlannedPhase("2", on | {"cold": 0.0})]
+    cold = rates(*[("cold", units, 0)][: bool(units)])
+    cells = [*rates(("plain", 12, 5), ("warm", 12, 6)), *cold]
+    cells += rates(("plain", 2_000, 800), ("warm", 2_000, 950), phase="2")
+    found = judged(plan(SOLVED, phases=phases), cells)
+    assert (found.state, found.winner) == ("decided", "warm")
+    assert [line for line in found.warnings if "no weight any more" in line] == [
+        "cold has no weight any more, and its 12 mature units are too few: the verdict is about the others"
+    ][: bool(units)]
+    # A variant that still gets units is waited for.
+    assert judged(plan(SOLVED, phases=phases[:1]), cells[:2] if units else cells[2:]).state == "open"
+
+
+def test_an_arm_that_nobody_was_given_is_named(plan: Any) -> None:
+    found = judged(plan(SOLVED), rates(("plain", 500, 200)))
+    assert found.state == "stopped" and "proven however often anybody looks)" in found.sentence
+    assert found.sentence.endswith("Nobody was given warm: does the agents' code have the arm?")
+
+
+def test_missing_outcomes_that_changed_from_phase_to_phase_are_no_difference(plan: Any) -> None:
+    """Of each phase's units as many are missing in both arms; only all phases together would differ."""
+    phases = [PlannedPhase("1", {"plain": 9, "warm": 1}), PlannedPhase("2", {"plain": 1, "warm": 9})]
+    cells = []
+    for phase, missing, units in (("1", 0.5, (9_000, 1_000)), ("2", 0.1, (1_000, 9_000))):
+        for arm, n in zip(("plain", "warm"), units, strict=True):
+            gone = round(missing * n)
+            causes = dict.fromkeys(CAUSES, 0) | {"outcome": n - gone, "never_asked": gone}
+            cells.append(cell(arm, Moments.of_successes(n, n // 3), phase=phase, causes=causes))
+    [found] = results(
+        plan(SOLVED, phases=phases), [Population(SOLVED, AS_OF, tuple(cells), (), 0.0, 0)]
+    ).metrics
+    assert found.missing_p > 0.9
+
+
 def test_arms_that_differ_in_what_is_missing_are_told(plan: Any) -> None:
     gone = dict.fromkeys(CAUSES, 0) | {"outcome": 1_600, "never_asked": 400}
     cells = [*rates(("plain", 2_000, 800)), cell("warm", Moments.of_successes(2_000, 640), causes=gone)]
@@ -241,6 +328,12 @@ def test_weights_that_followed_the_rewards_are_weighted_out(plan: Any) -> None:
     assert each.effect.n == 6_000
     assert abs(each.effect.difference) < 0.01
     assert judged(made, cells).state == "open"
+
+
+def test_units_of_arms_without_weight_stop_adaptive_experiments_too(plan: Any) -> None:
+    off = [PlannedPhase(name, {"plain": 1.0, "warm": 0.0}) for name in "12"]
+    cells = [each for name in "12" for each in rates(("plain", 99, 9), ("warm", 9, 3), phase=name)]
+    assert judged(plan(SOLVED, phases=off, adaptive=True), cells).state == "stopped"
 
 
 def test_less_is_better_for_a_cost(plan: Any) -> None:

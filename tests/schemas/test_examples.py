@@ -29,10 +29,12 @@ NOT_SHOWN = {
     "not_otlp",
     "unmapped",
     "followup_failed",
+    "notice_failed",
     "kind_clash",
     "poison_record",
 }
-"""Reasons without an example: a megabyte, a wait, bytes that are no JSON, somebody's code, another score."""
+"""Reasons without an example: a megabyte, a wait, bytes that are no JSON, somebody's code, another score, a
+receiver."""
 
 
 class Record(NamedTuple):

@@ -14,8 +14,8 @@ import pytest
 import upshot
 from upshot import App, Experiment, Followup
 from upshot.errors import ConfigurationError, Misuse, SpoolFull
+from upshot.registry.definitions import Registry
 from upshot.schemas.experiments import Experiment as Record
-from upshot.sdk.registry import Registry
 from upshot.settings import Settings
 from upshot.testing import Captured, variants
 
@@ -156,6 +156,38 @@ def test_a_registry_that_differs_from_the_code_never_ends_the_agent(
         assert tone.choose(unit="user-1").name == "plain"
     assert not sent.exposures
     assert sent.runs[0]["attributes"]["upshot.not_exposed"] == {"reply-tone": because}
+
+
+def test_arms_of_the_code_that_the_registry_lacks_are_told_once(
+    app: App, sent: Captured, tone: Experiment[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    registered(app, variants={"plain": 1.0, "cold": 0.0})
+    with caplog.at_level(logging.WARNING):
+        for user in range(20):
+            with app.run():
+                assert tone.choose(unit=f"user-{user}") == upshot.Variant(
+                    "plain", "Be brief.", True, "1", 1.0
+                )
+    assert len(sent.exposures) == 20
+    assert [record.getMessage() for record in caplog.records] == [
+        "experiment 'reply-tone' gives nobody the arms warm of the code: the registry doesn't list them; add "
+        "them by `upshot experiments set`"
+    ]
+
+
+class Unnamed:
+    """A unit without a text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no name")
+
+
+@pytest.mark.parametrize("unit", [Unnamed(), "", "\ud800", "u" * 100_000, 0, b"\xff", float("nan")])
+def test_odd_units_never_end_the_agent(app: App, sent: Captured, tone: Experiment[str], unit: Any) -> None:
+    with app.run():
+        given = tone.choose(unit=unit)
+        assert tone.peek(unit).name == given.name
+    assert len(sent.exposures) == given.exposed
 
 
 def test_a_change_within_a_run_changes_nothing_in_it(app: App, sent: Captured, tone: Experiment[str]) -> None:

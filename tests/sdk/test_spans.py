@@ -19,7 +19,7 @@ from opentelemetry.trace import Tracer
 
 from upshot import App
 from upshot.otel import asked_for
-from upshot.sdk import tracing
+from upshot.sdk import ended_spans, tracing
 from upshot.testing import Captured
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.response.model": "gpt-4o-mini"}
@@ -127,7 +127,7 @@ def test_below_the_span_of_a_run_that_still_lasts(
 def test_only_so_many_ended_spans_are_remembered(
     app: App, sent: Captured, tracer_of: Callable[[str], Tracer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracing, "_REMEMBERED", 3)
+    monkeypatch.setattr(ended_spans, "REMEMBERED", 3)
     with app.run("a"):
         where = trace.set_span_in_context(trace.get_current_span(), Context())
         for _ in range(10):
@@ -144,7 +144,7 @@ def test_a_call_below_a_forgotten_span_is_counted_and_reported(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(tracing, "_REMEMBERED", 3)
+    monkeypatch.setattr(ended_spans, "REMEMBERED", 3)
     lost = tracing._processor.lost = 0
     with app.run("a"):
         early = trace.set_span_in_context(trace.get_current_span(), Context())

@@ -34,6 +34,9 @@ VIEWS = (
     "waits",
     "scores",
     "alerts",
+    "alert_states",
+    "alert_rules",
+    "notices",
     "experiments",
     "experiment_changes",
     "experiment_phases",
@@ -76,7 +79,10 @@ def alert(number: int, **changed: Any) -> bytes:
     """A packed row of `raw_alerts`."""
     at = NOON * 1000
     columns = COLUMNS["raw_alerts"]
-    values = dict(zip(columns, (f"a{number}", "low", "r", "s", 1, 0.5, "number", "", at, at), strict=False))
+    stated = (1, "firing", "score", "s", "warning", {}, "below 0.6", at, ["oncall"], "", "")
+    values = dict(
+        zip(columns, (f"a{number}", "low", "r", "s", 1, 0.5, "number", "", at, at, *stated), strict=False)
+    )
     return pack_version("raw_alerts", tuple((values | changed).values()), number << 64).packed
 
 

@@ -42,6 +42,7 @@ async def test_scores_waits_and_followups_of_a_trace_find_their_run(
     assert store.values("SELECT run_id, agent FROM pending WHERE wait_id = 'w9'") == [(RUN, "x")]
     assert store.values("SELECT run_id, agent FROM pending_followups") == [(RUN, "x")]
     assert store.values(f"SELECT count() FROM current_scores WHERE run_id = '{RUN}'") == [(1,)]
+    assert store.values("SELECT run_id, experiment, variant, unit FROM exposures") == [(RUN, "e", "a", RUN)]
 
 
 async def test_scores_of_other_runs_stay_with_these(store: Store) -> None:

@@ -41,6 +41,23 @@ LEAST: dict[str, dict[str, Any]] = {
         "value": False,
         "raised_at": "2026-01-01T00:00:00Z",
     },
+    "alert-rules": {
+        "name": "low",
+        "kind": "score",
+        "score": "helpful",
+        "below": 0.3,
+        "changed_at": "2026-01-01T00:00:00Z",
+    },
+    "notices": {
+        "notice_id": "n1",
+        "alert_id": "a1",
+        "name": "low",
+        "receiver": "ops",
+        "state": "firing",
+        "status": "pending",
+        "raised_at": "2026-01-01T00:00:00Z",
+        "changed_at": "2026-01-01T00:00:00Z",
+    },
     "experiments": {"experiment": "e", "variants": {"v": 1}, "changed_at": "2026-01-01T00:00:00Z"},
     "dead-letters": {
         "dead_letter_id": "d1",

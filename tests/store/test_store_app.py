@@ -40,8 +40,8 @@ class Bench:
         self.settings = settings
         self._producer = producer
 
-    async def send(self, topic: str, event: dict[str, Any] | bytes, **changed: Any) -> None:
-        value = event if isinstance(event, bytes) else json.dumps(event).encode()
+    async def send(self, topic: str, event: dict[str, Any] | bytes | None, **changed: Any) -> None:
+        value = json.dumps(event).encode() if isinstance(event, dict) else event
         await self._producer.send_and_wait(self.settings.topic(topic), value, **changed)
 
     async def send_scores(self, start: int, count: int) -> None:

@@ -244,6 +244,8 @@ async def test_outcomes_that_nobody_waited_for(store: Store) -> None:
     await store.take(wait())
     unmatched = store.values("SELECT subject, type FROM unmatched_outcomes ORDER BY subject")
     assert unmatched == [("pr:1", "pr.opened"), ("pr:2", "pr.closed")]
+    await store.take(record("outcomes", {"type": "pr.opened", "subject": "pr:1", "id": "pr.opened"}))
+    assert store.values("SELECT outcomes FROM outcome_counts") == [(3,)]
 
 
 async def test_an_outcome_without_an_id_has_its_place_as_id(store: Store) -> None:

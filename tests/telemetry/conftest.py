@@ -29,6 +29,11 @@ IN_TROUBLE = {
     "upshot.followups.running",
     "upshot.followups.running.oldest",
     "upshot.followups.undeployed",
+    "upshot.alerts.behind",
+    "upshot.notices",
+    "upshot.notices.posts",
+    "upshot.notices.waiting",
+    "upshot.notices.failing",
 }
 
 
@@ -69,6 +74,9 @@ def told(stack: WholeStack, eventually: Eventually) -> Mapping[str, Page]:
                 and page.value("upshot.dead_letters")
             ),
         ),
+        "alerts": eventually(
+            stack.ports["alerts"], lambda page: page.by("upshot.alerts.raised", "rule").get("seen")
+        ),
     }
 
 
@@ -100,10 +108,13 @@ def story(stack: WholeStack) -> None:
     ]
     outcome = {"type": "pr.closed", "subject": "seen:1", "id": "seen-o1", "data": {"merged": True}}
     early = {"type": "pr.closed", "subject": "seen:3", "data": {"merged": True}}
+    seen = {"name": "seen", "kind": "score", "score": "seen", "below": 0.5, "changed_at": ago}
     for topic, sent in [
+        ("alert-rules", [seen]),
         ("waits", waits),
         ("outcomes", [outcome, outcome, early]),
         ("runs", [{"run_id": "seen1", "agent": "a"}]),
+        ("scores", [{"run_id": "seen1", "name": "seen", "value": 0.1}]),
     ]:
         done = stack.upshot("emit", topic, text="\n".join(map(json.dumps, sent)))
         assert done.returncode == 0, done.stderr

@@ -51,6 +51,14 @@ def test_an_evaluation_is_an_exposure() -> None:
     assert found.exposed_at is not None and found.exposed_at.isoformat() == "2026-01-01T12:00:00.005000+00:00"
 
 
+@pytest.mark.parametrize("at_ns", [0, 1, -5, 2**63 - 1, 2**64 - 1])
+def test_a_clock_gone_wrong_loses_no_exposure(at_ns: int) -> None:
+    """In 1970 or 2554 nobody was exposed: when it is recorded counts."""
+    event = evaluation(key="tone", result__variant="warm", context__id="u1")
+    [found] = exposures(span(SpanEvent(event.name, at_ns, event.attributes)))
+    assert (found.variant, found.unit, found.exposed_at) == ("warm", "u1", None)
+
+
 def test_the_record_says_no_probability_that_nobody_knows() -> None:
     mapped = events_of(
         Spans([span(evaluation(key="tone", result__variant="warm"))], {}), lambda *_: None, with_content=False

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+from yarl import URL
 
 from tests.ingest.raw import Wire, wire
 from upshot.ingest.routes import OPEN_TOPICS
+from upshot.settings import Settings
+from upshot.web.access import PageAccess
 from upshot.web.schemas import FOLDER
+from upshot.web.server import make_app
+from upshot.web.site import PageRequest, Site
+from upshot.web.urls import url
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +91,14 @@ async def test_other_content_types_say_where_to_go(
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-protobuf", "text/plain"])
-async def test_logs_and_metrics_are_told_where_they_belong(server: Wire, content_type: str) -> None:
+async def test_other_signals_are_told_where_they_belong(server: Wire, content_type: str) -> None:
+    answer = await server.ask("/v1/metrics", body=b"{}", content_type=content_type)
+    assert (answer.status, b"OTEL_METRICS_EXPORTER=none" in answer.body) == (404, True)
     for signal, variable in (
-        ("logs", b"OTEL_LOGS_EXPORTER=none"),
-        ("metrics", b"OTEL_METRICS_EXPORTER=none"),
+        (b"Logs", b"OTEL_LOGS_EXPORTER=none"),
+        (b"Metrics", b"OTEL_METRICS_EXPORTER=none"),
     ):
-        answer = await server.ask(f"/v1/{signal}", body=b"{}", content_type=content_type)
-        assert (answer.status, variable in answer.body) == (404, True)
-        body = b'{"resource%s":[{}]}' % signal.capitalize().encode()
-        answer = await server.ask("/v1/traces", body=body)
+        answer = await server.ask("/v1/traces", body=b'{"resource%s":[{}]}' % signal)
         assert (answer.status, variable in answer.body) == (400, True)
 
 
@@ -130,3 +138,51 @@ async def test_unknown_schemas_say_what_there_is(server: Wire) -> None:
         answer = await server.ask(path, method="GET")
         assert (answer.status, words in answer.problem["detail"]) == (404, True)
     assert (await server.ask("/schemas/runs.json", method="GET", host="evil.example")).status == 421
+
+
+async def test_a_name_with_braces_has_a_page(tmp_path: Path) -> None:
+    app = make_app(Settings(data_dir=tmp_path))
+    for page in ("runs", "scores", "subjects", "experiments", "alerts", "dead-letters", "r"):
+        found = await app.router.resolve(make_mocked_request("GET", f"/{page}/%7B%7B7%2A7%7D%7D"))
+        assert found.http_exception is None and list(found.values()) == ["{{7*7}}"], page
+
+
+NAMED_LIKE_JSON = ("report.json", ".json", "a/b.json", "x.JSON", "y.json.json")
+
+
+@pytest.mark.parametrize("page", ["/runs/{run}", "/r/{id}", "/experiments/{experiment}/units"])
+async def test_a_name_like_that_of_a_file_has_a_page_and_its_json(tmp_path: Path, page: str) -> None:
+    settings, app = Settings(data_dir=tmp_path), web.Application()
+
+    async def shown(asked: PageRequest) -> web.Response:
+        [part] = asked.request.match_info
+        return web.json_response([asked.part(part), asked.means_json, asked.frame.path])
+
+    Site(settings, PageAccess(settings)).add_get(app, page, shown)
+    before, _, after = page.partition("/{")
+    inside = "/units" if after.endswith("/units") else ""
+    async with TestClient(TestServer(app)) as client:
+        for name in NAMED_LIKE_JSON:
+            path = f"{url(before, name)}{inside}"
+            for ending in ("", ".json"):
+                answer = await client.get(URL(path + ending, encoded=True))
+                assert await answer.json() == [name, bool(ending), path]
+
+
+@pytest.mark.parametrize("end", ["%2Ejson", "%2ejson", ".%6Ason", "%2E%6a%73%6f%6e"])
+async def test_an_encoded_end_belongs_to_the_name(tmp_path: Path, end: str) -> None:
+    settings, app = Settings(data_dir=tmp_path), web.Application()
+
+    async def shown(asked: PageRequest) -> web.Response:
+        return web.json_response([asked.part("run"), asked.means_json])
+
+    Site(settings, PageAccess(settings)).add_get(app, "/runs/{run}", shown)
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.get(URL(f"/runs/a{end}", encoded=True))
+        assert await answer.json() == ["a.json", False]
+
+
+async def test_the_page_about_such_a_name_is_no_json(server: Wire) -> None:
+    html = ["Accept: text/html"]
+    assert b"<h1>" in (await server.ask(url("/runs", "a.json"), html, method="GET")).body
+    assert b"<h1>" not in (await server.ask(url("/runs", "a.json") + ".json", html, method="GET")).body

@@ -22,12 +22,14 @@ from aiohttp import web
 
 from tests.upshot_process import WholeStack
 from upshot.errors import PartFailed
+from upshot.insights.pages.home import OUTCOMES
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.ops.doctor.pages import Worker
 from upshot.ops.health import Health, PartHealth
 from upshot.ops.telemetry.scrape import parse_page
 from upshot.processors.correlate.handler import join_app
+from upshot.processors.roles import ROLES
 from upshot.processors.store.app import store_app
 from upshot.processors.store.migrate import migrate
 from upshot.processors.traces.handler import traces_app
@@ -36,8 +38,11 @@ from upshot.streams.kafka.admin import ensure_topics
 from upshot.streams.kafka.producer import event_producer
 from upshot.streams.runtime import Timing
 from upshot.streams.runtime.runner import run
+from upshot.web.charts.plot import sparkline
 from upshot.web.figures import of_role
-from upshot.web.render import page
+from upshot.web.pages.home import command_words
+from upshot.web.pages.system import share
+from upshot.web.rendering import Frame, render
 from upshot.web.server import make_app, serve
 from upshot.web.status import Status, StatusTable
 
@@ -70,12 +75,15 @@ async def settings(kafka: KafkaServer, clickhouse: ClickHouseServer) -> Settings
 async def workers(settings: Settings) -> AsyncIterator[None]:
     stop = asyncio.Event()
     apps = [make(settings, TIMING) for make in (join_app, store_app, traces_app)]
+    apps += [
+        ROLES[name].load()(settings, None).make(settings, TIMING, None) for name in ("alerts", "materialize")
+    ]
     tasks = [asyncio.create_task(run(app, stop)) for app in apps]
     try:
         yield
     finally:
         stop.set()
-        assert await asyncio.gather(*tasks) == [0, 0, 0]
+        assert await asyncio.gather(*tasks) == [0] * len(tasks)
 
 
 class Reader:
@@ -86,7 +94,7 @@ class Reader:
         self._url = url
 
     async def page(self) -> str:
-        async with self._session.get(self._url) as response:
+        async with self._session.get(self._url + "system") as response:
             assert response.status == 200
             assert response.content_type == "text/html"
             assert "default-src 'none'" in response.headers["Content-Security-Policy"]
@@ -143,7 +151,7 @@ async def test_an_empty_stack_says_what_to_do(settings: Settings) -> None:
     assert "Nothing was sent yet" in page
     assert "upshot emit outcome --type pr.closed" in page
     assert "not everything works" in page
-    assert "<details>" not in page
+    assert "<summary>How to send events" not in page
 
 
 async def test_scores_and_dead_letters_are_shown_and_escaped(settings: Settings) -> None:
@@ -157,7 +165,7 @@ async def test_scores_and_dead_letters_are_shown_and_escaped(settings: Settings)
     assert "not known yet" in page
     assert "0.25" in page
     assert "everything works" in page
-    assert "<details>" in page
+    assert "<summary>How to send events" in page
 
 
 def scores_and_dead_letters() -> list[tuple[str, str, dict[str, Any]]]:
@@ -206,17 +214,38 @@ def test_the_page_shows_text_of_others_as_what_it_is() -> None:
     row = {"name": hostile, "agent": hostile, "scored": 1, "pending": 0, "rate_percent": None, "mean": 1.0}
     status = Status(
         datetime.now(UTC),
-        Health([PartHealth("kafka", False, hostile), PartHealth("clickhouse", True, "")]),
+        Health(
+            [
+                PartHealth("kafka", False, hostile),
+                PartHealth("clickhouse", True, ""),
+                PartHealth("store", True, "7 records behind", 7),
+            ]
+        ),
+        lags={"store": [0, 9, 7]},
+        rates={"store": [0.0, 12.5, 3.25]},
+        since={"kafka": datetime(2026, 3, 1, 12, tzinfo=UTC)},
         agents=StatusTable([row], 9_950),
     )
     status = replace(
         status,
         counts=dict.fromkeys(("runs", "waits_open", "outcomes", "scores", "dead_letters", "overdue"), 1),
     )
-    shown = page(status, Settings())
+    sparks = {"store": sparkline(status.lags["store"])}
+    rates = {"store": sparkline(status.rates["store"])}
+    words = {"findings": [], "share": share, "sparks": sparks, "rate_sparks": rates, "outcomes": OUTCOMES,
+             **command_words(Settings())}  # fmt: skip
+    shown = render("system.html", Frame(path="/system"), title="System", status=status, **words)
     assert not [c for c in shown if not c.isprintable() and c != "\n"]
     assert r"\u202egnp" in shown and "&lt;b&gt;&amp;" in shown and "<b>" not in shown
-    assert "x" * 1_001 not in shown and len(shown) < 20_000
+    visible = re.sub(r'href="[^"]*"', "", shown)
+    assert "x" * 1_001 not in visible and len(visible) < 20_000
+    assert '<dd><a href="/waits">1</a></dd>' in shown and "FROM+outcomes" in shown
+    stranger = Frame(path="/system", role="nobody")
+    alone = render("system.html", stranger, title="System", status=status, **words)
+    assert 'href="/waits"' not in alone, "whoever may not read pages is led to none"
+    assert "up to 9 records behind in the last half hour" in shown
+    assert "3.25 records a second, up to 12.5 in the last half hour" in shown
+    assert "So since 2026-03-01 12:00:00 (" in shown
     assert "and 9,950 more: <code>upshot query --question scores-by-agent</code>" in shown
 
 
@@ -230,8 +259,8 @@ async def test_many_names_are_bounded(settings: Settings) -> None:
                 if number == 7:
                     await producer.send("scores", json.dumps(score | {"run_id": "r2"}).encode(), key="r2")
         shown = await until(reader.page, lambda page: "and 250 more" in page)
-    assert shown.count("<td>name-") == 62, "50 of the table, 12 of the latest"
-    assert "<td>name-7</td>" in shown, "those with the most in them come first"
+    assert shown.count(">name-") == 62, "50 of the table, 12 of the latest"
+    assert ">name-7</a>" in shown, "those with the most in them come first"
 
 
 async def test_a_database_without_tables_is_no_crash(
@@ -249,9 +278,16 @@ async def test_a_database_without_tables_is_no_crash(
 async def test_workers_of_a_local_stack_tell_what_they_do(stack: WholeStack) -> None:
     async with aiohttp.ClientSession() as session:
         page = await Reader(session, f"http://127.0.0.1:{stack.ports['web']}/").page()
-    join, store, _ = re.findall(r'<p class="figures">(.*)</p>', page)
+    join, store = (_figures_of(page, role) for role in ("correlate", "store"))
     assert re.match(r"<span>[\d.,]+ records/s</span>, <span>[\d,]+ subjects</span>, .*MiB</span>$", join)
     assert re.match(r"<span>[\d.,]+ records/s</span>, <span>[\d.,]+ rows/s</span>, .*MiB</span>$", store)
+
+
+def _figures_of(page: str, role: str) -> str:
+    """What the tile of a role says that its workers do."""
+    found = re.search(rf'Worker: {role}</h2>\s*<p>.*</p>\s*<p class="figures">(.*)</p>', page)
+    assert found, page
+    return found[1]
 
 
 def test_figures_of_a_recovery_and_of_a_deadline() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tools.reference.markdown import page, table
-from upshot.streams.metrics.declared import METRICS, Metric
+from upshot.streams.metrics.declared import METRICS
+from upshot.streams.metrics.metric import Metric
 
 _INTRO = """Every metric is declared once, in `streams/metrics/declared.py`. A worker shows its metrics on
 a page for Prometheus (`UPSHOT_METRICS_PORT`) and pushes them to an OpenTelemetry collector

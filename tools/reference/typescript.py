@@ -34,12 +34,16 @@ def types() -> str:
         for name, definition in schema.get("$defs", {}).items():
             parts[name] = _interface(name, definition)
         parts[_name(topic)] = _interface(_name(topic), schema)
-    lines = [f"  {topic.name}: {_name(topic)};" for topic in topics]
+    lines = [f"  {_key(topic.name)}: {_name(topic)};" for topic in topics]
     mode = 'export type Mode = NonNullable<Rule["mode"]>;\n'
     index = (
         "/** The event that each topic takes. */\nexport interface Topics {\n" + "\n".join(lines) + "\n}\n"
     )
     return "\n".join([_HEAD, *parts.values(), mode, index])
+
+
+def _key(name: str) -> str:
+    return name if name.isidentifier() else f'"{name}"'
 
 
 def _name(topic: Topic) -> str:

@@ -10,13 +10,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from upshot.cli.commands import alerts as alert_rules
 from upshot.cli.commands import experiment_registry as registry
+from upshot.cli.commands import notices
 from upshot.cli.commands.credentials import CREDENTIALS_EXAMPLES, credentials
 from upshot.cli.commands.demo import DEMO_EXAMPLES, demo
 from upshot.cli.commands.doctor import DOCTOR_EXAMPLES, doctor
 from upshot.cli.commands.emit import EMIT_EXAMPLES, emit
 from upshot.cli.commands.experiments import POWER_EXAMPLES, RESULTS_EXAMPLES, power, results
 from upshot.cli.commands.followups import FOLLOWUPS_EXAMPLES, followups
+from upshot.cli.commands.forget import FORGET_EXAMPLES, forget
 from upshot.cli.commands.link import LINK_EXAMPLES, link
 from upshot.cli.commands.migrate import MIGRATE_EXAMPLES, migrate
 from upshot.cli.commands.pending import PENDING_EXAMPLES, pending
@@ -97,6 +100,14 @@ experiments = typer.Typer(
 )
 app.add_typer(experiments)
 
+alerts = typer.Typer(
+    name="alerts",
+    help="Alerts of bad outcomes: rules, and receivers.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(alerts)
+
 #: Of each command, as its help and the documentation show them.
 EXAMPLES: dict[str, tuple[str, ...]] = {}
 
@@ -116,6 +127,7 @@ _add(worker, WORKER_EXAMPLES)
 _add(migrate, MIGRATE_EXAMPLES)
 _add(emit, EMIT_EXAMPLES)
 _add(score, SCORE_EXAMPLES)
+_add(forget, FORGET_EXAMPLES)
 _add(link, LINK_EXAMPLES)
 _add(query, QUERY_EXAMPLES)
 _add(pending, PENDING_EXAMPLES)
@@ -129,6 +141,16 @@ _add(registry.ship, registry.SHIP_EXAMPLES, experiments)
 _add(registry.verify, registry.VERIFY_EXAMPLES, experiments)
 _add(results, RESULTS_EXAMPLES, experiments)
 _add(power, POWER_EXAMPLES, experiments)
+_add(alert_rules.apply, alert_rules.APPLY_EXAMPLES, alerts)
+_add(alert_rules.list_, alert_rules.LIST_EXAMPLES, alerts)
+_add(alert_rules.show, alert_rules.SHOW_EXAMPLES, alerts)
+_add(alert_rules.backtest_, alert_rules.BACKTEST_EXAMPLES, alerts)
+_add(alert_rules.mute, alert_rules.MUTE_EXAMPLES, alerts)
+_add(alert_rules.remove, alert_rules.REMOVE_EXAMPLES, alerts)
+_add(alert_rules.test, alert_rules.TEST_EXAMPLES, alerts)
+_add(notices.ping, notices.PING_EXAMPLES, alerts)
+_add(notices.notices, notices.NOTICES_EXAMPLES, alerts)
+_add(notices.retry, notices.RETRY_EXAMPLES, alerts)
 _add(replay, REPLAY_EXAMPLES)
 _add(rescore, RESCORE_EXAMPLES)
 _add(doctor, DOCTOR_EXAMPLES)

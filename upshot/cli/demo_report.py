@@ -161,7 +161,8 @@ def say_next(
         if data_dir is not None:
             say(f"  upshot up --data-dir {data_dir}    the same data, to look around")
         else:
-            say("  upshot demo --keep                 leaves the stack running, to look around")
+            again = "upshot demo --experiment --keep" if more else "upshot demo --keep"
+            say(f"  {again:34} leaves the stack running, to look around")
         say("  upshot up                          your own: Kafka, ClickHouse, worker, web page")
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import timedelta
 from math import isfinite, nan
 from typing import Any
 
 from upshot.cli.terminal import say, say_table
+from upshot.insights.experiments.adjusting import Adjustment
 from upshot.insights.experiments.judging import Judgement
 from upshot.insights.experiments.plan import PlannedMetric
 from upshot.insights.experiments.population import CAUSES, EXCLUSIONS
-from upshot.insights.experiments.results import Arm, Comparison, MetricResult, Results
-from upshot.insights.experiments.verdict import ExperimentVerdict, difference
+from upshot.insights.experiments.results import Arm, MetricResult, Results
+from upshot.insights.experiments.verdict import ExperimentVerdict, difference, signed
 from upshot.insights.statistics.costs import Cost
 
 
@@ -34,6 +34,7 @@ def print_segments(by: str, found: Mapping[str, MetricResult], shown: set[tuple[
     """Print a table of segments: exploratory, since nobody said before which of them would matter."""
     say()
     say(f"By {by}, exploratory; * holds among all segments together", style="bold")
+    say(f"  Only for a {by} known before the exposure: one that a variant can move compares unequal units.")
     rows = []
     for segment, result in found.items():
         for each in result.comparisons:
@@ -75,28 +76,26 @@ def print_judgement(judgement: Judgement) -> None:
     say_table(("variant", "mature", "AUC", "Brier", f"early {name}", "gap at equal scores"), rows)
 
 
+def print_adjustment(found: Adjustment) -> None:
+    """Print the differences less what the units' earlier outcomes explain."""
+    metric = found.metric
+    say()
+    by = f"{found.attribute}, known before the exposure" if found.attribute else "earlier outcomes"
+    say(f"{metric.name}, adjusted by {by}, of {found.with_history:,} of {found.units:,} units")
+    rows = [
+        (
+            each.variant,
+            f"{signed(each.effect.difference, metric)} ({signed(each.interval.low, metric)} to "
+            f"{signed(each.interval.high, metric)})",
+            f"{each.explained:.0%}",
+        )
+        for each in found.comparisons
+    ]
+    say_table(("variant", "difference", "variance explained"), rows)
+
+
 def _decimals(value: float) -> str:
     return f"{value:.2f}" if isfinite(value) else "-"
-
-
-def judgement_json(judgement: Judgement) -> dict[str, Any]:
-    """The same for a program."""
-    return {
-        "judge": judgement.judge,
-        "metric": judgement.metric.name,
-        "variants": [
-            {
-                "variant": arm.variant,
-                "mature": arm.calibration.n,
-                "auc": _finite(arm.calibration.auc),
-                "brier": _finite(arm.calibration.brier),
-                "bins": [asdict(each) for each in arm.calibration.bins],
-                "early_read": asdict(arm.early) if arm.early else None,
-                "gap": _numbers(asdict(arm.gap)) if arm.gap else None,
-            }
-            for arm in judgement.arms
-        ],
-    }
 
 
 def _print_metric(result: MetricResult) -> None:
@@ -141,8 +140,14 @@ def _details(result: MetricResult) -> list[str]:
             lines.append(f"{arm.variant}: {_cost(arm.cost)}")
     for each in result.comparisons:
         if each.guardrail is not None:
-            safe = "shown to be safe" if each.is_safe else "not shown to be safe yet"
-            lines.append(f"{each.variant}: {safe}")
+            unsafe = (
+                "worse than the margin allows, for sure" if each.is_beyond else "not shown to be safe yet"
+            )
+            lines.append(f"{each.variant}: {'shown to be safe' if each.is_safe else unsafe}")
+    phases = {cell.phase for cell in result.population.cells if cell.matured and not cell.exclusion}
+    if len(phases) > 1:
+        name = "rates" if result.metric.boolean else "means"
+        lines.append(f"{name} are of all {len(phases)} phases together, differences within phases")
     if result.population.maturing:
         at, units = result.population.maturing[0]
         lines.append(f"next: {units:,} units become mature by {at:%Y-%m-%d %H:%M}")
@@ -179,96 +184,10 @@ def span(time: timedelta) -> str:
     return " ".join(parts)
 
 
-def results_json(results: Results, verdict: ExperimentVerdict) -> dict[str, Any]:
-    """All of it for a program; numbers that aren't finite are null."""
-    plan = results.plan
-    return {
-        "experiment": plan.experiment,
-        "as_of": results.as_of.isoformat(),
-        "state": verdict.state,
-        "verdict": verdict.sentence,
-        "winner": verdict.winner or None,
-        "warnings": list(verdict.warnings),
-        "control": plan.control,
-        "alpha": plan.alpha,
-        "planned_units": plan.planned,
-        "sample_ratio": [
-            {
-                "phase": each.phase,
-                "units": dict(each.counts),
-                "weights": dict(each.weights),
-                "p": each.allocation.p,
-                "e": _finite(each.allocation.e),
-                "stopped": each.allocation.stopped,
-            }
-            for each in results.ratios
-        ],
-        "metrics": [metric_json(each) for each in results.metrics],
-    }
-
-
-def metric_json(result: MetricResult) -> dict[str, Any]:
-    """One metric: its arms, and each variant against control."""
-    metric = result.metric
-    return {
-        "name": metric.name,
-        "kind": "rate" if metric.boolean else "mean",
-        "use": metric.use,
-        "matures_after_seconds": metric.matures_after.total_seconds(),
-        "missing_p": result.missing_p,
-        "variants": [_arm_json(arm, result) for arm in result.arms],
-    }
-
-
-def _arm_json(arm: Arm, result: MetricResult) -> dict[str, Any]:
-    each = result.against_control(arm.variant)
-    return {
-        "variant": arm.variant,
-        "exposed": arm.exposed,
-        "excluded": dict(arm.excluded),
-        "maturing": arm.maturing,
-        "next_at": arm.next_at.isoformat() if arm.next_at else None,
-        "mature": arm.matured,
-        "compared": arm.moments.n,
-        "causes": dict(arm.causes),
-        "value": arm.value,
-        "cost_per_success": _numbers(asdict(arm.cost)) if arm.cost else None,
-        "against_control": _comparison_json(each) if each else None,
-    }
-
-
-def _comparison_json(each: Comparison) -> dict[str, Any]:
-    return _numbers(
-        {
-            "difference": each.effect.difference,
-            "error": each.effect.error,
-            "low": each.interval.low,
-            "high": each.interval.high,
-            "p": each.interval.p,
-            "adjusted_p": each.adjusted_p,
-            "e": each.interval.e,
-            "chance_to_win": each.chance.to_win,
-            "expected_loss": each.chance.expected_loss,
-            "safe": each.is_safe if each.guardrail else None,
-        }
-    )
-
-
-def _numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _finite(value) if isinstance(value, float) else value for name, value in fields.items()}
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
-
-
 __all__ = [
-    "judgement_json",
-    "metric_json",
     "print_judgement",
     "print_results",
     "print_segments",
-    "results_json",
     "span",
     "value_text",
 ]

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 from upshot.experiments.audience import in_audience
 from upshot.experiments.definition import Definition
-from upshot.experiments.draws import HOLDOUT, LAYER, TRAFFIC, Arms, draw
+from upshot.experiments.draws import HASH, HOLDOUT, LAYER, TRAFFIC, Arms, draw
 from upshot.schemas.experiments import LAYER_SLOTS
 
 #: Why a unit gets the control without an exposure. `not_running`: the experiment is a draft, or stopped.
 #: `no_unit`: the caller named none. `no_weight`: all weights are zero. `audience`, `holdout`, `layer` and
 #: `traffic` leave the unit out. `missing_arm`: the code lacks the chosen arm. `failed`: choosing failed.
 #: `other_unit`: the registry randomises another kind of unit than the code. `replayed`: a replay of a run
-#: that was not exposed.
+#: that was not exposed. `newer_hash`: the record names a hash that this release lacks.
 Because = Literal[
     "not_running",
     "no_unit",
@@ -29,6 +29,7 @@ Because = Literal[
     "failed",
     "other_unit",
     "replayed",
+    "newer_hash",
 ]
 #: A strategy of the caller's own: an arm, or an arm with its probability, of a unit and the facts of its run.
 Custom = Callable[[str, Mapping[str, Any]], str | tuple[str, float | None]]
@@ -74,6 +75,8 @@ class Assigner:
         definition = self.definition
         if definition.status not in ("running", "shipped"):
             return NotExposed(definition.control, "not_running")
+        if definition.hash_version != HASH:
+            return NotExposed(definition.control, "newer_hash", definition.hash_version)
         if not unit:
             return NotExposed(definition.control, "no_unit")
         if not self._arms.probabilities:

@@ -41,6 +41,11 @@ def ramped(record: Experiment, traffic: float, at: datetime, reason: str) -> Exp
     return _changed(record, at, reason, traffic=traffic)
 
 
+def restated(record: Experiment, at: datetime) -> Experiment:
+    """The record once more, unchanged: over another record that took no notice of it."""
+    return _changed(record, at, record.reason, phases=list(record.all_phases))
+
+
 def stopped(record: Experiment, at: datetime, reason: str) -> Experiment:
     """The record stopped: all get the control without exposure, and what matures still counts."""
     _running(record, "stop")
@@ -102,4 +107,4 @@ def _running(record: Experiment, verb: str) -> None:
         raise ConfigurationError(f"{record.experiment} is {record.status}, there is nothing to {verb}")
 
 
-__all__ = ["ramped", "reweighted", "shipped", "started", "stopped"]
+__all__ = ["ramped", "restated", "reweighted", "shipped", "started", "stopped"]

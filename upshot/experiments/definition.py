@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Literal
 
 from upshot.errors import Misuse
+from upshot.experiments.draws import HASH
 from upshot.schemas.experiments import LAYER_SLOTS, Experiment, Holdout, Layer, Status, Strategy
 from upshot.schemas.ids import fact_id
 
@@ -32,6 +33,7 @@ class Definition:
     audience: str | None = None
     layer: Layer | None = None
     holdout: Holdout | None = None
+    hash_version: str = HASH
     source: Source = field(default="code", compare=False)
 
 
@@ -77,6 +79,7 @@ def of_record(record: Experiment, source: Source) -> Definition:
         audience=record.audience,
         layer=record.layer,
         holdout=record.holdout,
+        hash_version=record.hash_version,
         source=source,
     )
 

@@ -12,15 +12,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from upshot.followups.states import BranchEvent, BranchState, after
 from upshot.processors.followups.execution import KeepResult, WaitAnswer
 from upshot.streams.events.instants import Micros
-
-if TYPE_CHECKING:
-    from upshot.followups.replay import Replay
 
 MAIN = "main"
 
@@ -30,13 +27,14 @@ class Branch:
 
     def __init__(
         self,
-        replay: Replay,
+        of_replay: list[Branch],
         name: str,
         clock: Micros,
         last_answer: WaitAnswer | None = None,
         parent: Branch | None = None,
     ) -> None:
-        self.replay = replay
+        #: All branches of the replay, this branch included once it is entered.
+        self.of_replay = of_replay
         self.name = name
         self.parent = parent
         self.state: BranchState = BranchState.BEGUN if parent is None else parent.state.of_new_branch
@@ -127,7 +125,7 @@ class Branch:
         self._begun[function] += 1
         self._moves += 1
         name = f"{self.name}/{function}#{self._begun[function]}"
-        branch = Branch(self.replay, name, self.now(), self._last_answer, self)
+        branch = Branch(self.of_replay, name, self.now(), self._last_answer, self)
         branch.enter(task)
         self._branches.append(branch)
 
@@ -135,7 +133,7 @@ class Branch:
         """Be the branch of `task`."""
         self.task = task
         _branches_of_tasks[task] = self
-        self.replay.branches.append(self)
+        self.of_replay.append(self)
         task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[Any]) -> None:

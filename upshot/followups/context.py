@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from msgspec import Raw
 
 from upshot.errors import Misuse
 from upshot.followups.branches import Branch, time_of
+from upshot.followups.deferrable import Deferrable
 from upshot.followups.events import (
     Event,
     Expected,
@@ -29,9 +30,6 @@ from upshot.processors.followups.execution import FollowupSpec, KeepResult, Wait
 from upshot.schemas.deferrals import deferral_id
 from upshot.schemas.ids import fact_id
 from upshot.streams.events.instants import Micros, instant
-
-if TYPE_CHECKING:
-    from upshot.followups.scorers import Scorer
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -210,7 +208,7 @@ class Followup(Generic[T]):
         self._replay.note(branch, " ".join(part for part in ("score", short(name), key, step_id) if part), "")
         self._replay.give(give)
 
-    def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
+    def defer(self, scorer: Deferrable[D], data: D, *, key: str | None = None) -> str:
         """Defer more work on the same run; gives the new follow-up's id.
 
         Each call is a follow-up of its own unless calls share a key.

@@ -97,7 +97,7 @@ class Replay:
 
     def begin(self, task: asyncio.Task[Any]) -> Branch:
         """The branch in which the code begins."""
-        branch = Branch(self, MAIN, self.origin.deferred_at)
+        branch = Branch(self.branches, MAIN, self.origin.deferred_at)
         branch.enter(task)
         return branch
 
@@ -112,7 +112,7 @@ class Replay:
         With `asks=False` the code only looks, and asks for nothing.
         """
         branch = current_branch()
-        ours = branch is not None and branch.replay is self
+        ours = branch is not None and branch.of_replay is self.branches
         if self._over:
             if ours and self.missing is not None:
                 raise Suspended

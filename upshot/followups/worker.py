@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from upshot.errors import ConfigurationError
+from upshot.followups.crash_guard import CrashGuard
+from upshot.followups.crash_journal import CrashJournal
 from upshot.followups.executor import make_executor
 from upshot.followups.scorers import HasScorers
 from upshot.processors.followups.handler import ROLE, followups_app
@@ -25,7 +27,9 @@ def role_app(settings: Settings, app: str | None = None) -> RoleApp:
     """The role, running the scorers of `app`. Raises ConfigurationError."""
     if app is None:
         raise ConfigurationError(no_app(ROLE))
-    executor = make_executor(app_with_scorers(app), concurrency=settings.followup_concurrency)
+    runner = make_executor(app_with_scorers(app), concurrency=settings.followup_concurrency)
+    journal = CrashJournal(settings.tables / settings.app_id(ROLE) / "executions")
+    executor = CrashGuard(runner, journal)
     return RoleApp(
         lambda settings, timing, meter: followups_app(settings, executor, timing, meter), close=executor.close
     )

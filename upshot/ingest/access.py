@@ -87,13 +87,17 @@ class Viewers:
         return is_loopback(name) or name in self._names
 
 
-def _not_from_here(headers: Headers, peer: str | None) -> str | None:
-    """A page in a browser on this machine must not get in either: its host or origin would be its own."""
+def is_from_here(headers: Headers, peer: str | None) -> bool:
+    """Whether the request is of this machine, by its own name, from no page of another, not passed on."""
     host = host_of(only(headers.getall("Host", [])) or "")
     names = [host, *map(origin_of, headers.getall("Origin", []))]
+    return is_loopback(peer) and all(map(is_loopback, names)) and relayed_by(headers) is None
+
+
+def _not_from_here(headers: Headers, peer: str | None) -> str | None:
+    """A page in a browser on this machine must not get in either: its host or origin would be its own."""
     relay = relayed_by(headers)
-    foreign = "cross-site" in headers.getall("Sec-Fetch-Site", [])
-    if is_loopback(peer) and all(map(is_loopback, names)) and not foreign and relay is None:
+    if is_from_here(headers, peer) and "cross-site" not in headers.getall("Sec-Fetch-Site", []):
         return None
     why = f" (the header {relay[:60]} marks the request as passed on)" if relay else ""
     return (
@@ -102,4 +106,4 @@ def _not_from_here(headers: Headers, peer: str | None) -> str | None:
     )
 
 
-__all__ = ["SHORTEST_KEY", "Access", "Viewers"]
+__all__ = ["SHORTEST_KEY", "Access", "Viewers", "is_from_here"]

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from upshot.ingest.access import Access
 from upshot.ingest.answers import Problem, answer, refused
+from upshot.ingest.assignments import AssignmentRoutes
 from upshot.ingest.bodies import MAX_HELD_IN_PUBLIC, MAX_HELD_IN_PUBLIC_BY_PEER, Bodies
 from upshot.ingest.cloudevents import BATCH, STRUCTURED, read_cloudevents
 from upshot.ingest.gate import BodyHandler, Gate, large_beside
@@ -44,16 +45,23 @@ class HttpApi:
         self._public = Gate(access, bodies=Bodies(MAX_HELD_IN_PUBLIC, MAX_HELD_IN_PUBLIC_BY_PEER))
         self._producer = IngestProducer(settings)
         self._requests = Requests()
+        self._assignments = AssignmentRoutes(settings, self._producer)
         self._traces = TraceRoutes(settings, self._producer)
         self._links = LinkRoutes(settings, self._producer)
         self._webhooks = WebhookRoutes(settings, self._producer, sources)
 
+    @property
+    def producer(self) -> IngestProducer:
+        """The producer of all requests."""
+        return self._producer
+
     def add_to(self, app: web.Application) -> None:
         """Add the routes, and end the producer with the app."""
         app.router.add_post("/v1/events", self._gate(self._cloudevents))
+        app.router.add_post("/v1/assignments", self._gate(self._assignments.take))
         app.router.add_post("/v1/traces", self._gate(self._traces.take, render=as_status))
-        for signal in ("logs", "metrics"):
-            app.router.add_post(f"/v1/{signal}", self._traces.refuse)
+        app.router.add_post("/v1/logs", self._gate(self._traces.take_logs, render=as_status))
+        app.router.add_post("/v1/metrics", self._traces.refuse)
         links, opened = self._links, self._public.open
         app.router.add_get("/v1/links/{token}", opened(links.show, admit=links.admit, render=as_page))
         app.router.add_post("/v1/links/{token}", opened(links.record, admit=links.admit, render=as_page))
@@ -112,6 +120,7 @@ class HttpApi:
 
     async def _closing(self, app: web.Application) -> AsyncIterator[None]:
         yield
+        await self._assignments.close()
         await self._webhooks.close()
         await self._producer.close()
 

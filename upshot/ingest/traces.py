@@ -1,4 +1,4 @@
-"""`POST /v1/traces`: OTLP over HTTP, answered in the encoding of the request."""
+"""`POST /v1/traces` and `/v1/logs`: OTLP over HTTP, answered in the encoding of the request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from upshot.ingest.answers import Problem
@@ -14,8 +15,9 @@ from upshot.ingest.gate import large_beside
 from upshot.ingest.limits import MAX_EVENTS
 from upshot.ingest.sending import IngestProducer
 from upshot.otel import asked_for, price_table
-from upshot.otel.events import MappedSpans, events_of
-from upshot.otel.misplaced import where_it_belongs
+from upshot.otel.events import MappedSpans, events_of, exposures_of_logs
+from upshot.otel.logs import read_logs_json, read_logs_protobuf
+from upshot.otel.misplaced import LOGS, where_it_belongs
 from upshot.otel.otlp import read_json, read_protobuf
 from upshot.settings import Settings
 
@@ -53,8 +55,21 @@ class TraceRoutes:
             response.partial_success.error_message = f"left out: {mapped.why}"
         return _answer(request, response, 200)
 
+    async def take_logs(self, request: web.Request, body: bytes) -> web.Response:
+        """200 once all replicas have the exposures; other log records are counted in the answer."""
+        if request.content_type not in (PROTOBUF, JSON):
+            raise Problem(415, f"logs come as {PROTOBUF} or {JSON} (OTLP over HTTP); nothing was taken")
+        read = read_logs_json if request.content_type == JSON else read_logs_protobuf
+        mapped = await large_beside(body, lambda: exposures_of_logs(read(body, MAX_EVENTS)))
+        await self._producer.send(mapped.events)
+        response = ExportLogsServiceResponse()
+        if mapped.rejected:
+            response.partial_success.rejected_log_records = mapped.rejected
+            response.partial_success.error_message = f"left out: {mapped.why}. {where_it_belongs(LOGS)}"
+        return _answer(request, response, 200)
+
     async def refuse(self, request: web.Request) -> web.Response:
-        """404 for logs and metrics: where they belong."""
+        """404 for metrics: where they belong."""
         return as_status(request, Problem(404, where_it_belongs(request.path.rpartition("/")[2])))
 
     def _mapped(self, body: bytes, as_json: bool) -> MappedSpans:

@@ -82,6 +82,10 @@ _VIEWER_GRANTS = (
     # The views of the information schema read it; it shows tables of `upshot` alone.
     "GRANT SELECT ON system.parts",
 )
+#: Tables of storage, and views that feed them: `viewer` may read these, and no list names them, so that a
+#: client shows the views for people alone.
+STORAGE = r"^(raw_|exact_|changed_by_)|_feed$|^(changed_runs|migrations|schema_migrations)$"
+_LISTS = {"tables": "name", "columns": "table"}
 _ENGINE_GRANTS = (
     "GRANT CREATE DATABASE ON upshot.*",
     "GRANT SYSTEM LISTEN ON *.*",
@@ -133,7 +137,7 @@ def users_config(credentials: Credentials) -> str:
     users = (
         _user("default", "engine", "<password></password>", _ENGINE_GRANTS),
         _user(LOCAL_USER, "app", _hash(credentials.app), _APP_GRANTS),
-        _user(LOCAL_VIEWER, "viewer", _hash(credentials.viewer), _VIEWER_GRANTS),
+        _user(LOCAL_VIEWER, "viewer", _hash(credentials.viewer), _VIEWER_GRANTS, _unlisted()),
     )
     return USERS.replace("{users}", "\n    ".join(users))
 
@@ -142,12 +146,21 @@ def _hash(password: str) -> str:
     return f"<password_sha256_hex>{sha256(password.encode()).hexdigest()}</password_sha256_hex>"
 
 
-def _user(name: str, profile: str, password: str, grants: tuple[str, ...]) -> str:
+def _unlisted() -> str:
+    """Filters of the lists of tables and columns."""
+    filters = (
+        f"<{table}><filter>NOT match({column}, '{STORAGE}')</filter></{table}>"
+        for table, column in _LISTS.items()
+    )
+    return f"<databases><system>{''.join(filters)}</system></databases>"
+
+
+def _user(name: str, profile: str, password: str, grants: tuple[str, ...], filters: str = "") -> str:
     return (
         f"<{name}>{password}<networks><ip>127.0.0.1</ip></networks><profile>{profile}</profile>"
         f"<quota>default</quota><grants>"
-        f"{''.join(f'<query>{grant}</query>' for grant in grants)}</grants></{name}>"
+        f"{''.join(f'<query>{grant}</query>' for grant in grants)}</grants>{filters}</{name}>"
     )
 
 
-__all__ = ["BEYOND", "VIEWER_LONGEST", "users_config"]
+__all__ = ["BEYOND", "STORAGE", "VIEWER_LONGEST", "users_config"]

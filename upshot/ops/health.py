@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from time import monotonic
 
 from upshot.errors import KafkaUnavailable, UpshotError
@@ -34,6 +34,8 @@ class Health:
     """All parts."""
 
     parts: Sequence[PartHealth]
+    #: The places of each role's commits together: the difference of two looks is what was read between them.
+    read: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -55,11 +57,11 @@ class Looks:
 
     async def look(self) -> Health:
         """Ask all parts at once."""
-        kafka_and_workers, clickhouse = await asyncio.gather(self._kafka(), _clickhouse(self._reader))
+        (kafka_and_workers, read), clickhouse = await asyncio.gather(self._kafka(), _clickhouse(self._reader))
         kafka, *workers = kafka_and_workers
-        return Health([kafka, clickhouse, *workers])
+        return Health([kafka, clickhouse, *workers], read)
 
-    async def _kafka(self) -> list[PartHealth]:
+    async def _kafka(self) -> tuple[list[PartHealth], dict[str, int]]:
         settings = self._settings
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -69,7 +71,7 @@ class Looks:
             unknown = [
                 PartHealth(role, False, "unknown: Kafka doesn't answer") for role in roles_of(settings)
             ]
-            return [PartHealth("kafka", False, why), *unknown]
+            return [PartHealth("kafka", False, why), *unknown], {}
         groups, now = readers.groups, monotonic()
         self._standstill.look(groups.values(), now)
         stuck = self._standstill.stuck(groups.values(), settings.stalled_after, now)
@@ -77,7 +79,8 @@ class Looks:
             worker(role, group, trouble_of(settings, role, group, stuck, readers.transactions))
             for role, group in groups.items()
         ]
-        return [PartHealth("kafka", True, f"at {settings.kafka_url}"), *workers]
+        read = {role: sum(one.position for one in group.standings.values()) for role, group in groups.items()}
+        return [PartHealth("kafka", True, f"at {settings.kafka_url}"), *workers], read
 
 
 async def _clickhouse(reader: Reader) -> PartHealth:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from upshot.otel import Prices, RequestedAttributes, SpanRecord, run_of, step_of
 from upshot.otel.allowed import NOTHING_ASKED
-from upshot.otel.flags import exposures_of
+from upshot.otel.flags import EVENTS, chooses, exposures_of
 from upshot.otel.otlp import Spans
 from upshot.otel.reading import LONGEST_ID
 from upshot.otel.steps import instant_or_none, kind_of
@@ -22,6 +23,8 @@ from upshot.streams.events.topics import MAX_EVENT_BYTES
 RUN_ID = "upshot.run_id"
 #: Fact of the run with the trace's id: the id by which its root goes.
 KNOWN_AS = "upshot.known_as"
+#: Why a log record is left out that is no event of ours.
+NO_EVALUATION = "that are no evaluations of feature flags"
 
 
 class MappedSpans(NamedTuple):
@@ -30,6 +33,8 @@ class MappedSpans(NamedTuple):
     events: list[OutgoingEvent]
     rejected: int
     why: str
+    #: The left out log records of other programs: no fault of anybody's.
+    foreign: int = 0
 
 
 def events_of(
@@ -53,6 +58,30 @@ def events_of(
             else:
                 events.append(event)
     return MappedSpans(events, sum(found.left_out.values()) + large, _why(found.left_out, large))
+
+
+def exposures_of_logs(found: Spans) -> MappedSpans:
+    """Evaluations of feature flags in log records as exposures; all other records are left out, and counted.
+
+    The run's id is the attribute `upshot.run_id` of the record or its resource, else the trace id.
+    """
+    events: list[OutgoingEvent] = []
+    left_out = Counter(found.left_out)
+    for record in found.spans:
+        run_id = _run_id(record)
+        if not any(event.name in EVENTS for event in record.events):
+            left_out[NO_EVALUATION] += 1
+        elif not run_id:
+            left_out["without a run: neither a trace id nor the attribute upshot.run_id"] += 1
+        elif any(map(chooses, record.events)):
+            exposures = list(exposures_of(record, run_id))
+            left_out["without a usable feature_flag.key or variant"] += not exposures
+            events += [
+                OutgoingEvent("exposures", run_id, _encoded(exposure), (), exposure.identity)
+                for exposure in exposures
+            ]
+    left_out = +left_out
+    return MappedSpans(events, sum(left_out.values()), _why(left_out, 0), left_out[NO_EVALUATION])
 
 
 def _run_id(span: SpanRecord) -> str:
@@ -97,4 +126,4 @@ def _why(left_out: Mapping[str, int], large: int) -> str:
     return ", ".join(reasons)
 
 
-__all__ = ["KNOWN_AS", "RUN_ID", "MappedSpans", "events_of"]
+__all__ = ["KNOWN_AS", "NO_EVALUATION", "RUN_ID", "MappedSpans", "events_of", "exposures_of_logs"]

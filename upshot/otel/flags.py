@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from upshot.otel.reading import LONGEST_ID, text
 from upshot.otel.span import SpanEvent, SpanRecord, instant_of
 from upshot.schemas.exposures import Exposure
+from upshot.schemas.fields import EARLIEST, LATEST
 
 EVENTS = frozenset(("feature_flag.evaluation", "feature_flag"))
 STRATEGY = "external"
@@ -39,11 +41,15 @@ def exposures_of(span: SpanRecord, run_id: str) -> Iterator[Exposure]:
             yield found
 
 
+def chooses(event: SpanEvent) -> bool:
+    """Whether an event is an evaluation that chose among variants."""
+    return event.name in EVENTS and (text(event.attributes, _REASON) or "").lower() not in _NO_CHOICE
+
+
 def _exposure(event: SpanEvent, run_id: str) -> Exposure | None:
     facts = event.attributes
     key, variant = text(facts, _KEY), _variant(facts)
-    reason = text(facts, _REASON)
-    if key is None or variant is None or (reason or "").lower() in _NO_CHOICE:
+    if key is None or variant is None or not chooses(event):
         return None
     try:
         return Exposure(
@@ -52,10 +58,16 @@ def _exposure(event: SpanEvent, run_id: str) -> Exposure | None:
             variant=variant,
             unit=text(facts, _UNIT, LONGEST_ID),
             strategy=STRATEGY,
-            exposed_at=instant_of(event.at_ns) if event.at_ns else None,
+            exposed_at=_instant(event.at_ns),
         )
     except ValidationError:
         return None
+
+
+def _instant(at_ns: int) -> datetime | None:
+    """When it happened; None for an absurd time: the exposure counts from when it is recorded."""
+    at = instant_of(at_ns)
+    return at if EARLIEST <= at < LATEST else None
 
 
 def _variant(facts: Mapping[str, Any]) -> str | None:
@@ -69,4 +81,4 @@ def _variant(facts: Mapping[str, Any]) -> str | None:
     return (value if isinstance(value, str) else json.dumps(value, sort_keys=True))[:_LONGEST_VARIANT] or None
 
 
-__all__ = ["EVENTS", "STRATEGY", "exposures_of"]
+__all__ = ["EVENTS", "STRATEGY", "chooses", "exposures_of"]

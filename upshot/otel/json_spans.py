@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode, b64encode
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from upshot.errors import InvalidEvent
-from upshot.otel import SpanEvent, SpanRecord
+from upshot.otel import SpanEvent, SpanRecord, misplaced
+from upshot.otel.json_attributes import as_object, attributes_of
 from upshot.otel.json_values import (
     Object,
     WrongType,
@@ -21,15 +21,12 @@ from upshot.otel.json_values import (
     is_text,
     items,
     nanoseconds,
-    number,
     objects,
     text,
-    whole,
 )
-from upshot.otel.misplaced import LOGS, METRICS, misplaced
+from upshot.otel.misplaced import LOGS, METRICS, Misplaced
 from upshot.otel.request_reading import (
     KINDS,
-    MAX_LEVELS,
     MAX_SPANS,
     MAX_VALUES,
     NO_ID,
@@ -47,29 +44,63 @@ _KIND_NAMES = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSU
 _STATUS_NAMES = ("UNSET", "OK", "ERROR")
 #: A text whole or unfinished, or what ends a value: always a step forward, so that the scan is linear.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.?+)*+"?+|[\[{,]', re.DOTALL)
-_MISPLACED = {LOGS: ("resourceLogs", "resource_logs"), METRICS: ("resourceMetrics", "resource_metrics")}
+_RESOURCES = {
+    misplaced.SPANS: ("resourceSpans", "resource_spans"),
+    LOGS: ("resourceLogs", "resource_logs"),
+    METRICS: ("resourceMetrics", "resource_metrics"),
+}
 _BAD_RESOURCE = "of a resource or scope that can't be read"
 
 T = TypeVar("T")
+#: Reads a record from its object, the attributes of its resource and the name of its scope. Raises BadSpan,
+#: WrongType.
+ReadObject = Callable[[Object, dict[str, Any], str, Reading], SpanRecord]
+
+
+class SignalNames(NamedTuple):
+    """The names of a request's lists, in both spellings."""
+
+    resources: tuple[str, str]
+    scopes: tuple[str, str]
+    records: tuple[str, str]
+
+
+SPANS = SignalNames(("resourceSpans", "resource_spans"), ("scopeSpans", "scope_spans"), ("spans", "spans"))
 
 
 def read_json(value: bytes, most_spans: int = MAX_SPANS) -> Spans:
     """The spans of an ExportTraceServiceRequest in JSON. Raises InvalidEvent."""
+    request, needs_schema = decoded(value)
+    reading = Reading(most_spans)
+    if not read_records(request, SPANS, reading, needs_schema, _read):
+        refuse_misplaced(request, misplaced.SPANS)
+    return reading.result()
+
+
+def decoded(value: bytes) -> tuple[Object, bool]:
+    """The request, and whether its texts and numbers may be impossible in JSON. Raises InvalidEvent."""
     _refuse_many_values(value)
     request, needs_schema = _decoded(value)
     if not isinstance(request, dict):
         raise InvalidEvent("not_otlp", f"no OTLP in JSON: {NO_SPANS}")
-    reading = Reading(most_spans)
+    return request, needs_schema
+
+
+def read_records(
+    request: Object, signal: SignalNames, reading: Reading, needs_schema: bool, read: ReadObject
+) -> bool:
+    """Read every record of a request for spans or for logs; whether there was anything to read.
+
+    Raises InvalidEvent.
+    """
     try:
-        found = items(request, "resourceSpans", "resource_spans")
+        found = items(request, *signal.resources)
     except WrongType as error:
         raise InvalidEvent("not_otlp", f"no OTLP in JSON ({error}): {NO_SPANS}") from None
-    if not found:
-        _refuse_misplaced(request)
     reading.container(len(found))
     for of_resource in found:
-        _read_resource(of_resource, reading, needs_schema)
-    return reading.result()
+        _read_resource(of_resource, signal, reading, needs_schema, read)
+    return bool(found)
 
 
 def _refuse_many_values(value: bytes) -> None:
@@ -103,9 +134,11 @@ def _whole_or_not(digits: str) -> int | float:
     return int(digits) if len(digits) <= 20 else float("nan")
 
 
-def _read_resource(of_resource: Any, reading: Reading, needs_schema: bool) -> None:
+def _read_resource(
+    of_resource: Any, signal: SignalNames, reading: Reading, needs_schema: bool, read: ReadObject
+) -> None:
     try:
-        scopes = items(_object(of_resource), "scopeSpans", "scope_spans")
+        scopes = items(as_object(of_resource), *signal.scopes)
     except WrongType:
         reading.left_out[_BAD_RESOURCE] += 1
         return
@@ -113,7 +146,7 @@ def _read_resource(of_resource: Any, reading: Reading, needs_schema: bool) -> No
     reading.container(len(scopes))
     for of_scope in scopes:
         try:
-            spans = items(_object(of_scope), "spans", "spans")
+            spans = items(as_object(of_scope), *signal.records)
         except WrongType:
             reading.left_out[_BAD_RESOURCE] += 1
             continue
@@ -123,7 +156,7 @@ def _read_resource(of_resource: Any, reading: Reading, needs_schema: bool) -> No
             try:
                 if resource is None or scope is None:
                     raise BadSpan(_BAD_RESOURCE)
-                reading.spans.append(_record(span, resource, scope, reading, needs_schema))
+                reading.spans.append(_record(span, resource, scope, reading, needs_schema, read))
             except BadSpan as error:
                 reading.left_out[str(error)] += 1
 
@@ -138,19 +171,13 @@ def _or_none(read: Callable[[], T]) -> T | None:
 def _resource(of_resource: Object, reading: Reading, needs_schema: bool) -> dict[str, Any]:
     resource = field(of_resource, "resource", "resource") or {}
     _check_texts(resource, needs_schema)
-    return _attributes(_object(resource), reading)
+    return attributes_of(as_object(resource), reading)
 
 
 def _scope(of_scope: Object, needs_schema: bool) -> str:
     scope = field(of_scope, "scope", "scope") or {}
     _check_texts(scope, needs_schema)
-    return text(_object(scope), "name", "name")
-
-
-def _object(value: Any) -> Object:
-    if not isinstance(value, dict):
-        raise WrongType("an object is something else")
-    return value
+    return text(as_object(scope), "name", "name")
 
 
 def _check_texts(value: Any, needs_schema: bool) -> None:
@@ -159,11 +186,11 @@ def _check_texts(value: Any, needs_schema: bool) -> None:
 
 
 def _record(
-    span: Any, resource: dict[str, Any], scope: str, reading: Reading, needs_schema: bool
+    span: Any, resource: dict[str, Any], scope: str, reading: Reading, needs_schema: bool, read: ReadObject
 ) -> SpanRecord:
     _check_texts(span, needs_schema)
     try:
-        return _read(_object(span), resource, scope, reading)
+        return read(as_object(span), resource, scope, reading)
     except WrongType as error:
         raise BadSpan(f"in which {error}") from None
 
@@ -176,7 +203,7 @@ def _read(span: Object, resource: dict[str, Any], scope: str, reading: Reading) 
     parent = field(span, "parentSpanId", "parent_span_id")
     if parent and not (isinstance(parent, str) and _SPAN_ID.fullmatch(parent)):
         raise BadSpan("with a parent's span id that is none")
-    status = _object(field(span, "status", "status") or {})
+    status = as_object(field(span, "status", "status") or {})
     events = objects(span, "events", "events")
     reading.values(len(events))
     return SpanRecord(
@@ -189,12 +216,12 @@ def _read(span: Object, resource: dict[str, Any], scope: str, reading: Reading) 
         kind=KINDS.get(enumeration(span, "kind", "SPAN_KIND_", _KIND_NAMES), "internal"),
         status=STATUSES.get(enumeration(status, "code", "STATUS_CODE_", _STATUS_NAMES), "unset"),
         status_message=text(status, "message", "message"),
-        attributes=_attributes(span, reading),
+        attributes=attributes_of(span, reading),
         events=[
             SpanEvent(
                 text(event, "name", "name"),
                 nanoseconds(event, "timeUnixNano", "time_unix_nano"),
-                _attributes(event, reading),
+                attributes_of(event, reading),
             )
             for event in events
         ],
@@ -203,96 +230,28 @@ def _read(span: Object, resource: dict[str, Any], scope: str, reading: Reading) 
     )
 
 
+def is_trace_id(value: Any) -> bool:
+    """Whether a value is the id of a trace, in hexadecimal."""
+    return _is_id(value, _TRACE_ID)
+
+
 def _is_id(value: Any, pattern: re.Pattern[str]) -> bool:
     return isinstance(value, str) and bool(pattern.fullmatch(value)) and bool(value.strip("0"))
 
 
-def _attributes(holder: Object, reading: Reading) -> dict[str, Any]:
-    return _pairs(objects(holder, "attributes", "attributes"), reading, 0)
+def refuse_misplaced(request: Object, meant: str) -> None:
+    """Raises InvalidEvent where the request, without the signal that was meant, holds another."""
+    for signal, names in _RESOURCES.items():
+        if signal != meant and any(request.get(name) for name in names):
+            raise Misplaced(signal, meant)
 
 
-def _pairs(pairs: list[Object], reading: Reading, level: int) -> dict[str, Any]:
-    reading.values(len(pairs))
-    return {
-        text(pair, "key", "key"): _value(_object(field(pair, "value", "value") or {}), reading, level)
-        for pair in pairs
-    }
-
-
-def _value(value: Object, reading: Reading, level: int) -> Any:
-    kinds = [(name, content) for name, content in value.items() if content is not None and name in _READERS]
-    if not kinds:
-        return None
-    if len(kinds) > 1:
-        raise WrongType("a value is of two types at once")
-    [(name, content)] = kinds
-    return _READERS[name](content, reading, level)
-
-
-def _text(content: Any, reading: Reading, level: int) -> str:
-    return text({"stringValue": content}, "stringValue", "stringValue")
-
-
-def _truth(content: Any, reading: Reading, level: int) -> bool:
-    if not isinstance(content, bool):
-        raise WrongType("boolValue is neither true nor false")
-    return content
-
-
-def _whole(content: Any, reading: Reading, level: int) -> int:
-    return whole("intValue", content, -(2**63), 2**63 - 1)
-
-
-def _number(content: Any, reading: Reading, level: int) -> float:
-    return number("doubleValue", content)
-
-
-def _bytes(content: Any, reading: Reading, level: int) -> str:
-    try:
-        plain = content.replace("-", "+").replace("_", "/").rstrip("=")
-        return b64encode(b64decode(plain + "=" * (-len(plain) % 4), validate=True)).decode()
-    except (ValueError, AttributeError, TypeError):
-        raise WrongType("bytesValue is no base64") from None
-
-
-def _array(content: Any, reading: Reading, level: int) -> list[Any]:
-    values = objects(_object(content), "values", "values")
-    reading.values(len(values))
-    return [_value(item, reading, _deeper(level)) for item in values]
-
-
-def _kvlist(content: Any, reading: Reading, level: int) -> dict[str, Any]:
-    return _pairs(objects(_object(content), "values", "values"), reading, _deeper(level))
-
-
-def _deeper(level: int) -> int:
-    if level >= MAX_LEVELS:
-        raise BadSpan(f"with attributes deeper than {MAX_LEVELS} levels")
-    return level + 1
-
-
-_READERS = {
-    "stringValue": _text,
-    "boolValue": _truth,
-    "intValue": _whole,
-    "doubleValue": _number,
-    "bytesValue": _bytes,
-    "arrayValue": _array,
-    "kvlistValue": _kvlist,
-    "string_value": _text,
-    "bool_value": _truth,
-    "int_value": _whole,
-    "double_value": _number,
-    "bytes_value": _bytes,
-    "array_value": _array,
-    "kvlist_value": _kvlist,
-}
-
-
-def _refuse_misplaced(request: Object) -> None:
-    for signal, names in _MISPLACED.items():
-        if any(request.get(name) for name in names):
-            raise misplaced(signal)
-
-
-__all__ = ["read_json"]
+__all__ = [
+    "ReadObject",
+    "SignalNames",
+    "decoded",
+    "is_trace_id",
+    "read_json",
+    "read_records",
+    "refuse_misplaced",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from upshot.errors import InvalidEvent
 from upshot.otel import SpanEvent, SpanRecord
-from upshot.otel.misplaced import LOGS, METRICS, misplaced
+from upshot.otel.misplaced import LOGS, METRICS, Misplaced
 from upshot.otel.protobuf_wire import LEN, Malformed, Shape, fields, has_more_messages
 from upshot.otel.request_reading import (
     KINDS,
@@ -45,25 +45,32 @@ _BAD_RESOURCE = "of a resource or scope that can't be read"
 _SPANS = 2
 #: Where a message begins and ends.
 _Place = tuple[int, int]
+#: Reads a record from its bytes, the attributes of its resource and the name of its scope. Raises BadSpan.
+ReadRecord = Callable[[bytes, dict[str, Any], str, Reading], SpanRecord]
 
 
 def read_protobuf(value: bytes, most_spans: int = MAX_SPANS) -> Spans:
     """The spans of an ExportTraceServiceRequest in protobuf. Raises InvalidEvent."""
-    reading = Reading(most_spans)
-    try:
-        for place in _messages(value, (0, len(value)), 1):
-            reading.container()
-            _read_resource(value, place, reading)
-    except Malformed:
-        raise InvalidEvent("not_otlp", f"no OTLP in protobuf: {NO_SPANS}") from None
+    reading = read_records(value, Reading(most_spans), _record)
     if not reading.spans and reading.left_out:
-        _refuse_misplaced(value)
+        refuse_misplaced(value, _signal_of)
     return reading.result()
 
 
-def _read_resource(value: bytes, place: _Place, reading: Reading) -> None:
+def read_records(value: bytes, reading: Reading, read: ReadRecord) -> Reading:
+    """Every record of a request for spans or logs, which have one form on the wire. Raises InvalidEvent."""
     try:
-        resource = _attributes(_merged(value, place, 1, Resource, _RESOURCE).attributes, reading)
+        for place in _messages(value, (0, len(value)), 1):
+            reading.container()
+            _read_resource(value, place, reading, read)
+    except Malformed:
+        raise InvalidEvent("not_otlp", f"no OTLP in protobuf: {NO_SPANS}") from None
+    return reading
+
+
+def _read_resource(value: bytes, place: _Place, reading: Reading, read: ReadRecord) -> None:
+    try:
+        resource = attributes_of(_merged(value, place, 1, Resource, _RESOURCE).attributes, reading)
     except (DecodeError, BadSpan, Malformed):
         resource = None
     for of_scope in _messages(value, place, 2):
@@ -79,7 +86,7 @@ def _read_resource(value: bytes, place: _Place, reading: Reading) -> None:
             try:
                 if resource is None or scope is None:
                     raise BadSpan(_BAD_RESOURCE)
-                reading.spans.append(_record(value[begin:end], resource, scope, reading))
+                reading.spans.append(read(value[begin:end], resource, scope, reading))
             except BadSpan as error:
                 reading.left_out[str(error)] += 1
 
@@ -121,9 +128,9 @@ def _record(data: bytes, resource: dict[str, Any], scope: str, reading: Reading)
         kind=KINDS.get(span.kind, "internal"),
         status=STATUSES.get(span.status.code, "unset"),
         status_message=span.status.message,
-        attributes=_attributes(span.attributes, reading),
+        attributes=attributes_of(span.attributes, reading),
         events=[
-            SpanEvent(event.name, event.time_unix_nano, _attributes(event.attributes, reading))
+            SpanEvent(event.name, event.time_unix_nano, attributes_of(event.attributes, reading))
             for event in span.events
         ],
         scope=scope,
@@ -135,23 +142,25 @@ def _is_id(value: bytes, length: int) -> bool:
     return len(value) == length and any(value)
 
 
-def _attributes(pairs: Any, reading: Reading, level: int = 0) -> dict[str, Any]:
+def attributes_of(pairs: Any, reading: Reading, level: int = 0) -> dict[str, Any]:
+    """Attributes as JSON. Raises BadSpan where these are too deep, InvalidEvent for too many."""
     reading.values(len(pairs))
     found: dict[str, Any] = {}
     pair: KeyValue
     for pair in pairs:
-        found[pair.key] = _value(pair.value, reading, level)
+        found[pair.key] = value_of(pair.value, reading, level)
     return found
 
 
-def _value(value: AnyValue, reading: Reading, level: int) -> Any:
+def value_of(value: AnyValue, reading: Reading, level: int) -> Any:
+    """A value as JSON. Raises BadSpan, InvalidEvent."""
     match value.WhichOneof("value"):
         case "array_value":
             items = value.array_value.values
             reading.values(len(items))
-            return [_value(item, reading, _deeper(level)) for item in items]
+            return [value_of(item, reading, _deeper(level)) for item in items]
         case "kvlist_value":
-            return _attributes(value.kvlist_value.values, reading, _deeper(level))
+            return attributes_of(value.kvlist_value.values, reading, _deeper(level))
         case "bytes_value":
             return b64encode(value.bytes_value).decode()
         case None:
@@ -166,30 +175,34 @@ def _deeper(level: int) -> int:
     return level + 1
 
 
-def _refuse_misplaced(value: bytes) -> None:
-    """Raises InvalidEvent where the request holds logs or metrics.
-
-    On the wire both look like spans without ids.
-    """
+def refuse_misplaced(value: bytes, signal_of: Callable[[bytes], Misplaced | None]) -> None:
+    """Raises InvalidEvent where a record of the request is of another signal: they look alike on the wire."""
     for of_resource in _messages(value, (0, len(value)), 1):
         for of_scope in _messages(value, of_resource, 2):
             for begin, end in _messages(value, of_scope, 2):
-                if end - begin <= MAX_VALUES and (signal := _signal_of(value[begin:end])):
-                    raise misplaced(signal)
+                if end - begin <= MAX_VALUES and (other := signal_of(value[begin:end])):
+                    raise other
 
 
-def _signal_of(data: bytes) -> str | None:
+def _signal_of(data: bytes) -> Misplaced | None:
     try:
         record = LogRecord.FromString(data)
         if record.time_unix_nano or record.observed_time_unix_nano:
-            return LOGS
+            return Misplaced(LOGS)
     except DecodeError:
         pass
     try:
         metric = Metric.FromString(data)
-        return METRICS if metric.name and metric.WhichOneof("data") else None
+        return Misplaced(METRICS) if metric.name and metric.WhichOneof("data") else None
     except DecodeError:
         return None
 
 
-__all__ = ["read_protobuf"]
+__all__ = [
+    "ReadRecord",
+    "attributes_of",
+    "read_protobuf",
+    "read_records",
+    "refuse_misplaced",
+    "value_of",
+]

@@ -129,7 +129,7 @@ def step_of(
         started_at=instant_or_none(span.start_ns),
         ended_at=instant_or_none(span.end_ns),
         **texts,
-        **({} if repeats else usage._asdict()),
+        **({} if repeats or usage is NOTHING else usage._asdict()),
         **lists,
         first_chunk_seconds=_first_chunk(span),
         cost_usd=cost.usd,
@@ -275,6 +275,8 @@ def _cost(
         return span_attributes
     raw = fields_of(attributes, _TEXTS, as_text).get("model")
     models = dict.fromkeys(filter(None, (raw, texts.get("model"))))
+    if not models:
+        return _NO_COST
     usd = price_of(prices, texts.get("provider"), models, usage, instant_of(span.start_ns))
     return _NO_COST if usd is None else _Cost(usd, "table")
 

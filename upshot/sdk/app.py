@@ -15,6 +15,7 @@ from upshot.errors import Misuse
 from upshot.otel.allowed import RequestedAttributes, asked_for
 from upshot.otel.prices import Prices, price_table
 from upshot.otel.span import instant_of
+from upshot.sdk.alerts import AlertRules
 from upshot.sdk.attached import AttachedRun
 from upshot.sdk.attempts import repeated
 from upshot.sdk.calls import arguments_of, scoped
@@ -63,7 +64,7 @@ class NotThatApp(Misuse, AttributeError):
     """Another library takes our app for its own."""
 
 
-class App(Deferrals, Outcomes, Experiments):
+class App(AlertRules, Deferrals, Outcomes, Experiments):
     """Records runs, steps, scores and outcomes, and opens waits for outcomes.
 
     `name` is the source of the app's events. `version` is the version of agents without a version of their
@@ -371,14 +372,14 @@ class App(Deferrals, Outcomes, Experiments):
         side_effects: bool,
     ) -> Callable[P, R]:
         step_name = name or _name_of(function)
-
         if attempts < 1:
             raise Misuse(f"attempts={attempts} would never call it; write attempts=1 for a single try")
 
         def call(attempt: int) -> Callable[P, R]:
+            options = {"kind": kind, "attempt": attempt, "side_effects": side_effects}
+
             def make(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step | None:
                 run = run_in(None)
-                options = {"kind": kind, "attempt": attempt, "side_effects": side_effects}
                 return None if run is None else run.call_of(step_name, function, args, kwargs, **options)
 
             return scoped(function, make, self.keep_result)

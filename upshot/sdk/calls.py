@@ -16,20 +16,24 @@ R = TypeVar("R")
 Making = Callable[[tuple[Any, ...], dict[str, Any]], Scope | None]
 #: Takes the result of a call, while the scope is open.
 Result = Callable[[Scope, Any], None]
+#: Results known without a slow look for `__await__`.
+_NOT_AWAITABLE = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict))
 
 
 def scoped(function: Callable[P, R], make: Making, result: Result) -> Callable[P, R]:
     """The same function; each call has a scope of its own, a generator's from its first item to its last."""
-    wrapper: Callable[..., Any]
+    return cast("Callable[P, R]", functools.wraps(function)(in_scopes(function, make, result)))
+
+
+def in_scopes(function: Callable[..., Any], make: Making, result: Result) -> Callable[..., Any]:
+    """The same without the function's name and docstring, for a single call."""
+    if inspect.iscoroutinefunction(function):
+        return _async(function, make, result)
+    if inspect.isgeneratorfunction(function):
+        return _stream(function, make)
     if inspect.isasyncgenfunction(function):
-        wrapper = _async_stream(function, make)
-    elif inspect.isgeneratorfunction(function):
-        wrapper = _stream(function, make)
-    elif inspect.iscoroutinefunction(function):
-        wrapper = _async(function, make, result)
-    else:
-        wrapper = _plain(function, make, result)
-    return cast("Callable[P, R]", functools.wraps(function)(wrapper))
+        return _async_stream(function, make)
+    return _plain(function, make, result)
 
 
 def _plain(function: Callable[..., Any], make: Making, result: Result) -> Callable[..., Any]:
@@ -44,7 +48,7 @@ def _plain(function: Callable[..., Any], make: Making, result: Result) -> Callab
             scope.finish(error)
             raise
         # A plain function may well return a coroutine: a partial, a lambda, a callable object.
-        if inspect.isawaitable(given):
+        if type(given) not in _NOT_AWAITABLE and inspect.isawaitable(given):
             return _awaited(scope, given, result)
         result(scope, given)
         scope.finish()
@@ -141,4 +145,4 @@ def arguments_of(
         return {"args": args, "kwargs": kwargs}
 
 
-__all__ = ["Making", "Result", "arguments_of", "scoped"]
+__all__ = ["Making", "Result", "arguments_of", "in_scopes", "scoped"]

@@ -92,19 +92,22 @@ def in_thread(function: Callable[P, R]) -> Callable[P, R]:
 
 def run_in(context: Context | None) -> Run | None:
     """The run of a context; of the current context for None."""
-    run: Run | None = otel.get_value(_RUN, context)  # type: ignore[assignment]
+    here = otel.get_current() if context is None else context
+    run: Run | None = here.get(_RUN)  # type: ignore[assignment]
     return run
 
 
 def step_in(context: Context | None) -> Step | None:
     """The step of a context; of the current context for None."""
-    step: Step | None = otel.get_value(_STEP, context)  # type: ignore[assignment]
+    here = otel.get_current() if context is None else context
+    step: Step | None = here.get(_STEP)  # type: ignore[assignment]
     return step
 
 
 def replay_in(context: Context | None) -> Replaying | None:
     """The replay under way in a context; in the current context for None."""
-    replaying: Replaying | None = otel.get_value(_REPLAY, context)  # type: ignore[assignment]
+    here = otel.get_current() if context is None else context
+    replaying: Replaying | None = here.get(_REPLAY)  # type: ignore[assignment]
     return replaying
 
 
@@ -122,7 +125,7 @@ def with_run(run: Run, context: Context) -> Context:
 
 def with_step(step: Step, context: Context) -> Context:
     """A context inside a step."""
-    return otel.set_value(_STEP, step, context)
+    return Context(context, **{_STEP: step})  # as `set_value`, which copies twice
 
 
 __all__ = [

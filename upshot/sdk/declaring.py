@@ -10,9 +10,9 @@ from upshot.errors import Misuse
 from upshot.experiments.assignment import Custom
 from upshot.experiments.definition import declared
 from upshot.experiments.overrides import parsed
+from upshot.registry.definitions import Registry
+from upshot.registry.reader import RegistryReader
 from upshot.sdk.experiments import Experiment
-from upshot.sdk.registry import Registry
-from upshot.sdk.registry_reader import RegistryReader
 from upshot.settings import Settings
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ R = TypeVar("R")
 logger = logging.getLogger("upshot")
 
 #: Reasons that somebody has to look into: the run's attribute `upshot.not_exposed` has them, by experiment.
-_FAULTS = frozenset({"no_unit", "no_weight", "missing_arm", "failed", "other_unit"})
+_FAULTS = frozenset({"no_unit", "no_weight", "missing_arm", "failed", "other_unit", "newer_hash"})
 #: Variants forced by tests, over all others.
 _forced: dict[str, str] = {}
 
@@ -167,6 +167,13 @@ class Experiment(Generic[T]):
         definition = self._app.registry.definition(self.name) or self._declared
         if definition is not self._assigner.definition:
             self._assigner = self._made(definition)
+            if unlisted := [arm for arm in self.arms if arm not in definition.weights]:
+                logger.warning(
+                    "experiment %r gives nobody the arms %s of the code: the registry doesn't list them; add "
+                    "them by `upshot experiments set`",
+                    self.name,
+                    ", ".join(unlisted)[:300],
+                )
         return self._assigner
 
     def _made(self, definition: Definition) -> Assigner:
@@ -202,7 +209,10 @@ class Experiment(Generic[T]):
     def _text(self, unit: object, run: Run | None) -> str | None:
         if unit is None:
             return run.id if run is not None and self._declared.unit == "run" else None
-        return str(unit)[:512]
+        try:
+            return str(unit)[:512]
+        except Exception:  # noqa: BLE001 - a class of the agent's own: the agent never fails
+            return None
 
     def _warn(self, decision: NotExposed) -> None:
         """Once for each reason in this process; the runs' attributes have the counts."""
@@ -222,6 +232,7 @@ _WORDS: Mapping[str, str] = {
     "no_weight": "all its weights are zero; set them with `upshot experiments set`",
     "missing_arm": "the code lacks the chosen arm; deploy code with the arm, or set its weight to 0",
     "failed": "choosing failed",
+    "newer_hash": "its record names a hash that this release lacks; deploy a newer release",
     "other_unit": "the registry randomises another kind of unit than the code; start another experiment",
 }
 

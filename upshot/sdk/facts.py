@@ -23,7 +23,7 @@ from upshot.schemas.waits import Wait
 from upshot.schemas.withdrawals import WaitCancellation
 from upshot.schemas.wording import place_in, sentence_of
 from upshot.sdk.rules import Says, matches_of, window_of
-from upshot.sdk.values import plain_value, shown
+from upshot.sdk.values import shown
 from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import MAX_EVENT_BYTES
 
@@ -51,9 +51,8 @@ def step_message(step: Step) -> OutgoingEvent:
 
 
 def score_message(**fields: Any) -> OutgoingEvent:
-    """A score given by code or a person. Raises Misuse."""
-    value = plain_value(fields["value"], fields["name"])
-    score = _checked(Score, "this score", {**fields, "value": value})
+    """A score given by code or a person; its value is a plain one, see `values`. Raises Misuse."""
+    score = _checked(Score, "this score", fields)
     return _message("scores", score.run_id, score)
 
 
@@ -164,7 +163,10 @@ def _message(topic: str, key: str, event: BaseModel) -> OutgoingEvent:
     """The fields set on an event, or, of a step, the fields with other values than the defaults."""
     step = isinstance(event, Step)
     try:
-        value = event.model_dump_json(by_alias=True, exclude_unset=not step, exclude_defaults=step).encode()
+        # As `model_dump_json`, without a text between: events are bytes.
+        value = event.__pydantic_serializer__.to_json(
+            event, by_alias=True, exclude_unset=not step, exclude_defaults=step
+        )
     except (PydanticSerializationError, UnicodeError):
         stated = event.model_dump(by_alias=True, exclude_unset=not step, exclude_defaults=step)
         value = to_json(_plain(stated), fallback=str)
@@ -173,7 +175,7 @@ def _message(topic: str, key: str, event: BaseModel) -> OutgoingEvent:
             f"this event for {topic} has {len(value):,} bytes, {MAX_EVENT_BYTES:,} are allowed: it isn't "
             "recorded; keep long content elsewhere and send a link"
         )
-    return OutgoingEvent(topic, key.encode("utf-8", "replace").decode(), value)
+    return OutgoingEvent(topic, key if key.isascii() else _plain(key), value)
 
 
 def _plain(value: Any) -> Any:

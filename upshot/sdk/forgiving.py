@@ -29,11 +29,11 @@ def never_ends_the_agent(given: Any = None) -> Callable[[F], F]:
     def decorate(method: F) -> F:
         @functools.wraps(method)
         def call(self: Forgiving, /, *args: Any, **kwargs: Any) -> Any:
-            if not self.forgives:
-                return method(self, *args, **kwargs)
             try:
                 return method(self, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - whatever it is: the agent's work is worth more
+            except Exception as error:  # whatever it is: the agent's work is worth more
+                if not self.forgives:
+                    raise
                 warn(f"{method.__name__}: {error}")
                 return given
 

@@ -21,11 +21,11 @@ from upshot.otel.runs import run_id_of
 from upshot.otel.span import instant_of
 from upshot.schemas.exposures import Exposure
 from upshot.schemas.runs import RunStatus
-from upshot.sdk.calls import arguments_of, scoped
-from upshot.sdk.context import replay_in, run_in, step_in, with_run
+from upshot.sdk.calls import arguments_of, in_scopes
+from upshot.sdk.context import replay_in, run_in, with_run
 from upshot.sdk.facts import as_text, checked_names, run_message
 from upshot.sdk.forgiving import never_ends_the_agent, raised_or_warned
-from upshot.sdk.replaying import EventSink
+from upshot.sdk.replaying import EventSink, Replaying
 from upshot.sdk.run_facts import RunFacts
 from upshot.sdk.scope import Ending, set_on
 from upshot.sdk.steps import Step
@@ -67,7 +67,7 @@ class Run(RunFacts):
         self.session_id = session_id
         self.parent_run_id: str | None = None
         #: Set where this run is made again; see `upshot.replays`.
-        self.replaying = replay_in(None)
+        self.replaying: Replaying | None = replay_in(None)
         self._id = run_id
         self._attributes: dict[str, Any] = {}
         self.set_attributes(attributes)
@@ -192,10 +192,6 @@ class Run(RunFacts):
         """Keep the result of the run's call."""
         self.set_output(result)
 
-    def stand_in(self, function: Callable[P, R]) -> Callable[P, R]:
-        """See Scope."""
-        return function if self.replaying is None else self.replaying.stand_in(self, function)
-
     @never_ends_the_agent()
     def set_input(self, value: Any) -> None:
         """Keep the agent's input, as text or JSON, whatever the app's setting for content."""
@@ -229,7 +225,7 @@ class Run(RunFacts):
         with an effect outside: a replay asks before running the code of the `with`.
         """
         if function is None:
-            return self.new_step(name, **kwargs)
+            return Step(self, name, **kwargs)
         if not callable(function):
             error = Misuse(
                 f"run.step({name!r}, …) needs the function and its arguments apart: write "
@@ -238,26 +234,7 @@ class Run(RunFacts):
             raised_or_warned(self, error)
             return function
         make = functools.partial(self.call_of, name, function)
-        return scoped(function, make, self.app.keep_result)(*args, **kwargs)
-
-    def new_step(
-        self,
-        name: str,
-        *,
-        kind: str = "",
-        attempt: int = 1,
-        attributes: Mapping[str, Any] | None = None,
-        side_effects: bool = False,
-    ) -> Step:
-        """A step to use in a `with`."""
-        return Step(
-            self,
-            name,
-            kind=kind,
-            attempt=attempt,
-            attributes=attributes or {},
-            side_effects=side_effects,
-        )
+        return in_scopes(function, make, self.app.keep_result)(*args, **kwargs)
 
     def call_of(
         self,
@@ -268,7 +245,7 @@ class Run(RunFacts):
         **options: Any,
     ) -> Step:
         """The step for a call of `function`."""
-        step = self.new_step(name, **options)
+        step = Step(self, name, **options)
         step.is_call = True
         if self.app.capture_content:
             step.given(arguments_of(function, args, kwargs))
@@ -281,15 +258,18 @@ class Run(RunFacts):
     def start_span(self, name: str, attributes: Mapping[str, Any]) -> tuple[Span, Context]:
         """A span inside this run, and its context: the current context where inside the run."""
         self._opened()
-        context = otel.get_current() if run_in(None) is self else self._context
+        here = otel.get_current()
+        context = here if run_in(here) is self else self._context or here
         assert self._tracer is not None
-        span = self._tracer.start_span(name, context, attributes=attributes, start_time=self.now_ns())
-        return span, context or otel.get_current()
+        span = self._tracer.start_span(name, context, attributes=attributes, start_time=self.app.clock())
+        return span, context
 
-    def step_id_of(self, span: Span, name: str, attempt: int) -> str:
-        """The step id for a span: the span's own, or for further attempts the id of the first attempt."""
-        step = step_in(None)
-        place = (step.id if step is not None and step.run is self else "", name)
+    def step_id_of(self, span: Span, name: str, attempt: int, around: Step | None) -> str:
+        """The step id for a span: the span's own, or for further attempts the id of the first attempt.
+
+        `around` is the step around the span.
+        """
+        place = (around.id if around is not None and around.run is self else "", name)
         own = span_id_of(span)
         if attempt > 1 and place in self._last_step:
             self._step_ids[own] = self._last_step[place]

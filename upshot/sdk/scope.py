@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
@@ -21,6 +21,19 @@ Ending = Literal["ok", "error", "cancelled"]
 _PLAIN = (str, bool, int, float)
 
 
+class CallReplay(Protocol):
+    """The part of a replay about the calls of runs and steps; see `Replaying`."""
+
+    def entered(self, scope: Any) -> None:
+        """A run or a step began; the code around the scope is still the current place."""
+
+    def stand_in(self, scope: Any, function: Callable[P, R]) -> Callable[P, R]:
+        """The function to call for this scope: `function`, or a function returning the recorded result."""
+
+    def admit(self, scope: Any) -> None:
+        """The code of a `with` is about to run. Raises where the code must not run."""
+
+
 class Scope:
     """A run or a step: opened once, finished once. `with` and `async with` do both."""
 
@@ -29,12 +42,13 @@ class Scope:
     is_call = False
     #: Whether the call returned something to await, although its function isn't async.
     awaited = False
+    #: Set where the scope is made again by a replay.
+    replaying: CallReplay | None = None
 
-    def __init__(self) -> None:
-        self._span: Span | None = None
-        self._context: Context | None = None
-        self._token: Any = None
-        self._finished = False
+    _span: Span | None = None
+    _context: Context | None = None
+    _token: Any = None
+    _finished = False
 
     def _begin(self) -> tuple[Span, Context]:
         """Start the span; returns the span and the context of the code inside."""
@@ -49,10 +63,7 @@ class Scope:
 
     def stand_in(self, function: Callable[P, R]) -> Callable[P, R]:
         """The function to call: the given one, unless a replay has the recorded result."""
-        return function
-
-    def admit(self) -> None:
-        """The code of the `with` may run, unless a replay refuses."""
+        return function if self.replaying is None else self.replaying.stand_in(self, function)
 
     def open(self) -> None:
         """Begin, without being the current place yet."""
@@ -66,7 +77,7 @@ class Scope:
         if self._span is None or self._finished:
             return
         self._finished = True
-        ending = _ending(error)
+        ending = "ok" if error is None else _ending(error)
         if error is not None and ending != "ok":
             kind = _name_of(error)
             self._span.set_attribute("error.type", kind)
@@ -95,8 +106,8 @@ class Scope:
 
     def __enter__(self) -> Self:
         self.open()
-        if not self.is_call:
-            self._checked()
+        if self.replaying is not None and not self.is_call:
+            self._admitted(self.replaying)
         assert self._context is not None
         self._token = otel.attach(self._context)
         return self
@@ -115,9 +126,10 @@ class Scope:
     ) -> None:
         self.__exit__(kind, error, trace)
 
-    def _checked(self) -> None:
+    def _admitted(self, replaying: CallReplay) -> None:
+        """The code of the `with` may run, unless the replay refuses."""
         try:
-            self.admit()
+            replaying.admit(self)
         except BaseException as error:
             self.finish(error)
             raise
@@ -162,4 +174,4 @@ def _name_of(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-__all__ = ["Ending", "NullScope", "Scope", "set_on"]
+__all__ = ["CallReplay", "Ending", "NullScope", "Scope", "set_on"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from opentelemetry.context import Context
@@ -10,7 +10,7 @@ from opentelemetry.trace import Span, set_span_in_context
 
 from upshot.errors import Misuse
 from upshot.followups.scorers import Scorer
-from upshot.sdk.context import with_step
+from upshot.sdk.context import step_in, with_step
 from upshot.sdk.facts import as_json, as_text
 from upshot.sdk.forgiving import never_ends_the_agent, raised_or_warned
 from upshot.sdk.scope import Ending, Scope, set_on
@@ -38,13 +38,13 @@ class Step(Scope):
         run: Run,
         name: str,
         *,
-        kind: str,
-        attempt: int,
-        attributes: Mapping[str, Any],
+        kind: str = "",
+        attempt: int = 1,
+        attributes: Mapping[str, Any] | None = None,
         side_effects: bool = False,
     ) -> None:
-        super().__init__()
         self.run = run
+        self.replaying = run.replaying
         if not isinstance(name, str) or not name:
             raised_or_warned(self, Misuse('a step needs a name; write run.step("draft")'))
             name = "step"
@@ -55,7 +55,7 @@ class Step(Scope):
         self.kind = kind
         self.attempt = attempt
         self.side_effects = side_effects
-        self._first = dict(attributes)
+        self._first: dict[str, Any] = dict(attributes) if attributes else {}
         self._id = ""
 
     @property
@@ -154,15 +154,6 @@ class Step(Scope):
         """
         self.run.give(name, value, step_id=self.id, comment=comment, source=source, key=key)
 
-    def stand_in(self, function: Callable[P, R]) -> Callable[P, R]:
-        """See Scope."""
-        return function if self.run.replaying is None else self.run.replaying.stand_in(self, function)
-
-    def admit(self) -> None:
-        """See Scope."""
-        if self.run.replaying is not None:
-            self.run.replaying.admit(self)
-
     @never_ends_the_agent("")
     def defer(self, scorer: Scorer[D, Any], data: D, *, key: str | None = None) -> str:
         """Leave work on this step for later, see `Run.defer`: scores will be the step's. Returns its id."""
@@ -170,18 +161,19 @@ class Step(Scope):
 
     def _begin(self) -> tuple[Span, Context]:
         span, context = self.run.start_span(self.name, {"upshot.kind": self.kind} if self.kind else {})
-        self._id = self.run.step_id_of(span, self.name, self.attempt)
+        self._id = self.run.step_id_of(span, self.name, self.attempt, step_in(context))
         if self.attempt > 1:
             span.set_attribute("upshot.attempt", self.attempt)
-        set_on(span, self._first)
+        if self._first:
+            set_on(span, self._first)
         return span, with_step(self, set_span_in_context(span, context))
 
     def _began(self) -> None:
-        if self.run.replaying is not None:
-            self.run.replaying.entered(self)
+        if self.replaying is not None:
+            self.replaying.entered(self)
 
     def _end(self, span: Span, ending: Ending, error: BaseException | None) -> None:
-        span.end(self.run.now_ns())
+        span.end(self.run.app.clock())
 
 
 __all__ = ["AWAITED", "RESULT", "Step"]

@@ -7,11 +7,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
-if TYPE_CHECKING:
-    from upshot.sdk.runs import Run
+from upshot.sdk.scope import Scope
 
 logger = logging.getLogger("upshot")
 
@@ -23,19 +22,19 @@ class Terminated(BaseException):
     """The process was told to end (SIGTERM)."""
 
 
-_open: WeakSet[Run] = WeakSet()
+_open: WeakSet[Scope] = WeakSet()
 _installed = False
 _closing: list[Callable[[], None]] = []
 
 
-def watch(run: Run) -> None:
+def watch(run: Scope) -> None:
     """End this run as cancelled if SIGTERM comes before its end."""
     _open.add(run)
     if not _installed and threading.current_thread() is threading.main_thread():
         _install()
 
 
-def unwatch(run: Run) -> None:
+def unwatch(run: Scope) -> None:
     """The run has ended."""
     _open.discard(run)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections import OrderedDict
-from contextlib import suppress
 from threading import Lock, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -25,6 +24,7 @@ from upshot.otel.span import SpanKind as Kind
 from upshot.otel.steps import INSTRUMENTATION, REPEATS, call_of, kind_of, step_of
 from upshot.schemas.steps import Step
 from upshot.sdk.context import run_in
+from upshot.sdk.ended_spans import REMEMBERED, EndedSpans
 from upshot.sdk.facts import step_message
 from upshot.sdk.providers import follow, inside, takes_processors
 from upshot.streams.events.outgoing import OutgoingEvent
@@ -37,10 +37,6 @@ logger = logging.getLogger("upshot")
 SCOPE = "upshot"
 #: The mark on a provider reporting its spans to us.
 _EXTENDED = "_upshot_told"
-#: Ended spans remembered with their run.
-_REMEMBERED = 10_000
-#: Spans remembered without their run once there are more: their late children are counted as lost.
-_REMEMBERED_LOST = 50_000
 #: What belongs into a run.
 _OF_AN_AGENT = frozenset({"model", "embedding", "retrieval", "rerank", "tool", "agent"})
 _KINDS: dict[SpanKind, Kind] = {
@@ -69,13 +65,11 @@ class RunSpans(SpanProcessor):
     """
 
     def __init__(self) -> None:
-        #: By span id. The latest ended spans are remembered, for children begun later.
+        #: By the ids of spans under way.
         self._runs: dict[int, Run] = {}
-        self._ended: OrderedDict[int, Run] = OrderedDict()
+        self._ended: EndedSpans[Run] = EndedSpans()
         #: Open runs by the id of their own span.
         self._open: WeakValueDictionary[int, Run] = WeakValueDictionary()
-        #: Ids of spans of runs no longer remembered, the latest last.
-        self._forgotten: OrderedDict[int, None] = OrderedDict()
         #: Model calls and the like, begun below a forgotten span: these are steps of no run.
         self.lost = 0
         self._hinted = False
@@ -87,45 +81,40 @@ class RunSpans(SpanProcessor):
     def finished(self, run: Run, span_id: str) -> None:
         """A run has ended; spans below it may still come."""
         self._open.pop(int(span_id, 16), None)
-        self._remember(int(span_id, 16), run)
+        self._ended.add(int(span_id, 16), run)
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Remember the span's run."""
         run = run_in(parent_context)
         if run is None and span.parent is not None:
             above = span.parent.span_id
-            run = self._open.get(above) or self._runs.get(above) or self._ended.get(above)
+            run = self._open.get(above) or self._runs.get(above) or self._ended.run_of(above)
         if run is not None:
             self._runs[span.context.span_id] = run
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand the span over; the rest happens in the delivery's thread."""
-        run = self._runs.pop(span.context.span_id, None) if span.context else None
-        if run is None:
+        span_id = span.context.span_id if span.context else None
+        run = self._runs.pop(span_id, None) if span_id else None
+        if run is None or span_id is None:
             self._look_for_a_forgotten_parent(span)
             self._look_for_a_bare_thread(span)
             return
-        assert span.context is not None
-        self._remember(span.context.span_id, run)
-        texts = [value for value in (span.attributes or {}).values() if isinstance(value, str)]
-        run.event_sink.telemetry(lambda: step_of_run(run, span), _SPAN_BYTES + sum(map(len, texts)))
-        if any(event.name in flags.EVENTS for event in span.events):
+        self._ended.add(span_id, run)
+        size = _SPAN_BYTES
+        if attributes := span.attributes:
+            size += sum([len(value) for value in attributes.values() if isinstance(value, str)])
+        run.event_sink.telemetry(lambda: step_of_run(run, span), size)
+        # The property `events` copies the list under a lock: a tenth of a step's time.
+        if getattr(span, "_events", True) and any(event.name in flags.EVENTS for event in span.events):
             run.exposed_elsewhere(flags.exposures_of(record_of(span), run.id))
-
-    def _remember(self, span_id: int, run: Run) -> None:
-        self._ended[span_id] = run
-        while len(self._ended) > _REMEMBERED:
-            with suppress(KeyError):  # another thread was faster
-                self._forgotten[self._ended.popitem(last=False)[0]] = None
-                if len(self._forgotten) > _REMEMBERED_LOST:
-                    self._forgotten.popitem(last=False)
 
     def _look_for_a_forgotten_parent(self, span: ReadableSpan) -> None:
         """Count a span below a span with a forgotten run; warn at 1, 10, 100 and so on."""
-        if span.parent is None or span.parent.span_id not in self._forgotten:
+        if span.parent is None or not self._ended.forgot(span.parent.span_id):
             return
         assert span.context is not None
-        self._forgotten[span.context.span_id] = None
+        self._ended.add_below_forgotten(span.context.span_id)
         kind = kind_of(record_of(span))
         if kind not in _OF_AN_AGENT:
             return
@@ -136,7 +125,7 @@ class RunSpans(SpanProcessor):
                 "remembered), so it is no step: %d lost so far. Continue the run by upshot.attach(run_id).",
                 span.name,
                 kind,
-                _REMEMBERED,
+                REMEMBERED,
                 self.lost,
             )
 
@@ -163,32 +152,30 @@ def step_of_run(run: Run, span: ReadableSpan) -> OutgoingEvent:
     """An ended span as a step of its run. Children come before their parents, since they mostly end first."""
     record = record_of(span)
     ours = record.scope == SCOPE
-    priced = step_of(
+    step_id = run.place_of(record.span_id) or record.span_id
+    parent = record.parent_span_id and run.place_of(record.parent_span_id)
+    make = functools.partial(
+        step_of,
         record,
         run.id,
-        prices=run.app.prices,
+        root=record.parent_span_id if parent is None else None,
         with_content=run.app.capture_content or ours,
         asked=run.app.asked,
     )
+    priced = make(prices=run.app.prices)
     earlier = _stated_before(run, record, priced)
-    step = priced
-    if earlier is not None:
-        step = step_of(
-            record, run.id, repeats=True, with_content=run.app.capture_content or ours, asked=run.app.asked
-        )
-    fields: dict[str, Any] = {
-        "step_id": run.place_of(record.span_id) or record.span_id,
-        "parent_step_id": record.parent_span_id and run.place_of(record.parent_span_id),
-    }
-    attributes = dict(step.attributes)
+    step = priced if earlier is None else make(repeats=True)
     if ours:
-        attributes.pop(INSTRUMENTATION, None)
+        step.attributes.pop(INSTRUMENTATION, None)
+    fields: dict[str, Any] = {}
+    if (step.step_id, step.parent_step_id) != (step_id, parent):  # a further attempt, or below one
+        fields = {"step_id": step_id, "parent_step_id": parent}
     if isinstance(earlier, Call):
-        attributes[REPEATS] = run.place_of(earlier.step) or earlier.step
+        step.attributes[REPEATS] = run.place_of(earlier.step) or earlier.step
         if priced.cost_usd is not None and run.counting.lacks_cost(earlier):
             # The other step counts and has no cost. Without the answer's id, the views count this cost too.
             fields |= {"cost_usd": priced.cost_usd, "cost_source": priced.cost_source, "response_id": None}
-    return step_message(step.model_copy(update={**fields, "attributes": attributes}))
+    return step_message(step.model_copy(update=fields) if fields else step)
 
 
 def _stated_before(run: Run, record: SpanRecord, step: Step) -> Call | str | None:

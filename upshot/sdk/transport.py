@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple, Protocol
@@ -16,28 +15,13 @@ from upshot.settings import Settings
 from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.kafka.admin import admin_client
 from upshot.streams.kafka.producer import EventProducer, event_producer, settled
+from upshot.streams.kafka.quiet import quieten
 
 #: The topics written by an agent.
 WRITTEN = ("runs", "steps", "scores", "waits", "outcomes", "exposures", "deferrals")
 #: The name of a transport's thread.
 THREAD = "upshot-delivery"
 _STOP_WITHIN = 2.0
-
-
-#: Threads of ours whose clients are kept quiet.
-_quiet: set[str] = set()
-
-
-def quieten(thread: str) -> None:
-    """Keep Kafka's client in a thread of ours out of the agent's log."""
-    _quiet.add(thread)
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith("aiokafka")]:
-        logging.getLogger(name).addFilter(_not_ours)
-
-
-def _not_ours(record: logging.LogRecord) -> bool:
-    """The client logs each attempt, many times a second."""
-    return record.threadName not in _quiet or record.levelno < logging.INFO
 
 
 class Acknowledged(NamedTuple):
@@ -144,5 +128,4 @@ __all__ = [
     "DeliveryResult",
     "KafkaTransport",
     "Transport",
-    "quieten",
 ]

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from upshot.errors import Misuse
-from upshot.schemas.numbers import plain_number
+from upshot.schemas.numbers import OWN, plain_number
 
 
 def plain_value(value: Any, name: str) -> bool | float:
@@ -15,7 +15,7 @@ def plain_value(value: Any, name: str) -> bool | float:
     Taken are numbers of every sort: numpy's and torch's scalars, Decimal, Fraction, and objects with
     `__float__`.
     """
-    plain = plain_number(value)
+    plain = value if isinstance(value, OWN) else plain_number(value)
     if plain is None:
         raise Misuse(
             f"{shown(value)} is no score: write a number or a boolean, such as score({name!r}, True); a text "

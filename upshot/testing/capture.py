@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from upshot.registry.definitions import Registry
 from upshot.replays.history import Story, story_of
 from upshot.schemas.steps import Step
 from upshot.sdk.app import App
 from upshot.sdk.delivery import Delivery
-from upshot.sdk.registry import Registry
 from upshot.sdk.spool import Spool
 from upshot.testing.memory import MemoryTransport
 

@@ -14,6 +14,7 @@ from upshot.plain_text import plain
 from upshot.settings import Settings, load_settings
 from upshot.sources import Source
 from upshot.sources.loading import load_app
+from upshot.web.actions import log_actions
 from upshot.web.connections import allow_many_files
 from upshot.web.server import serve
 
@@ -43,6 +44,7 @@ def main() -> int:
         settings = load_settings(data_dir=arguments.data_dir)
         sources = load_app(arguments.app).sources if arguments.app else ()
         allow_many_files()
+        log_actions()
         asyncio.run(_until_signalled(settings, arguments.host, arguments.port, sources))
     except UpshotError as error:
         sys.stderr.write(f"upshot web: {plain(str(error), keep=chr(10))}\n")

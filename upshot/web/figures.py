@@ -40,6 +40,9 @@ def of_role(workers: Sequence[Worker]) -> list[str]:
         lines.append(f"next look in {span(min(due))}" if min(due) >= 0 else f"overdue by {span(-min(due))}")
     if any(worker.after.value("upshot.store.rows") is not None for worker in workers):
         lines.append(per_second(sum(worker.rate("upshot.store.rows") for worker in workers), "rows"))
+    if any(worker.after.value("upshot.materialize.lag") is not None for worker in workers):
+        lag = max(worker.now("upshot.materialize.lag") for worker in workers)
+        lines.append(f"rows for reading {span(lag)} behind")
     lines.append(size(sum(worker.now("process.memory.usage") for worker in workers)))
     return lines
 

@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from aiohttp import web
 
@@ -16,11 +15,14 @@ from upshot.ingest.bodies import MAX_BODY
 from upshot.ingest.routes import HttpApi
 from upshot.settings import Settings
 from upshot.sources import Source
+from upshot.web.access import PageAccess
+from upshot.web.assets import STATIC, serve_asset
 from upshot.web.connections import KEEP_ALIVE, Connections
 from upshot.web.expectations import refuse_odd_expectations
 from upshot.web.guard import NoHeaders, guard
-from upshot.web.render import page
+from upshot.web.pages.routes import add_pages
 from upshot.web.schemas import Schemas
+from upshot.web.site import Site
 from upshot.web.status import Watch
 from upshot.web.unknown import paths_of, unknown
 
@@ -28,18 +30,20 @@ from upshot.web.unknown import paths_of, unknown
 #: key.
 _log = logging.getLogger(__name__)
 
-_STATIC = Path(__file__).with_name("static")
 _WATCH = web.AppKey("watch", Watch)
 #: Who has asked for anything, by its connection.
 CONNECTIONS = web.AppKey("connections", Connections)
-_SETTINGS = web.AppKey("settings", Settings)
+
+#: Bytes of a request's first line: an address may have a whole query in it.
+LONGEST_LINE = 65_536
 
 #: The page needs nothing from elsewhere, and what comes from events can't run.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "worker-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # With no-referrer a browser sends `Origin: null` with our own forms, which are refused then.
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -57,15 +61,16 @@ def make_app(settings: Settings, sources: Sequence[Source] = ()) -> web.Applicat
         client_max_size=MAX_BODY, middlewares=[guard(settings, connections, unknown(paths))]
     )
     app[CONNECTIONS] = connections
-    app[_SETTINGS] = settings
     app[_WATCH] = Watch(settings)
     app.cleanup_ctx.append(_looking)
     app.on_response_prepare.append(_add_headers)
-    app.router.add_get("/", _page)
     app.router.add_get("/healthz", _healthz)
     Schemas().add_to(app)
-    app.router.add_static("/static/", _STATIC)
-    HttpApi(settings, sources).add_to(app)
+    app.router.add_get("/assets/{digest}/{name:.+}", serve_asset)
+    app.router.add_static("/static/", STATIC)
+    api = HttpApi(settings, sources)
+    add_pages(app, Site(settings, PageAccess(settings)), app[_WATCH], api.producer)
+    api.add_to(app)
     paths += paths_of(app)
     return app
 
@@ -77,7 +82,12 @@ async def serve(
     app = make_app(settings, sources)
     _log.addFilter(NoHeaders())
     runner = web.AppRunner(
-        app, access_log=None, logger=_log, keepalive_timeout=KEEP_ALIVE, shutdown_timeout=2
+        app,
+        access_log=None,
+        logger=_log,
+        keepalive_timeout=KEEP_ALIVE,
+        shutdown_timeout=2,
+        max_line_size=LONGEST_LINE,
     )
     await runner.setup()
     try:
@@ -103,11 +113,6 @@ async def _looking(app: web.Application) -> AsyncIterator[None]:
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     for name, text in _HEADERS.items():
         response.headers.setdefault(name, text)
-
-
-async def _page(request: web.Request) -> web.Response:
-    status = await request.app[_WATCH].status()
-    return web.Response(text=page(status, request.app[_SETTINGS]), content_type="text/html")
 
 
 async def _healthz(request: web.Request) -> web.Response:

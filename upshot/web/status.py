@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
 from upshot.errors import UpshotError
-from upshot.insights.questions import QUESTIONS
+from upshot.insights.limits import QueryLimits
+from upshot.insights.named_queries import NAMED_QUERIES
+from upshot.insights.pages.home import STATUS_COUNTS
 from upshot.insights.reader import Reader
 from upshot.ops.health import Health, Looks
 from upshot.settings import Settings
 from upshot.web.figures import WorkerFigures
+from upshot.web.past import PartsPast
 
 #: Seconds for which an answer is reused, so that many readers cost no more than one.
 _FRESH = 1.0
 #: Seconds between two looks where nobody asks.
 _EVERY = 5.0
+#: Seconds that a page waits for a look which is on its way, where there was one before.
+_PATIENCE = 1.0
 #: Seconds that a query may take: the page would rather say that it's slow than wait.
 _LONGEST = 10.0
-
-_COUNTS = """
-SELECT
-    (SELECT count() FROM runs) AS runs,
-    (SELECT count() FROM pending) + (SELECT count() FROM pending_followups) AS waits_open,
-    (SELECT count() FROM outcomes) AS outcomes,
-    (SELECT count() FROM current_scores) AS scores,
-    (SELECT count() FROM dead_letters) AS dead_letters,
-    (SELECT count() FROM pending WHERE overdue) AS overdue
-"""
 
 #: Rows of a table on the page: the rows with the largest weight.
 _SHOWN = 50
@@ -60,6 +55,12 @@ class Status:
     trouble: str = ""
     #: Each role's present activity, where its workers have metrics.
     figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: The records that each worker was behind, over the last half hour.
+    lags: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    #: The records a second that each worker read, over the last half hour.
+    rates: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    #: Since when each part that isn't well has not been well.
+    since: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -71,21 +72,37 @@ class Watch:
     """Asks the parts, and remembers the answer for a second."""
 
     def __init__(self, settings: Settings) -> None:
-        self._reader = Reader(settings, timeout=_LONGEST)
+        self._reader = Reader(settings, limits=QueryLimits(seconds=_LONGEST))
         self._looks = Looks(settings, self._reader)
         self._figures = WorkerFigures(settings.data_dir)
-        self._turn = asyncio.Lock()
+        self._look_turn, self._status_turn = asyncio.Lock(), asyncio.Lock()
         self._status: Status | None = None
         self._health: Health | None = None
         self._status_at = self._health_at = -_FRESH
+        self._past = PartsPast()
+        self._looking: set[asyncio.Task[Health]] = set()
 
     async def health(self) -> Health:
         """Whether each part answers."""
-        async with self._turn:
+        async with self._look_turn:
             if self._health is None or monotonic() - self._health_at >= _FRESH:
                 self._health = await self._looks.look()
                 self._health_at = monotonic()
+                self._past.note(self._health, datetime.now(UTC), self._health_at)
             return self._health
+
+    async def soon(self) -> Health:
+        """Whether each part answers, by the look before where a part lets this one wait."""
+        look = asyncio.create_task(self.health())
+        self._looking.add(look)
+        look.add_done_callback(self._looking.discard)
+        await asyncio.wait({look}, timeout=_PATIENCE)
+        return self._health if self._health is not None and not look.done() else await look
+
+    @property
+    def since(self) -> Mapping[str, datetime]:
+        """Since when each part that isn't well has not been well."""
+        return self._past.since
 
     async def keep_looking(self) -> None:
         """Look now and then, also while nobody asks: who stands still shows from one look to the next."""
@@ -95,34 +112,48 @@ class Watch:
 
     async def status(self) -> Status:
         """The page's data, queried at most once a second."""
-        health = await self.health()
-        async with self._turn:
+        async with self._status_turn:
             if self._status is None or monotonic() - self._status_at >= _FRESH:
-                self._status = await asyncio.to_thread(self._ask, health)
+                self._status = await self._ask()
                 self._status_at = monotonic()
             return self._status
 
-    def _ask(self, health: Health) -> Status:
-        now, figures = datetime.now(UTC), self._figures.by_role()
+    async def _ask(self) -> Status:
+        health, figures, found = await asyncio.gather(
+            self.soon(), asyncio.to_thread(self._figures.by_role), self._stored()
+        )
+        past = self._past
+        status = Status(
+            datetime.now(UTC), health, figures=figures, lags=past.lags, rates=past.rates, since=past.since
+        )
         if not health.of("clickhouse").ok:
-            return Status(now, health, trouble=health.of("clickhouse").detail, figures=figures)
+            return replace(status, trouble=health.of("clickhouse").detail)
+        return replace(status, **found)
+
+    async def _stored(self) -> dict[str, Any]:
+        """What ClickHouse has, by the names of the fields: all at once, or the trouble."""
+        latest = NAMED_QUERIES["latest-scores"]
         try:
-            [counts] = self._reader.query(_COUNTS).objects()
-            return Status(
-                now,
-                health,
-                {name: int(count) for name, count in counts.items()},
-                self._most("scores-by-agent", "scored + pending", key=lambda row: row["name"]),
-                self._reader.ask(QUESTIONS["latest-scores"], {"limit": 12}).objects(),
-                self._most("dead-letters-by-reason", "letters"),
-                figures=figures,
+            counts, agents, rows, dead = await asyncio.gather(
+                asyncio.to_thread(self._reader.query, STATUS_COUNTS.sql),
+                asyncio.to_thread(
+                    self._most, "scores-by-agent", "scored + pending", key=lambda row: row["name"]
+                ),
+                asyncio.to_thread(self._reader.ask, latest, {"limit": 12}),
+                asyncio.to_thread(self._most, "dead-letters-by-reason", "letters"),
             )
         except UpshotError as error:
-            return Status(now, health, trouble=str(error), figures=figures)
+            return {"trouble": str(error)}
+        return {
+            "counts": {name: int(count) for name, count in counts.objects()[0].items()},
+            "agents": agents,
+            "latest": rows.objects(),
+            "dead": dead,
+        }
 
     def _most(self, query_name: str, weight: str, key: Callable[[Row], Any] = lambda row: 0) -> StatusTable:
         """The rows of a named query with the largest `weight`, the largest first, but for `key`."""
-        asked = QUESTIONS[query_name]
+        asked = NAMED_QUERIES[query_name]
         sql = f"SELECT *, count() OVER () AS of FROM ({asked.sql}) ORDER BY {weight} DESC LIMIT {_SHOWN}"
         rows = self._reader.query(sql, asked.parameters).objects()
         more = int(rows[0]["of"]) - len(rows) if rows else 0

@@ -9,6 +9,8 @@ from aiohttp import web
 
 from upshot.ingest.answers import Problem, as_problem
 from upshot.streams.events.topics import TOPICS
+from upshot.web.rendering import Frame
+from upshot.web.site import trouble_page
 
 #: Characters of an unknown path repeated in the answer.
 _SHOWN = 100
@@ -25,7 +27,10 @@ def unknown(paths: Sequence[str]) -> Callable[[web.Request, Problem], web.Respon
             )
         else:
             detail = _nothing_at(request.path, paths)
-        return as_problem(Problem(problem.status, detail, headers=problem.headers, paths=list(paths)))
+        full = Problem(problem.status, detail, headers=problem.headers, paths=list(paths))
+        if "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/v1/"):
+            return trouble_page(Frame(path=request.path), full)
+        return as_problem(full)
 
     return answered
 
@@ -42,7 +47,9 @@ def _nothing_at(path: str, paths: Sequence[str]) -> str:
 
 def paths_of(app: web.Application) -> list[str]:
     """The paths served by an application."""
-    return sorted({resource.canonical for resource in app.router.resources()})
+    found = {resource.canonical for resource in app.router.resources()}
+    repeated = {f"{path}.json" for path in found} | {"/index.json"}
+    return sorted(found - repeated)
 
 
 __all__ = ["paths_of", "unknown"]

@@ -94,3 +94,18 @@ test("a server that is away is told", async () => {
   const upshot = new Upshot({ url: "http://127.0.0.1:1", retries: 0 });
   await assert.rejects(upshot.outcome("a", "s"), /can't be reached/);
 });
+
+test("a variant is asked for with the run, and a fallback outlives the server", async () => {
+  const assignment = { experiment: "tone", variant: "warm", exposed: true, because: null, unit: "user-1" };
+  const refused = [404, { detail: "the registry has no experiment 'tone'" }];
+  await served([[200, { assignments: [assignment] }], refused, refused], async (upshot, requests) => {
+    const run = upshot.attach("run-7");
+    assert.deepEqual(await run.assign("tone", "user-1", { attributes: { plan: "pro" } }), assignment);
+    const [asked] = of(requests, "assignments");
+    assert.deepEqual(asked, { experiment: "tone", unit: "user-1", run_id: "run-7", attributes: { plan: "pro" } });
+    const served = await run.assign("tone", "user-1", { fallback: "plain" });
+    assert.deepEqual([served.variant, served.exposed], ["plain", false]);
+    assert.match(served.because, /no experiment 'tone'/);
+    await assert.rejects(run.assign("tone", "user-1"), /no experiment 'tone'/);
+  });
+});

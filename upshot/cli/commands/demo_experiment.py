@@ -6,20 +6,24 @@ import asyncio
 from datetime import UTC, datetime
 
 from upshot.cli.demo_report import Bars
-from upshot.cli.experiment_report import judgement_json, print_judgement, print_results, results_json
+from upshot.cli.experiment_report import print_judgement, print_results
 from upshot.cli.terminal import say, say_json
 from upshot.demo.play import play_tickets, send
 from upshot.demo.tickets import EXPERIMENT, HABITS, JUDGE, Ticket, experiment_event, registered, tickets
 from upshot.insights.experiments.judging import judgement
 from upshot.insights.experiments.reading import read_results
 from upshot.insights.experiments.registry import plan_of
+from upshot.insights.experiments.report import judgement_json, results_json
 from upshot.insights.experiments.results import Results
 from upshot.insights.experiments.verdict import verdict
+from upshot.insights.experiments.written_rows import read_by_soon
 from upshot.insights.reader import Reader
 from upshot.insights.statistics.effects import of_means
 from upshot.insights.statistics.moments import Moments
 from upshot.settings import Settings
 
+#: Seconds to wait for the rows that results read.
+_PATIENCE = 60.0
 #: Two-sided z of 1 in 20, as a test that expects one look.
 _Z = 1.959964
 
@@ -33,7 +37,7 @@ def play_experiment(settings: Settings, reader: Reader, seed: int, bars: Bars, *
     asyncio.run(play_tickets(settings, reader, played, bars.progress))
     bars.stop()
     plan = plan_of(experiment)
-    as_of = datetime.now(UTC)
+    as_of = read_by_soon(reader, datetime.now(UTC), _PATIENCE)
     found = read_results(reader, plan, as_of)
     judged = verdict(found)
     calibrated = judgement(reader, plan, plan.metrics[0], JUDGE, as_of)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +12,7 @@ import typer
 from upshot.cli.exits import Exit
 from upshot.cli.options import DataDir, Json
 from upshot.cli.terminal import say, say_json
-from upshot.settings import load_settings, local_viewer
+from upshot.settings import load_settings
 
 if TYPE_CHECKING:
     from upshot.ops.doctor.finding import Finding
@@ -46,29 +45,11 @@ def doctor(
     Workers' metrics are read twice, two seconds apart, to see which partitions move. The exit code is 1 for a
     fault, and 0 for mere notices.
     """
-    from upshot.ops.doctor.clickhouse import examine_clickhouse
-    from upshot.ops.doctor.kafka import examine_kafka
-    from upshot.ops.doctor.locks import examine_locks
-    from upshot.ops.doctor.pages import first_look, local_pages, pages_finding, second_look
-    from upshot.ops.doctor.place import examine_place
-    from upshot.ops.doctor.spool import examine_spool
-    from upshot.ops.doctor.workers import examine_workers
+    from upshot.ops.doctor.examination import examine
 
     settings = load_settings(data_dir=data_dir)
-    pages = [url.strip() for url in metrics.split(",") if url.strip()] or local_pages(settings.data_dir)
-    before = first_look(pages)
-    findings = examine_place(settings.data_dir, named=data_dir is not None)
-    if not any(finding.check == "data directory" and finding.state == "wrong" for finding in findings):
-        findings += examine_locks(settings.data_dir)
-        findings += asyncio.run(examine_kafka(settings))
-        findings += examine_clickhouse(local_viewer(settings))
-    findings += examine_spool(settings.spool, datetime.now(UTC))
-    if pages:
-        looked = second_look(pages, before)
-        findings += [
-            pages_finding(looked, named=bool(metrics)),
-            *examine_workers(looked.workers, settings.stalled_after),
-        ]
+    pages = [url.strip() for url in metrics.split(",") if url.strip()]
+    findings = asyncio.run(examine(settings, pages, named=data_dir is not None))
     wrong = [finding for finding in findings if finding.state == "wrong"]
     if as_json:
         say_json({"ok": not wrong, "checks": [asdict(finding) for finding in findings]})

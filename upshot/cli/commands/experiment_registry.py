@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from math import ceil
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from upshot.cli.commands.experiments import known_as_of
+from upshot.cli.commands.experiments import known_as_of, written_as_of
 from upshot.cli.exits import Exit
 from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.sending import send_events
-from upshot.cli.terminal import say, say_json, say_table
-from upshot.errors import ConfigurationError, KafkaUnavailable
+from upshot.cli.terminal import note, say, say_json, say_table
+from upshot.errors import ConfigurationError, UpshotError
 from upshot.experiments.changes import ramped, reweighted, shipped, started, stopped
-from upshot.insights.experiments.registry import parse_metric
+from upshot.experiments.layers import check_layer
+from upshot.insights.experiments.drafting import StatedExperiment, drafted, parse_share, parse_weights
 from upshot.insights.experiments.verify import verified
 from upshot.insights.reader import Reader
-from upshot.insights.statistics.power import units_needed
+from upshot.registry.records import record_event, record_of, registered
 from upshot.schemas.experiments import Experiment
-from upshot.sdk.registry_reader import RegistryReader
 from upshot.settings import Settings, local_viewer
-from upshot.streams.events.outgoing import OutgoingEvent
 from upshot.streams.events.topics import TOPICS
 
 LIST_EXAMPLES = ("upshot experiments list", "upshot experiments list --json")
@@ -48,13 +44,12 @@ Named = Annotated[str, typer.Argument(help="The experiment.", metavar="NAME")]
 Reason = Annotated[str, typer.Option(help="Why; the registry keeps the reason.", metavar="TEXT")]
 Weights = Annotated[str | None, typer.Option(help="Variants and their weights.", metavar="NAME=WEIGHT,…")]
 Traffic = Annotated[str | None, typer.Option(help="The share of units in the experiment.", metavar="SHARE")]
-_PATIENCE = 15.0
 
 
 def list_(as_json: Json = False, data_dir: DataDir = None) -> None:
     """List the experiments of the registry, the latest change first."""
     found = sorted(
-        _registered(client_settings(data_dir)).values(), key=lambda one: one.changed_at, reverse=True
+        registered(client_settings(data_dir)).values(), key=lambda one: one.changed_at, reverse=True
     )
     if as_json:
         say_json([_plain(record) for record in found])
@@ -69,7 +64,8 @@ def list_(as_json: Json = False, data_dir: DataDir = None) -> None:
 
 def show(name: Named, as_json: Json = False, data_dir: DataDir = None) -> None:
     """Show an experiment's record: the whole truth, its past phases included."""
-    record = _record(client_settings(data_dir), name)
+    settings = client_settings(data_dir)
+    record = record_of(settings, name)
     if as_json:
         say_json(_plain(record))
         return
@@ -82,6 +78,23 @@ def show(name: Named, as_json: Json = False, data_dir: DataDir = None) -> None:
         say(f"phase {phase.phase} since {since}: {_weights(phase.weights)}  {phase.reason}")
     if record.shipped is not None:
         say(f"shipped {record.shipped.variant}: {record.shipped.reason}")
+        _say_agreement(settings, record, record.shipped.variant)
+
+
+def _say_agreement(settings: Settings, record: Experiment, variant: str) -> None:
+    """Whether units that have become mature since the decision agree; a note where the store is away."""
+    from upshot.insights.experiments.reading import read_results  # statistics: few commands load them
+    from upshot.insights.experiments.registry import plan_of, since_start
+    from upshot.insights.experiments.verdict import agreement, verdict
+
+    try:
+        reader = Reader(local_viewer(settings))
+        at = written_as_of(reader, known_as_of(settings))
+        plan = since_start(reader, plan_of(record), at)
+        if plan.metrics:
+            say(agreement(variant, verdict(read_results(reader, plan, at))))
+    except UpshotError as error:
+        note(f"whether later units agree isn't known now: {error}")
 
 
 def start(
@@ -109,58 +122,39 @@ def start(
         str | None,
         typer.Option(help="A holdout to be respected, with its share of units.", metavar="NAME:SHARE"),
     ] = None,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive", help="Weights follow the mature outcomes, see UPSHOT_ALLOCATION_INTERVAL."
+        ),
+    ] = False,
+    cap: Annotated[
+        str | None, typer.Option(help="How long the experiment may run: P28D.", metavar="DURATION")
+    ] = None,
     reason: Reason = "",
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Start an experiment: agents follow within seconds, without a deploy.
 
-    Metrics, alpha and the planned units are fixed from here on. Without --planned the units follow from
+    Metrics, alpha, cap and the planned units are fixed from here on. Without --planned the units follow from
     --mde, for a rate of 50%, which needs the most.
     """
     settings, now = client_settings(data_dir), datetime.now(UTC)
-    before = _registered(settings).get(name)
+    known = registered(settings, name)
+    before = known.get(name)
     if before is not None and before.status != "draft":
         raise ConfigurationError(
             f"{name} is {before.status} already; nothing was changed: choose another name"
         )
-    weights = _parsed(variants)
-    metrics = [_metric(text, guardrail=False) for text in decide or []]
-    metrics += [_metric(text, guardrail=True) for text in guard or []]
-    stated: dict[str, Any] = {
-        "experiment": name, "control": control, "variants": weights, "unit": unit, "metrics": metrics,
-        "strategy": "weighted" if unit == "run" else "bucket", "mde": mde,
-        "planned_units": planned or _planned(metrics, weights, control, mde, alpha),
-        "alpha": alpha, "traffic": _share(traffic or "1"), "audience": audience, "reason": reason,
-        "layer": _layer(layer or []), "holdout": _holdout(holdout),
-        "status": "draft", "changed_at": now,
-    }  # fmt: skip
-    if not sum(weights.values()) > 0:
-        raise ConfigurationError("at least one variant needs a weight above zero; nothing was changed")
-    try:
-        record = Experiment.model_validate(stated)
-    except ValidationError as error:
-        raise ConfigurationError(
-            f"{name} can't be started: {error.errors()[0]['msg']}; nothing was changed"
-        ) from None
+    stated = StatedExperiment(
+        name=name, control=control, variants=variants, unit=unit, decide=decide or [], guard=guard or [],
+        mde=mde, planned=planned, alpha=alpha, traffic=traffic or "1", audience=audience, layer=layer or [],
+        holdout=holdout, adaptive=adaptive, cap=cap, reason=reason,
+    )  # fmt: skip
+    record = drafted(stated, now)
+    check_layer(record, known.values())
     _send(settings, started(record, now), as_json=as_json)
-
-
-def _planned(
-    metrics: Sequence[Mapping[str, Any]],
-    weights: Mapping[str, float],
-    control: str,
-    mde: float | None,
-    alpha: float,
-) -> int | None:
-    """The units that a rate of 50% needs; None where no rate decides, or no effect was named."""
-    others = [weight for name, weight in weights.items() if name != control and weight > 0]
-    decides_on_rate = bool(metrics) and metrics[0]["role"] == "decision" and metrics[0]["kind"] == "rate"
-    if not mde or not decides_on_rate or not others or weights.get(control, 0.0) <= 0:
-        return None
-    pair = (weights[control], min(others))
-    needed = units_needed((0.25, 0.25), pair, mde, alpha)
-    return ceil(needed * sum(weights.values()) / sum(pair))
 
 
 def set_(
@@ -176,11 +170,11 @@ def set_(
     settings, now = client_settings(data_dir), datetime.now(UTC)
     if (variants is None) == (traffic is None):
         raise ConfigurationError("set takes either --variants or --traffic; nothing was changed")
-    record = _record(settings, name)
+    record = record_of(settings, name)
     if variants is None:
-        changed = ramped(record, _share(traffic or "1"), now, reason)
+        changed = ramped(record, parse_share(traffic or "1"), now, reason)
     else:
-        changed = reweighted(record, _parsed(variants), now, reason)
+        changed = reweighted(record, parse_weights(variants), now, reason)
         if not yes and not typer.confirm(f"Other weights open phase {changed.phase} of {name}. Go on?"):
             raise typer.Exit(Exit.REFUSED)
     _send(settings, changed, as_json=as_json)
@@ -189,7 +183,7 @@ def set_(
 def stop(name: Named, reason: Reason = "", as_json: Json = False, data_dir: DataDir = None) -> None:
     """Stop an experiment: all units get the control without an exposure; the rest matures and counts."""
     settings = client_settings(data_dir)
-    _send(settings, stopped(_record(settings, name), datetime.now(UTC), reason), as_json=as_json)
+    _send(settings, stopped(record_of(settings, name), datetime.now(UTC), reason), as_json=as_json)
 
 
 def ship(
@@ -200,9 +194,12 @@ def ship(
     data_dir: DataDir = None,
 ) -> None:
     """Ship a variant: all units get the winner; the reason and the results of this moment are kept."""
+    from upshot.insights.experiments.report import results_of  # statistics: no other command loads them
+
     settings, now = client_settings(data_dir), datetime.now(UTC)
-    record = _record(settings, name)
-    found = _results(settings, record, known_as_of(settings))
+    record = record_of(settings, name)
+    reader = Reader(local_viewer(settings))
+    found = results_of(reader, record, written_as_of(reader, known_as_of(settings)))
     _send(settings, shipped(record, variant, now, reason, found), as_json=as_json)
 
 
@@ -219,129 +216,12 @@ def verify(name: Named, as_json: Json = False, data_dir: DataDir = None) -> None
         raise typer.Exit(Exit.REFUSED)
 
 
-def _registered(settings: Settings) -> Mapping[str, Experiment]:
-    """The topic's records as they stand: the store may be behind. Raises KafkaUnavailable."""
-    found: dict[str, Experiment] = {}
-    read = threading.Event()
-
-    def take(records: Mapping[str, Experiment]) -> None:
-        found.update(records)
-        read.set()
-
-    reader = RegistryReader(settings, take)
-    reader.start()
-    try:
-        if not read.wait(_PATIENCE):
-            raise KafkaUnavailable(
-                f"the topic {settings.topic('experiments')} at {settings.kafka_url} gives no answer; "
-                "nothing was changed"
-            )
-    finally:
-        reader.close()
-    return found
-
-
-def _record(settings: Settings, name: str) -> Experiment:
-    known = _registered(settings)
-    if name not in known:
-        have = ", ".join(sorted(known)[:10]) or "none"
-        raise ConfigurationError(
-            f"the registry has no experiment {name!r} (it has: {have}); nothing was changed"
-        )
-    return known[name]
-
-
 def _send(settings: Settings, record: Experiment, *, as_json: bool) -> None:
-    value = record.model_dump_json(exclude_unset=True).encode()
-    event = OutgoingEvent("experiments", record.experiment, value)
-    asyncio.run(send_events(settings, TOPICS["experiments"], [event]))
+    asyncio.run(send_events(settings, TOPICS["experiments"], [record_event(record)]))
     if as_json:
         say_json(_plain(record))
     else:
         say(_summary(record))
-
-
-def _results(settings: Settings, record: Experiment, now: datetime) -> Mapping[str, Any]:
-    """The results of this moment, as `upshot experiments results --json` has them; none without metrics."""
-    from upshot.cli import experiment_report
-    from upshot.insights.experiments.reading import read_results
-    from upshot.insights.experiments.registry import plan_of
-    from upshot.insights.experiments.verdict import verdict as judged
-
-    plan = plan_of(record)
-    if not plan.metrics:
-        return {}
-    found = read_results(Reader(local_viewer(settings)), plan, now)
-    whole: Mapping[str, Any] = experiment_report.results_json(found, judged(found))
-    return whole
-
-
-def _metric(text: str, *, guardrail: bool) -> dict[str, Any]:
-    metric = parse_metric(text, guardrail=guardrail)
-    return {
-        "name": metric.name,
-        "kind": "rate" if metric.boolean else "mean",
-        "role": metric.use,
-        "better": "lower" if metric.lower_is_better else "higher",
-        "window": metric.window or None,
-        "grace": metric.grace,
-        "margin": metric.margin or None,
-    }
-
-
-def _parsed(text: str) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for pair in filter(None, text.split(",")):
-        name, equals, weight = (piece.strip() for piece in pair.partition("="))
-        try:
-            found[name] = float(weight if equals else "1")
-        except ValueError:
-            raise ConfigurationError(
-                f"write NAME=WEIGHT,… such as plain=9,warm=1, not {text!r:.100}"
-            ) from None
-    return found
-
-
-def _layer(texts: Sequence[str]) -> dict[str, Any] | None:
-    """`support:0-500`, once for each range of slots."""
-    slots: list[tuple[int, int]] = []
-    names: set[str] = set()
-    for text in texts:
-        name, _, range_ = text.rpartition(":")
-        first, _, after = range_.partition("-")
-        if not (name and first.isdecimal() and after.isdecimal() and len(range_) < 10):
-            raise ConfigurationError(
-                f"--layer is a layer with a range of slots, such as support:0-500, not {text!r:.100}; "
-                "nothing was changed"
-            )
-        names.add(name)
-        slots.append((int(first), int(after)))
-    if len(names) > 1:
-        raise ConfigurationError(
-            "an experiment lies in one layer: give --layer one name; nothing was changed"
-        )
-    return {"name": names.pop(), "slots": slots} if slots else None
-
-
-def _holdout(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    name, colon, share = text.partition(":")
-    if not name or not colon:
-        raise ConfigurationError(f"--holdout is written global:5%, not {text!r:.100}; nothing was changed")
-    return {"name": name, "share": _share(share, "--holdout")}
-
-
-def _share(text: str, option: str = "--traffic") -> float:
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise ConfigurationError(
-            f"{option} is a share such as 20% or 0.2, not {text!r:.100}; nothing was changed"
-        )
-    return share
 
 
 def _summary(record: Experiment) -> str:

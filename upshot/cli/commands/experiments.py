@@ -12,6 +12,7 @@ from upshot.cli.exits import Exit
 from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say, say_json
 from upshot.errors import ConfigurationError, KafkaUnavailable
+from upshot.insights.experiments.sizing import StatedSize, needed
 from upshot.insights.reader import Reader
 from upshot.settings import Settings, local_viewer
 
@@ -19,6 +20,7 @@ RESULTS_EXAMPLES = (
     "upshot experiments results reply-tone",
     "upshot experiments results reply-tone --as-of 2026-06-01 --json",
     "upshot experiments results reply-tone --by tier",
+    "upshot experiments results reply-tone --adjust-by visits",
     "upshot experiments results old-test --control plain --decide solved:rate:P7D --guard cost_usd:mean:+10%",
 )
 POWER_EXAMPLES = (
@@ -26,6 +28,9 @@ POWER_EXAMPLES = (
     "upshot experiments power --mean 0.12 --deviation 0.3 --mde 0.02 --weights 9,1",
 )
 _EXITS = {"decided": Exit.OK, "stopped": Exit.STOPPED, "open": Exit.UNDECIDED, "unsafe": Exit.UNDECIDED}
+
+#: Seconds to wait for the rows of facts that are stored already.
+_PATIENCE = 15.0
 
 Named = Annotated[str, typer.Argument(help="The experiment.", metavar="NAME")]
 
@@ -57,6 +62,18 @@ def results(
         str | None,
         typer.Option(help="An immediate score, to be compared with what happened later.", metavar="SCORE"),
     ] = None,
+    adjust: Annotated[
+        bool,
+        typer.Option("--adjust", help="Also the differences less what the units' earlier outcomes explain."),
+    ] = False,
+    adjust_by: Annotated[
+        str | None,
+        typer.Option(
+            "--adjust-by",
+            help="The same by an attribute of the runs: a number known before the exposure.",
+            metavar="ATTRIBUTE",
+        ),
+    ] = None,
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -66,10 +83,12 @@ def results(
     decided, with 3 while it isn't, and with 4 where the units of the variants don't fit their weights.
     """
     from upshot.cli import experiment_report
+    from upshot.insights.experiments.adjusting import adjustment
     from upshot.insights.experiments.judging import judgement
     from upshot.insights.experiments.population import population
     from upshot.insights.experiments.reading import read_results
     from upshot.insights.experiments.registry import observed_plan, parse_metric, read_plan, with_metrics
+    from upshot.insights.experiments.report import adjustment_json, judgement_json, metric_json, results_json
     from upshot.insights.experiments.results import segments, shown
     from upshot.insights.experiments.verdict import verdict as judged
 
@@ -77,7 +96,7 @@ def results(
     reader = Reader(local_viewer(settings))
     asked = [parse_metric(text) for text in decide or []]
     asked += [parse_metric(text, guardrail=True) for text in guard or []]
-    at = known_as_of(settings, as_of)
+    at = written_as_of(reader, known_as_of(settings, as_of))
     plan = read_plan(reader, name, at) or observed_plan(reader, name, at, control)
     plan = with_metrics(plan, asked)
     if not plan.metrics:
@@ -89,12 +108,18 @@ def results(
     deciding = plan.deciding or plan.metrics[0]
     parts = segments(plan, population(reader, plan, deciding, at, by)) if by else {}
     calibrated = judgement(reader, plan, deciding, judge, at) if judge else None
+    adjusted = [adjustment(reader, plan, deciding, at)] if adjust else []
+    if adjust_by:
+        adjusted.append(adjustment(reader, plan, deciding, at, adjust_by))
     if as_json:
-        whole = experiment_report.results_json(found, verdict)
+        whole = results_json(found, verdict)
         if calibrated:
-            whole["judge"] = experiment_report.judgement_json(calibrated)
+            whole["judge"] = judgement_json(calibrated)
+        for each in adjusted:
+            key = "adjusted_by" if each.attribute else "adjusted"
+            whole[key] = adjustment_json(each)
         if by:
-            whole["by"] = {segment: experiment_report.metric_json(each) for segment, each in parts.items()}
+            whole["by"] = {segment: metric_json(each) for segment, each in parts.items()}
         say_json(whole)
     else:
         experiment_report.print_results(found, verdict)
@@ -102,6 +127,8 @@ def results(
             experiment_report.print_segments(by, parts, shown(parts, plan.alpha))
         if calibrated:
             experiment_report.print_judgement(calibrated)
+        for each in adjusted:
+            experiment_report.print_adjustment(each)
     code = _EXITS.get(verdict.state, Exit.UNDECIDED)
     if code:
         raise typer.Exit(code)
@@ -129,46 +156,15 @@ def power(
 
     The number is for daily looks; the number for a single look at the end stands beside it.
     """
-    from upshot.insights.statistics.power import units_for_one_look, units_needed
-
-    effect, shares = _number(mde, "--mde"), [_number(part, "--weights") for part in weights.split(",")]
-    if len(shares) < 2 or min(shares) <= 0:
-        raise ConfigurationError("--weights needs two or more weights above zero, such as 1,1")
-    if not 0 < alpha < 0.5 or not 0 < chance < 1 or effect <= 0:
-        raise ConfigurationError("--alpha lies between 0 and 0.5, --power between 0 and 1, --mde above 0")
-    variances = _variances(rate, mean, deviation, effect)
-    pair = (shares[0], min(shares[1:]))
-    scale = sum(shares) / sum(pair)
-    daily = round(scale * units_needed(variances, pair, effect, alpha, chance))
-    once = round(scale * units_for_one_look(variances, pair, effect, alpha, chance))
-    days = daily / per_day if per_day else None
+    stated = StatedSize(mde, rate or "", mean, deviation, weights, per_day, alpha, chance)
+    found = needed(stated)
     if as_json:
-        say_json({"units": daily, "units_for_one_look": once, "days": days})
+        say_json({"units": found.daily, "units_for_one_look": found.once, "days": found.days})
         return
-    say(f"{daily:,} units in all, looking daily; {once:,} for a single look at the end")
-    if days is not None:
-        say(f"{days:,.1f} days at {per_day:,g} units a day, and the window until the last of them is mature")
-
-
-def _variances(
-    rate: str | None, mean: float | None, deviation: float | None, effect: float
-) -> tuple[float, float]:
-    if rate is not None:
-        p = _number(rate, "--rate")
-        if not 0 < p < 1 or not 0 < p + effect < 1:
-            raise ConfigurationError("--rate and --rate plus --mde lie between 0% and 100%")
-        return p * (1 - p), (p + effect) * (1 - p - effect)
-    if mean is None or deviation is None or deviation <= 0:
-        raise ConfigurationError("say --rate 40%, or --mean and --deviation above 0")
-    return deviation**2, deviation**2
-
-
-def _number(text: str, option: str) -> float:
-    try:
-        value = float(text.strip().removesuffix("%"))
-    except ValueError:
-        raise ConfigurationError(f"{option} is a number such as 0.05 or 5%, not {text!r}") from None
-    return value / 100 if text.strip().endswith("%") else value
+    say(f"{found.daily:,} units in all, looking daily; {found.once:,} for a single look at the end")
+    if found.days is not None:
+        at_rate = f"{found.days:,.1f} days at {per_day:,g} units a day"
+        say(f"{at_rate}, and the window until the last of them is mature")
 
 
 def known_as_of(settings: Settings, text: str | None = None) -> datetime:
@@ -186,8 +182,22 @@ def known_as_of(settings: Settings, text: str | None = None) -> datetime:
     return min(asked, read)
 
 
+def written_as_of(reader: Reader, at: datetime) -> datetime:
+    """The instant, or the latest earlier one by which the rows of results are written; then it is printed."""
+    from upshot.insights.experiments.written_rows import read_by_soon
+
+    written = read_by_soon(reader, at, _PATIENCE)
+    if written < at:
+        note(
+            f"results are as of {written:%Y-%m-%d %H:%M:%S} UTC: the worker materialize has not written the "
+            "rows of later facts yet",
+            style="yellow",
+        )
+    return written
+
+
 async def _read_up_to(settings: Settings, now: datetime) -> datetime | None:
-    from upshot.ops.doctor.watermark import read_up_to
+    from upshot.processors.ledger import read_up_to
 
     try:
         return await read_up_to(settings, now)
@@ -205,4 +215,4 @@ def _instant(text: str) -> datetime:
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-__all__ = ["POWER_EXAMPLES", "RESULTS_EXAMPLES", "known_as_of", "power", "results"]
+__all__ = ["POWER_EXAMPLES", "RESULTS_EXAMPLES", "known_as_of", "power", "results", "written_as_of"]

@@ -11,7 +11,7 @@ import typer
 from upshot.cli.options import DataDir, Json, client_settings
 from upshot.cli.terminal import note, say, say_json, say_table
 from upshot.errors import ConfigurationError
-from upshot.insights.questions import ALL_PENDING
+from upshot.insights.named_queries import ALL_PENDING
 from upshot.insights.reader import QueryResult, Reader
 from upshot.schemas.subjects import folded
 from upshot.settings import Settings, local_viewer

@@ -69,6 +69,7 @@ def replay(
     when the run was recorded.
     """
     from upshot.cli.replay_report import say_replayed, say_steps
+    from upshot.insights.limits import WORK
     from upshot.insights.reader import WORK_BYTES, Reader
     from upshot.replays import ClickHouseHistory, Replayed
     from upshot.replays import replay as made_again
@@ -80,7 +81,7 @@ def replay(
         )
     asked = overrides(",".join(variants or []), "--variant")
     settings = client_settings(data_dir)
-    history = ClickHouseHistory(Reader(local_viewer(settings), answer_bytes=WORK_BYTES))
+    history = ClickHouseHistory(Reader(local_viewer(settings), answer_bytes=WORK_BYTES, limits=WORK))
     if step is None:
         say_steps(recorded_of(history.read(run)), as_json)
         return

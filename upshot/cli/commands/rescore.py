@@ -69,6 +69,7 @@ def rescore(
     scores get a new revision, and earlier revisions stay as history. Scores corrected by hand stay unchanged.
     """
     from upshot.cli.rescore_report import say_difference
+    from upshot.insights.limits import WORK
     from upshot.insights.reader import WORK_BYTES, Reader
     from upshot.rescoring import ClickHousePast, difference
     from upshot.rescoring import rescore as rescored
@@ -77,7 +78,8 @@ def rescore(
     from upshot.streams.events.instants import MICROSECOND, micros
 
     settings = client_settings(data_dir)
-    past, now = ClickHousePast(Reader(local_viewer(settings), answer_bytes=WORK_BYTES)), datetime.now(UTC)
+    reader = Reader(local_viewer(settings), answer_bytes=WORK_BYTES, limits=WORK)
+    past, now = ClickHousePast(reader), datetime.now(UTC)
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         code = _code(load_app(app_name), app_name, scorer, version)
         ids = past.deferred(scorer, _instant(since, now), deferred_version)

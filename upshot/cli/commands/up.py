@@ -49,11 +49,14 @@ def up(
     """
     from upshot.local.stack import Stack
     from upshot.local.topology import PARTS, Topology
+    from upshot.receivers.configured import read_receivers
 
     wanted = [part for part in PARTS if part in (names := [name.strip() for name in parts.split(",")])]
     if len(wanted) != len(names):
         raise ConfigurationError(f"--with {parts}: choose from {','.join(PARTS)}; nothing was started")
     settings = load_settings(data_dir=data_dir)
+    if settings.has_receivers:
+        read_receivers(settings)  # a wrong one is named before Kafka is started
     os.umask(0o077)
     stop = threading.Event()
 

@@ -20,13 +20,28 @@ WORKER_EXAMPLES = (
 
 def worker(
     role: Annotated[
-        Literal["all", "correlate", "store", "traces", "sources", "followups", "evaluations"],
+        Literal[
+            "all",
+            "correlate",
+            "store",
+            "materialize",
+            "traces",
+            "sources",
+            "followups",
+            "evaluations",
+            "alerts",
+            "notifications",
+            "experiments",
+        ],
         typer.Option(
             help=(
-                "`correlate` joins outcomes and waits, `store` writes rows, `traces` reads spans, "
+                "`correlate` joins outcomes and waits, `store` writes rows, `materialize` writes rows for "
+                "reading, `traces` reads spans, "
                 "`sources` reads the topics of an app's sources, `followups` runs the app's scorers, "
-                "`evaluations` exports scores to a collector; `all` runs the configured roles, each in a "
-                "process of its own, restarted after a crash."
+                "`evaluations` exports scores to a collector, `alerts` judges scores by the rules of alerts, "
+                "`notifications` notifies receivers of alerts, `experiments` sets the weights of adaptive "
+                "experiments; `all` runs the configured roles, each in a process of its own, restarted after "
+                "a crash."
             )
         ),
     ] = "all",

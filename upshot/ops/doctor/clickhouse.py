@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 
 from upshot.errors import ClickHouseUnavailable, QueryFailed
+from upshot.insights.limits import QueryLimits
 from upshot.insights.reader import Reader
+from upshot.ops.doctor.alert_rules import CHECK as ALERT_RULES
+from upshot.ops.doctor.alert_rules import examine_alert_rules
 from upshot.ops.doctor.experiments import CHECK as EXPERIMENTS
 from upshot.ops.doctor.experiments import examine_experiments
 from upshot.ops.doctor.finding import Finding, unknown
 from upshot.ops.doctor.followups import CHECK as FOLLOWUPS
 from upshot.ops.doctor.followups import examine_followups
+from upshot.ops.doctor.reading import CHECK as READING
+from upshot.ops.doctor.reading import examine_reading
+from upshot.ops.doctor.receivers import CHECK as RECEIVERS
+from upshot.ops.doctor.receivers import examine_receivers
 from upshot.ops.doctor.usage import CHECK as USAGE
 from upshot.ops.doctor.usage import examine_usage
 from upshot.processors.store.migrate import Migration, migrations
@@ -21,7 +28,18 @@ from upshot.settings import Settings
 _OVERDUE = 60
 #: Seconds between the clocks from which deadlines are visibly off, and from which it's wrong.
 _SKEW, _MUCH_SKEW = 1.0, 10.0
-_DATA = ("dead letters", "overdue waits", "unmatched scores", "score kinds", USAGE, EXPERIMENTS, FOLLOWUPS)
+_DATA = (
+    "dead letters",
+    "overdue waits",
+    "unmatched scores",
+    "score kinds",
+    USAGE,
+    EXPERIMENTS,
+    ALERT_RULES,
+    FOLLOWUPS,
+    READING,
+    RECEIVERS,
+)
 
 _DEAD_LETTERS = """
 SELECT reason, count() AS letters, argMax((topic, partition, offset, detail), recorded_at) AS last
@@ -34,7 +52,7 @@ ORDER BY letters DESC, reason
 
 def examine_clickhouse(settings: Settings) -> list[Finding]:
     """Connection, clock, tables, then the rows."""
-    reader = Reader(settings, timeout=30)
+    reader = Reader(settings, limits=QueryLimits(seconds=30))
     address = settings.clickhouse
     try:
         version, skew = _version_and_skew(reader)
@@ -60,7 +78,10 @@ def examine_clickhouse(settings: Settings) -> list[Finding]:
         _score_kinds(reader),
         examine_usage(reader),
         examine_experiments(reader),
+        examine_alert_rules(reader),
         examine_followups(reader),
+        examine_reading(reader),
+        examine_receivers(reader, settings),
     ]
 
 

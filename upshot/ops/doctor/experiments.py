@@ -41,6 +41,7 @@ _MEANINGS = {
     "missing_arm": "the code lacks the chosen arm: deploy the arm, or set its weight to 0",
     "other_unit": "the registry randomises another kind of unit than the code: start another experiment",
     "failed": "choosing failed: the agent's log says why",
+    "newer_hash": "the record names a hash that the agent's release lacks: deploy a newer release",
 }
 
 

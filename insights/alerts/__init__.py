@@ -1,0 +1,1 @@
+"""What rules of alerts judge: windows, silences and open waits, as of instants."""

@@ -1,0 +1,238 @@
+"""What an experiment's page shows beside its results: its record, its units, and their course in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+
+from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
+from upshot.insights.experiments.results import MetricResult, results
+from upshot.insights.experiments.row_units import CODES, EXCLUSION, NAMED, named_units, units_of_rows
+from upshot.insights.experiments.units import CAUSES, Cell, Population, parameters
+from upshot.insights.pages.query import PageQuery, Row
+from upshot.insights.reader import Reader
+from upshot.insights.statistics.moments import Moments
+from upshot.insights.statistics.survival import Departures
+from upshot.schemas.experiments import Experiment
+
+#: Points of an effect over time; steps of a time to outcome.
+POINTS, STEPS = 30, 120
+
+#: Units that count, by the time at which each became mature.
+_COURSE = """\
+SELECT phase, variant,
+    intDiv(greatest(0, dateDiff('second', {start:DateTime64(6, 'UTC')}, matures_at)), {seconds:UInt32})
+        AS slot,
+    count() AS n, sum(y) AS sum_y, sum(y * y) AS sum_yy, sum(m) AS sum_m, sum(m * m) AS sum_mm,
+    sum(y * m) AS sum_ym
+FROM
+(
+%s
+)
+WHERE exclusion = '' AND mature AND m > 0
+GROUP BY phase, variant, slot
+ORDER BY slot, phase, variant"""
+
+_NOW = "toUnixTimestamp64Micro({as_of:DateTime64(6, 'UTC')})"
+#: A unit leaves by the outcome of its first run, else at its maturity or now, whichever is first.
+_TIMES = f"""\
+SELECT named.variant AS variant, slot, sum(came_then) AS outcomes, sum(left_then) AS without
+FROM
+(
+    SELECT
+        arm,
+        least(
+            {{steps:UInt32}} - 1,
+            intDiv(
+                greatest(0, if(outcome != 0, outcome, least(matures_micros, {_NOW})) - first_micros),
+                1000000 * toUInt64({{seconds:UInt32}})
+            )
+        ) AS slot,
+        countIf(outcome != 0) AS came_then, countIf(outcome = 0) AS left_then
+    FROM (%s) AS each
+    WHERE excluded = 0
+    GROUP BY arm, slot
+) AS gone
+INNER JOIN ({NAMED}) AS named ON named.arm = gone.arm
+WHERE has(JSONExtract({{arms:String}}, 'Array(String)'), named.variant)
+GROUP BY variant, slot
+ORDER BY variant, slot"""
+
+_CAUSE = f"transform(cause_code, {[*CODES.values()]}, {[*CODES]}, '')"
+_STATE = f"multiIf(exclusion != '', exclusion, NOT mature, 'maturing', {_CAUSE})"
+_UNITS = f"""\
+SELECT
+    unit AS key, first_place, first_micros, named.variant AS variant, named.phase AS phase,
+    {EXCLUSION} AS exclusion, {_STATE} AS state, y, c, matures_micros
+FROM (%s) AS each
+INNER JOIN ({NAMED}) AS named ON named.arm = each.arm%s
+ORDER BY first_place DESC, key%s"""
+#: The names of the units, from the rows of their first exposures.
+_WITH_NAMES = """\
+SELECT
+    fromUnixTimestamp64Micro(found.first_micros, 'UTC') AS first_at, row.unit AS unit, row.run_id AS run_id,
+    found.variant AS variant, found.phase AS phase, found.state AS state, found.y AS value,
+    found.c AS cost_usd, fromUnixTimestamp64Micro(found.matures_micros, 'UTC') AS matures_at
+FROM
+(
+    SELECT unit_key, place, unit, run_id FROM exposure_rows
+    WHERE experiment = {experiment:String} AND recorded_at <= {as_of:DateTime64(6, 'UTC')}
+        AND NOT carried AND origin != 'replay'
+) AS row
+RIGHT ANY JOIN
+(
+%s
+) AS found ON found.key = row.unit_key AND found.first_place = row.place
+ORDER BY first_at DESC, unit"""
+
+
+def registered_record(reader: Reader, experiment: str) -> Experiment | None:
+    """The latest stored record; None for an experiment that the registry lacks."""
+    rows = reader.query(
+        "SELECT record FROM experiments WHERE experiment = {experiment:String}", {"experiment": experiment}
+    ).rows
+    return Experiment.model_validate_json(rows[0][0]) if rows else None
+
+
+def known_since(reader: Reader, experiment: str) -> datetime | None:
+    """The instant of the first record about an experiment: results as of an earlier one there are none."""
+    for source in ("experiment_changes", "exposures"):
+        rows = reader.query(
+            f"SELECT minOrNull(recorded_at) FROM {source} WHERE experiment = {{experiment:String}}",
+            {"experiment": experiment},
+        ).rows
+        if rows[0][0]:
+            return datetime.fromisoformat(rows[0][0]).replace(tzinfo=UTC)
+    return None
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Equal parts of a time."""
+
+    start: datetime
+    seconds: int
+
+    @classmethod
+    def of(cls, start: datetime, end: datetime, count: int) -> Slots:
+        """`count` parts, of a second at least."""
+        return cls(start, max(1, ceil((end - start).total_seconds() / count)))
+
+    def end(self, slot: int) -> datetime:
+        """The end of a part."""
+        return self.start + timedelta(seconds=self.seconds * (slot + 1))
+
+
+def course_query(plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime, slots: Slots) -> PageQuery:
+    """The sums of units by variant and the part of the time in which they became mature."""
+    return PageQuery(
+        _COURSE % named_units(metric),
+        {**parameters(plan, metric, as_of), "start": slots.start, "seconds": slots.seconds},
+    )
+
+
+def course(
+    plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime, slots: Slots, rows: Sequence[Row]
+) -> list[tuple[datetime, MetricResult]]:
+    """The result at the end of each part, over the units that had become mature by then.
+
+    A unit counts from its maturity on, by the events' own clock, with its value as of `as_of`: the last point
+    is the present result.
+    """
+    sums: dict[tuple[str, str], Moments] = {}
+    found: list[tuple[datetime, MetricResult]] = []
+    for slot in range(int(rows[-1]["slot"]) + 1 if rows else 0):
+        own = [row for row in rows if int(row["slot"]) == slot]
+        for row in own:
+            key = (str(row["phase"]), str(row["variant"]))
+            sums[key] = sums.get(key, Moments()) + _moments(row)
+        if own:
+            at = min(as_of, slots.end(slot))
+            cells = tuple(_cell(phase, variant, moments, at) for (phase, variant), moments in sums.items())
+            found.append((at, results(plan, [Population(metric, at, cells, (), 0.0, 0)]).metrics[0]))
+    return found
+
+
+def _moments(row: Row) -> Moments:
+    y, yy, m, mm, ym = (float(row[f"sum_{name}"]) for name in ("y", "yy", "m", "mm", "ym"))
+    return Moments(int(row["n"]), y, yy, m, mm, ym)
+
+
+def _cell(phase: str, variant: str, moments: Moments, at: datetime) -> Cell:
+    return Cell(
+        phase=phase,
+        variant=variant,
+        exclusion="",
+        segment="",
+        exposed=moments.n,
+        carried=0,
+        first_exposed_at=at,
+        maturing=0,
+        next_at=None,
+        matured=moments.n,
+        causes=dict.fromkeys(CAUSES, 0),
+        moments=moments,
+        costs=Moments(),
+    )
+
+
+def times_query(plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime, seconds: int) -> PageQuery:
+    """When units had their outcome, by variant and parts of `seconds` since the exposure."""
+    return PageQuery(
+        _TIMES % units_of_rows([metric], "outcome"),
+        {**parameters(plan, metric, as_of), "seconds": seconds, "steps": STEPS},
+    )
+
+
+def times_to_outcome(rows: Sequence[Row], seconds: int) -> Mapping[str, list[Departures]]:
+    """The rows of `times_query` as departures of each variant, in hours."""
+    found: dict[str, list[Departures]] = {}
+    for row in rows:
+        hours = (int(row["slot"]) + 1) * seconds / 3600
+        leaving = Departures(hours, {"outcome": int(row["outcomes"])}, int(row["without"]))
+        found.setdefault(str(row["variant"]), []).append(leaving)
+    return found
+
+
+def units_query(
+    plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime, variant: str = "", state: str = ""
+) -> PageQuery:
+    """The units behind the numbers: all, those of a variant, those of a state.
+
+    States are `mature`, `maturing`, `excluded`, and the causes of mature units.
+    """
+    asked = parameters(plan, metric, as_of)
+    conditions = []
+    if variant:
+        conditions.append("variant = {variant:String}")
+        asked["variant"] = variant
+    match state:
+        case "":
+            pass
+        case "mature":
+            conditions.append("mature AND exclusion = ''")
+        case "excluded":
+            conditions.append("exclusion != ''")
+        case _:
+            conditions.append("state = {state:String}")
+            asked["state"] = state
+    where = "\nWHERE " + " AND ".join(conditions) if conditions else ""
+    units = units_of_rows([metric])
+    every, first = (_WITH_NAMES % (_UNITS % (units, where, limit)) for limit in ("", "\nLIMIT {rows:UInt32}"))
+    return PageQuery(every, asked, first)
+
+
+__all__ = [
+    "POINTS",
+    "STEPS",
+    "Slots",
+    "course",
+    "course_query",
+    "known_since",
+    "registered_record",
+    "times_query",
+    "times_to_outcome",
+    "units_query",
+]

@@ -1,0 +1,191 @@
+"""One run: its steps without payloads, its scores with every revision, and what happened after its end."""
+
+from __future__ import annotations
+
+from upshot.insights.pages.query import IDS, PageQuery, Row, ids_of
+from upshot.insights.pages.waits import is_pending
+from upshot.insights.reader import Reader
+
+#: Characters of one payload that a page shows.
+PAYLOAD_SHOWN = 64 * 1024
+#: Outcomes of a run's subjects that are read.
+_OUTCOMES = 500
+
+
+def run_row(reader: Reader, run_id: str) -> Row | None:
+    """The run without input and output; None while no event about the run has arrived."""
+    rows = reader.query(
+        "SELECT run_id, agent, version, status, started_at, ended_at, session_id, parent_run_id, origin, "
+        "substring(error, 1, 4000) AS error, attributes, recorded_at FROM runs "
+        "WHERE run_id = {run_id:String}",
+        {"run_id": run_id},
+    ).objects()
+    return rows[0] if rows else None
+
+
+def run_payload(reader: Reader, run_id: str) -> Row | None:
+    """Input and output of the run, cut."""
+    rows = reader.query(_payload("runs WHERE run_id = {run_id:String}"), {"run_id": run_id}).objects()
+    return rows[0] if rows else None
+
+
+def step_payload(reader: Reader, run_id: str, step_id: str) -> Row | None:
+    """One step with its payloads, cut; of several attempts the last."""
+    rows = reader.query(
+        _payload(
+            "steps WHERE run_id = {run_id:String} AND step_id = {step_id:String} ORDER BY attempt DESC "
+            "LIMIT 1",
+            "step_id, attempt, name, kind, status, started_at, ended_at, provider, model, input_tokens, "
+            "output_tokens, cached_input_tokens, cost_usd, attributes, substring(error, 1, 4000) AS error, ",
+        ),
+        {"run_id": run_id, "step_id": step_id},
+    ).objects()
+    return rows[0] if rows else None
+
+
+def _payload(source: str, columns: str = "") -> str:
+    return (
+        f"SELECT {columns}substringUTF8(input, 1, {PAYLOAD_SHOWN}) AS shown_input, length(input) AS "
+        "input_bytes, "
+        f"substringUTF8(output, 1, {PAYLOAD_SHOWN}) AS shown_output, length(output) AS output_bytes FROM "
+        f"{source}"
+    )
+
+
+def steps_query(run_id: str) -> PageQuery:
+    """All steps of a run in the order of their starts, without payloads."""
+    return PageQuery(
+        """\
+SELECT step_id, attempt, parent_step_id, name, kind, status, started_at, ended_at, model, input_tokens,
+       output_tokens, cost_usd, substring(error, 1, 300) AS error
+FROM steps
+WHERE run_id = {run_id:String}
+ORDER BY started_at NULLS LAST, step_id, attempt""",
+        {"run_id": run_id},
+    )
+
+
+#: Sums over all steps of a run.
+_TOTALS = {
+    "steps": "count()",
+    "input_tokens": "sum(ifNull(input_tokens, 0))",
+    "output_tokens": "sum(ifNull(output_tokens, 0))",
+    "cost_usd": "sum(cost_usd)",
+    "failed": "countIf(status = 'error')",
+    "first_at": "min(started_at)",
+    "last_at": "max(ended_at)",
+}
+
+
+def steps_after(reader: Reader, run_id: str, skip: int, count: int) -> tuple[list[Row], Row]:
+    """One screen of steps, and the sums of all."""
+    query = steps_query(run_id)
+    # Rows and sums in one query: ClickHouse needs longer to plan the view of steps than to read it.
+    sums = ", ".join(f"{sum_} OVER () AS total_{name}" for name, sum_ in _TOTALS.items())
+    rows = reader.query(
+        f"SELECT *, {sums} FROM\n(\n{query.sql}\n)\nORDER BY started_at NULLS LAST, step_id, attempt\n"
+        "LIMIT {count:UInt32} OFFSET {skip:UInt32}",
+        {**query.parameters, "count": count, "skip": skip},
+    ).objects()
+    if not rows:
+        return [], _totals(reader, run_id) if skip else dict.fromkeys(_TOTALS) | {"steps": 0, "failed": 0}
+    totals = {name: rows[0][f"total_{name}"] for name in _TOTALS}
+    for row in rows:
+        for name in _TOTALS:
+            del row[f"total_{name}"]
+    return rows, totals
+
+
+def _totals(reader: Reader, run_id: str) -> Row:
+    sums = ", ".join(f"{sum_} AS total_{name}" for name, sum_ in _TOTALS.items())
+    found = reader.query(f"SELECT {sums} FROM steps WHERE run_id = {{run_id:String}}", {"run_id": run_id})
+    return {name.removeprefix("total_"): value for name, value in found.objects()[0].items()}
+
+
+def revisions_query(run_id: str) -> PageQuery:
+    """Every revision of every score of a run."""
+    return PageQuery(
+        """\
+SELECT score_id, name, step_id, revision, value, kind, reason, late, decided_at, occurred_at, subject,
+    wait_id,
+       outcome_id, source, substring(comment, 1, 1000) AS comment
+FROM score_revisions
+WHERE score_id IN (SELECT score_id FROM scored_subjects WHERE run_id = {run_id:String})
+    AND run_id = {run_id:String}
+ORDER BY name, score_id, revision""",
+        {"run_id": run_id},
+    )
+
+
+_SUBJECTS = "subject IN (SELECT subject FROM waited_subjects WHERE run_id = {run_id:String})"
+
+
+def waits_query(run_id: str) -> PageQuery:
+    """The waits of a run, the next deadline first, with whether an answer is still to come."""
+    return PageQuery(
+        f"""\
+SELECT wait_id, step_id, name, subject, mode, rule, outcome_types, opened_at, since, deadline, cancelled_at,
+       {is_pending(_SUBJECTS)} AS is_pending
+FROM waits
+WHERE {_SUBJECTS} AND run_id = {{run_id:String}} AND reply_to = ''
+ORDER BY deadline, name, wait_id
+LIMIT 1000""",
+        {"run_id": run_id},
+    )
+
+
+def followups_of_run(reader: Reader, run_id: str) -> list[Row]:
+    """Follow-ups of a run that aren't done."""
+    return reader.query(
+        "SELECT followup_id, name, status, subject, opened_at, deadline, overdue FROM pending_followups "
+        "WHERE run_id = {run_id:String} ORDER BY opened_at, followup_id LIMIT 100",
+        {"run_id": run_id},
+    ).objects()
+
+
+def outcomes_about(reader: Reader, subjects: list[str]) -> list[Row]:
+    """Outcomes of these subjects, in order of time."""
+    if not subjects:
+        return []
+    return reader.query(
+        "SELECT subject, source, id, type, time, substring(data, 1, 1000) AS data, recorded_at FROM "
+        "outcomes "
+        f"WHERE subject IN {IDS} ORDER BY time, id LIMIT {_OUTCOMES}",
+        {"ids": ids_of(subjects)},
+    ).objects()
+
+
+def exposures_query(run_id: str) -> PageQuery:
+    """The variants that a run was given."""
+    return PageQuery(
+        "SELECT experiment, variant, phase, probability, unit, strategy, exposed_at FROM exposures\n"
+        "WHERE run_id = {run_id:String}\nORDER BY exposed_at, experiment\nLIMIT 100",
+        {"run_id": run_id},
+    )
+
+
+def nearest_runs(reader: Reader, text: str) -> list[str]:
+    """Ids of runs that look like this text."""
+    rows = reader.query(
+        "SELECT run_id FROM (SELECT run_id FROM runs WHERE startsWith(run_id, {start:String}) LIMIT 200 "
+        "UNION ALL SELECT run_id FROM runs WHERE positionCaseInsensitiveUTF8(run_id, {text:String}) > 0 "
+        "LIMIT 200) GROUP BY run_id ORDER BY ngramDistance(run_id, {text:String}), run_id LIMIT 8",
+        {"text": text[:200], "start": text[: max(2, len(text) // 2)][:100]},
+    ).rows
+    return [row[0] for row in rows]
+
+
+__all__ = [
+    "PAYLOAD_SHOWN",
+    "exposures_query",
+    "followups_of_run",
+    "nearest_runs",
+    "outcomes_about",
+    "revisions_query",
+    "run_payload",
+    "run_row",
+    "step_payload",
+    "steps_after",
+    "steps_query",
+    "waits_query",
+]

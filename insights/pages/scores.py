@@ -1,0 +1,219 @@
+"""Scores by name: rates, what is pending, expired and late, over time, and the time until an outcome."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from upshot.insights.pages.query import Conditions, PageQuery, Row
+from upshot.insights.reader import Reader
+from upshot.insights.statistics.survival import Departures
+
+#: The ways in which a score's runs are grouped; `attribute` needs a name beside it.
+GROUPINGS = ("agent", "version", "model", "attribute")
+#: Groups of one score.
+MOST_GROUPS = 200
+
+_SUMS = """\
+sum(scored) AS scored, sum(booleans) AS booleans, sum(trues) AS trues, sum(numbers) AS numbers,
+    if(booleans = 0, NULL, trues / booleans) AS rate, if(numbers = 0, NULL, sum(amount) / numbers) AS mean,
+    sum(late_ones) AS late, sum(pending_ones) AS pending, sum(expired_ones) AS expired, max(decided) AS
+        last_at"""
+
+_PARTS = """\
+    SELECT {group} AS part, name, 1 AS scored, kind = 'boolean' AS booleans, kind = 'boolean' AND value = 1
+        AS trues,
+           kind = 'number' AS numbers, if(kind = 'number', value, 0) AS amount, late AS late_ones,
+           0 AS pending_ones, 0 AS expired_ones, toNullable(decided_at) AS decided
+    FROM score_rows
+    WHERE origin = 'live'{only}
+    UNION ALL
+    SELECT {group} AS part, name, 0, 0, 0, 0, 0, 0, 1, 0, NULL FROM open_waits WHERE 1{only}
+    UNION ALL
+    SELECT {group_of_revision} AS part, name, 0, 0, 0, 0, 0, 0, 0, 1, NULL
+    FROM (SELECT * FROM scores WHERE reason = 'expired'{only} ORDER BY precedence DESC LIMIT 1 BY score_id)
+    WHERE score_id NOT IN (SELECT score_id FROM score_rows WHERE 1{only})"""
+#: Leaves one name; every part of a query has it, since none hands a condition on to the part below.
+_ONLY = " AND name = {name:String}"
+
+
+def score_names() -> PageQuery:
+    """Every name of scores and waits, with its sums."""
+    parts = _PARTS.format(group="''", group_of_revision="''", only="")
+    return PageQuery(f"SELECT name, {_SUMS}\nFROM\n(\n{parts}\n)\nGROUP BY name\nORDER BY scored DESC, name")
+
+
+def score_sums(name: str) -> PageQuery:
+    """The sums of one name; no row for a name that nothing has."""
+    parts = _PARTS.format(group="''", group_of_revision="''", only=_ONLY)
+    return PageQuery(f"SELECT name, {_SUMS}\nFROM\n(\n{parts}\n)\nGROUP BY name", {"name": name})
+
+
+def score_groups(name: str, by: str, attribute: str = "") -> PageQuery:
+    """The sums of one name by agent, version, model or an attribute of the runs."""
+    parameters: dict[str, object] = {"name": name}
+    group = revision = "agent"
+    match by:
+        case "attribute":
+            group = revision = "attributes[{attribute:String}]"
+            parameters["attribute"] = attribute
+        case _:
+            pass
+    if by in ("version", "model"):
+        return PageQuery(_BY_RUN % {"part": by, "most": MOST_GROUPS}, parameters)
+    parts = _PARTS.format(group=group, group_of_revision=revision, only=_ONLY)
+    return PageQuery(
+        f"SELECT part, {_SUMS}\nFROM\n(\n{parts}\n)\nGROUP BY part\nORDER BY scored DESC, part\n"
+        f"LIMIT {MOST_GROUPS}",
+        parameters,
+    )
+
+
+_BY_RUN = """\
+SELECT toString(%(part)s) AS part, count() AS scored, countIf(kind = 'boolean') AS booleans,
+       countIf(kind = 'boolean' AND value = 1) AS trues, countIf(kind = 'number') AS numbers,
+       if(booleans = 0, NULL, trues / booleans) AS rate,
+       if(numbers = 0, NULL, sumIf(value, kind = 'number') / numbers) AS mean, countIf(late) AS late,
+       NULL AS pending, NULL AS expired, max(decided_at) AS last_at
+FROM score_rows
+WHERE name = {name:String} AND origin = 'live'
+GROUP BY part
+ORDER BY scored DESC, part
+LIMIT %(most)d"""
+
+
+def score_over_time(name: str, seconds: int, as_of: datetime | None = None) -> PageQuery:
+    """Scored, rate and mean by the time of the decision; as of an instant the revisions known by then."""
+    source, conditions = _current(name, as_of)
+    return PageQuery(
+        "SELECT toStartOfInterval(decided_at, INTERVAL {bucket:UInt32} SECOND) AS bucket, count() AS scored, "
+        "countIf(kind = 'boolean') AS booleans, if(booleans = 0, NULL, countIf(kind = 'boolean' AND value "
+        "= 1) "
+        "/ booleans) AS rate, if(countIf(kind = 'number') = 0, NULL, avgIf(value, kind = 'number')) AS mean, "
+        "countIf(late) AS late, countIf(each.revision > 1 AND NOT each.late) AS revised\n"
+        f"FROM {source} AS each{conditions.where()}\nGROUP BY bucket\nORDER BY bucket\nLIMIT 2000",
+        conditions.parameters | {"bucket": seconds},
+    )
+
+
+def revisions_a_day(name: str, as_of: datetime | None = None) -> PageQuery:
+    """How many scores of a name were decided anew on each day: before and after the deadline was judged."""
+    conditions = Conditions()
+    conditions.add("name = {name:String}", name=name)
+    conditions.add("revision > 1")
+    if as_of is not None:
+        conditions.add("decided_at <= {as_of:DateTime64(6, 'UTC')}", as_of=as_of)
+    return PageQuery(
+        "SELECT toStartOfDay(decided_at) AS bucket, countIf(NOT late) AS in_time, countIf(late) AS too_late\n"
+        f"FROM scores{conditions.where()}\nGROUP BY bucket\nORDER BY bucket\nLIMIT 2000",
+        conditions.parameters,
+    )
+
+
+def score_rows(name: str, as_of: datetime | None = None, late: bool = False) -> PageQuery:
+    """The current scores of one name, the latest first; all or late ones."""
+    source, conditions = _current(name, as_of)
+    if late:
+        conditions.add("late")
+    return PageQuery(
+        "SELECT decided_at, run_id, step_id, value, kind, revision, reason, late, subject, agent, score_id\n"
+        f"FROM {source}{conditions.where()}\nORDER BY decided_at DESC, score_id",
+        conditions.parameters,
+    )
+
+
+def _current(name: str, as_of: datetime | None) -> tuple[str, Conditions]:
+    conditions = Conditions()
+    conditions.add("name = {name:String}", name=name)
+    if as_of is None:
+        return "score_rows", conditions
+    conditions.add("value IS NOT NULL")
+    conditions.parameters["as_of"] = as_of
+    source = (
+        "(SELECT * FROM scores WHERE name = {name:String} AND decided_at <= {as_of:DateTime64(6, 'UTC')} "
+        "ORDER BY precedence DESC LIMIT 1 BY score_id)"
+    )
+    return source, conditions
+
+
+def expired_query(name: str) -> PageQuery:
+    """The waits of a name that ended without an answer, the latest first."""
+    return PageQuery(_EXPIRED, {"name": name})
+
+
+_EXPIRED_OF_NAME = """\
+SELECT * FROM
+(
+    SELECT * FROM scores WHERE name = {name:String} AND reason = 'expired'
+    ORDER BY precedence DESC LIMIT 1 BY score_id
+)
+WHERE score_id NOT IN (SELECT score_id FROM score_rows WHERE name = {name:String})"""
+_EXPIRED = f"""\
+SELECT decided_at, run_id, step_id, subject, agent, score_id
+FROM ({_EXPIRED_OF_NAME})
+ORDER BY decided_at DESC, score_id"""
+
+
+def departures_query(name: str) -> PageQuery:
+    """How many waits of a name had their outcome, or were last seen without, by hours since their opening.
+
+    A row's `hours` is the end of its span; there are 100 spans to each factor of ten.
+    """
+    return PageQuery(_DEPARTURES, {"name": name})
+
+
+def departures(reader: Reader, name: str) -> list[Departures]:
+    """When waits of a name had their outcome, in hours since they were opened; open waits are censored."""
+    return [
+        Departures(float(row["hours"]), {"outcome": int(row["outcomes"])}, int(row["without"]))
+        for row in departures_query(name).rows(reader)
+    ]
+
+
+_DEPARTURES = f"""\
+SELECT exp10(ceil(100 * log10(greatest(micros, 1) / 3.6e9)) / 100) AS hours,
+    countIf(came) AS outcomes, countIf(NOT came) AS without
+FROM
+(
+    SELECT reason = 'outcome' AS came, if(came, occurred_at, wait_deadline) AS until,
+        toUnixTimestamp64Micro(assumeNotNull(until)) - toUnixTimestamp64Micro(assumeNotNull(wait_opened_at))
+            AS micros
+    FROM score_rows
+    WHERE name = {{name:String}} AND reason IN ('outcome', 'deadline') AND wait_opened_at IS NOT NULL
+        AND until IS NOT NULL
+    UNION ALL
+    SELECT false, NULL, toUnixTimestamp64Micro(now64(6)) - toUnixTimestamp64Micro(opened_at)
+    FROM open_waits WHERE name = {{name:String}}
+    UNION ALL
+    SELECT false, NULL, toUnixTimestamp64Micro(deadline) - toUnixTimestamp64Micro(opened_at)
+    FROM waits
+    WHERE name = {{name:String}} AND (subject, wait_id) IN (SELECT subject, wait_id FROM ({_EXPIRED_OF_NAME}))
+)
+GROUP BY hours
+ORDER BY hours"""
+
+
+def reach_of_scores(reader: Reader, name: str, every: bool = False) -> Row:
+    """First and last decision of a name, and the number of its scores; `every`: of all of their revisions."""
+    rows: list[dict[str, Any]] = reader.query(
+        "SELECT count() AS scores, min(decided_at) AS first_at, max(decided_at) AS last_at FROM "
+        f"{'scores' if every else 'score_rows'} WHERE name = {{name:String}}",
+        {"name": name},
+    ).objects()
+    return rows[0]
+
+
+__all__ = [
+    "GROUPINGS",
+    "MOST_GROUPS",
+    "departures",
+    "departures_query",
+    "expired_query",
+    "reach_of_scores",
+    "revisions_a_day",
+    "score_groups",
+    "score_names",
+    "score_over_time",
+    "score_rows",
+    "score_sums",
+]

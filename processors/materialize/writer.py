@@ -1,0 +1,185 @@
+"""Writes the complete rows of runs: claims where they will stand, reads the facts, writes.
+
+Several writers may write one run at once, at any speed, and stop anywhere: see docs/decisions/0024.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from clickhouse_connect.driver.client import Client
+
+from upshot.processors.materialize.answers import answers_sql
+from upshot.processors.materialize.facts import GONE, IDS, READ, ROWS, STARTED, usage_sql
+from upshot.processors.materialize.reading import open_session
+from upshot.settings import Settings
+
+#: A version is a number, and in its low bits who writes: no two writings have one version.
+_WRITER_BITS = 16
+_WRITERS = 1 << _WRITER_BITS
+
+_WANTED_ALIASES = """
+INSERT INTO wanted
+SELECT DISTINCT other FROM raw_alias_pairs
+PREWHERE run_id IN (SELECT run_id FROM wanted) WHERE NOT of_trace"""
+_LINKS = """
+SELECT if(link = 0, key, link) FROM raw_keys_by_run PREWHERE run_id IN (SELECT run_id FROM {runs})"""
+#: Runs that say an id of the wanted ones.
+_SHARING = f"""
+SELECT DISTINCT arrayJoin(runs) AS run_id
+FROM
+(
+    SELECT groupUniqArray(run_id) AS runs FROM raw_keys_by_run
+    PREWHERE link IN ({_LINKS}) OR key IN ({_LINKS})
+    GROUP BY if(link = 0, key, link)
+    HAVING length(runs) > 1
+)"""
+_CLAIM = f"""
+INSERT INTO raw_claims (run_hash, place, version)
+SELECT
+    sipHash64(wanted.run_id) AS run_hash,
+    if(
+        isNull(run.place) OR run.place = 0, toDateTime64(0, 6, 'UTC'),
+        fromUnixTimestamp64Micro(assumeNotNull(run.place), 'UTC')
+    ) AS place,
+    bitShiftLeft(bitShiftRight(ifNull(claim.top, 0), {_WRITER_BITS}) + 1, {_WRITER_BITS})
+        + {{writer:UInt64}} AS version
+FROM (SELECT DISTINCT run_id FROM wanted) AS wanted
+LEFT ANY JOIN
+(
+    SELECT run_id, toUnixTimestamp64Micro({STARTED}) AS place
+    FROM raw_runs FINAL
+    PREWHERE run_id IN (SELECT run_id FROM wanted)
+    WHERE run_id NOT IN (SELECT run_id FROM raw_run_aliases WHERE run_id IN (SELECT run_id FROM wanted))
+) AS run ON run.run_id = wanted.run_id
+LEFT ANY JOIN
+(
+    SELECT run_hash, max(version) AS top
+    FROM raw_claims
+    WHERE run_hash IN (SELECT sipHash64(run_id) FROM wanted)
+    GROUP BY run_hash
+) AS claim ON claim.run_hash = sipHash64(wanted.run_id)"""
+#: The claims as they stand now: only who has the highest writes.
+_BATCH = f"""
+SELECT wanted.run_id AS run_id, claim.place AS place, claim.own AS version, claim.others AS others,
+       empty(claim.others) AND bitShiftRight(claim.own, {_WRITER_BITS}) = 1 AS fresh,
+       claim.own = claim.top AS ours
+FROM (SELECT DISTINCT run_id FROM wanted) AS wanted
+INNER JOIN
+(
+    SELECT
+        run_hash, max(version) AS top,
+        maxIf(version, bitAnd(version, {_WRITERS - 1}) = {{writer:UInt64}}) AS own,
+        argMaxIf(raw_claims.place, version, bitAnd(version, {_WRITERS - 1}) = {{writer:UInt64}}) AS place,
+        arrayFilter(one -> one != place, groupUniqArray(raw_claims.place)) AS others
+    FROM raw_claims
+    WHERE run_hash IN (SELECT sipHash64(run_id) FROM wanted)
+    GROUP BY run_hash
+) AS claim ON claim.run_hash = sipHash64(wanted.run_id)"""
+
+
+class Written(NamedTuple):
+    """How many runs were written, and the runs that another writer claimed meanwhile: to be tried again."""
+
+    runs: int
+    contended: Sequence[str]
+
+
+class Writer:
+    """Writes rows of runs over a session of its own. One thread at a time.
+
+    Every method raises clickhouse-connect's errors; whatever was done until then may be done again.
+    `at` is called with the name of each point at which a writer may stop: for tests.
+    """
+
+    def __init__(self, settings: Settings, at: Callable[[str], None] = lambda point: None) -> None:
+        self.settings = settings
+        self._at = at
+        self._writer = secrets.randbelow(_WRITERS)
+        self._client: Client | None = None
+        self._columns: dict[str, str] = {}
+
+    def write(self, runs: Sequence[str]) -> Written:
+        """Write the rows of these runs, and of runs that share facts with them."""
+        client = self._session()
+        client.command("CREATE OR REPLACE TEMPORARY TABLE wanted (run_id String) ENGINE = Memory")
+        client.insert("wanted", [[run] for run in runs], column_names=["run_id"])
+        client.command(_WANTED_ALIASES)
+        self._temporary("sharers", _SHARING.format(runs="wanted"))
+        client.command("INSERT INTO wanted SELECT run_id FROM sharers")
+        client.command(_WANTED_ALIASES)
+        return self._write_wanted()
+
+    def write_range(self, first: str, last: str) -> Written:
+        """Write the rows of all runs from `first` up to `last`, not included; empty: no end."""
+        client = self._session()
+        bound = "run_id >= {first:String}" + (" AND run_id < {last:String}" if last else "")
+        parts = (
+            "raw_runs",
+            "raw_keys_by_run",
+            "raw_exposures",
+            "raw_carried_exposures",
+            "raw_alias_pairs",
+        )
+        every = " UNION DISTINCT ".join(f"SELECT run_id FROM {table} WHERE {bound}" for table in parts)
+        client.command(
+            f"CREATE OR REPLACE TEMPORARY TABLE wanted ENGINE = Memory AS {every}",
+            parameters={"first": first, "last": last},
+        )
+        return self._write_wanted()
+
+    def close(self) -> None:
+        """End the session."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _session(self) -> Client:
+        if self._client is None:
+            self._client = open_session(self.settings)
+        return self._client
+
+    def _write_wanted(self) -> Written:
+        client = self._session()
+        self._at("begin")
+        client.command(_CLAIM, parameters={"writer": self._writer})
+        self._at("claimed")
+        self._temporary("claims", _BATCH, {"writer": self._writer})
+        contended = [run for (run,) in client.query("SELECT run_id FROM claims WHERE NOT ours").result_rows]
+        self._temporary("batch", "SELECT * EXCEPT ours FROM claims WHERE ours")
+        for name, select in IDS:
+            self._temporary(name, select)
+        self._temporary("scope", _SHARING.format(runs="own"))
+        client.command("INSERT INTO scope SELECT run_id FROM own")
+        for name, select in READ:
+            text = select.replace("{usage}", usage_sql()).replace("{answers}", answers_sql())
+            self._temporary(name, text)
+        self._at("read")
+        if client.command("SELECT count() FROM batch WHERE NOT fresh"):
+            self._insert(GONE)
+        self._at("gone")
+        self._insert(ROWS)
+        self._at("written")
+        return Written(int(str(client.command("SELECT count() FROM batch"))), contended)
+
+    def _temporary(self, name: str, select: str, parameters: dict[str, int] | None = None) -> None:
+        self._session().command(
+            f"CREATE OR REPLACE TEMPORARY TABLE {name} ENGINE = Memory AS {select}", parameters=parameters
+        )
+
+    def _insert(self, selects: Sequence[tuple[str, str]]) -> None:
+        for table, select in selects:
+            self._session().command(f"INSERT INTO {table} {self._columns_of(select)} {select}")
+            self._at(table)
+
+    def _columns_of(self, select: str) -> str:
+        """The names of the columns of an answer, in brackets."""
+        if select not in self._columns:
+            names = [row[0] for row in self._session().query(f"DESCRIBE ({select})").result_rows]
+            self._columns[select] = "(" + ", ".join(name.rpartition(".")[2] for name in names) + ")"
+        return self._columns[select]
+
+
+__all__ = ["Writer", "Written"]

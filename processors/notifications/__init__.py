@@ -1,0 +1,1 @@
+"""The role `notifications`: notices of alerts, durable, in order, each under one id."""

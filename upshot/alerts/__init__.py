@@ -1,0 +1,1 @@
+"""Rules of alerts, pure: whether a score or a window fires, under which identity, with which words."""

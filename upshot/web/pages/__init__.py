@@ -1,0 +1,1 @@
+"""The pages, one module for each place: from a request to a view, whose data are the page's JSON as well."""

@@ -1,0 +1,128 @@
+"""`/subjects/{subject}`: why a wait is still pending; `/r/{id}`: whatever has this id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from upshot.ingest.answers import Problem
+from upshot.insights.pages import subjects as stored
+from upshot.insights.pages.explain import instant, rule_in_words, why_pending
+from upshot.insights.pages.query import Row
+from upshot.insights.pages.run import nearest_runs
+from upshot.web.charts.waterfall import Afterwards, Happening, afterwards
+from upshot.web.formats import score_value
+from upshot.web.site import PageRequest
+from upshot.web.urls import Url, url
+from upshot.web.views import View
+
+_OUTCOMES = 200
+
+
+async def subject(asked: PageRequest) -> View:
+    """The page of one subject."""
+    name = asked.part("subject")
+    query = stored.subject_outcomes(name)
+    outcomes, waits, scores = await asyncio.gather(
+        asked.read(query.first, asked.reader, _OUTCOMES),
+        asked.read(stored.subject_waits, asked.reader, name),
+        asked.read(stored.subject_scores, asked.reader, name),
+    )
+    nearest: list[str] = []
+    if not (outcomes.rows and waits):
+        nearest = await asked.read(stored.nearest_subjects, asked.reader, name)
+    if not (outcomes.rows or waits or scores):
+        links = [{"text": each, "link": url("/subjects", each)} for each in nearest]
+        raise Problem(404, f"nothing was told about a subject {name[:200]!r}", nearest=links)
+    explained = [
+        {
+            **wait,
+            "rule_in_words": rule_in_words(wait["rule"]),
+            "why": why_pending(wait, outcomes.rows, asked.now) if wait["is_pending"] else [],
+            "score": next((one for one in scores if one["wait_id"] == wait["wait_id"]), None),
+        }
+        for wait in waits
+    ]
+    data = {"subject": name, "waits": explained, "outcomes": outcomes.rows, "more_outcomes": outcomes.more,
+            "scores": scores, "nearest": nearest}  # fmt: skip
+    timeline = _timeline(waits, outcomes.rows, scores, asked)
+    return View(
+        "subject.html", f"Subject {name}", data, {"after": timeline, "most": stored.MOST}, export=query
+    )
+
+
+def _timeline(
+    waits: Sequence[Row], outcomes: Sequence[Row], scores: Sequence[Row], asked: PageRequest
+) -> Afterwards | None:
+    found = [Happening(instant(one["time"]), "outcome", one["type"], one["source"]) for one in outcomes]
+    for wait in waits:
+        link = url("/runs", wait["run_id"])
+        found.append(
+            Happening(
+                instant(wait["opened_at"]), "wait", f"a run waits for {wait['name']}", wait["run_id"], link
+            )
+        )
+        found.append(
+            Happening(
+                instant(wait["deadline"]), "deadline", f"deadline of {wait['name']}", wait["run_id"], link
+            )
+        )
+    for row in scores:
+        kind = "score" if int(row["revision"]) == 1 else "revision"
+        text = f"{row['name']} is {score_value(row)}"
+        found.append(
+            Happening(
+                instant(row["decided_at"]), kind, text, f"by {row['reason']}", url("/runs", row["run_id"])
+            )
+        )
+    if not found:
+        return None
+    start = min(each.at for each in found) - timedelta(seconds=1)
+    return afterwards(found, start, asked.now)
+
+
+async def any_id(asked: PageRequest) -> View | web.StreamResponse:
+    """Leads to the one thing with an id, or shows all of them."""
+    ident = asked.part("id") if asked.request.match_info else asked.query.text("id").strip()
+    if not ident:
+        raise Problem(400, "name an id or a subject: /r/<id>")
+    found = await asked.read(stored.find_any, asked.reader, ident)
+    places = [{"kind": each.kind, "text": each.about, "link": _address(each)} for each in found]
+    links = list(dict.fromkeys(place["link"] for place in places))
+    is_json = asked.means_json
+    if len(links) == 1 and not is_json:
+        raise web.HTTPFound(str(links[0]))
+    if not places:
+        raise Problem(404, f"nothing has the id {ident[:200]!r}", nearest=await _nearest(asked, ident))
+    return View("any.html", f"What is {ident}?", {"id": ident, "places": places})
+
+
+async def _nearest(asked: PageRequest, ident: str) -> list[dict[str, Any]]:
+    runs, subjects = await asyncio.gather(
+        asked.read(nearest_runs, asked.reader, ident),
+        asked.read(stored.nearest_subjects, asked.reader, ident),
+    )
+    return [{"text": each, "link": url("/runs", each)} for each in runs] + [
+        {"text": each, "link": url("/subjects", each)} for each in subjects
+    ]
+
+
+def _address(found: stored.Identified) -> Url:
+    match found.kind:
+        case "subject" | "outcome":
+            return url("/subjects", found.about)
+        case "dead letter":
+            return url("/dead-letters", found.about)
+        case "experiment":
+            return url("/experiments", found.about)
+        case "alert" | "notice":
+            return url("/alerts", found.about)
+        case _:
+            return url("/runs", found.about, step=found.step_id)
+
+
+__all__ = ["any_id", "subject"]
