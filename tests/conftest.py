@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.left_open import close_connections
 from tests.parts import running
 from tests.upshot_process import WholeStack, start, whole_stack
 from upshot.local.clickhouse import ClickHouseServer
@@ -38,10 +39,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the failure of each first try: a test that passes at its second try has a fault to find."""
+    """Show the failure of each first try: a test that passes at its second try has a fault to find.
+
+    Connections that the tests left open are a fault to find, too.
+    """
     for report in terminalreporter.getreports("rerun"):
         terminalreporter.section(f"{report.nodeid} failed once", sep="_")
         terminalreporter.line(report.longreprtext)
+    left_open = close_connections()
+    if left_open:
+        terminalreporter.section("connections left open", sep="_")
+        terminalreporter.write("\n".join([*left_open, ""]))
 
 
 @pytest.fixture(scope="session")
