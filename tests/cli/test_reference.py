@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,16 @@ def test_each_command_helps_with_an_example(name: str) -> None:
     for example in EXAMPLES[name]:
         assert example in done.stdout
         assert f"upshot {name}" in example
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_each_paragraph_of_a_help_is_broken_by_the_terminal_alone(name: str) -> None:
+    """A line break of the source would leave half a line empty on 80 columns."""
+    done = CliRunner().invoke(app, [*name.split(), "--help"], env={"TERMINAL_WIDTH": "80", "COLUMNS": "80"})
+    prose = done.stdout.partition("Usage:")[2].partition("╭")[0]
+    for paragraph in re.split(r"\n\s*\n", prose.rstrip())[1:]:
+        for line, below in pairwise(line.split() for line in paragraph.splitlines()):
+            assert len(" ".join([*line, below[0]])) > 78, (line, below)
 
 
 def test_exit_codes_are_explained() -> None:

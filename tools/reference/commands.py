@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import typer
@@ -55,7 +56,7 @@ def _commands(group: Any, context: Any, before: str = "") -> dict[str, Any]:
 
 
 def _command(name: str, command: Any) -> str:
-    parts = [f"## upshot {name}", *(command.help or "").strip().split("\n\n")]
+    parts = [f"## upshot {name}", *map(_lines, (command.help or "").strip().split("\n\n"))]
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option"]
     usage = " ".join(["upshot", name, "[OPTIONS]", *(_argument(p) for p in arguments)])
@@ -67,6 +68,10 @@ def _command(name: str, command: Any) -> str:
     parts.append(table(("Option", "Meaning", "Default"), rows))
     parts.append(code("\n".join(EXAMPLES[name]), "sh"))
     return "\n\n".join(parts)
+
+
+def _lines(paragraph: str) -> str:
+    return fill(paragraph, 110, break_long_words=False, break_on_hyphens=False)
 
 
 def _first_line(text: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from inspect import getdoc
 from typing import Annotated, Any
 
 import typer
@@ -117,7 +118,12 @@ def _add(command: Callable[..., None], examples: tuple[str, ...], group: typer.T
     EXAMPLES[name if group is app else f"{group.info.name} {name}"] = examples
     # Rich joins single line breaks; an example stands on a line of its own behind an empty one.
     epilog = "\n\n".join(["[dim]Examples[/dim]", *(f"  {example}" for example in examples)])
-    group.command(name, epilog=epilog)(command)
+    group.command(name, help=_unwrapped(command), epilog=epilog)(command)
+
+
+def _unwrapped(command: Callable[..., None]) -> str:
+    """The docstring with a line for each paragraph: a terminal breaks lines at its own width."""
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in (getdoc(command) or "").split("\n\n"))
 
 
 _add(demo, DEMO_EXAMPLES)
