@@ -95,6 +95,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "processors.store",
         "insights",
         "insights.alerts",
+        "insights.experiments",
+        "insights.statistics",
         "local",
         "ops.telemetry",
         "receivers",
