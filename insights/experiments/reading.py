@@ -20,11 +20,12 @@ def read_results(reader: Reader, plan: ExperimentPlan, as_of: datetime) -> Resul
     Raises as `Reader.query` does.
     """
     as_of = read_by(reader, as_of)
-    found = results(plan, populations(reader, plan, plan.metrics, as_of))
-    if not plan.metrics:
+    read = populations(reader, plan, plan.metrics, as_of)
+    found = results(plan, read)
+    if not read:
         return found
     versions = (each for metric in plan.metrics for each in scorer_versions(reader, plan, metric, as_of))
-    return replace(found, versions=tuple(versions), confounded=tuple(confounded(reader, plan, as_of)))
+    return replace(found, versions=tuple(versions), confounded=tuple(confounded(reader, plan, read[0])))
 
 
 __all__ = ["read_results"]

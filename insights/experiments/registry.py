@@ -115,7 +115,7 @@ def observed_plan(reader: Reader, experiment: str, as_of: datetime, control: str
     """
     rows = reader.query(
         "SELECT phase, variant, avg(probability) AS share, countIf(probability IS NULL) AS unknown, "
-        f"min({MADE_AT}) AS began FROM exposures WHERE experiment = {experiment:String} AND "
+        f"min({MADE_AT}) AS began FROM exposures WHERE experiment = {{experiment:String}} AND "
         "recorded_at <= {as_of:DateTime64(6, 'UTC')} AND strategy != 'forced' "
         "GROUP BY phase, variant ORDER BY phase, variant",
         {"experiment": experiment, "as_of": as_of},

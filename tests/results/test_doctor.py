@@ -63,6 +63,7 @@ async def test_assignments_are_computed_again(story: Story) -> None:
     story.unit("tester", "warm", today(), strategy="forced", waits=False)
     story.unit("old", "plain", today() - 3, waits=False)
     assert examine_assignments(await story.stored()).state == "fine"
+    story.records.clear()
     for number in range(5):
         story.unit(f"u{number}", "plain", today(), waits=False)
         story.unit(f"u{number}", "warm", today(), waits=False)
@@ -76,6 +77,7 @@ async def test_an_arm_that_no_agent_serves(story: Story) -> None:
     for number in range(19):
         story.unit(f"u{number}", "plain", today(), strategy="external", waits=False)
     assert examine_assignments(await story.stored()).state == "fine", "chance alone does so in 2 of a million"
+    story.records.clear()
     story.unit("u19", "plain", today(), strategy="external", waits=False)
     found = examine_assignments(await story.stored())
     assert found.state == "notice"

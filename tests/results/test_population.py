@@ -16,7 +16,7 @@ from upshot.insights.experiments.adjusting import adjustment
 from upshot.insights.experiments.judging import judged_groups, judgement
 from upshot.insights.experiments.plan import PlannedMetric, PlannedPhase
 from upshot.insights.experiments.population import Cell, Population
-from upshot.insights.experiments.registry import plan_of
+from upshot.insights.experiments.registry import observed_plan, plan_of
 from upshot.insights.experiments.results import results
 from upshot.insights.experiments.verdict import verdict
 from upshot.insights.pages.experiments import times_query, units_query
@@ -361,3 +361,13 @@ async def test_what_is_late_within_the_grace_counts_and_later_is_a_revision(stor
     assert (causes(now), now.moments.y) == ({"outcome": 1, "revised": 1}, 2.0)
     again = cell(story.population(plan(metric), metric, NOON + 8.5 * DAY), "plain")
     assert again == at_maturity
+
+
+async def test_an_experiment_that_the_registry_lacks_began_with_its_first_right_clock(story: Story) -> None:
+    story.unit("odd", "warm", 3, phase="2", clock=datetime(2001, 1, 1, tzinfo=UTC) - NOON)
+    story.unit("first", "plain", 2, phase="1")
+    found = observed_plan(await story.stored(), "tone", NOON + 30 * DAY, "plain")
+    assert [(phase.phase, phase.began) for phase in found.phases] == [
+        ("1", NOON + 2 * DAY),
+        ("2", NOON + 3 * DAY),
+    ]
