@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from upshot.insights.experiments.plan import PlannedMetric
 from upshot.insights.experiments.row_units import PLACE
-from upshot.insights.experiments.units import BAD_CLOCK, CAUSES, MADE_AT, OF_OTHER_PHASE, UNLISTED, WITHIN
+from upshot.insights.experiments.units import BAD_CLOCK, CAUSES, MADE_AT, UNLISTED, WITHIN
 
 _FIRST = {"variant": "first.1", "phase": "first.2"}
 _UNITS = f"""\
@@ -17,7 +17,6 @@ SELECT
     min(at) AS first_at,
     argMin(tuple(toString(variant), toString(phase), run_id, bad_clock), place) AS first,
     multiIf(
-        {OF_OTHER_PHASE % _FIRST},
         max(strategy = 'forced'), 'forced',
         uniqExact(variant) > 1, 'several_variants',
         first.4, 'bad_clock',

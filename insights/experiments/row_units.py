@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upshot.insights.experiments.plan import PlannedMetric
-from upshot.insights.experiments.units import BAD_CLOCK, CAUSES, MADE_AT, OF_OTHER_PHASE, UNLISTED, WITHIN
+from upshot.insights.experiments.units import BAD_CLOCK, CAUSES, MADE_AT, UNLISTED, WITHIN
 from upshot.insights.experiments.written_rows import ALL_WRITTEN
 
 #: Instants from 1900 on are positive, and fit into 53 bits until the year 2185.
@@ -173,7 +173,7 @@ _OF_ROW = {
 _NAMED = {"variant": "named.variant", "phase": "named.phase"}
 #: SQL for the exclusion of a unit; needs `excluded`, and `named`.
 EXCLUSION = f"""multiIf(
-        {OF_OTHER_PHASE % _NAMED}, excluded = 1, 'forced', excluded = 2, 'several_variants',
+        excluded = 1, 'forced', excluded = 2, 'several_variants',
         excluded = 3, 'bad_clock', {UNLISTED % _NAMED}, ''
     )"""
 

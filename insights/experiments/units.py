@@ -17,8 +17,6 @@ EXCLUSIONS = {
     "unknown_variant": "has a variant that the experiment doesn't list",
     "unknown_phase": "was exposed in a phase that the experiment doesn't list",
 }
-#: Units of phases that nobody asked for: nothing shows them.
-HIDDEN = "other_phase"
 #: Later than any exposure; its place still fits into 64 bits.
 _FAR = datetime(2150, 1, 1, tzinfo=UTC)
 #: SQL: whether the producer's clock can't be right. What is imported may be a year old, and clocks that are
@@ -30,10 +28,12 @@ MADE_AT = f"if({BAD_CLOCK}, recorded_at, least(exposed_at, recorded_at))"
 #: it, and units that come again would look as if they had two variants.
 WITHIN = """NOT has(JSONExtract({ended_phases:String}, 'Array(String)'), phase)
     AND %s < {ended:DateTime64(6, 'UTC')}"""
+#: SQL: whether units are of a phase that nobody asked for: nothing shows them.
+HIDDEN = "has(JSONExtract({other_phases:String}, 'Array(String)'), %(phase)s)"
 #: SQL: why units of a variant and phase are left out, by the lists of the plan; `multiIf` goes around.
-UNLISTED = """NOT has(JSONExtract({arms:String}, 'Array(String)'), %(variant)s), 'unknown_variant',
-        NOT has(JSONExtract({phases:String}, 'Array(String)'), %(phase)s), 'unknown_phase'"""
-OF_OTHER_PHASE = "has(JSONExtract({other_phases:String}, 'Array(String)'), %(phase)s), 'other_phase'"
+UNLISTED = f"""{HIDDEN}, 'other_phase',
+        NOT has(JSONExtract({{arms:String}}, 'Array(String)'), %(variant)s), 'unknown_variant',
+        NOT has(JSONExtract({{phases:String}}, 'Array(String)'), %(phase)s), 'unknown_phase'"""
 #: How the value of a unit came about.
 CAUSES = {
     "outcome": "by an outcome",
@@ -123,7 +123,6 @@ __all__ = [
     "EXCLUSIONS",
     "HIDDEN",
     "MADE_AT",
-    "OF_OTHER_PHASE",
     "UNLISTED",
     "WITHIN",
     "Cell",

@@ -204,7 +204,7 @@ def units_query(
     States are `mature`, `maturing`, `excluded`, and the causes of mature units.
     """
     asked = parameters(plan, metric, as_of)
-    conditions = [f"exclusion != '{HIDDEN}'"]
+    conditions = [f"NOT {HIDDEN % {'phase': 'named.phase'}}"]
     if variant:
         conditions.append("variant = {variant:String}")
         asked["variant"] = variant

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from upshot.insights.experiments import exact
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
-from upshot.insights.experiments.units import HIDDEN, parameters
+from upshot.insights.experiments.units import parameters
 from upshot.insights.pages.query import Row
 from upshot.insights.reader import Reader
 
@@ -37,7 +37,7 @@ def exact_units(reader: Reader, plan: ExperimentPlan, metric: PlannedMetric, as_
     """Every unit shown, the latest first, with the microseconds to its outcome, and until nobody looked."""
     sql = _WITH_TIMES % (_UNITS % exact.units_of(metric))
     units = reader.query(sql, parameters(plan, metric, as_of)).objects()
-    return [unit for unit in units if unit["exclusion"] != HIDDEN]
+    return [unit for unit in units if unit["phase"] not in plan.other_phases]
 
 
 def exact_times(units: list[Row], seconds: int, steps: int) -> Counter[tuple[str, int, bool]]:

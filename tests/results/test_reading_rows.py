@@ -136,7 +136,7 @@ async def test_the_pages_units_and_times_are_those_of_the_exact_views(
         "several_variants",
         "bad_clock",
     }
-    assert len({int(row["slot"]) for row in times}) > 5
+    assert len({int(row["slot"]) for row in times}) > 3
 
 
 async def test_results_wait_for_the_rows(story: Story, plan: Any) -> None:
