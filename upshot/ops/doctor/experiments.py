@@ -140,7 +140,7 @@ def assignments(differing: Sequence[Sequence[Any]], given: Sequence[Sequence[Any
         )
     if absent:
         to_do.append("deploy code that has the arm, or set its weight to 0: upshot experiments set")
-    return Finding(ASSIGNMENTS, "wrong" if differing else "notice", "; ".join(found), "; ".join(to_do))
+    return Finding(ASSIGNMENTS, "notice", "; ".join(found), "; ".join(to_do))
 
 
 def examine_experiments(reader: Reader) -> Finding:
