@@ -8,12 +8,16 @@ a cost each, and an outcome for 85 % of them. Then it reads the results of a rat
 guardrail, as `upshot experiments results` does, and what the experiment's page reads beside them. With
 `--exact` the raw tables are filled, too, and the exact views are read for comparison. `--merged` merges the
 parts of past months first. CPU seconds are those of the engine, and its memory the most that its process had.
+
+Each question is asked three times, and the quickest counts. At ten million exposures results have a goal of
+two seconds: what misses the goal is named at the end, and the exit code is then 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,7 +54,11 @@ COST = PlannedMetric("cost_usd", "guardrail", boolean=False, lower_is_better=Tru
 PLAN = ExperimentPlan(
     "tone", "plain", (PlannedPhase("1", {"plain": 1.0, "warm": 1.0}),), (SOLVED, COST), planned=1_000_000
 )
-BLOCK = 1_000_000
+#: Rows of an insert: a busy machine writes so many within the client's patience.
+BLOCK = 250_000
+#: Seconds by the clock that results may take at ten million exposures.
+GOAL = 2.0
+GOAL_AT = 10_000_000
 
 _AT = (
     "toDateTime64('2026-01-01 00:00:00', 6, 'UTC') + toIntervalMicrosecond("
@@ -125,7 +133,7 @@ def fill(client: Client, tables: dict[str, tuple[str, str, float]], exposures: i
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the figures; exits with 1 where one missed its goal."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--exposures", type=int, default=1_000_000)
     parser.add_argument("--exact", action="store_true", help="also from the exact views")
@@ -136,12 +144,15 @@ def main() -> None:
         server.start()
         try:
             server.wait_ready(120)
-            _measure(server, Settings(clickhouse_url=server.url), options)
+            missed = _measure(server, Settings(clickhouse_url=server.url), options)
         finally:
             server.stop()
+    for line in missed:
+        print(f"missed: {line}", flush=True)
+    sys.exit(bool(missed))
 
 
-def _measure(server: ClickHouseServer, settings: Settings, options: argparse.Namespace) -> None:
+def _measure(server: ClickHouseServer, settings: Settings, options: argparse.Namespace) -> list[str]:
     migrate(settings)
     exposures, exact = options.exposures, options.exact
     with connect(settings) as client:
@@ -161,7 +172,14 @@ def _measure(server: ClickHouseServer, settings: Settings, options: argparse.Nam
             "WHERE active AND table = 'raw_exposure_rows' AND database = currentDatabase()"
         )
         print(f"{exposures:,} exposures, {float(str(size)):,.0f} MB in exposure_rows", flush=True)
-    _read(server, Reader(settings), exact)
+    found = _read(server, Reader(settings), exact)
+    if exact or exposures < GOAL_AT:
+        return []
+    return [
+        f"{name} took {took:.2f} s, the goal is {GOAL:g} s"
+        for name, took in found.items()
+        if name.startswith("results") and took > GOAL
+    ]
 
 
 def _merge(client: Client) -> None:
@@ -174,7 +192,9 @@ def _merge(client: Client) -> None:
         client.command(f"OPTIMIZE TABLE raw_exposure_rows PARTITION {month}")
 
 
-def _read(server: ClickHouseServer, reader: Reader, exact: bool) -> None:
+def _read(server: ClickHouseServer, reader: Reader, exact: bool) -> dict[str, float]:
+    """The seconds of the quickest of three readings, by question."""
+    seconds: dict[str, float] = {}
     single = replace(PLAN, metrics=(SOLVED,))
     hours = round(SOLVED.matures_after.total_seconds() / STEPS)
     slots = Slots.of(AS_OF - timedelta(days=60), AS_OF, POINTS)
@@ -189,13 +209,17 @@ def _read(server: ClickHouseServer, reader: Reader, exact: bool) -> None:
         ways = {"solved, exact": lambda: exact_population(reader, PLAN, SOLVED, AS_OF)}
     for name, read in ways.items():
         Path(f"/proc/{server.pid}/clear_refs").write_text("5")
-        for _ in range(2):
+        tries = []
+        for _ in range(1 if exact else 3):
             before, began = _cpu(server), time.monotonic()
             found = read()
-            took, used = time.monotonic() - began, _cpu(server) - before
+            tries.append((time.monotonic() - began, _cpu(server) - before))
+        took, used = min(tries)
+        seconds[name] = took
         print(f"{name}: {took:.2f} s, {used:.2f} CPU s, {_peak(server):,.0f} MB at most", flush=True)
         if isinstance(found, Results):
             print(f"  {verdict(found).sentence}", flush=True)
+    return seconds
 
 
 def _peak(server: ClickHouseServer) -> float:

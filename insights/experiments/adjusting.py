@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
-from upshot.insights.experiments.row_units import NAMED, units_of_rows
+from upshot.insights.experiments.row_units import EXCLUSION, NAMED, units_of_rows
 from upshot.insights.experiments.units import parameters
 from upshot.insights.reader import Reader
 from upshot.insights.statistics.effects import Effect, adjusted, combined, of_means
@@ -39,7 +39,7 @@ WITH units AS
     SELECT unit, first_micros, named.phase AS phase, named.variant AS variant, y, %(known)s AS known
     FROM (%(units)s) AS each
     INNER JOIN ({NAMED}) AS named ON named.arm = each.arm
-    WHERE excluded = 0 AND mature AND m > 0 AND has(JSONExtract({{arms:String}}, 'Array(String)'), variant)
+    WHERE mature AND m > 0 AND {EXCLUSION} = ''
 ),"""
 #: A unit's covariate: the mean over its earlier runs, exposed to any experiment under the same unit, of the
 #: score of this name as it was known before the first exposure: later knowledge could come from a variant.
@@ -115,8 +115,7 @@ def adjustment(
     units = units_of_rows([metric], "number" if attribute else "")
     asked = parameters(plan, metric, as_of, attribute)
     filled = sql % {"units": units, "known": "number" if attribute else "nan"}
-    known = {phase.phase for phase in plan.phases}
-    rows = [row for row in reader.query(filled, asked).objects() if row["phase"] in known]
+    rows = reader.query(filled, asked).objects()
     sums = {(str(row["phase"]), str(row["variant"])): _moments(row) for row in rows}
     found = [each for variant in plan.arms[1:] if (each := _compared(plan, sums, variant)) is not None]
     return Adjustment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from upshot.insights.experiments.results import MetricResult, Results
+from upshot.insights.statistics.allocation import unserved
 
 
 def in_play(results: Results, deciding: MetricResult) -> set[str]:
@@ -41,7 +42,14 @@ def cautions(results: Results) -> list[str]:
         found.append(
             f"{n:,} units were exposed in phase {name}, which the experiment doesn't list: they are left out"
         )
+    if n := _badly_dated(results):
+        found.append(
+            f"{n:,} units have exposures dated more than a year before they were recorded, or more than a "
+            "day after: nobody knows when their time is up, so they are left out; look at the agents' clocks"
+        )
+    found += _unserved(results)
     found += _switched_off(results)
+    found += _several_agents(results)
     for result in results.metrics:
         if result.differs_in_missing:
             found.append(
@@ -55,6 +63,33 @@ def cautions(results: Results) -> list[str]:
             "other's outcome"
         )
     return found
+
+
+def _badly_dated(results: Results) -> int:
+    """The units whose clock can't be right."""
+    arms = results.metrics[0].arms if results.metrics else ()
+    return sum(arm.excluded.get("bad_clock", 0) for arm in arms)
+
+
+def _unserved(results: Results) -> list[str]:
+    """Arms that have a weight, and were given to nobody among many units."""
+    return [
+        f"{arm} is an arm that no agent serves: none of {sum(each.counts.values()):,} units of phase "
+        f"{each.phase} was given it, with a weight of {each.weights[arm]:g} in "
+        f"{sum(each.weights.values()):g}: deploy code that has the arm, or set its weight to 0"
+        for each in results.ratios
+        for arm in unserved(each.counts, each.weights)
+    ]
+
+
+def _several_agents(results: Results) -> list[str]:
+    """Variants served by other versions of the agent than control was."""
+    return [
+        f"phase {each.phase}: {each.variant} was served by version {each.version or '(none)'} of the agent "
+        f"in {each.share:.0%} of its runs, and {each.control} in {each.control_share:.0%}: the difference "
+        "may be that of the versions"
+        for each in results.confounded
+    ]
 
 
 def _over(results: Results) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from pydantic import ValidationError
@@ -51,6 +52,12 @@ def drafted(stated: StatedExperiment, at: datetime) -> Experiment:
     weights = parse_weights(stated.variants)
     metrics = [_metric(text, guardrail=False) for text in stated.decide]
     metrics += [_metric(text, guardrail=True) for text in stated.guard]
+    for name, weight in weights.items():
+        if not 0 <= weight < inf:
+            raise ConfigurationError(
+                f"the weight of {name!r:.100} is {weight:g}: write a finite number, 0 for a variant given to "
+                f"nobody; {_UNCHANGED}"
+            )
     if not sum(weights.values()) > 0:
         raise ConfigurationError(f"at least one variant needs a weight above zero; {_UNCHANGED}")
     fields: dict[str, Any] = {

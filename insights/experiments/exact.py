@@ -8,31 +8,34 @@ from collections.abc import Sequence
 
 from upshot.insights.experiments.plan import PlannedMetric
 from upshot.insights.experiments.row_units import PLACE
-from upshot.insights.experiments.units import CAUSES
+from upshot.insights.experiments.units import BAD_CLOCK, CAUSES, MADE_AT, UNLISTED, WITHIN
 
+_FIRST = {"variant": "first.1", "phase": "first.2"}
 _UNITS = f"""\
 SELECT
     unit,
     min(at) AS first_at,
-    argMin(tuple(toString(variant), toString(phase), run_id), place) AS first,
+    argMin(tuple(toString(variant), toString(phase), run_id, bad_clock), place) AS first,
     multiIf(
         max(strategy = 'forced'), 'forced',
         uniqExact(variant) > 1, 'several_variants',
-        NOT has(JSONExtract({{arms:String}}, 'Array(String)'), first.1), 'unknown_variant',
+        first.4, 'bad_clock',
+        {UNLISTED % _FIRST},
         ''
     ) AS exclusion,
     uniqExact(phase) > 1 AS carried,
-    arraySort(pair -> pair.2, groupUniqArray(tuple(run_id, at))) AS pairs,
+    arraySort(pair -> pair.2, groupUniqArray(tuple(run_id, at, stated_at))) AS pairs,
     arrayFilter((pair, nth) -> nth = 1, pairs, arrayEnumerateUniq(arrayMap(pair -> pair.1, pairs))) AS runs
 FROM
 (
     SELECT
-        unit, run_id, variant, phase, strategy, least(exposed_at, recorded_at) AS at,
+        unit, run_id, variant, phase, strategy, {MADE_AT} AS at, {BAD_CLOCK} AS bad_clock,
+        least(exposed_at, recorded_at) AS stated_at,
         {PLACE} AS place
     FROM exposures
     WHERE experiment = {{experiment:String}} AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}}
 )
-WHERE run_id NOT IN (SELECT run_id FROM runs WHERE origin = 'replay')
+WHERE {WITHIN % "at"} AND run_id NOT IN (SELECT run_id FROM runs WHERE origin = 'replay')
 GROUP BY unit"""
 
 _RUN_IDS = """\
@@ -127,7 +130,7 @@ SELECT
     first_at + toIntervalMicrosecond({matures_after:Int64}) AS matures_at,
     matures_at <= {as_of:DateTime64(6, 'UTC')} AS mature,
     %(segment)s AS run_segment,
-    ifNull(scored.occurred_at, run_at) < run_at - toIntervalSecond(1) AS early,
+    ifNull(scored.occurred_at, stated_at) < stated_at - toIntervalSecond(1) AS early,
     scored.value IS NOT NULL AND NOT early AS known,
     if(known, assumeNotNull(scored.value), 0) AS run_value,
     ifNull(spent.cost, 0) AS cost,
@@ -143,7 +146,7 @@ SELECT
     ) AS run_cause
 FROM
 (
-    SELECT unit, first_at, first, exclusion, carried, pair.1 AS run_id, pair.2 AS run_at
+    SELECT unit, first_at, first, exclusion, carried, pair.1 AS run_id, pair.2 AS run_at, pair.3 AS stated_at
     FROM (%(units)s)
     ARRAY JOIN arrayFilter(
         each -> each.1 = first.3 OR each.2 < first_at + toIntervalMicrosecond({horizon:Int64}), runs
@@ -225,6 +228,7 @@ SELECT count() FROM
     (
         SELECT run_id, variant FROM exposures
         WHERE experiment = {{experiment:String}} AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}}
+            AND {WITHIN % MADE_AT}
     ) AS exposed USING (run_id)
     GROUP BY subject
     HAVING uniqExact(exposed.variant) > 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from upshot.insights.experiments.exact import units_of
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
-from upshot.insights.experiments.row_units import NAMED, units_of_rows
+from upshot.insights.experiments.row_units import EXCLUSION, NAMED, units_of_rows
 from upshot.insights.experiments.units import parameters
 from upshot.insights.experiments.written_rows import has_all_rows
 from upshot.insights.reader import Reader
@@ -32,7 +32,7 @@ _GROUPS = f"""\
 SELECT named.variant AS variant, judged AS score, mature, count() AS n, sum(y) AS successes
 FROM (%s) AS units
 INNER JOIN ({NAMED}) AS named ON named.arm = units.arm
-WHERE excluded = 0 AND NOT isNaN(judged) AND has(JSONExtract({{arms:String}}, 'Array(String)'), variant)
+WHERE NOT isNaN(judged) AND {EXCLUSION} = ''
 GROUP BY variant, score, mature
 ORDER BY variant, score, mature"""
 _EXACT_GROUPS = """\

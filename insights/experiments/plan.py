@@ -88,6 +88,9 @@ class ExperimentPlan:
     changed: tuple[str, ...] = ()
     #: Phases that the experiment has, but nobody asked for: their units aren't shown.
     other_phases: tuple[str, ...] = ()
+    #: When the variant was shipped, and the phases opened by that: exposures from then on are no part of it.
+    ended: datetime | None = None
+    ended_phases: tuple[str, ...] = ()
     #: The kind of randomised unit, and how long the experiment may run.
     unit: str = "run"
     cap: timedelta | None = None

@@ -8,6 +8,7 @@ from datetime import datetime
 from upshot.insights.experiments.plan import ExperimentPlan
 from upshot.insights.experiments.population import populations
 from upshot.insights.experiments.results import Results, results
+from upshot.insights.experiments.served_by import confounded
 from upshot.insights.experiments.versions import scorer_versions
 from upshot.insights.experiments.written_rows import read_by
 from upshot.insights.reader import Reader
@@ -19,9 +20,12 @@ def read_results(reader: Reader, plan: ExperimentPlan, as_of: datetime) -> Resul
     Raises as `Reader.query` does.
     """
     as_of = read_by(reader, as_of)
-    found = results(plan, populations(reader, plan, plan.metrics, as_of))
+    read = populations(reader, plan, plan.metrics, as_of)
+    found = results(plan, read)
+    if not read:
+        return found
     versions = (each for metric in plan.metrics for each in scorer_versions(reader, plan, metric, as_of))
-    return replace(found, versions=tuple(versions))
+    return replace(found, versions=tuple(versions), confounded=tuple(confounded(reader, plan, read[0])))
 
 
 __all__ = ["read_results"]

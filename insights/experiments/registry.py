@@ -9,8 +9,9 @@ from typing import Any
 
 from upshot.errors import ConfigurationError
 from upshot.insights.experiments.plan import MEASURES, ExperimentPlan, PlannedMetric, PlannedPhase
+from upshot.insights.experiments.units import MADE_AT
 from upshot.insights.reader import Reader
-from upshot.schemas.experiments import Experiment, ExperimentMetric
+from upshot.schemas.experiments import Experiment, ExperimentMetric, Phase
 
 #: n* of an experiment that plans no number of units.
 PLANNED = 5_000
@@ -23,7 +24,7 @@ _FIXED = ("control", "unit", "alpha", "planned", "mde", "cap")
 
 def plan_of(record: Experiment) -> ExperimentPlan:
     """The plan of a record of the registry."""
-    phases = record.all_phases
+    phases, ended = _phases(record), record.shipped.at if record.shipped else None
     return ExperimentPlan(
         experiment=record.experiment,
         control=record.control or sorted(record.variants)[0],
@@ -40,7 +41,16 @@ def plan_of(record: Experiment) -> ExperimentPlan:
         adaptive=record.strategy == "adaptive",
         unit=record.unit,
         cap=record.cap,
+        ended=ended,
+        ended_phases=tuple(each.phase for each in record.all_phases if each not in phases),
     )
+
+
+def _phases(record: Experiment) -> list[Phase]:
+    """The phases that compare variants: those opened by shipping give everybody the winner."""
+    first, *later = record.all_phases
+    shipped = record.shipped
+    return [first, *(each for each in later if shipped is None or each.started_at < shipped.at)]
 
 
 def _metric(declared: ExperimentMetric) -> PlannedMetric:
@@ -105,7 +115,7 @@ def observed_plan(reader: Reader, experiment: str, as_of: datetime, control: str
     """
     rows = reader.query(
         "SELECT phase, variant, avg(probability) AS share, countIf(probability IS NULL) AS unknown, "
-        "min(exposed_at) AS began FROM exposures WHERE experiment = {experiment:String} AND "
+        f"min({MADE_AT}) AS began FROM exposures WHERE experiment = {{experiment:String}} AND "
         "recorded_at <= {as_of:DateTime64(6, 'UTC')} AND strategy != 'forced' "
         "GROUP BY phase, variant ORDER BY phase, variant",
         {"experiment": experiment, "as_of": as_of},

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from upshot.insights.experiments.adjusting import Adjustment
+from upshot.insights.experiments.delays import Delays
 from upshot.insights.experiments.judging import Judgement
 from upshot.insights.experiments.reading import read_results
 from upshot.insights.experiments.registry import plan_of, since_start
@@ -40,6 +41,7 @@ def results_json(results: Results, judged: ExperimentVerdict) -> dict[str, Any]:
         "winner": judged.winner or None,
         "warnings": list(judged.warnings),
         "scorer_versions": [vars(each) for each in results.versions],
+        "agent_versions": [vars(each) for each in results.confounded],
         "control": plan.control,
         "alpha": plan.alpha,
         "planned_units": plan.planned,
@@ -136,6 +138,18 @@ def judgement_json(judgement: Judgement) -> dict[str, Any]:
     }
 
 
+def delays_json(found: Delays) -> dict[str, Any]:
+    """How long outcomes take, for a program."""
+    return {
+        "metric": found.metric.name,
+        "outcomes": found.outcomes,
+        "p99_seconds_after_exposure": found.after_exposure.total_seconds(),
+        "p99_seconds_after_occurrence": found.after_occurrence.total_seconds(),
+        "matures_after_seconds": found.metric.matures_after.total_seconds(),
+        "covered": found.are_covered,
+    }
+
+
 def adjustment_json(found: Adjustment) -> dict[str, Any]:
     """The adjusted differences for a program."""
     return {
@@ -157,4 +171,4 @@ def adjustment_json(found: Adjustment) -> dict[str, Any]:
     }
 
 
-__all__ = ["finite", "finite_numbers", "metric_json", "results_json", "results_of"]
+__all__ = ["delays_json", "finite", "finite_numbers", "metric_json", "results_json", "results_of"]

@@ -12,6 +12,7 @@ from scipy.stats import chi2, chi2_contingency
 from upshot.insights.experiments.comparing import Comparison, Sums, adaptive_phases, comparison
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric, PlannedPhase
 from upshot.insights.experiments.population import Cell, Population
+from upshot.insights.experiments.served_by import Confounded
 from upshot.insights.experiments.versions import ScorerVersion
 from upshot.insights.statistics.allocation import Allocation, allocation
 from upshot.insights.statistics.costs import Cost, cost_per_success
@@ -92,6 +93,8 @@ class Results:
     unknown_variants: Mapping[str, int]
     versions: tuple[ScorerVersion, ...] = ()
     """The versions of the metrics' scorers, by phase."""
+    confounded: tuple[Confounded, ...] = ()
+    """Variants that other versions of the agent served than control."""
     unknown_phases: Mapping[str, int] = field(default_factory=dict)
     """Units of phases that the plan lacks: nobody knows their weights, so that they are left out."""
 
@@ -108,7 +111,7 @@ class Results:
 
 def results(plan: ExperimentPlan, populations: Sequence[Population]) -> Results:
     """Compute the results of populations, one for each metric of the plan, all as of one instant."""
-    populations = [_by_known_phases(plan, each) for each in populations]
+    populations = [_of_shown_phases(plan, each) for each in populations]
     metrics = _with_holm(plan, [_metric(plan, each) for each in populations])
     cells = populations[0].cells if populations else ()
     counted = [cell for cell in cells if not cell.exclusion] or cells
@@ -125,7 +128,7 @@ def results(plan: ExperimentPlan, populations: Sequence[Population]) -> Results:
 
 def segments(plan: ExperimentPlan, population: Population) -> dict[str, MetricResult]:
     """The same metric in each segment of a population that was read with `by`; exploratory."""
-    population = _by_known_phases(plan, population)
+    population = _of_shown_phases(plan, population)
     names = sorted({cell.segment for cell in population.cells})
     return {
         name: _metric(
@@ -146,14 +149,9 @@ def shown(found: Mapping[str, MetricResult], alpha: float = 0.05) -> set[tuple[s
     return {(name.partition("\0")[0], name.partition("\0")[2]) for name in e_bh(values, alpha)}
 
 
-def _by_known_phases(plan: ExperimentPlan, population: Population) -> Population:
-    """The population without phases that nobody asked for; units of phases that the plan lacks left out."""
-    known = {phase.phase for phase in plan.phases}
-    cells = (
-        cell if cell.exclusion or cell.phase in known else replace(cell, exclusion="unknown_phase")
-        for cell in population.cells
-        if cell.phase not in plan.other_phases
-    )
+def _of_shown_phases(plan: ExperimentPlan, population: Population) -> Population:
+    """The population without phases that nobody asked for."""
+    cells = (cell for cell in population.cells if cell.phase not in plan.other_phases)
     return replace(population, cells=tuple(cells))
 
 

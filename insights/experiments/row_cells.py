@@ -68,7 +68,7 @@ FROM
         (
 %(units)s
         )
-        GROUP BY first, excluded, segment, %(hours)s
+        GROUP BY first, excluded, %(hours)s%(further_key)s
     )
     GROUP BY arm, excluded, segment
 ) AS added
@@ -91,6 +91,8 @@ def cells_of_rows(metrics: Sequence[PlannedMetric], *, segmented: bool, names: s
         "segment": "segment" if segmented else "''",
         "grouped": ",\n            ".join(grouped % ending for ending in endings),
         "added": ",\n        ".join(_ADDED % ending for ending in endings),
+        # A text among the keys, even a constant one, makes ClickHouse group by bytes: a third of the time.
+        "further_key": ", segment" if segmented else "",
         "hours": ", ".join(f"hour{ending['s']}" for ending in endings),
     }
 

@@ -1,7 +1,7 @@
 """SQL for the units of an experiment from one scan of `exposure_rows`: each row has its run's history.
 
 Grouping by unit is the dear part, so all that is carried through it is numbers of 64 bits: a unit's first
-exposure is that with the least `place` (its instant, then a hash of its run, its variant and phase), and
+exposure is that with the least `rank` (its instant, then a hash of its run, its variant and phase), and
 `first` holds a hash of variant and phase beside the causes of its values. Names come back by `NAMED`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upshot.insights.experiments.plan import PlannedMetric
-from upshot.insights.experiments.units import CAUSES
+from upshot.insights.experiments.units import BAD_CLOCK, CAUSES, MADE_AT, UNLISTED, WITHIN
 from upshot.insights.experiments.written_rows import ALL_WRITTEN
 
 #: Instants from 1900 on are positive, and fit into 53 bits until the year 2185.
@@ -21,13 +21,22 @@ CAUSE_BITS = 4
 _MICROS = f"(toInt64(bitShiftRight(%s, {_TIED_BITS})) - {_BEGAN})"
 #: Metrics whose causes fit beside the hash of variant and phase.
 METRICS_AT_ONCE = 4
-_ARM_BITS = 0xFFFF_FFFF_FFFF_0000
+_ARM_BITS = 0xFFFF_FFFF_FFFE_0000
+#: The bit for a clock that can't be right.
+_BAD_CLOCK_BIT = 1 << (CAUSE_BITS * METRICS_AT_ONCE)
 #: SQL for the hash of variant and phase, of `first`.
 BY_ARM = f"bitAnd(first, {_ARM_BITS})"
 _ARM = f"bitAnd(bitXor(cityHash64(variant), bitRotateLeft(cityHash64(phase), 1)), {_ARM_BITS})"
 #: The order of exposures, as the column `place` of the rows has it.
 PLACE = f"""bitShiftLeft(toUInt64(toUnixTimestamp64Micro(at) + {_BEGAN}), {_TIED_BITS})
         + bitAnd(cityHash64(run_id, variant, phase), {(1 << _TIED_BITS) - 1})"""
+#: The same of a row: by Kafka's clock where the producer's can't be right.
+RANK = f"""if(
+        {BAD_CLOCK},
+        bitShiftLeft(toUInt64(toUnixTimestamp64Micro(recorded_at) + {_BEGAN}), {_TIED_BITS})
+            + bitAnd(place, {(1 << _TIED_BITS) - 1}),
+        place
+    )"""
 #: In halves what all exposures of a unit should have in common: variant, phase, and whether it is forced.
 _VARIANT_BITS, _PHASE_BITS = 0xFFFF_FFFF_0000_0000, 0xFFFF_FFFE
 _MARKS = f"""bitOr(
@@ -50,7 +59,7 @@ _SCORE = f"""{_ANSWER % "metric%(s)s"} AS answer%(s)s,
         why%(s)s = 'outcome',
         if(
             toUnixTimestamp64Micro(answer_revised_at[answer%(s)s])
-                > {_MICROS % "place"} + {{matures_after%(s)s:Int64}},
+                > {_MICROS % "rank"} + {{matures_after%(s)s:Int64}},
             {CODES["revised"]}, {CODES["outcome"]}
         ),
         {", ".join(f"why%(s)s = '{cause}', {CODES[cause]}" for cause in _BY_TIME)}, 0
@@ -67,18 +76,19 @@ _MEASURED = {
 
 _ROWS = f"""\
 SELECT
-    unit_key%(run_key)s, place,
+    unit_key%(run_key)s, {RANK} AS rank,
     {_MARKS} AS marks,
     ifNull(cost_usd, 0) AS cost,
     %(values)s,
-    {_ARM} + %(causes)s AS code%(further)s
+    {_ARM} + if({BAD_CLOCK}, {_BAD_CLOCK_BIT}, 0) + %(causes)s AS code%(further)s
 FROM exposure_rows
 WHERE experiment = {{experiment:String}} AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}}
-    AND NOT carried AND origin != 'replay'"""
+    AND NOT carried AND origin != 'replay'
+    AND {WITHIN % MADE_AT}"""
 
 #: Every run within the horizon counts once, at its first exposure.
 _RUNS = f"""arraySort(
-        groupArray((place, run_key, toFloat64(value), cause <= {CODES["revised"]}, cost))
+        groupArray((rank, run_key, toFloat64(value), cause <= {CODES["revised"]}, cost))
     ) AS runs,
     arrayFilter(
         (run, nth) -> nth = 1 AND
@@ -96,14 +106,17 @@ _RUNS = f"""arraySort(
 _UNITS = f"""\
 SELECT
     unit_key AS unit,
-    min(place) AS first_place,
-    argMin(code, place) AS first,
+    min(rank) AS first_rank,
+    argMin(code, rank) AS first,
     {BY_ARM} AS arm,
     groupBitOr(marks) AS some_marks,
     bitXor(some_marks, groupBitAnd(marks)) AS other_marks,
-    multiIf(bitAnd(some_marks, 1) = 1, 1, bitAnd(other_marks, {_VARIANT_BITS}) != 0, 2, 0) AS excluded,
+    multiIf(
+        bitAnd(some_marks, 1) = 1, 1, bitAnd(other_marks, {_VARIANT_BITS}) != 0, 2,
+        bitAnd(first, {_BAD_CLOCK_BIT}) != 0, 3, 0
+    ) AS excluded,
     bitAnd(other_marks, {_PHASE_BITS}) != 0 AS carried,
-    {_MICROS % "first_place"} AS first_micros,
+    {_MICROS % "first_rank"} AS first_micros,
     %(metrics)s%(further)s
 FROM
 (
@@ -114,7 +127,7 @@ _OF_METRIC = """bitAnd(bitShiftRight(first, %(shift)d), 15) AS cause_code%(s)s,
     first_micros + {matures_after%(s)s:Int64} AS matures_micros%(s)s,
     matures_micros%(s)s <= toUnixTimestamp64Micro({as_of:DateTime64(6, 'UTC')}) AS mature%(s)s"""
 #: The first run of a unit counts, whichever row of it comes first.
-_OF_FIRST = f"""argMin(value%(s)s, place) AS y%(s)s,
+_OF_FIRST = f"""argMin(value%(s)s, rank) AS y%(s)s,
     if({{missing%(s)s:String}} = 'exclude', cause_code%(s)s <= {CODES["revised"]}, 1) AS m%(s)s"""
 
 #: The variants and phases of an experiment by the hash that stands for them: of all rows ever written, since
@@ -136,13 +149,14 @@ FROM (SELECT arrayJoin(JSONExtract({{arms:String}}, 'Array(String)')) AS variant
 CROSS JOIN (SELECT arrayJoin(JSONExtract({{phases:String}}, 'Array(String)')) AS phase) AS other"""
 
 #: Subjects waited for by runs of several variants, of the runs that started by an instant.
-SHARED = """\
+SHARED = f"""\
 SELECT count() FROM
 (
     SELECT arrayJoin(subjects) AS subject
     FROM exposure_rows
-    WHERE experiment = {experiment:String} AND started_at <= {until:DateTime64(6, 'UTC')}
-        AND recorded_at <= {as_of:DateTime64(6, 'UTC')} AND NOT carried
+    WHERE experiment = {{experiment:String}} AND started_at <= {{until:DateTime64(6, 'UTC')}}
+        AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}} AND NOT carried
+        AND {WITHIN % MADE_AT}
     GROUP BY subject
     HAVING min(cityHash64(variant)) != max(cityHash64(variant))
 )"""
@@ -156,10 +170,11 @@ _OF_ROW = {
     "outcome": ",\n    toUnixTimestamp64Micro(answer_occurred_at[answer]) AS outcome",
 }
 
+_NAMED = {"variant": "named.variant", "phase": "named.phase"}
 #: SQL for the exclusion of a unit; needs `excluded`, and `named`.
-EXCLUSION = """multiIf(
+EXCLUSION = f"""multiIf(
         excluded = 1, 'forced', excluded = 2, 'several_variants',
-        NOT has(JSONExtract({arms:String}, 'Array(String)'), named.variant), 'unknown_variant', ''
+        excluded = 3, 'bad_clock', {UNLISTED % _NAMED}, ''
     )"""
 
 
@@ -186,11 +201,11 @@ def units_of_rows(metrics: Sequence[PlannedMetric], further: str = "") -> str:
         (_OF_METRIC if runs else f"{_OF_METRIC},\n    {_OF_FIRST}") % {"s": s, "shift": CAUSE_BITS * number}
         for number, s in enumerate(suffixes)
     ]
-    of_metrics.append(_RUNS if runs else "argMin(cost, place) AS c")
+    of_metrics.append(_RUNS if runs else "argMin(cost, rank) AS c")
     return _UNITS % {
         "rows": rows,
         "metrics": ",\n    ".join(of_metrics),
-        "further": f",\n    argMin({further}, place) AS {further}" if further else "",
+        "further": f",\n    argMin({further}, rank) AS {further}" if further else "",
     }
 
 
@@ -225,6 +240,7 @@ __all__ = [
     "NAMED",
     "PLACE",
     "PLANNED",
+    "RANK",
     "SHARED",
     "named_units",
     "suffix",

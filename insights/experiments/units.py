@@ -13,9 +13,27 @@ from upshot.insights.statistics.moments import Moments
 EXCLUSIONS = {
     "several_variants": "was given more than one variant",
     "forced": "had its variant forced, for a test",
+    "bad_clock": "has a clock that can't be right",
     "unknown_variant": "has a variant that the experiment doesn't list",
     "unknown_phase": "was exposed in a phase that the experiment doesn't list",
 }
+#: Later than any exposure; its place still fits into 64 bits.
+_FAR = datetime(2150, 1, 1, tzinfo=UTC)
+#: SQL: whether the producer's clock can't be right. What is imported may be a year old, and clocks that are
+#: ahead by less stand corrected by Kafka's.
+BAD_CLOCK = "(exposed_at > recorded_at + toIntervalDay(1) OR exposed_at < recorded_at - toIntervalDay(366))"
+#: SQL: when an exposure counts as made: by the producer's clock or Kafka's, whichever is first.
+MADE_AT = f"if({BAD_CLOCK}, recorded_at, least(exposed_at, recorded_at))"
+#: SQL: whether an exposure made at that instant belongs to the experiment: once a variant is shipped, all get
+#: it, and units that come again would look as if they had two variants.
+WITHIN = """NOT has(JSONExtract({ended_phases:String}, 'Array(String)'), phase)
+    AND %s < {ended:DateTime64(6, 'UTC')}"""
+#: SQL: whether units are of a phase that nobody asked for: nothing shows them.
+HIDDEN = "has(JSONExtract({other_phases:String}, 'Array(String)'), %(phase)s)"
+#: SQL: why units of a variant and phase are left out, by the lists of the plan; `multiIf` goes around.
+UNLISTED = f"""{HIDDEN}, 'other_phase',
+        NOT has(JSONExtract({{arms:String}}, 'Array(String)'), %(variant)s), 'unknown_variant',
+        NOT has(JSONExtract({{phases:String}}, 'Array(String)'), %(phase)s), 'unknown_phase'"""
 #: How the value of a unit came about.
 CAUSES = {
     "outcome": "by an outcome",
@@ -68,16 +86,25 @@ class Population:
     """
 
 
+def parameters_of_plan(plan: ExperimentPlan, as_of: datetime) -> dict[str, object]:
+    """The parameters of every query about exposures."""
+    return {
+        "experiment": plan.experiment,
+        "arms": json.dumps(plan.arms),
+        "phases": json.dumps([phase.phase for phase in plan.phases]),
+        "other_phases": json.dumps(plan.other_phases),
+        "ended_phases": json.dumps(plan.ended_phases),
+        "ended": plan.ended or _FAR,
+        "as_of": as_of,
+    }
+
+
 def parameters(
     plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime, by: str = ""
 ) -> dict[str, object]:
     """The parameters of every query about units."""
-    return {
-        "experiment": plan.experiment,
+    return parameters_of_plan(plan, as_of) | {
         "metric": metric.name,
-        "arms": json.dumps(plan.arms),
-        "phases": json.dumps([phase.phase for phase in plan.phases]),
-        "as_of": as_of,
         "by": by,
         "horizon": round(metric.horizon.total_seconds() * 1_000_000),
         "matures_after": round(metric.matures_after.total_seconds() * 1_000_000),
@@ -90,4 +117,17 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-__all__ = ["CAUSES", "EXCLUSIONS", "Cell", "Population", "instant", "parameters"]
+__all__ = [
+    "BAD_CLOCK",
+    "CAUSES",
+    "EXCLUSIONS",
+    "HIDDEN",
+    "MADE_AT",
+    "UNLISTED",
+    "WITHIN",
+    "Cell",
+    "Population",
+    "instant",
+    "parameters",
+    "parameters_of_plan",
+]

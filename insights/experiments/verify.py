@@ -16,16 +16,21 @@ _DRAW = (
     f"'8:upshot-1', {_part('experiment')}, {_part('unit')}, {_part('arm')}"
     ")), 1, 8)), 11)) + 0.5) / 9007199254740992"
 )
+#: SQL, before SELECT: the distances of the arms of `experiment` by `weights`, for `unit`; and whether the
+#: nearest is `variant`.
+COMPUTED = f"""\
+    arraySort(arrayFilter(arm -> weights[arm] > 0, mapKeys(weights))) AS arms,
+    arrayMap(arm -> -log({_DRAW}) / weights[arm], arms) AS distances"""
+IS_COMPUTED = "(notEmpty(arms) AND variant = arms[indexOf(distances, arrayMin(distances))])"
 #: Weights are the registry's; of phases that it lacks the probabilities serve, which are in proportion.
 _SQL = f"""\
 WITH
-    arraySort(arrayFilter(arm -> weights[arm] > 0, mapKeys(weights))) AS arms,
-    arrayMap(arm -> -log({_DRAW}) / weights[arm], arms) AS distances
+{COMPUTED}
 SELECT
     phase,
     variant,
     count() AS exposures,
-    countIf(notEmpty(arms) AND variant = arms[indexOf(distances, arrayMin(distances))]) AS agree,
+    countIf({IS_COMPUTED}) AS agree,
     toBool(any(registered)) AS in_registry
 FROM
 (
@@ -78,4 +83,4 @@ def verified(reader: Reader, experiment: str) -> list[Verified]:
     ]
 
 
-__all__ = ["Verified", "verified"]
+__all__ = ["COMPUTED", "IS_COMPUTED", "Verified", "verified"]

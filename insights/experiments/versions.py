@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
+from upshot.insights.experiments.units import MADE_AT, WITHIN, parameters
 from upshot.insights.reader import Reader
 
 #: Most metrics are decided by rules: two columns say so.
@@ -17,7 +18,7 @@ SELECT count() FROM
     SELECT 1 FROM raw_scores WHERE reason = 'rescored' AND name = {metric:String} LIMIT 1
 )"""
 #: Of a run the version of its rescored score counts, else that of its follow-up.
-_SQL = """\
+_SQL = f"""\
 SELECT toString(phase) AS phase, version, uniqExact(unit) AS units
 FROM exposures
 INNER JOIN
@@ -26,16 +27,18 @@ INNER JOIN
     FROM
     (
         SELECT run_id, toString(version) AS told, toDateTime64(0, 6, 'UTC') AS at
-        FROM deferrals WHERE scorer = {metric:String} AND recorded_at <= {as_of:DateTime64(6, 'UTC')}
+        FROM deferrals WHERE scorer = {{metric:String}} AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}}
         UNION ALL
         SELECT run_id, attributes['scorer_version'] AS told, recorded_at AS at
         FROM scores
-        WHERE name = {metric:String} AND reason = 'rescored' AND recorded_at <= {as_of:DateTime64(6, 'UTC')}
+        WHERE name = {{metric:String}} AND reason = 'rescored'
+            AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}}
     )
     WHERE told != ''
     GROUP BY run_id
 ) AS scored USING (run_id)
-WHERE experiment = {experiment:String} AND recorded_at <= {as_of:DateTime64(6, 'UTC')}
+WHERE experiment = {{experiment:String}} AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}}
+    AND {WITHIN % MADE_AT}
 GROUP BY phase, version
 ORDER BY phase, version"""
 
@@ -54,7 +57,7 @@ def scorer_versions(
     reader: Reader, plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime
 ) -> list[ScorerVersion]:
     """The versions of a metric's scorer; none for a metric decided by rules, or given."""
-    asked = {"experiment": plan.experiment, "metric": metric.name, "as_of": as_of}
+    asked = parameters(plan, metric, as_of)
     if metric.source != "score" or not int(reader.query(_ANY, asked).rows[0][0]):
         return []
     rows = reader.query(_SQL, asked).rows

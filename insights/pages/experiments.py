@@ -9,8 +9,8 @@ from math import ceil
 
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
 from upshot.insights.experiments.results import MetricResult, results
-from upshot.insights.experiments.row_units import CODES, EXCLUSION, NAMED, named_units, units_of_rows
-from upshot.insights.experiments.units import CAUSES, Cell, Population, parameters
+from upshot.insights.experiments.row_units import CODES, EXCLUSION, NAMED, RANK, named_units, units_of_rows
+from upshot.insights.experiments.units import CAUSES, HIDDEN, Cell, Population, parameters
 from upshot.insights.pages.query import PageQuery, Row
 from upshot.insights.reader import Reader
 from upshot.insights.statistics.moments import Moments
@@ -50,13 +50,13 @@ FROM
                 1000000 * toUInt64({{seconds:UInt32}})
             )
         ) AS slot,
-        countIf(outcome != 0) AS came_then, countIf(outcome = 0) AS left_then
+        any(excluded) AS excluded, countIf(outcome != 0) AS came_then, countIf(outcome = 0) AS left_then
     FROM (%s) AS each
-    WHERE excluded = 0
+    WHERE each.excluded = 0
     GROUP BY arm, slot
 ) AS gone
 INNER JOIN ({NAMED}) AS named ON named.arm = gone.arm
-WHERE has(JSONExtract({{arms:String}}, 'Array(String)'), named.variant)
+WHERE {EXCLUSION} = ''
 GROUP BY variant, slot
 ORDER BY variant, slot"""
 
@@ -64,27 +64,27 @@ _CAUSE = f"transform(cause_code, {[*CODES.values()]}, {[*CODES]}, '')"
 _STATE = f"multiIf(exclusion != '', exclusion, NOT mature, 'maturing', {_CAUSE})"
 _UNITS = f"""\
 SELECT
-    unit AS key, first_place, first_micros, named.variant AS variant, named.phase AS phase,
+    unit AS key, first_rank, first_micros, named.variant AS variant, named.phase AS phase,
     {EXCLUSION} AS exclusion, {_STATE} AS state, y, c, matures_micros
 FROM (%s) AS each
 INNER JOIN ({NAMED}) AS named ON named.arm = each.arm%s
-ORDER BY first_place DESC, key%s"""
+ORDER BY first_rank DESC, key%s"""
 #: The names of the units, from the rows of their first exposures.
-_WITH_NAMES = """\
+_WITH_NAMES = f"""\
 SELECT
     fromUnixTimestamp64Micro(found.first_micros, 'UTC') AS first_at, row.unit AS unit, row.run_id AS run_id,
     found.variant AS variant, found.phase AS phase, found.state AS state, found.y AS value,
     found.c AS cost_usd, fromUnixTimestamp64Micro(found.matures_micros, 'UTC') AS matures_at
 FROM
 (
-    SELECT unit_key, place, unit, run_id FROM exposure_rows
-    WHERE experiment = {experiment:String} AND recorded_at <= {as_of:DateTime64(6, 'UTC')}
+    SELECT unit_key, {RANK} AS rank, unit, run_id FROM exposure_rows
+    WHERE experiment = {{experiment:String}} AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}}
         AND NOT carried AND origin != 'replay'
 ) AS row
 RIGHT ANY JOIN
 (
 %s
-) AS found ON found.key = row.unit_key AND found.first_place = row.place
+) AS found ON found.key = row.unit_key AND found.first_rank = row.rank
 ORDER BY first_at DESC, unit"""
 
 
@@ -204,7 +204,7 @@ def units_query(
     States are `mature`, `maturing`, `excluded`, and the causes of mature units.
     """
     asked = parameters(plan, metric, as_of)
-    conditions = []
+    conditions = [f"NOT {HIDDEN % {'phase': 'named.phase'}}"]
     if variant:
         conditions.append("variant = {variant:String}")
         asked["variant"] = variant
@@ -218,7 +218,7 @@ def units_query(
         case _:
             conditions.append("state = {state:String}")
             asked["state"] = state
-    where = "\nWHERE " + " AND ".join(conditions) if conditions else ""
+    where = "\nWHERE " + " AND ".join(conditions)
     units = units_of_rows([metric])
     every, first = (_WITH_NAMES % (_UNITS % (units, where, limit)) for limit in ("", "\nLIMIT {rows:UInt32}"))
     return PageQuery(every, asked, first)

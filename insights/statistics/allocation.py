@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, inf, log
+from math import exp, inf, log, log1p
 
 from scipy.special import gammaln
 from scipy.stats import chi2
 
 STOP_BELOW = 0.001
+#: An arm without a unit is one that nobody serves, where chance leaves it empty less often than this.
+UNSERVED_BELOW = 1e-6
 #: Units that the prior of the e-value is worth: a deviation of about 1.6 points at 1:1 is found the soonest.
 PRIOR_UNITS = 1_000.0
 
@@ -34,6 +36,17 @@ class Allocation:
     def proven(self) -> bool:
         """True if the mismatch is proven, however often somebody looked: e ≥ 1 / 0.001."""
         return self.e >= 1 / STOP_BELOW or bool(self.strays)
+
+
+def unserved(counts: Mapping[str, int], weights: Mapping[str, float]) -> list[str]:
+    """Arms of positive weight without a unit, where n others make that impossible: (1 - share)ⁿ < 10⁻⁶."""
+    planned = {arm: weight for arm, weight in weights.items() if weight > 0}
+    n, total = sum(counts.get(arm, 0) for arm in planned), sum(planned.values())
+    return [
+        arm
+        for arm, weight in planned.items()
+        if not counts.get(arm) and weight < total and n * log1p(-weight / total) < log(UNSERVED_BELOW)
+    ]
 
 
 def allocation(counts: Mapping[str, int], weights: Mapping[str, float], phases: int = 1) -> Allocation:
@@ -64,4 +77,4 @@ def _evidence(seen: Mapping[str, int], shares: Mapping[str, float]) -> float:
     return inf if power > 700 else exp(power)
 
 
-__all__ = ["PRIOR_UNITS", "STOP_BELOW", "Allocation", "allocation"]
+__all__ = ["PRIOR_UNITS", "STOP_BELOW", "UNSERVED_BELOW", "Allocation", "allocation", "unserved"]

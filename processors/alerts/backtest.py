@@ -67,7 +67,7 @@ def backtest(
 
     every, end = rule.judged_every // MICROSECOND, micros(until)
     begin = end - every if rule.kind == "guardrail" else micros(since)
-    past = rule.model_copy(update={"judged_since": since})
+    past = rule.model_copy(update={"judged_since": since, "stop_variant": False})
     found = judge(settings, reader, past, None, Grid(every, begin, end), end)
     alerts = _paired(found.alerts)
     return Backtest(rule, since, until, len(alerts), alerts[-LISTED:])

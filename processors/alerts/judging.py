@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from upshot.alerts.closing import GUARDED, OpenCause, closed, open_causes
 from upshot.alerts.raised import of_turn, raised
 from upshot.alerts.windows import Grid, grid_of, turns
 from upshot.errors import ConfigurationError, QueryFailed
 from upshot.experiments.changes import reweighted
-from upshot.insights.alerts.guardrails import Guarded, guarded, registered
+from upshot.insights.alerts.guardrails import Guarded, guarded
 from upshot.insights.alerts.waits import Overdue, overdue, still_overdue
 from upshot.insights.alerts.windows import timeline
 from upshot.insights.reader import Reader
 from upshot.processors.alerts.instants import LONGEST, SETTLING, Closing, JudgedInstants
 from upshot.processors.alerts.state import JudgedRule
 from upshot.processors.ledger import read_up_to
+from upshot.registry.records import record_of
 from upshot.schemas.alert_rules import AlertRule
 from upshot.schemas.alerts import Alert
 from upshot.schemas.experiments import Experiment
 from upshot.settings import Settings
 from upshot.streams.events.instants import MICROSECOND, Micros, instant, micros
+
+#: Reads the registry's record of an experiment. Raises ConfigurationError where none is readable.
+RecordInForce = Callable[[str], Experiment]
+MOST_OF_A_MESSAGE = 1_000
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +82,24 @@ def close(settings: Settings, reader: Reader, closing: Closing, now: Micros) -> 
 
 
 def judge(
-    settings: Settings, reader: Reader, rule: AlertRule, state: JudgedRule | None, grid: Grid, now: Micros
+    settings: Settings,
+    reader: Reader,
+    rule: AlertRule,
+    state: JudgedRule | None,
+    grid: Grid,
+    now: Micros,
+    record_in_force: RecordInForce | None = None,
 ) -> JudgedInstants:
-    """The rule's alerts at the instants of a grid. Raises as `Reader.query` does."""
+    """The rule's alerts at the instants of a grid. Raises as `Reader.query` does, and KafkaUnavailable.
+
+    `record_in_force` reads the registry's record that a stop changes: by default from the registry's topic.
+    """
     system = settings.topic_prefix
     if rule.kind == "pending_for":
         return JudgedInstants(rule, _after(rule, state, grid), _waits(reader, rule, grid, system, now))
     if rule.kind == "guardrail":
-        return _guardrails(reader, rule, state, grid, system, now)
+        guards, stops = _guardrails(reader, rule, state, grid, system, now)
+        return _stopped(guards, stops, now, record_in_force or partial(record_of, settings))
     since = {tuple(group): at for group, at in state.open} if state else {}
     earlier = timeline(reader, rule, grid, rule.versus) if rule.versus else {}
     found, still = turns(rule, grid, timeline(reader, rule, grid), earlier, since)
@@ -122,9 +139,10 @@ def _after(
 
 def _guardrails(
     reader: Reader, rule: AlertRule, state: JudgedRule | None, grid: Grid, system: str, now: Micros
-) -> JudgedInstants:
-    """Judged at the last instant alone: the cause has no time, so nothing is missed in between.
+) -> tuple[JudgedInstants, list[Guarded]]:
+    """The alerts, and the variants to be stopped.
 
+    Judged at the last instant alone: the cause has no time, so nothing is missed in between.
     Alerts about variants, phases and experiments that are over are resolved.
     """
     since = {tuple(key): at for key, at in state.open} if state else {}
@@ -146,29 +164,39 @@ def _guardrails(
     ]
     still = [(list(key), since.get(key, grid.last)) for key in sorted(broken)]
     stops = [broken[key] for key in turned if key in broken and broken[key].variant]
-    return JudgedInstants(
-        rule,
-        _after(rule, state, grid, still),
-        alerts,
-        _stopped(reader, rule, stops, now) if rule.stop_variant else [],
-    )
+    return JudgedInstants(rule, _after(rule, state, grid, still), alerts), stops if rule.stop_variant else []
 
 
-def _stopped(reader: Reader, rule: AlertRule, stops: list[Guarded], now: Micros) -> list[Experiment]:
-    """The records of experiments without the broken variants; a variant stopped already is passed over."""
+def _stopped(
+    found: JudgedInstants, stops: Sequence[Guarded], now: Micros, record_in_force: RecordInForce
+) -> JudgedInstants:
+    """With the records of experiments without the broken variants.
+
+    A variant stopped already is passed over. Nothing is written over a record that isn't readable here: a
+    newer release may have written it; the log and the alert then say that the variant goes on.
+    """
     changed: dict[str, Experiment] = {}
+    alerts = list(found.alerts)
     for one in stops:
-        for latest in registered(reader, one.experiment, instant(now)):
-            record = changed.get(one.experiment, latest)
-            reason = f"alert {rule.name}: {one.variant} is worse on {one.metric} than its margin allows"
-            try:
-                weights = {**record.variants, one.variant: 0.0}
-                changed[one.experiment] = reweighted(record, weights, instant(now), reason)
-            except ConfigurationError as error:
-                log.warning("%s goes on with %s: %s", one.experiment, one.variant, error)
-            else:
-                log.warning("%s: the weight of %s is 0 now: %s", one.experiment, one.variant, reason)
-    return list(changed.values())
+        reason = f"alert {found.rule.name}: {one.variant} is worse on {one.metric} than its margin allows"
+        try:
+            record = changed.get(one.experiment) or record_in_force(one.experiment)
+            weights = {**record.variants, one.variant: 0.0}
+            changed[one.experiment] = reweighted(record, weights, instant(now), reason)
+        except ConfigurationError as error:
+            log.warning("%s goes on with %s: %s", one.experiment, one.variant, error)
+            alerts = [_unstopped(alert, one, error) for alert in alerts]
+        else:
+            log.warning("%s: the weight of %s is 0 now: %s", one.experiment, one.variant, reason)
+    return replace(found, alerts=alerts, experiments=list(changed.values()))
 
 
-__all__ = ["close", "judge", "judge_all"]
+def _unstopped(alert: Alert, one: Guarded, error: ConfigurationError) -> Alert:
+    """The alert about a variant that goes on, saying so; any other as it is."""
+    if alert.cause != "/".join(one.key):
+        return alert
+    message = f"{alert.message}; {one.variant} was not stopped: {error}"
+    return alert.model_copy(update={"message": message[:MOST_OF_A_MESSAGE]})
+
+
+__all__ = ["RecordInForce", "close", "judge", "judge_all"]

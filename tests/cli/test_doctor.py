@@ -35,7 +35,7 @@ METRICS = {
 CHECKS = {
     *("Kafka", "topics", *WORKERS),
     *("ClickHouse", "clocks", "tables", "dead letters", "overdue waits", "unmatched scores", "follow-ups"),
-    *("score kinds", "usage", "experiments", "alert rules", "rows for reading", "receivers"),
+    *("score kinds", "usage", "experiments", "assignments", "alert rules", "rows for reading", "receivers"),
 }
 
 

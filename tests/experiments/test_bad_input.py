@@ -14,7 +14,6 @@ import pytest
 from upshot import App
 from upshot.errors import InvalidEvent, Misuse
 from upshot.insights.experiments import report
-from upshot.insights.experiments.adjusting import adjustment
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric, PlannedPhase
 from upshot.insights.experiments.population import Population
 from upshot.insights.experiments.registry import as_started, plan_of
@@ -230,18 +229,6 @@ def test_allocations_keep_to_the_start_too(monkeypatch: pytest.MonkeyPatch, tmp_
     allocating = handler.AllocationHandler(Settings(data_dir=tmp_path), store)
     assert allocating._changed(RegistryRecord(changed, 0, 1), at) is None
     assert seen == [("plain", "solved")]
-
-
-def test_units_of_unlisted_phases_are_not_adjusted() -> None:
-    sums: dict[str, Any] = {"sum_x": 0, "sum_xx": 0, "sum_xy": 0, "n": 9, "sum_y": 3, "sum_yy": 3}
-    rows = [
-        {"phase": phase, "variant": arm, "with_history": 4} | sums
-        for phase in ("1", "code-1")
-        for arm in ("plain", "warm")
-    ]
-    store = SimpleNamespace(query=lambda sql, asked: SimpleNamespace(objects=lambda: rows))
-    found = adjustment(cast(Reader, store), PLAN, PLAN.metrics[0], datetime(2026, 6, 1, tzinfo=UTC))
-    assert (found.units, found.with_history, found.comparisons[0].effect.n) == (18, 8, 18)
 
 
 def test_an_experiment_that_outlives_its_cap_is_told() -> None:

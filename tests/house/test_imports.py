@@ -63,7 +63,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "processors.sources": ROLES | {"sources"},
     "processors.evaluations": ROLES | {"otel"},
     "processors.alerts": ROLES
-    | {"alerts", "experiments", "insights", "insights.alerts", "insights.experiments", "insights.statistics"},
+    | {"alerts", "experiments", "insights", "insights.alerts", "insights.experiments", "insights.statistics"}
+    | {"registry"},
     "processors.notifications": ROLES | {"receivers"},
     "processors.experiments": ROLES
     | {"experiments", "insights", "insights.experiments", "insights.statistics"},
@@ -94,6 +95,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "processors.store",
         "insights",
         "insights.alerts",
+        "insights.experiments",
+        "insights.statistics",
         "local",
         "ops.telemetry",
         "receivers",

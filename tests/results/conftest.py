@@ -65,13 +65,14 @@ class Story:
         strategy: str = "bucket",
         cost: float | None = None,
         run: str = "",
+        clock: timedelta = timedelta(0),
         **facts: Any,
     ) -> str:
         """A unit's run: its exposure, its wait, and after so many days its score. Returns the run's id."""
         at, run = NOON + day * DAY, run or f"run-{name}-{len(self.records)}"
         self.event("runs", day, run_id=run, agent="support", started_at=at, **facts)
         exposure = {"experiment": "tone", "variant": variant, "phase": phase, "strategy": strategy}
-        self.event("exposures", day, run_id=run, unit=name, exposed_at=at, **exposure)
+        self.event("exposures", day, run_id=run, unit=name, exposed_at=at + clock, **exposure)
         if waits:
             rule = {"on": {"ticket.closed": {"score": True}}, "within": "P7D", "else": False}
             self.event(

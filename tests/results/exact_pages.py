@@ -34,9 +34,10 @@ SHOWN = ("first_at", "unit", "run_id", "variant", "phase", "state", "value", "co
 
 
 def exact_units(reader: Reader, plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime) -> list[Row]:
-    """Every unit, the latest first, with the microseconds until its outcome, and until nobody looked."""
+    """Every unit shown, the latest first, with the microseconds to its outcome, and until nobody looked."""
     sql = _WITH_TIMES % (_UNITS % exact.units_of(metric))
-    return reader.query(sql, parameters(plan, metric, as_of)).objects()
+    units = reader.query(sql, parameters(plan, metric, as_of)).objects()
+    return [unit for unit in units if unit["phase"] not in plan.other_phases]
 
 
 def exact_times(units: list[Row], seconds: int, steps: int) -> Counter[tuple[str, int, bool]]:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tests.results.conftest import DAY, NOON, WEEK, Story
+from upshot.experiments.changes import shipped
+from upshot.insights.experiments.adjusting import adjustment
+from upshot.insights.experiments.judging import judged_groups, judgement
 from upshot.insights.experiments.plan import PlannedMetric, PlannedPhase
 from upshot.insights.experiments.population import Cell, Population
+from upshot.insights.experiments.registry import observed_plan, plan_of
 from upshot.insights.experiments.results import results
 from upshot.insights.experiments.verdict import verdict
+from upshot.insights.pages.experiments import times_query, units_query
 from upshot.insights.statistics.moments import Moments
+from upshot.schemas.experiments import Experiment
+from upshot.schemas.exposures import Exposure
 
 pytestmark = pytest.mark.stack
 
@@ -127,9 +138,73 @@ async def test_a_later_phase_holds_no_unit_of_an_earlier_one(story: Story, plan:
     story.unit("u", "plain", 0, phase="1", value=True)
     story.unit("u", "plain", 5, phase="2", value=True)
     story.unit("v", "plain", 5, phase="2", value=True)
-    found = await read(story, plan)
+    phases = [PlannedPhase(name, {"plain": 1.0, "warm": 1.0}) for name in "12"]
+    found = await read(story, partial(plan, phases=phases))
     assert (cell(found, "plain", phase="1").exposed, cell(found, "plain", phase="1").carried) == (1, 1)
     assert (cell(found, "plain", phase="2").exposed, cell(found, "plain", phase="2").carried) == (1, 0)
+
+
+TONE = Experiment.model_validate(
+    {
+        "experiment": "tone",
+        "control": "plain",
+        "variants": {"plain": 1.0, "warm": 1.0},
+        "unit": "user",
+        "metrics": [{"name": "solved", "window": "P7D", "grace": "PT0S"}],
+        "changed_at": NOON,
+    }
+)
+
+
+async def test_units_that_come_again_after_shipping_keep_their_first_variant(story: Story) -> None:
+    """All get the winner then; returning units of the control didn't get two variants for that."""
+    for number in range(10):
+        for variant in ("plain", "warm"):
+            story.unit(f"{variant}-{number}", variant, number / 10, value=number < 5)
+    before, after = plan_of(TONE), plan_of(shipped(TONE, "warm", NOON + 10 * DAY, "better", {}))
+    assert [phase.phase for phase in after.phases] == ["1"] and after.ended_phases == ("2",)
+    for number in range(8):
+        story.unit(f"plain-{number}", "warm", 11, phase="2", strategy="fixed", value=True)
+    story.unit("warm-0", "warm", 9.999, phase="2", strategy="fixed", value=True)
+    story.unit("plain-9", "warm", 10, phase="1", value=True)
+    story.unit("new", "warm", 12, phase="2", strategy="fixed", value=True)
+    await story.stored()
+    was = results(before, [story.population(before, before.metrics[0], NOON + 9.9 * DAY)])
+    now = results(after, [story.population(after, after.metrics[0], NOON + 40 * DAY)])
+    assert now.metrics[0].comparisons == was.metrics[0].comparisons
+    for arm in now.metrics[0].arms:
+        assert (arm.matured, arm.excluded, arm.causes["outcome"]) == (10, {}, 10)
+    assert now.ratios == was.ratios
+    [unmindful] = results(before, [story.population(before, before.metrics[0], NOON + 40 * DAY)]).metrics
+    assert unmindful.arm("plain").excluded == {"several_variants": 9}, (
+        "the record before knows of no shipping"
+    )
+
+
+async def test_units_of_unlisted_and_of_other_phases(story: Story, plan: Any) -> None:
+    """The results, the list of units and the judge leave out the same units."""
+    for phase in ("1", "code-7", "2"):
+        for variant in ("plain", "warm"):
+            for number in range(3):
+                run = story.unit(f"{phase}-{variant}-{number}", variant, phase=phase, value=number > 0)
+                story.event("scores", 0, run_id=run, name="helpful", value=number / 2, decided_at=NOON)
+    reader, as_of = await story.stored(), NOON + 30 * DAY
+    made = plan(SOLVED, other_phases=("2",))
+    found = story.population(made, SOLVED, as_of)
+    shown = results(made, [found])
+    assert shown.unknown_phases == {"code-7": 6}
+    assert [arm.moments.n for arm in shown.metrics[0].arms] == [3, 3]
+    units = units_query(made, SOLVED, as_of).rows(reader)
+    assert Counter(unit["state"] for unit in units) == {"outcome": 6, "unknown_phase": 6}
+    mature = units_query(made, SOLVED, as_of, state="mature")
+    assert {unit["phase"] for unit in mature.rows(reader)} == {"1"}
+    judge = judgement(reader, made, SOLVED, "helpful", as_of)
+    assert [arm.calibration.n for arm in judge.arms] == [3, 3]
+    asked = (reader, made, SOLVED, "helpful", as_of)
+    assert judged_groups(*asked, of_rows=True) == judged_groups(*asked, of_rows=False)
+    assert adjustment(reader, made, SOLVED, as_of).units == 6
+    times = times_query(made, SOLVED, as_of, 3_600).rows(reader)
+    assert sum(int(row["outcomes"]) + int(row["without"]) for row in times) == 6
 
 
 async def test_as_of_a_day_that_lies_back(story: Story, plan: Any) -> None:
@@ -145,10 +220,47 @@ async def test_as_of_a_day_that_lies_back(story: Story, plan: Any) -> None:
 
 async def test_a_producers_clock_that_is_ahead_delays_nobody(story: Story, plan: Any) -> None:
     """The unit's clock is the lesser of the producer's time and Kafka's."""
-    at = (NOON + 400 * DAY).isoformat()
-    story.event("exposures", 0, run_id="r", unit="u", experiment="tone", variant="plain", exposed_at=at)
-    found = cell(await read(story, plan, day=8), "plain")
-    assert (found.matured, causes(found)) == (1, {"never_asked": 1})
+    story.unit("u", "plain", 0, clock=DAY / 24, value=True)
+    found = await read(story, plan, day=7)
+    assert causes(cell(found, "plain")) == {"outcome": 1}
+
+
+async def test_what_was_recorded_late_counts_from_when_it_happened(story: Story, plan: Any) -> None:
+    """An agent without a network for days, or an import of the past."""
+    story.unit("u", "plain", 10, clock=-6 * DAY)
+    found = await read(story, plan, day=10.5)
+    assert (cell(found, "plain").maturing, cell(found, "plain").next_at) == (1, NOON + 11 * DAY)
+
+
+def test_an_exposure_from_1970_is_a_dead_letter() -> None:
+    stated = {"run_id": "r", "experiment": "tone", "variant": "plain", "exposed_at": "1970-01-01T00:00:00Z"}
+    with pytest.raises(ValidationError, match="outside the years 2000 to 2099"):
+        Exposure.model_validate(stated)
+
+
+async def test_a_clock_that_cannot_be_right_is_counted_apart(story: Story, plan: Any) -> None:
+    """From 2001, its time would be up before an outcome can come; from the future, none would count."""
+    began = datetime(2001, 1, 1, tzinfo=UTC)
+    story.unit("past", "plain", 0, clock=began - NOON)
+    story.unit("future", "warm", 0, clock=400 * DAY)
+    story.unit("fine", "warm", 0, value=True)
+    # Of a unit with a good first exposure nothing changes by a later one.
+    story.unit("again", "plain", 0, value=True)
+    story.unit("again", "plain", 1, clock=began - NOON)
+    for day, compared in ((0.5, 0), (30, 1)):
+        await story.stored()
+        found = results(plan(), [story.population(plan(), SOLVED, NOON + day * DAY)])
+        arms = found.metrics[0].arms
+        assert [arm.excluded for arm in arms] == [{"bad_clock": 1}, {"bad_clock": 1}]
+        assert [arm.moments.n for arm in arms] == [compared, compared]
+        assert found.first_exposed_at == NOON
+        assert any(
+            "2 units have exposures dated more than a year" in text for text in verdict(found).warnings
+        )
+    shown = units_query(plan(), SOLVED, NOON + 30 * DAY).rows(story.reader)
+    assert {row["unit"]: row["state"] for row in shown} == {
+        "past": "bad_clock", "future": "bad_clock", "fine": "outcome", "again": "outcome",
+    }  # fmt: skip
 
 
 async def test_an_exposure_of_a_run_that_never_came(story: Story, plan: Any) -> None:
@@ -249,3 +361,13 @@ async def test_what_is_late_within_the_grace_counts_and_later_is_a_revision(stor
     assert (causes(now), now.moments.y) == ({"outcome": 1, "revised": 1}, 2.0)
     again = cell(story.population(plan(metric), metric, NOON + 8.5 * DAY), "plain")
     assert again == at_maturity
+
+
+async def test_an_experiment_that_the_registry_lacks_began_with_its_first_right_clock(story: Story) -> None:
+    story.unit("odd", "warm", 3, phase="2", clock=datetime(2001, 1, 1, tzinfo=UTC) - NOON)
+    story.unit("first", "plain", 2, phase="1")
+    found = observed_plan(await story.stored(), "tone", NOON + 30 * DAY, "plain")
+    assert [(phase.phase, phase.began) for phase in found.phases] == [
+        ("1", NOON + 2 * DAY),
+        ("2", NOON + 3 * DAY),
+    ]

@@ -211,7 +211,7 @@ def test_hundreds_of_variants_whose_weights_followed_the_rewards(plan: Any) -> N
 
 def test_phases_that_nobody_listed_decide_nothing(plan: Any) -> None:
     """Units from before the registry, say: 4,000 of them must not vouch for the six that are compared."""
-    stray = rates(("plain", 2_000, 800), ("warm", 2_000, 950), phase="code-1")
+    stray = rates(("plain", 2_000, 800), ("warm", 2_000, 950), phase="code-1", exclusion="unknown_phase")
     for cells in (stray, [*stray, *rates(("plain", 3, 0), ("warm", 3, 3))]):
         found = judged(plan(SOLVED), cells)
         assert found.state == "open" and "not enough data" in found.sentence

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from upshot.insights.statistics.allocation import allocation
+from upshot.insights.statistics.allocation import allocation, unserved
 
 EVEN = {"plain": 1.0, "warm": 1.0}
 
@@ -60,3 +60,13 @@ def test_the_e_value_proves_nothing_that_is_not_there() -> None:
 
 def test_the_e_value_finds_a_loss_of_three_in_a_hundred() -> None:
     assert allocation({"plain": 100_000, "warm": 97_000}, EVEN).proven
+
+
+def test_an_arm_that_nobody_serves_is_told_from_one_that_had_no_luck() -> None:
+    """Half and half, 20 units leave an arm empty once in a million; 19 twice."""
+    assert unserved({"plain": 20}, EVEN) == ["warm"]
+    assert unserved({"plain": 19}, EVEN) == []
+    assert unserved({"plain": 20, "warm": 1}, EVEN) == []
+    assert unserved({"plain": 1_000}, {"plain": 999, "warm": 1}) == []
+    assert unserved({"plain": 20_000}, {"plain": 999, "warm": 1, "off": 0}) == ["warm"]
+    assert unserved({}, {"plain": 1}) == unserved({"stray": 9}, {"plain": 1}) == unserved({}, {}) == []

@@ -9,6 +9,7 @@ from typing import Any
 
 from upshot.cli.terminal import say, say_table
 from upshot.insights.experiments.adjusting import Adjustment
+from upshot.insights.experiments.delays import Delays
 from upshot.insights.experiments.judging import Judgement
 from upshot.insights.experiments.plan import PlannedMetric
 from upshot.insights.experiments.population import CAUSES, EXCLUSIONS
@@ -94,6 +95,24 @@ def print_adjustment(found: Adjustment) -> None:
     say_table(("variant", "difference", "variance explained"), rows)
 
 
+def print_delays(found: Delays) -> None:
+    """Print within what time nearly all outcomes came, beside the metric's own time."""
+    metric = found.metric
+    say()
+    say(
+        f"{metric.name}: 99% of {found.outcomes:,} outcomes were recorded within "
+        f"{rough_span(found.after_exposure)} of the exposure, and within "
+        f"{rough_span(found.after_occurrence)} of their own time; "
+        f"window plus grace is {span(metric.matures_after)}"
+    )
+    if not found.are_covered:
+        say(
+            "  a longer window or grace would count more of them: it is fixed here, so name it when the next "
+            "experiment starts",
+            style="yellow",
+        )
+
+
 def _decimals(value: float) -> str:
     return f"{value:.2f}" if isfinite(value) else "-"
 
@@ -174,6 +193,15 @@ def value_text(arm: Arm, metric: PlannedMetric) -> str:
     return f"{arm.value:.1%}" if metric.boolean else f"{arm.value:.4g}"
 
 
+def rough_span(time: timedelta) -> str:
+    """`6.2 days`, `3.4 hours`, `12 seconds`."""
+    seconds = time.total_seconds()
+    for name, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{seconds:.1f} seconds"
+
+
 def span(time: timedelta) -> str:
     """`7 days`, `1 hour`."""
     if not time:
@@ -185,6 +213,7 @@ def span(time: timedelta) -> str:
 
 
 __all__ = [
+    "print_delays",
     "print_judgement",
     "print_results",
     "print_segments",

@@ -25,7 +25,7 @@ def reweighted(record: Experiment, weights: Mapping[str, float], at: datetime, r
     _running(record, "set")
     if dict(weights) == record.variants:
         raise ConfigurationError(f"{record.experiment} has these weights already; nothing was changed")
-    if not sum(weights.values()) > 0:
+    if all(weight == 0 for weight in weights.values()):
         raise ConfigurationError("at least one variant needs a weight above zero; nothing was changed")
     if record.control is not None and record.control not in weights:
         raise ConfigurationError(

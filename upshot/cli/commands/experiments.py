@@ -84,11 +84,18 @@ def results(
     """
     from upshot.cli import experiment_report
     from upshot.insights.experiments.adjusting import adjustment
+    from upshot.insights.experiments.delays import delays
     from upshot.insights.experiments.judging import judgement
     from upshot.insights.experiments.population import population
     from upshot.insights.experiments.reading import read_results
     from upshot.insights.experiments.registry import observed_plan, parse_metric, read_plan, with_metrics
-    from upshot.insights.experiments.report import adjustment_json, judgement_json, metric_json, results_json
+    from upshot.insights.experiments.report import (
+        adjustment_json,
+        delays_json,
+        judgement_json,
+        metric_json,
+        results_json,
+    )
     from upshot.insights.experiments.results import segments, shown
     from upshot.insights.experiments.verdict import verdict as judged
 
@@ -108,6 +115,7 @@ def results(
     deciding = plan.deciding or plan.metrics[0]
     parts = segments(plan, population(reader, plan, deciding, at, by)) if by else {}
     calibrated = judgement(reader, plan, deciding, judge, at) if judge else None
+    taken = delays(reader, plan, next(each for each in found.metrics if each.metric == deciding).population)
     adjusted = [adjustment(reader, plan, deciding, at)] if adjust else []
     if adjust_by:
         adjusted.append(adjustment(reader, plan, deciding, at, adjust_by))
@@ -115,6 +123,8 @@ def results(
         whole = results_json(found, verdict)
         if calibrated:
             whole["judge"] = judgement_json(calibrated)
+        if taken:
+            whole["time_to_outcome"] = delays_json(taken)
         for each in adjusted:
             key = "adjusted_by" if each.attribute else "adjusted"
             whole[key] = adjustment_json(each)
@@ -129,6 +139,8 @@ def results(
             experiment_report.print_judgement(calibrated)
         for each in adjusted:
             experiment_report.print_adjustment(each)
+        if taken:
+            experiment_report.print_delays(taken)
     code = _EXITS.get(verdict.state, Exit.UNDECIDED)
     if code:
         raise typer.Exit(code)

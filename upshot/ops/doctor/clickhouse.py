@@ -9,8 +9,8 @@ from upshot.insights.limits import QueryLimits
 from upshot.insights.reader import Reader
 from upshot.ops.doctor.alert_rules import CHECK as ALERT_RULES
 from upshot.ops.doctor.alert_rules import examine_alert_rules
+from upshot.ops.doctor.experiments import ASSIGNMENTS, examine_assignments, examine_experiments
 from upshot.ops.doctor.experiments import CHECK as EXPERIMENTS
-from upshot.ops.doctor.experiments import examine_experiments
 from upshot.ops.doctor.finding import Finding, unknown
 from upshot.ops.doctor.followups import CHECK as FOLLOWUPS
 from upshot.ops.doctor.followups import examine_followups
@@ -35,6 +35,7 @@ _DATA = (
     "score kinds",
     USAGE,
     EXPERIMENTS,
+    ASSIGNMENTS,
     ALERT_RULES,
     FOLLOWUPS,
     READING,
@@ -78,6 +79,7 @@ def examine_clickhouse(settings: Settings) -> list[Finding]:
         _score_kinds(reader),
         examine_usage(reader),
         examine_experiments(reader),
+        examine_assignments(reader),
         examine_alert_rules(reader),
         examine_followups(reader),
         examine_reading(reader),
