@@ -110,13 +110,24 @@ def revisions_a_day(name: str, as_of: datetime | None = None) -> PageQuery:
     conditions = Conditions()
     conditions.add("name = {name:String}", name=name)
     conditions.add("revision > 1")
+    conditions.add(_REVISED)
     if as_of is not None:
         conditions.add("decided_at <= {as_of:DateTime64(6, 'UTC')}", as_of=as_of)
     return PageQuery(
         "SELECT toStartOfDay(decided_at) AS bucket, countIf(NOT late) AS in_time, countIf(late) AS too_late\n"
-        f"FROM scores{conditions.where()}\nGROUP BY bucket\nORDER BY bucket\nLIMIT 2000",
+        f"FROM score_revisions{conditions.where()}\nGROUP BY bucket\nORDER BY bucket\nLIMIT 2000",
         conditions.parameters,
     )
+
+
+#: Scores that were decided more than once: few of all, and to number all revisions takes long.
+_REVISED = """\
+score_id IN
+    (
+        SELECT score_id FROM score_rows WHERE name = {name:String} AND revision > 1
+        UNION ALL
+        SELECT score_id FROM changed_scores WHERE name = {name:String} AND revision > 1
+    )"""
 
 
 def score_rows(name: str, as_of: datetime | None = None, late: bool = False) -> PageQuery:
@@ -124,11 +135,22 @@ def score_rows(name: str, as_of: datetime | None = None, late: bool = False) -> 
     source, conditions = _current(name, as_of)
     if late:
         conditions.add("late")
-    return PageQuery(
-        "SELECT decided_at, run_id, step_id, value, kind, revision, reason, late, subject, agent, score_id\n"
-        f"FROM {source}{conditions.where()}\nORDER BY decided_at DESC, score_id",
-        conditions.parameters,
-    )
+    columns = "decided_at, run_id, step_id, value, kind, revision, reason, late, subject, agent, score_id"
+    select, order = f"SELECT {columns}\nFROM {source}", "\nORDER BY decided_at DESC, score_id"
+    beginning = ""
+    if as_of is None:
+        late_ones = " AND late" if late else ""
+        beginning = f"{select}{conditions.where()}\n    AND {_LAST.replace('%s', late_ones)}{order}"
+    return PageQuery(f"{select}{conditions.where()}{order}", conditions.parameters, beginning)
+
+
+#: As for the latest scores of all names (`home`): one column tells how far back the last ones go.
+_OLDEST = """(SELECT min(decided_at) FROM
+        (SELECT decided_at FROM raw_score_rows WHERE name = {name:String}%s
+        ORDER BY decided_at DESC LIMIT 3 * {rows:UInt32}))"""
+_LAST = f"""decided_at >= {_OLDEST} AND (name, started_at) IN
+        (SELECT name, started_at FROM raw_score_rows
+        WHERE name = {{name:String}} AND decided_at >= {_OLDEST})"""
 
 
 def _current(name: str, as_of: datetime | None) -> tuple[str, Conditions]:

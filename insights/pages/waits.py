@@ -23,7 +23,7 @@ FROM
 (
     SELECT toNullable(deadline) AS deadline, overdue, toString(name) AS name, agent, subject, run_id,
            toString(mode) AS mode, opened_at, wait_id, '' AS status
-    FROM open_waits%s
+    FROM open_waits AS open%s
     UNION ALL
     SELECT deadline, overdue, toString(name), agent, subject, run_id, 'followup', opened_at, followup_id,
            toString(status)
@@ -90,7 +90,8 @@ def waits_query(wanted: WaitFilter) -> PageQuery:
     table += " AND agent = {agent:String}" if wanted.agent else ""
     table += " AND name = {name:String}" if wanted.name else ""
     last = f"deadline <= {_FIRST % ('max', table)}"
-    span = f" WHERE deadline >= {_FIRST % ('min', table)} AND {last}"
+    # Without the table's name it would be the column of the answer, which no index knows.
+    span = f" WHERE open.deadline >= {_FIRST % ('min', table)} AND open.{last}"
     beginning = f"{_OPEN_IN % span}{conditions.where() or chr(10) + 'WHERE true'}\n    AND {last}{order}"
     return PageQuery(f"{_OPEN}{conditions.where()}{order}", conditions.parameters, beginning)
 
