@@ -71,6 +71,8 @@ class QueryResult:
 
     columns: tuple[Column, ...]
     rows: list[list[Any]]
+    #: Rows that ClickHouse had read when the answer began; of sums all that it read.
+    read_rows: int = 0
 
     def objects(self) -> list[dict[str, Any]]:
         """The rows by the names of their columns."""
@@ -113,13 +115,14 @@ class Reader:
         with self._asked(sql, _FOR_ROWS, parameters) as response:
             body = b"".join(self._bounded(_blocks(response)))
             own_format = response.getheader("X-ClickHouse-Format", _FOR_ROWS) != _FOR_ROWS
+            read_rows = int(json.loads(response.getheader("X-ClickHouse-Summary", "{}")).get("read_rows", 0))
         if not body:
             return QueryResult((), [])
         if own_format:
             raise QueryFailed("the query has a FORMAT clause and gives bytes instead of rows: leave it out")
         answer = json.loads(body.decode("utf-8", "replace"))
         columns = tuple(Column(column["name"], column["type"]) for column in answer["meta"])
-        return QueryResult(columns, answer["data"])
+        return QueryResult(columns, answer["data"], read_rows)
 
     def ask(self, query: NamedQuery, parameters: Mapping[str, object] | None = None) -> QueryResult:
         """The answer to a named query; absent `parameters` have their defaults."""

@@ -52,8 +52,7 @@ def rule_firing(rule: str, since: datetime) -> PageQuery:
 SELECT fired_at, if(state = 'firing', NULL, changed_at) AS resolved_at, alert_id, message
 FROM alert_states
 WHERE name = {rule:String} AND (state = 'firing' OR changed_at >= {since:DateTime64(6, 'UTC')})
-ORDER BY fired_at DESC
-LIMIT 200""",
+ORDER BY fired_at DESC""",
         {"rule": rule, "since": since},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,8 +17,8 @@ ALERT_STATES = {
     "muted": "silent = 'muted'",
     "silent": "silent != ''",
 }
-#: Notices and records of notices that one alert's page shows.
-_MOST = 200
+#: Tries of notices, and revisions of a score, that one alert's page shows.
+MOST_TRIES, MOST_REVISIONS = 200, 20
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,22 @@ def alert_history(ident: str) -> PageQuery:
     )
 
 
-def alert_scores(reader: Reader, score_id: str) -> list[Row]:
-    """The revisions of the score that an alert is about."""
-    return reader.query(
-        "SELECT name, revision, value, kind, reason, late, subject, run_id, decided_at FROM scores "
-        "WHERE score_id = {id:String} ORDER BY revision DESC, decided_at DESC LIMIT 20",
+def alert_scores(score_id: str) -> PageQuery:
+    """The revisions of the score that an alert is about, the latest first."""
+    return PageQuery(
+        "SELECT name, revision, value, kind, reason, late, subject, run_id, decided_at\nFROM scores\n"
+        "WHERE score_id = {id:String}\nORDER BY revision DESC, decided_at DESC",
         {"id": score_id},
-    ).objects()
+    )
 
 
-def alert_notices(reader: Reader, ident: str) -> list[Row]:
-    """The notices of an alert, digests with it included, each with its tries."""
-    rows = reader.query(_NOTICES, {"id": ident}).objects()
+def notice_tries(ident: str) -> PageQuery:
+    """Every try of the notices of an alert, digests with it included."""
+    return PageQuery(_NOTICES, {"id": ident})
+
+
+def with_tries(rows: Sequence[Row]) -> list[Row]:
+    """A row for each notice, as its last try left it, with its tries."""
     found: dict[str, Row] = {}
     for row in rows:
         known = found.setdefault(row["notice_id"], {**row, "tries": []})
@@ -91,13 +96,12 @@ def alert_notices(reader: Reader, ident: str) -> list[Row]:
 
 
 _OF_A_TRY = ("status", "attempts", "last_status", "error", "changed_at", "next_attempt_at")
-_NOTICES = f"""\
+_NOTICES = """\
 SELECT notice_id, alert_id, receiver, receiver_kind, state, status, attempts, last_status, error, changed_at,
     next_attempt_at, digest_id, length(digest_of) AS digest_size, raised_at, sent_at, revision
 FROM notice_changes
-WHERE alert_id = {{id:String}} OR has(digest_of, {{id:String}})
-ORDER BY raised_at, notice_id, revision
-LIMIT {_MOST}"""
+WHERE alert_id = {id:String} OR has(digest_of, {id:String})
+ORDER BY raised_at, notice_id, revision"""
 
 
 def _conditions(wanted: AlertFilter) -> Conditions:
@@ -120,11 +124,14 @@ def _conditions(wanted: AlertFilter) -> Conditions:
 __all__ = [
     "ALERTING_RULES",
     "ALERT_STATES",
+    "MOST_REVISIONS",
+    "MOST_TRIES",
     "AlertFilter",
     "alert",
     "alert_counts",
     "alert_history",
-    "alert_notices",
     "alert_scores",
     "alerts_query",
+    "notice_tries",
+    "with_tries",
 ]

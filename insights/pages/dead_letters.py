@@ -34,7 +34,7 @@ def dead_letter_reasons() -> PageQuery:
     return PageQuery(
         "SELECT reason, topic, count() AS letters, min(recorded_at) AS first_at, max(recorded_at) AS "
         "last_at\n"
-        "FROM dead_letters\nGROUP BY reason, topic\nORDER BY letters DESC, reason, topic\nLIMIT 200"
+        "FROM dead_letters\nGROUP BY reason, topic\nORDER BY letters DESC, reason, topic"
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from upshot.insights.pages.query import PageQuery
+from collections.abc import Sequence
+
+from upshot.insights.pages.query import PageQuery, Row
 
 
 def _counts(waits: str) -> PageQuery:
@@ -20,11 +22,19 @@ SELECT
 HOME_COUNTS = _counts("open_waits")
 STATUS_COUNTS = _counts("waits_open")
 
-LATEST_SCORES = PageQuery("""\
+_LATEST = """\
 SELECT decided_at, name, value, kind, agent, run_id, step_id, reason, revision, late, subject, score_id,
     occurred_at
-FROM score_rows
-ORDER BY decided_at DESC, score_id""")
+FROM score_rows%s
+ORDER BY decided_at DESC, score_id"""
+#: The table has rows of one score several times until they are merged. One column of it tells how far back
+#: the last ones go, and its key finds them.
+_OLDEST = """(SELECT min(decided_at) FROM
+        (SELECT decided_at FROM raw_score_rows ORDER BY decided_at DESC LIMIT 3 * {rows:UInt32}))"""
+_SINCE = f"""
+WHERE decided_at >= {_OLDEST}
+    AND (name, started_at) IN (SELECT name, started_at FROM raw_score_rows WHERE decided_at >= {_OLDEST})"""
+LATEST_SCORES = PageQuery(_LATEST % "", beginning=_LATEST % _SINCE)
 
 #: Scores of each name a day, for sparklines; days by the time of the decision.
 SCORES_A_DAY = PageQuery("""\
@@ -40,47 +50,69 @@ ORDER BY name, bucket""")
 
 #: Open waits of each name, the most first.
 PENDING = PageQuery(
-    "SELECT name, count() AS waits\nFROM open_waits\nGROUP BY name\nORDER BY waits DESC, name\nLIMIT 200"
+    "SELECT name, count() AS waits\nFROM open_waits\nGROUP BY name\nORDER BY waits DESC, name"
 )
 
 OUTCOMES = PageQuery(
     "SELECT time, type, source, subject, id, data FROM outcomes ORDER BY time DESC, source, id"
 )
 
-#: Experiments that a list has.
-MOST_EXPERIMENTS = 200
+#: Experiments that a list has; names of open waits that are read for the first page.
+MOST_EXPERIMENTS = MOST_PENDING = 200
 
-EXPERIMENTS = PageQuery(
-    """\
-SELECT experiment, any(status) AS status, any(phase) AS phase, any(strategy) AS strategy, any(control) AS
-    control,
-       any(variants) AS variants, max(changed) AS changed_at, sum(runs) AS runs, max(last) AS last_exposed_at
+#: What the registry says of each experiment.
+REGISTERED = PageQuery("""\
+SELECT experiment, toString(status) AS status, phase, toString(strategy) AS strategy, control, variants,
+    changed_at
+FROM experiments""")
+
+#: What was seen of each experiment.
+EXPOSED = PageQuery("""\
+SELECT toString(experiment) AS experiment, uniqExact(sipHash64(run_id)) AS runs,
+    max(exposed_at) AS last_exposed_at
+FROM exposures
+GROUP BY experiment""")
+
+EXPERIMENTS = PageQuery(f"""\
+SELECT if(told.experiment = '', seen.experiment, told.experiment) AS experiment, status, phase, strategy,
+    control, variants, if(told.experiment = '', NULL, told.changed_at) AS changed_at, runs,
+    if(seen.experiment = '', NULL, seen.last_exposed_at) AS last_exposed_at
 FROM
 (
-    SELECT experiment, toString(status) AS status, phase, toString(strategy) AS strategy, control, variants,
-           toNullable(changed_at) AS changed, 0 AS runs, NULL AS last
-    FROM experiments
-    UNION ALL
-    SELECT toString(experiment), '', '', '', '', map(), NULL, uniqExact(sipHash64(run_id)), max(exposed_at)
-    FROM exposures GROUP BY experiment
-)
-GROUP BY experiment
-ORDER BY changed_at DESC NULLS LAST, experiment
-LIMIT %d""".replace("any(status)", "max(status)")
-    .replace("any(phase)", "max(phase)")
-    .replace("any(strategy)", "max(strategy)")
-    .replace("any(control)", "max(control)")
-    .replace("any(variants)", "maxMap(variants)")
-    % MOST_EXPERIMENTS
-)
+{REGISTERED.sql}
+) AS told
+FULL JOIN
+(
+{EXPOSED.sql}
+) AS seen ON told.experiment = seen.experiment
+ORDER BY changed_at DESC NULLS LAST, experiment""")
+
+
+def experiment_rows(registered: Sequence[Row], exposed: Sequence[Row]) -> list[Row]:
+    """The rows of EXPERIMENTS from its two parts, of which one costs much less than the other."""
+    found: dict[str, Row] = {row["experiment"]: {**_UNSEEN, **row} for row in registered}
+    for row in exposed:
+        found[row["experiment"]] = {**found.get(row["experiment"], _UNTOLD), **row}
+    rows = sorted(found.values(), key=lambda row: str(row["experiment"]))
+    return sorted(rows, key=lambda row: str(row["changed_at"] or ""), reverse=True)
+
+
+_UNTOLD: Row = {
+    "status": "", "phase": "", "strategy": "", "control": "", "variants": {}, "changed_at": None,
+}  # fmt: skip
+_UNSEEN: Row = {"runs": 0, "last_exposed_at": None}
 
 __all__ = [
     "EXPERIMENTS",
+    "EXPOSED",
     "HOME_COUNTS",
     "LATEST_SCORES",
     "MOST_EXPERIMENTS",
+    "MOST_PENDING",
     "OUTCOMES",
     "PENDING",
+    "REGISTERED",
     "SCORES_A_DAY",
     "STATUS_COUNTS",
+    "experiment_rows",
 ]

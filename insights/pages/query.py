@@ -17,7 +17,8 @@ Row = dict[str, Any]
 class PageQuery:
     """SQL with its parameters, without a limit: exports and the SQL page have exactly these rows.
 
-    `beginning`: SQL for the first `{rows:UInt32}` of them, where it is quicker than `sql` with a limit.
+    `beginning`: SQL for the first `{rows:UInt32}` of them, where it is quicker than `sql` with a limit; where
+    it gives fewer, `sql` is asked.
     """
 
     sql: str
@@ -26,9 +27,17 @@ class PageQuery:
 
     def first(self, reader: Reader, count: int) -> Slice:
         """The first rows, and whether there are more."""
-        sql = f"{self.beginning or self.sql}\nLIMIT {count + 1}"
-        rows = reader.query(sql, {**self.parameters, "rows": count + 1}).objects()
+        rows: list[Row] = []
+        if self.beginning:
+            sql = f"{self.beginning}\nLIMIT {count + 1}"
+            rows = reader.query(sql, {**self.parameters, "rows": count + 1}).objects()
+        if len(rows) <= count:
+            rows = reader.query(f"{self.sql}\nLIMIT {count + 1}", self.parameters).objects()
         return Slice(rows[:count], len(rows) > count)
+
+    def some(self, count: int) -> PageQuery:
+        """The query of the first rows."""
+        return PageQuery(f"{self.sql}\nLIMIT {count}", self.parameters)
 
     def rows(self, reader: Reader) -> list[Row]:
         """All rows."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from upshot.insights.pages.query import IDS, PageQuery, Row, ids_of
 from upshot.insights.pages.waits import is_pending
 from upshot.insights.reader import Reader
 
 #: Characters of one payload that a page shows.
 PAYLOAD_SHOWN = 64 * 1024
-#: Outcomes of a run's subjects that are read.
-_OUTCOMES = 500
+#: Waits of a run, revisions of its scores and outcomes of its subjects that a page shows; exposures and
+#: follow-ups.
+MOST, MOST_EXPOSURES = 1_000, 100
 
 
 def run_row(reader: Reader, run_id: str) -> Row | None:
@@ -128,38 +131,34 @@ SELECT wait_id, step_id, name, subject, mode, rule, outcome_types, opened_at, si
        {is_pending(_SUBJECTS)} AS is_pending
 FROM waits
 WHERE {_SUBJECTS} AND run_id = {{run_id:String}} AND reply_to = ''
-ORDER BY deadline, name, wait_id
-LIMIT 1000""",
+ORDER BY deadline, name, wait_id""",
         {"run_id": run_id},
     )
 
 
-def followups_of_run(reader: Reader, run_id: str) -> list[Row]:
+def followups_query(run_id: str) -> PageQuery:
     """Follow-ups of a run that aren't done."""
-    return reader.query(
-        "SELECT followup_id, name, status, subject, opened_at, deadline, overdue FROM pending_followups "
-        "WHERE run_id = {run_id:String} ORDER BY opened_at, followup_id LIMIT 100",
+    return PageQuery(
+        "SELECT followup_id, name, status, subject, opened_at, deadline, overdue\nFROM pending_followups\n"
+        "WHERE run_id = {run_id:String}\nORDER BY opened_at, followup_id",
         {"run_id": run_id},
-    ).objects()
+    )
 
 
-def outcomes_about(reader: Reader, subjects: list[str]) -> list[Row]:
+def outcomes_query(subjects: Iterable[str]) -> PageQuery:
     """Outcomes of these subjects, in order of time."""
-    if not subjects:
-        return []
-    return reader.query(
-        "SELECT subject, source, id, type, time, substring(data, 1, 1000) AS data, recorded_at FROM "
-        "outcomes "
-        f"WHERE subject IN {IDS} ORDER BY time, id LIMIT {_OUTCOMES}",
+    return PageQuery(
+        "SELECT subject, source, id, type, time, substring(data, 1, 1000) AS data, recorded_at\n"
+        f"FROM outcomes\nWHERE subject IN {IDS}\nORDER BY time, id",
         {"ids": ids_of(subjects)},
-    ).objects()
+    )
 
 
 def exposures_query(run_id: str) -> PageQuery:
     """The variants that a run was given."""
     return PageQuery(
         "SELECT experiment, variant, phase, probability, unit, strategy, exposed_at FROM exposures\n"
-        "WHERE run_id = {run_id:String}\nORDER BY exposed_at, experiment\nLIMIT 100",
+        "WHERE run_id = {run_id:String}\nORDER BY exposed_at, experiment",
         {"run_id": run_id},
     )
 
@@ -176,11 +175,13 @@ def nearest_runs(reader: Reader, text: str) -> list[str]:
 
 
 __all__ = [
+    "MOST",
+    "MOST_EXPOSURES",
     "PAYLOAD_SHOWN",
     "exposures_query",
-    "followups_of_run",
+    "followups_query",
     "nearest_runs",
-    "outcomes_about",
+    "outcomes_query",
     "revisions_query",
     "run_payload",
     "run_row",

@@ -71,14 +71,14 @@ class RunFilter:
 
 def runs_query(wanted: RunFilter) -> PageQuery:
     """All runs of a filter, the latest first."""
-    conditions = _conditions(wanted)
+    conditions, in_table = _conditions(wanted), _conditions(wanted, of_table=True)
     found = conditions.where()
     select = f"SELECT {_COLUMNS}\nFROM scored_runs"
     order = "\nORDER BY started_at DESC, run_key DESC"
-    # How far back the first ones go is found by few columns.
+    # The table has rows of one run several times until they are merged, and is read in its order.
     oldest = (
-        f"(SELECT min(started_at) FROM (SELECT started_at FROM scored_runs{found}\n"
-        "    ORDER BY started_at DESC LIMIT {rows:UInt64}))"
+        f"(SELECT min(started_at) FROM (SELECT started_at FROM raw_scored_runs{in_table.where()}\n"
+        "    ORDER BY started_at DESC LIMIT 2 * {rows:UInt64}))"
     )
     beginning = f"{select}{found or chr(10) + 'WHERE true'}\n    AND started_at >= {oldest}{order}"
     return PageQuery(f"{select}{found}{order}", conditions.parameters, beginning)
@@ -96,7 +96,7 @@ def runs_over_time(wanted: RunFilter, seconds: int) -> PageQuery:
     return PageQuery(sql, conditions.parameters | {"bucket": seconds})
 
 
-def reach_of_runs(reader: Reader, wanted: RunFilter) -> Row:
+def reach_of_runs(wanted: RunFilter) -> PageQuery:
     """First and last start and the number of all runs of a filter."""
     conditions = _conditions(replace(wanted, after=None))
     sql = (
@@ -104,7 +104,7 @@ def reach_of_runs(reader: Reader, wanted: RunFilter) -> Row:
         f"minIf(started_at, {_KNOWN_START}) AS first_at, max(started_at) AS last_at\n"
         f"FROM scored_runs{conditions.where()}"
     )
-    return reader.query(sql, conditions.parameters).objects()[0]
+    return PageQuery(sql, conditions.parameters)
 
 
 def pending_of_runs(reader: Reader, run_ids: Sequence[str]) -> dict[str, list[Row]]:
@@ -125,10 +125,21 @@ def scores_of_row(row: Row) -> list[Row]:
     ]
 
 
+#: Open waits are in the order of their deadlines: the keys of runs tell these, once they are written for all.
 _PENDING = f"""\
-SELECT run_id, name, subject, deadline, overdue
+SELECT run_id, name, subject, deadline, overdue, count() OVER (PARTITION BY run_id) AS of_run
 FROM open_waits
 WHERE run_id IN {IDS}
+    AND
+    (
+        deadline IN
+        (
+            SELECT deadline FROM raw_keys_by_run
+            WHERE kind = 'wait'
+                AND (run_id IN {IDS} OR run_id IN (SELECT other FROM raw_alias_pairs WHERE run_id IN {IDS}))
+        )
+        OR (SELECT countIf(work = 'views' AND done) FROM raw_backfill) = 0
+    )
 ORDER BY run_id, deadline, name
 LIMIT 10 BY run_id"""
 
@@ -137,9 +148,17 @@ RUN_CHOICES = PageQuery(
     "SELECT groupUniqArray(200)(toString(agent)) AS agents, groupUniqArray(50)(toString(status)) AS statuses "
     "FROM scored_runs"
 )
+#: Names of the attributes of the last runs.
+ATTRIBUTE_NAMES = PageQuery("""\
+SELECT DISTINCT toString(arrayJoin(mapKeys(attributes))) AS name
+FROM scored_runs
+WHERE started_at >=
+    (SELECT min(started_at) FROM (SELECT started_at FROM raw_scored_runs ORDER BY started_at DESC LIMIT 1000))
+ORDER BY name
+LIMIT 500""")
 
 
-def _conditions(wanted: RunFilter) -> Conditions:
+def _conditions(wanted: RunFilter, of_table: bool = False) -> Conditions:
     conditions = Conditions()
     for column, value in (
         ("agent", wanted.agent),
@@ -157,10 +176,11 @@ def _conditions(wanted: RunFilter) -> Conditions:
     if wanted.after:
         # Two conditions: the index serves the first.
         conditions.add("started_at <= {after_at:DateTime64(6, 'UTC')}", after_at=wanted.after[0])
-        conditions.add(
-            "(started_at, run_key) < ({after_at:DateTime64(6, 'UTC')}, {after_key:UInt128})",
-            after_key=wanted.after[1],
-        )
+        if not of_table:
+            conditions.add(
+                "(started_at, run_key) < ({after_at:DateTime64(6, 'UTC')}, {after_key:UInt128})",
+                after_key=wanted.after[1],
+            )
     for number, (name, value) in enumerate(wanted.attributes.items()):
         conditions.add(
             f"attributes[{{attribute{number}:String}}] = {{is{number}:String}}",
@@ -192,6 +212,7 @@ def _scored(number: int, score: ScoreCondition) -> tuple[str, dict[str, object]]
 
 
 __all__ = [
+    "ATTRIBUTE_NAMES",
     "RUN_CHOICES",
     "RunFilter",
     "ScoreCondition",

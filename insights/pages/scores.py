@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from upshot.insights.pages.query import Conditions, PageQuery, Row
-from upshot.insights.reader import Reader
 from upshot.insights.statistics.survival import Departures
 
 #: The ways in which a score's runs are grouped; `attribute` needs a name beside it.
@@ -30,41 +29,52 @@ _PARTS = """\
     UNION ALL
     SELECT {group} AS part, name, 0, 0, 0, 0, 0, 0, 1, 0, NULL FROM open_waits WHERE 1{only}
     UNION ALL
-    SELECT {group_of_revision} AS part, name, 0, 0, 0, 0, 0, 0, 0, 1, NULL
-    FROM (SELECT * FROM scores WHERE reason = 'expired'{only} ORDER BY precedence DESC LIMIT 1 BY score_id)
-    WHERE score_id NOT IN (SELECT score_id FROM score_rows WHERE 1{only})"""
+    SELECT {group} AS part, name, 0, 0, 0, 0, 0, 0, 0, 1, NULL
+    FROM ({expired})"""
+#: Scores whose present revision says that the wait expired. Few ever had one that did: these are found first.
+_EXPIRED_OF = """\
+SELECT * FROM
+(
+    SELECT * FROM score_revisions
+    WHERE score_id IN (SELECT score_id FROM raw_scores WHERE reason = 'expired'{only})
+    ORDER BY precedence DESC LIMIT 1 BY score_id
+)
+WHERE reason = 'expired'{only}"""
 #: Leaves one name; every part of a query has it, since none hands a condition on to the part below.
 _ONLY = " AND name = {name:String}"
 
 
+def _parts(group: str, only: str) -> str:
+    return _PARTS.format(group=group, only=only, expired=_EXPIRED_OF.format(only=only))
+
+
 def score_names() -> PageQuery:
     """Every name of scores and waits, with its sums."""
-    parts = _PARTS.format(group="''", group_of_revision="''", only="")
+    parts = _parts("''", "")
     return PageQuery(f"SELECT name, {_SUMS}\nFROM\n(\n{parts}\n)\nGROUP BY name\nORDER BY scored DESC, name")
 
 
 def score_sums(name: str) -> PageQuery:
     """The sums of one name; no row for a name that nothing has."""
-    parts = _PARTS.format(group="''", group_of_revision="''", only=_ONLY)
+    parts = _parts("''", _ONLY)
     return PageQuery(f"SELECT name, {_SUMS}\nFROM\n(\n{parts}\n)\nGROUP BY name", {"name": name})
 
 
 def score_groups(name: str, by: str, attribute: str = "") -> PageQuery:
     """The sums of one name by agent, version, model or an attribute of the runs."""
     parameters: dict[str, object] = {"name": name}
-    group = revision = "agent"
+    group = "agent"
     match by:
         case "attribute":
-            group = revision = "attributes[{attribute:String}]"
+            group = "attributes[{attribute:String}]"
             parameters["attribute"] = attribute
         case _:
             pass
     if by in ("version", "model"):
-        return PageQuery(_BY_RUN % {"part": by, "most": MOST_GROUPS}, parameters)
-    parts = _PARTS.format(group=group, group_of_revision=revision, only=_ONLY)
+        return PageQuery(_BY_RUN % {"part": by}, parameters)
+    parts = _parts(group, _ONLY)
     return PageQuery(
-        f"SELECT part, {_SUMS}\nFROM\n(\n{parts}\n)\nGROUP BY part\nORDER BY scored DESC, part\n"
-        f"LIMIT {MOST_GROUPS}",
+        f"SELECT part, {_SUMS}\nFROM\n(\n{parts}\n)\nGROUP BY part\nORDER BY scored DESC, part",
         parameters,
     )
 
@@ -78,8 +88,7 @@ SELECT toString(%(part)s) AS part, count() AS scored, countIf(kind = 'boolean') 
 FROM score_rows
 WHERE name = {name:String} AND origin = 'live'
 GROUP BY part
-ORDER BY scored DESC, part
-LIMIT %(most)d"""
+ORDER BY scored DESC, part"""
 
 
 def score_over_time(name: str, seconds: int, as_of: datetime | None = None) -> PageQuery:
@@ -101,13 +110,24 @@ def revisions_a_day(name: str, as_of: datetime | None = None) -> PageQuery:
     conditions = Conditions()
     conditions.add("name = {name:String}", name=name)
     conditions.add("revision > 1")
+    conditions.add(_REVISED)
     if as_of is not None:
         conditions.add("decided_at <= {as_of:DateTime64(6, 'UTC')}", as_of=as_of)
     return PageQuery(
         "SELECT toStartOfDay(decided_at) AS bucket, countIf(NOT late) AS in_time, countIf(late) AS too_late\n"
-        f"FROM scores{conditions.where()}\nGROUP BY bucket\nORDER BY bucket\nLIMIT 2000",
+        f"FROM score_revisions{conditions.where()}\nGROUP BY bucket\nORDER BY bucket\nLIMIT 2000",
         conditions.parameters,
     )
+
+
+#: Scores that were decided more than once: few of all, and to number all revisions takes long.
+_REVISED = """\
+score_id IN
+    (
+        SELECT score_id FROM score_rows WHERE name = {name:String} AND revision > 1
+        UNION ALL
+        SELECT score_id FROM changed_scores WHERE name = {name:String} AND revision > 1
+    )"""
 
 
 def score_rows(name: str, as_of: datetime | None = None, late: bool = False) -> PageQuery:
@@ -115,11 +135,22 @@ def score_rows(name: str, as_of: datetime | None = None, late: bool = False) -> 
     source, conditions = _current(name, as_of)
     if late:
         conditions.add("late")
-    return PageQuery(
-        "SELECT decided_at, run_id, step_id, value, kind, revision, reason, late, subject, agent, score_id\n"
-        f"FROM {source}{conditions.where()}\nORDER BY decided_at DESC, score_id",
-        conditions.parameters,
-    )
+    columns = "decided_at, run_id, step_id, value, kind, revision, reason, late, subject, agent, score_id"
+    select, order = f"SELECT {columns}\nFROM {source}", "\nORDER BY decided_at DESC, score_id"
+    beginning = ""
+    if as_of is None:
+        late_ones = " AND late" if late else ""
+        beginning = f"{select}{conditions.where()}\n    AND {_LAST.replace('%s', late_ones)}{order}"
+    return PageQuery(f"{select}{conditions.where()}{order}", conditions.parameters, beginning)
+
+
+#: As for the latest scores of all names (`home`): one column tells how far back the last ones go.
+_OLDEST = """(SELECT min(decided_at) FROM
+        (SELECT decided_at FROM raw_score_rows WHERE name = {name:String}%s
+        ORDER BY decided_at DESC LIMIT 3 * {rows:UInt32}))"""
+_LAST = f"""decided_at >= {_OLDEST} AND (name, started_at) IN
+        (SELECT name, started_at FROM raw_score_rows
+        WHERE name = {{name:String}} AND decided_at >= {_OLDEST})"""
 
 
 def _current(name: str, as_of: datetime | None) -> tuple[str, Conditions]:
@@ -141,13 +172,7 @@ def expired_query(name: str) -> PageQuery:
     return PageQuery(_EXPIRED, {"name": name})
 
 
-_EXPIRED_OF_NAME = """\
-SELECT * FROM
-(
-    SELECT * FROM scores WHERE name = {name:String} AND reason = 'expired'
-    ORDER BY precedence DESC LIMIT 1 BY score_id
-)
-WHERE score_id NOT IN (SELECT score_id FROM score_rows WHERE name = {name:String})"""
+_EXPIRED_OF_NAME = _EXPIRED_OF.format(only=_ONLY)
 _EXPIRED = f"""\
 SELECT decided_at, run_id, step_id, subject, agent, score_id
 FROM ({_EXPIRED_OF_NAME})
@@ -162,11 +187,11 @@ def departures_query(name: str) -> PageQuery:
     return PageQuery(_DEPARTURES, {"name": name})
 
 
-def departures(reader: Reader, name: str) -> list[Departures]:
-    """When waits of a name had their outcome, in hours since they were opened; open waits are censored."""
+def departures(rows: Sequence[Row]) -> list[Departures]:
+    """When waits had their outcome, in hours since they were opened; open waits are censored."""
     return [
         Departures(float(row["hours"]), {"outcome": int(row["outcomes"])}, int(row["without"]))
-        for row in departures_query(name).rows(reader)
+        for row in rows
     ]
 
 
@@ -193,14 +218,13 @@ GROUP BY hours
 ORDER BY hours"""
 
 
-def reach_of_scores(reader: Reader, name: str, every: bool = False) -> Row:
+def reach_of_scores(name: str, every: bool = False) -> PageQuery:
     """First and last decision of a name, and the number of its scores; `every`: of all of their revisions."""
-    rows: list[dict[str, Any]] = reader.query(
+    return PageQuery(
         "SELECT count() AS scores, min(decided_at) AS first_at, max(decided_at) AS last_at FROM "
         f"{'scores' if every else 'score_rows'} WHERE name = {{name:String}}",
         {"name": name},
-    ).objects()
-    return rows[0]
+    )
 
 
 __all__ = [

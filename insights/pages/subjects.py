@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from upshot.insights.pages.query import PageQuery, Row
+from upshot.insights.pages.query import PageQuery
 from upshot.insights.pages.waits import is_pending
 from upshot.insights.reader import Reader
 
-#: Waits, and revisions of scores, of one subject that are read.
+#: Waits, and revisions of scores, of one subject that a page shows.
 MOST = 500
 
 
-def subject_waits(reader: Reader, subject: str) -> list[Row]:
-    """Every wait about a subject."""
-    return reader.query(
+def subject_waits(subject: str) -> PageQuery:
+    """Every wait about a subject, the latest first."""
+    return PageQuery(
         f"""\
 SELECT wait_id, run_id, step_id, name, agent, mode, rule, outcome_types, opened_at, since, deadline,
        cancelled_at, recorded_at, {is_pending("subject = {subject:String}")} AS is_pending
 FROM waits
 WHERE subject = {{subject:String}} AND reply_to = ''
-ORDER BY opened_at DESC, wait_id
-LIMIT {MOST}""",
+ORDER BY opened_at DESC, wait_id""",
         {"subject": subject},
-    ).objects()
+    )
 
 
 def subject_outcomes(subject: str) -> PageQuery:
@@ -35,15 +34,14 @@ def subject_outcomes(subject: str) -> PageQuery:
     )
 
 
-def subject_scores(reader: Reader, subject: str) -> list[Row]:
-    """Every revision of every score about a subject."""
-    return reader.query(
-        "SELECT score_id, run_id, name, revision, value, kind, reason, late, decided_at, occurred_at, "
-        "wait_id, "
-        f"outcome_id FROM scores WHERE subject = {{subject:String}} "
-        f"ORDER BY decided_at DESC, score_id, revision DESC LIMIT {MOST}",
+def subject_scores(subject: str) -> PageQuery:
+    """Every revision of every score about a subject, the latest first."""
+    return PageQuery(
+        "SELECT score_id, run_id, name, revision, value, kind, reason, late, decided_at, occurred_at,\n"
+        "    wait_id, outcome_id\nFROM scores\nWHERE subject = {subject:String}\n"
+        "ORDER BY decided_at DESC, score_id, revision DESC",
         {"subject": subject},
-    ).objects()
+    )
 
 
 def nearest_subjects(reader: Reader, text: str) -> list[str]:

@@ -17,18 +17,25 @@ WAIT_STATES = {
     "followups": "mode = 'followup'",
 }
 
-_OPEN = """\
+_OPEN_IN = """\
 SELECT deadline, overdue, name, agent, subject, run_id, mode, opened_at, wait_id, status
 FROM
 (
     SELECT toNullable(deadline) AS deadline, overdue, toString(name) AS name, agent, subject, run_id,
            toString(mode) AS mode, opened_at, wait_id, '' AS status
-    FROM open_waits
+    FROM open_waits AS open%s
     UNION ALL
     SELECT deadline, overdue, toString(name), agent, subject, run_id, 'followup', opened_at, followup_id,
            toString(status)
     FROM pending_followups
 )"""
+
+_OPEN = _OPEN_IN % ""
+#: The table has waits that are over until they are merged away: the first and last deadline of a screen.
+_FIRST = (
+    "(SELECT %s(deadline) FROM (SELECT deadline FROM raw_open_waits WHERE gone = 0%s ORDER BY deadline "
+    "LIMIT 2 * {rows:UInt32}))"
+)
 
 #: Sorts waits without a deadline last.
 _NEVER = "ifNull(deadline, toDateTime64('2200-01-01 00:00:00', 6, 'UTC'))"
@@ -78,8 +85,15 @@ def waits_query(wanted: WaitFilter) -> PageQuery:
             after_at=wanted.after[0],
             after_id=wanted.after[1],
         )
-    sql = f"{_OPEN}{conditions.where()}\nORDER BY {_NEVER}, wait_id"
-    return PageQuery(sql, conditions.parameters)
+    order = f"\nORDER BY {_NEVER}, wait_id"
+    table = " AND deadline >= {after_at:DateTime64(6, 'UTC')}" if wanted.after else ""
+    table += " AND agent = {agent:String}" if wanted.agent else ""
+    table += " AND name = {name:String}" if wanted.name else ""
+    last = f"deadline <= {_FIRST % ('max', table)}"
+    # Without the table's name it would be the column of the answer, which no index knows.
+    span = f" WHERE open.deadline >= {_FIRST % ('min', table)} AND open.{last}"
+    beginning = f"{_OPEN_IN % span}{conditions.where() or chr(10) + 'WHERE true'}\n    AND {last}{order}"
+    return PageQuery(f"{_OPEN}{conditions.where()}{order}", conditions.parameters, beginning)
 
 
 def rules_of_waits(reader: Reader, rows: Sequence[Row]) -> dict[str, str]:

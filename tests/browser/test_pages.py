@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -68,6 +69,62 @@ def test_every_page_works_without_scripts(full: WholeStack, browser: Browser) ->
     page.get_by_role("link", name="draft").click()
     expect(page.locator("#step")).to_contain_text("the first 65,536 characters shown")
     context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_runs_are_filtered_by_an_attribute(full: WholeStack, browser: Browser, scripts: bool) -> None:
+    context = browser.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto(address(full, "/runs?agent=writer"))
+    names = (
+        page.locator("#attribute-names option").evaluate_all("all => all.map(each => each.value)")
+        if scripts
+        else ["tier"]
+    )
+    assert "tier" in names
+    page.get_by_label("Attribute").fill("tier")
+    page.get_by_label("is", exact=True).fill("pro")
+    page.get_by_role("button", name="Filter").click()
+    assert "attr.tier=pro" in page.url and "agent=writer" in page.url and "attribute=" not in page.url
+    assert page.locator(".wide tbody tr").count() == RUNS // 2
+    assert page.get_by_label("tier").input_value() == "pro", "the condition is a field of its own"
+    page.get_by_label("Attribute").fill("language")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("needs its name and its value")).to_be_visible()
+    context.close()
+
+
+def test_an_attribute_of_the_form_narrows_json_and_exports(full: WholeStack) -> None:
+    found = fetched_json(full, "/runs.json?attribute=tier&value=pro")
+    assert found["total"] == RUNS // 2
+    _, rows = fetched(full, "/runs?attribute=tier&value=pro&format=jsonl")
+    assert len(rows.splitlines()) == RUNS // 2
+
+
+def test_names_that_look_like_steps_in_the_tree_have_pages(full: WholeStack, page: Page) -> None:
+    now = datetime.now(UTC).isoformat()
+    names = (".", "..", "~.", "~..")
+    runs = [{"run_id": name, "agent": "stepper", "started_at": now} for name in names]
+    post(full.ports["web"], "runs", runs)
+    post(
+        full.ports["web"], "outcomes", [{"type": "pr.viewed", "subject": name, "id": name} for name in names]
+    )
+    post(full.ports["web"], "scores", [{"run_id": name, "name": name, "value": 0.5} for name in names])
+    full.eventually("SELECT count() AS n FROM scored_runs WHERE agent = 'stepper'", [{"n": len(names)}])
+    full.eventually("SELECT count() AS n FROM score_rows WHERE name = run_id", [{"n": len(names)}])
+    for name in names:
+        see(page, full, "/runs?agent=stepper")
+        page.get_by_role("link", name=name, exact=True).first.click()
+        expect(page.locator("h1")).to_have_text(name)
+        page.get_by_role("main").get_by_role("link", name=name, exact=True).first.click()
+        expect(page.get_by_text("Last decided")).to_be_visible()
+        page.locator(".find input").fill(name)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/r?id=*")
+        page.locator("main li", has_text="subject").get_by_role("link").click()
+        expect(page.locator("h1")).to_have_text(name)
+        page.get_by_role("link", name="JSON", exact=True).click()
+        assert f'"subject": "{name}"' in page.content()
 
 
 def _hostile_places(place: int, text: str) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.insights.conftest import NOON, Stored, at, settings_of, store
 from upshot.insights.pages.run import waits_query
-from upshot.insights.pages.scores import departures
+from upshot.insights.pages.scores import departures, departures_query
 from upshot.insights.pages.subjects import subject_waits
 from upshot.insights.reader import Reader
 from upshot.local.clickhouse import ClickHouseServer
@@ -63,7 +63,7 @@ async def reader(clickhouse: ClickHouseServer) -> Reader:
 
 
 def test_open_judged_and_expired_waits_are_censored(reader: Reader) -> None:
-    found = departures(reader, "merged")
+    found = departures(departures_query("merged").rows(reader))
     assert [(each.causes["outcome"], each.censored) for each in found] == [(1, 0), (1, 0), (0, 2), (0, 1)]
     age = (datetime.now(UTC) - NOON) / timedelta(hours=1)
     for each, hours in zip(found, (0.5, 10, 24, age), strict=True):
@@ -73,6 +73,8 @@ def test_open_judged_and_expired_waits_are_censored(reader: Reader) -> None:
 def test_pages_say_what_is_pending(reader: Reader) -> None:
     runs = "answered", "late", "judged", "expired", "open", "revised", "cancelled"
     of_runs = {run for run in runs for row in waits_query(run).rows(reader) if row["is_pending"]}
-    of_subjects = {run for run in runs for row in subject_waits(reader, f"pr:{run}") if row["is_pending"]}
+    of_subjects = {
+        run for run in runs for row in subject_waits(f"pr:{run}").rows(reader) if row["is_pending"]
+    }
     assert of_runs == of_subjects == {"open", "revised"}
     assert of_runs == {run for (run,) in reader.query("SELECT run_id FROM pending").rows}

@@ -148,10 +148,11 @@ async def test_a_name_with_braces_has_a_page(tmp_path: Path) -> None:
 
 
 NAMED_LIKE_JSON = ("report.json", ".json", "a/b.json", "x.JSON", "y.json.json")
+NAMED_LIKE_STEPS = (".", "..", "...", "~", "~.", "~..", "~~.", "~a", ".a", "./..", "~.json")
 
 
 @pytest.mark.parametrize("page", ["/runs/{run}", "/r/{id}", "/experiments/{experiment}/units"])
-async def test_a_name_like_that_of_a_file_has_a_page_and_its_json(tmp_path: Path, page: str) -> None:
+async def test_any_name_has_a_page_and_its_json(tmp_path: Path, page: str) -> None:
     settings, app = Settings(data_dir=tmp_path), web.Application()
 
     async def shown(asked: PageRequest) -> web.Response:
@@ -162,7 +163,7 @@ async def test_a_name_like_that_of_a_file_has_a_page_and_its_json(tmp_path: Path
     before, _, after = page.partition("/{")
     inside = "/units" if after.endswith("/units") else ""
     async with TestClient(TestServer(app)) as client:
-        for name in NAMED_LIKE_JSON:
+        for name in NAMED_LIKE_JSON + NAMED_LIKE_STEPS:
             path = f"{url(before, name)}{inside}"
             for ending in ("", ".json"):
                 answer = await client.get(URL(path + ending, encoded=True))

@@ -7,10 +7,10 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from time import time
+from time import monotonic, time
 from typing import Any, ParamSpec, TypeVar
 
 from aiohttp import web
@@ -25,15 +25,16 @@ from upshot.errors import (
 )
 from upshot.ingest.answers import Problem, as_problem
 from upshot.insights.pages.query import PageQuery
-from upshot.insights.reader import Format, Reader
+from upshot.insights.reader import Format, QueryResult, Reader
 from upshot.insights.stopping import QueryStop
 from upshot.settings import Settings
 from upshot.web.access import PageAccess, Role
 from upshot.web.formats import Clock, zone_of
 from upshot.web.parameters import Parameters
+from upshot.web.remembered import Remembered
 from upshot.web.rendering import Frame, render
 from upshot.web.running import attended
-from upshot.web.urls import JSON, means_json
+from upshot.web.urls import JSON, means_json, name_of
 from upshot.web.views import View, json_text
 
 P = ParamSpec("P")
@@ -74,6 +75,8 @@ class PageRequest:
     site: Site
     query: Parameters
     frame: Frame
+    #: Seconds since each of the counts was asked for.
+    ages: list[float] = field(default_factory=list)
 
     @property
     def now(self) -> datetime:
@@ -91,13 +94,13 @@ class PageRequest:
         return means_json(self.request.rel_url.raw_path)
 
     def part(self, name: str) -> str:
-        """A part of the path."""
+        """The name in a part of the path."""
         found = self.request.match_info
         resource = found.route.resource
         is_of_json = resource is not None and resource.canonical.endswith("}" + JSON)
         # The route of a page's JSON took the end of such a name for its own.
         is_cut = is_of_json and not self.means_json and name == list(found)[-1]
-        return found[name] + JSON if is_cut else found[name]
+        return name_of(found[name] + JSON if is_cut else found[name])
 
     async def read(self, work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
         """The result of blocking work, beside the event loop."""
@@ -106,6 +109,12 @@ class PageRequest:
     async def rows(self, query: PageQuery) -> list[dict[str, Any]]:
         """All rows of a query."""
         return await self.read(query.rows, self.reader)
+
+    async def counted(self, query: PageQuery) -> list[dict[str, Any]]:
+        """All rows of a query over all that there is; those of a minute ago where many were read for them."""
+        found = await self.site.remembered.answer(query)
+        self.ages.append(monotonic() - found.asked_at)
+        return found.rows
 
 
 PageHandler = Callable[[PageRequest], Awaitable[View | web.StreamResponse]]
@@ -120,6 +129,7 @@ class Site:
         self.reader = Reader(settings, timeout=_LONGEST)
         self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="upshot-page")
         self._away_since: dict[str, datetime] = {}
+        self.remembered = Remembered(self._ask)
 
     def add_get(self, app: web.Application, path: str, page: PageHandler, role: Role = "viewer") -> None:
         """Serve a page, and the same with `.json` behind its path."""
@@ -161,6 +171,9 @@ class Site:
                 return self._trouble(asked, Problem(500, _OUR_FAULT), wants_json)
 
         return handle
+
+    async def _ask(self, query: PageQuery) -> QueryResult:
+        return await self.beside(partial(self.reader.query, query.sql, query.parameters))
 
     async def beside(self, work: Callable[[], T]) -> T:
         """Run blocking work in one of the threads of pages."""
@@ -212,18 +225,24 @@ class Site:
             if view.export is None:
                 raise Problem(406, f"this page has no rows to give as {shape}; there is .json")
             return await self._exported(asked.request, view, shape)
+        age = int(max(asked.ages, default=0))
+        headers = {**view.headers, **({"Age": str(age)} if age else {})}
         if shape == "json":
             return web.Response(
-                text=json_text(view.data), status=view.status, content_type="application/json"
+                text=json_text(view.data),
+                status=view.status,
+                content_type="application/json",
+                headers=headers,
             )
-        context = {"title": view.title, "exports": tuple(EXPORTS), "view": view, **view.data, **view.extras}
+        context = {"title": view.title, "exports": tuple(EXPORTS), "view": view, "age": age,
+                   **view.data, **view.extras}  # fmt: skip
         frame = replace(asked.frame, again=view.again) if view.again else asked.frame
         text = render(view.template, frame, **context)
         response = web.Response(
             text=text,
             status=view.status,
             content_type="text/html",
-            headers=view.headers,
+            headers=headers,
             zlib_executor_size=_LARGE,
         )
         response.enable_compression()  # tables and shapes shrink to a tenth; sessions are of this site alone

@@ -7,6 +7,9 @@ from urllib.parse import quote, urlencode
 
 #: What stands behind the path of a page for its JSON, and how a name's own end of this kind is written.
 JSON, _OF_A_NAME = ".json", "%2Ejson"
+#: Names that browsers and proxies take for steps in the tree, encoded or not, have this before them in a
+#: path; so have names that look as if they had it already.
+_MARK, _STEPS = "~", (".", "..")
 
 
 class Url(str):
@@ -23,11 +26,15 @@ def url(path: str, *parts: object, query: Mapping[str, object] | None = None, **
 
 
 def segment(part: object) -> str:
-    """One part of a path; browsers would take a lone dot or two for a step in the tree."""
-    text = quote(str(part), safe="", errors="replace")
-    if not text.strip("."):
-        return text.replace(".", "%2E")
+    """A name as one part of a path; `name_of` reads it."""
+    name = str(part)
+    text = quote(_MARK + name if name.lstrip(_MARK) in _STEPS else name, safe="", errors="replace")
     return f"{text.removesuffix(JSON)}{_OF_A_NAME}" if text.endswith(JSON) else text
+
+
+def name_of(part: str) -> str:
+    """The name that a decoded part of a path stands for."""
+    return part.removeprefix(_MARK) if part.lstrip(_MARK) in _STEPS else part
 
 
 def means_json(raw_path: str) -> bool:
@@ -42,4 +49,4 @@ def _pairs(query: Mapping[str, object]) -> Iterable[tuple[str, str]]:
                 yield name, "1" if each is True else str(each)
 
 
-__all__ = ["JSON", "Url", "means_json", "segment", "url"]
+__all__ = ["JSON", "Url", "means_json", "name_of", "segment", "url"]

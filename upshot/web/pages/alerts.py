@@ -94,12 +94,14 @@ async def _view(asked: PageRequest, retried: Sequence[str] = ()) -> View:
     if found is None:
         raise Problem(404, f"there is no alert {ident[:200]!r}; it may not be stored yet")
     history = stored.alert_history(ident)
-    states, notices, scores, rule = await asyncio.gather(
+    of_notices, of_score = stored.notice_tries(ident), stored.alert_scores(found["score_id"])
+    states, tries, revisions, rule = await asyncio.gather(
         asked.rows(history),
-        asked.read(stored.alert_notices, asked.reader, ident),
-        asked.read(stored.alert_scores, asked.reader, found["score_id"]),
+        asked.read(of_notices.first, asked.reader, stored.MOST_TRIES),
+        asked.read(of_score.first, asked.reader, stored.MOST_REVISIONS),
         asked.read(rule_row, asked.reader, found["name"]),
     )
+    notices, scores = stored.with_tries(tries.rows), revisions.rows
     subject = found["subjects"].get("subject", "") or next((row["subject"] for row in scores), "")
     data = {
         "alert": found,
@@ -110,7 +112,14 @@ async def _view(asked: PageRequest, retried: Sequence[str] = ()) -> View:
         "has_rule": rule is not None,
     }
     can_retry = any(each["status"] == "failed" and not int(each["digest_size"]) for each in notices)
-    extras = {"link": _web_link(found["links"]), "retried": retried, "can_retry": can_retry}
+    extras = {
+        "link": _web_link(found["links"]),
+        "retried": retried,
+        "can_retry": can_retry,
+        "tries": len(tries.rows),
+        "all_tries": of_notices if tries.more else None,
+        "all_revisions": of_score if revisions.more else None,
+    }
     return View("alert.html", f"Alert of {found['name']}", data, extras, export=history)
 
 

@@ -21,20 +21,23 @@ from upshot.web.rendering import Payload
 from upshot.web.site import PageRequest
 from upshot.web.views import View
 
-_SCREEN = 50
+#: Rows of a screen; reasons and topics above them.
+_SCREEN, _REASONS = 50, 200
 
 
 async def dead_letters(asked: PageRequest) -> View:
     """The list, the latest first."""
     reason, topic = asked.query.text("reason"), asked.query.text("topic")
     query = stored.dead_letters_query(reason, topic, asked.query.after())
+    by_reason = stored.dead_letter_reasons()
     found, reasons = await asyncio.gather(
-        asked.read(query.first, asked.reader, _SCREEN), asked.rows(stored.dead_letter_reasons())
+        asked.read(query.first, asked.reader, _SCREEN), asked.read(by_reason.first, asked.reader, _REASONS)
     )
     last = found.rows[-1] if found.more else None
-    data = {"letters": found.rows, "reasons": reasons, "reason": reason, "topic": topic,
+    data = {"letters": found.rows, "reasons": reasons.rows, "reason": reason, "topic": topic,
             "next": place(last["recorded_at"], last["dead_letter_id"]) if last else None}  # fmt: skip
-    return View("dead_letters.html", "Dead letters", data, export=query)
+    extras = {"by_reason": by_reason if reasons.more else None}
+    return View("dead_letters.html", "Dead letters", data, extras, export=query)
 
 
 async def dead_letter(asked: PageRequest) -> View:

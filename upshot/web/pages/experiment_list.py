@@ -9,6 +9,7 @@ from typing import Any
 from upshot.errors import ConfigurationError
 from upshot.insights.experiments.sizing import StatedSize, needed
 from upshot.insights.pages.home import EXPERIMENTS, MOST_EXPERIMENTS
+from upshot.web.pages.experiment_rows import all_experiments
 from upshot.web.site import PageHandler, PageRequest
 from upshot.web.verdicts import Verdicts, running_of
 from upshot.web.views import View
@@ -36,7 +37,8 @@ async def list_of(
     asked: PageRequest, verdicts: Verdicts, written: Mapping[str, Any] = NEW, refusal: str = ""
 ) -> View:
     """The list; with what was written into the form, where that was refused."""
-    rows = await asked.rows(EXPERIMENTS)
+    found = await all_experiments(asked)
+    rows = found[:MOST_EXPERIMENTS]
     running = running_of(rows)
     judged = await verdicts.of(running)
     started = asked.query.text("started")
@@ -52,7 +54,7 @@ async def list_of(
             for name in ("mde", "rate", "mean", "deviation", "weights", "per_day")
         },
         "size": size,
-        "most": MOST_EXPERIMENTS,
+        "all": EXPERIMENTS if len(found) > MOST_EXPERIMENTS else None,
     }
     data = {
         "experiments": rows,

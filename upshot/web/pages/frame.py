@@ -10,7 +10,8 @@ from aiohttp import web
 from upshot.ingest.answers import Problem
 from upshot.web.access import SESSION_COOKIE, SESSION_SECONDS, SHARED_SECONDS
 from upshot.web.formats import zone_of
-from upshot.web.site import ZONE_COOKIE, PageRequest
+from upshot.web.site import ZONE_COOKIE, PageHandler, PageRequest
+from upshot.web.urls import JSON, url
 from upshot.web.views import View
 
 _A_DAY = 86_400
@@ -19,6 +20,16 @@ _A_DAY = 86_400
 def own_path(text: str) -> str:
     """A path of this server; anything else is its first page."""
     return text if text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() else "/"
+
+
+def moved(path: str) -> PageHandler:
+    """Leads from the earlier path of a page to the present one; the parameters stay."""
+
+    async def page(asked: PageRequest) -> View | web.StreamResponse:
+        ending = JSON if asked.means_json else ""
+        raise web.HTTPMovedPermanently(str(url(f"{path}{ending}", query=asked.query.rest())))
+
+    return page
 
 
 async def zone(asked: PageRequest) -> View | web.StreamResponse:
@@ -82,4 +93,4 @@ async def share(asked: PageRequest) -> View:
     return View("share.html", "Share a page", {"page": page, "days": days, "address": address})
 
 
-__all__ = ["login", "own_path", "share", "sign_in", "zone"]
+__all__ = ["login", "moved", "own_path", "share", "sign_in", "zone"]

@@ -13,6 +13,8 @@ from upshot.insights.pages.home import (
     EXPERIMENTS,
     HOME_COUNTS,
     LATEST_SCORES,
+    MOST_EXPERIMENTS,
+    MOST_PENDING,
     OUTCOMES,
     PENDING,
     SCORES_A_DAY,
@@ -20,6 +22,7 @@ from upshot.insights.pages.home import (
 from upshot.settings import Settings
 from upshot.web.charts.plot import NO_PLOT, sparkline
 from upshot.web.formats import seconds_between
+from upshot.web.pages.experiment_rows import all_experiments
 from upshot.web.site import AGAIN, PageHandler, PageRequest
 from upshot.web.status import Watch
 from upshot.web.verdicts import Verdicts, running_of
@@ -69,6 +72,7 @@ _NOTHING: dict[str, Any] = {
     "counts": {},
     "latest": [],
     "experiments": [],
+    "more_experiments": False,
     "days": [],
     "pending": [],
     "verdicts": {},
@@ -90,12 +94,12 @@ async def _found(asked: PageRequest, verdicts: Verdicts) -> tuple[str, dict[str,
 
 async def _figures(asked: PageRequest) -> dict[str, Any]:
     counts, alerts, latest, experiments, days, pending = await asyncio.gather(
-        asked.rows(HOME_COUNTS),
-        asked.rows(alert_counts(AlertFilter())),
+        asked.counted(HOME_COUNTS),
+        asked.counted(alert_counts(AlertFilter())),
         asked.read(LATEST_SCORES.first, asked.reader, _LATEST),
-        asked.rows(EXPERIMENTS),
-        asked.rows(SCORES_A_DAY),
-        asked.rows(PENDING),
+        all_experiments(asked),
+        asked.counted(SCORES_A_DAY),
+        asked.counted(PENDING),
     )
     for row in latest.rows:
         row["latency"] = seconds_between(row["occurred_at"], row["decided_at"])
@@ -105,9 +109,10 @@ async def _figures(asked: PageRequest) -> dict[str, Any]:
             "firing": int(alerts[0]["alerts firing"]),
         },
         "latest": latest.rows,
-        "experiments": experiments,
+        "experiments": experiments[:MOST_EXPERIMENTS],
+        "more_experiments": len(experiments) > MOST_EXPERIMENTS,
         "days": days,
-        "pending": pending,
+        "pending": pending[:MOST_PENDING],
     }
 
 

@@ -11,7 +11,7 @@ from upshot.web.pages.alerts import NoticeRetrying, alert, alerts
 from upshot.web.pages.dead_letters import Resending, dead_letter, dead_letters
 from upshot.web.pages.experiment_list import experiments
 from upshot.web.pages.experiments import experiment, units
-from upshot.web.pages.frame import login, share, sign_in, zone
+from upshot.web.pages.frame import login, moved, share, sign_in, zone
 from upshot.web.pages.home import home
 from upshot.web.pages.insights import InsightPages
 from upshot.web.pages.notices import notices
@@ -76,6 +76,7 @@ def _add_alerts(app: web.Application, site: Site, producer: IngestProducer) -> N
     site.add_post(app, "/alerts/rules/{name}/mute", RuleMuting(site.settings, producer).mute)
     site.add_get(app, "/alerts/receivers", receivers)
     site.add_get(app, "/alerts/notices", notices)
+    site.add_get(app, "/alerts/deliveries", moved("/alerts/notices"))
     site.add_get(app, "/alerts/{alert}", alert)
     site.add_post(app, "/alerts/{alert}/retry", NoticeRetrying(producer).retry)
 

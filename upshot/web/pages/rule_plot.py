@@ -16,7 +16,8 @@ from upshot.web.site import PageRequest
 from upshot.web.urls import url
 
 _SHOWN = timedelta(days=30)
-_BARS, _HOUR = 40, 3600
+#: Bars of the plot, the shortest of them in seconds, spans that are drawn.
+_BARS, _HOUR, _SPANS = 40, 3600, 200
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class RulePlot:
     plot: Plot = NO_PLOT
     query: PageQuery | None = None
     firing: PageQuery | None = None
+    #: Earlier spans are not drawn.
+    is_cut: bool = False
 
 
 async def rule_plot(asked: PageRequest, rule: Row, since: datetime | None) -> RulePlot:
@@ -34,7 +37,7 @@ async def rule_plot(asked: PageRequest, rule: Row, since: datetime | None) -> Ru
     seconds = max(_HOUR, bucket_seconds(span.start, span.end, _BARS))
     spans = rule_firing(rule["name"], span.start)
     metric = rule_metric(rule["score"], seconds, span.start) if rule["score"] else None
-    rows, fired = await asyncio.gather(_rows(asked, metric), asked.rows(spans))
+    rows, fired = await asyncio.gather(_rows(asked, metric), asked.read(spans.first, asked.reader, _SPANS))
     is_rate = any(row["rate"] is not None for row in rows)
     values = [
         (at + timedelta(seconds=seconds / 2), float(value))
@@ -45,12 +48,12 @@ async def rule_plot(asked: PageRequest, rule: Row, since: datetime | None) -> Ru
         f"{rule['score'] or rule['name']} over time, with the spans in which the rule fired",
         span,
         values,
-        [_firing(row) for row in fired],
+        [_firing(row) for row in fired.rows],
         name=str(rule["score"]),
         is_rate=is_rate,
         time_label=asked.frame.clock.at,
     )
-    return RulePlot(plot, metric, spans)
+    return RulePlot(plot, metric, spans, fired.more)
 
 
 async def _rows(asked: PageRequest, query: PageQuery | None) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from upshot.ingest.answers import Problem
 from upshot.insights.pages import run as stored
 from upshot.insights.pages.explain import instant, rule_in_words, why_pending
-from upshot.insights.pages.query import Row
+from upshot.insights.pages.query import Row, Slice
 from upshot.web.charts.waterfall import Afterwards, Happening, afterwards, waterfall
 from upshot.web.formats import instant_of, score_value
 from upshot.web.rendering import Payload
@@ -21,6 +21,12 @@ from upshot.web.views import View
 #: Steps on one screen.
 _SCREEN = 500
 _MOST_SKIPPED = 10_000_000
+_MOST = {
+    "revisions": stored.MOST,
+    "waits": stored.MOST,
+    "exposures": stored.MOST_EXPOSURES,
+    "followups": stored.MOST_EXPOSURES,
+}
 
 
 async def run(asked: PageRequest) -> View:
@@ -28,20 +34,27 @@ async def run(asked: PageRequest) -> View:
     run_id = asked.part("run")
     skip = asked.query.whole("from", 0, 0, _MOST_SKIPPED)
     reader = asked.reader
-    row, (steps, totals), revisions, waits, exposures, followups = await asyncio.gather(
+    queries = {
+        "revisions": stored.revisions_query(run_id),
+        "waits": stored.waits_query(run_id),
+        "exposures": stored.exposures_query(run_id),
+        "followups": stored.followups_query(run_id),
+    }
+    row, (steps, totals), *lists = await asyncio.gather(
         asked.read(stored.run_row, reader, run_id),
         asked.read(stored.steps_after, reader, run_id, skip, _SCREEN),
-        asked.rows(stored.revisions_query(run_id)),
-        asked.rows(stored.waits_query(run_id)),
-        asked.rows(stored.exposures_query(run_id)),
-        asked.read(stored.followups_of_run, reader, run_id),
+        *(asked.read(query.first, reader, _MOST[name]) for name, query in queries.items()),
     )
+    cut = {name: queries[name] for name, found in zip(queries, lists, strict=True) if found.more}
+    revisions, waits, exposures, followups = (found.rows for found in lists)
     if row is None and not (steps or revisions or waits or exposures or followups):
         nearest = await asked.read(stored.nearest_runs, reader, run_id)
         links = [{"text": each, "link": url("/runs", each)} for each in nearest]
         raise Problem(404, f"nobody has told of a run {run_id[:200]!r}, nor of a score of one", nearest=links)
     subjects = list(dict.fromkeys(wait["subject"] for wait in waits))
-    outcomes = await asked.read(stored.outcomes_about, reader, subjects)
+    about = stored.outcomes_query(subjects)
+    events = await asked.read(about.first, reader, stored.MOST) if subjects else Slice([])
+    outcomes, cut = events.rows, cut | ({"outcomes": about} if events.more else {})
     start, end = _times(row, totals, steps)
     step = await _step(asked, run_id) if asked.query.text("step") else None
     payload = await asked.read(stored.run_payload, reader, run_id) if asked.query.text("io") and row else None
@@ -58,6 +71,7 @@ async def run(asked: PageRequest) -> View:
         "exposures": exposures,
         "followups": followups,
         "step": step,
+        "more": list(cut),
     }
     extras = {
         "lines": waterfall(steps, start, end) if steps and start and end else [],
@@ -68,12 +82,8 @@ async def run(asked: PageRequest) -> View:
         "after": after,
         "payload": _cut(payload) if payload else None,
         "detail": _cut(step) if step else None,
-        "queries": {
-            "steps": stored.steps_query(run_id),
-            "revisions": stored.revisions_query(run_id),
-            "waits": stored.waits_query(run_id),
-            "exposures": stored.exposures_query(run_id),
-        },
+        "queries": {"steps": stored.steps_query(run_id), **queries},
+        "cut": dict.fromkeys((*queries, "outcomes")) | cut,
     }
     return View("run.html", f"Run {run_id}", data, extras, export=stored.steps_query(run_id))
 

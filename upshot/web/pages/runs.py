@@ -6,9 +6,12 @@ import asyncio
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
+from aiohttp import web
+
 from upshot.ingest.answers import Problem
 from upshot.insights.pages.query import PageQuery
 from upshot.insights.pages.runs import (
+    ATTRIBUTE_NAMES,
     RUN_CHOICES,
     RunFilter,
     ScoreCondition,
@@ -32,7 +35,9 @@ _STATUSES = ("completed", "failed", "running", "cancelled")
 def run_filter(query: Parameters) -> RunFilter:
     """The filter in the parameters. Raises Problem and ConfigurationError with how to write it."""
     scores = [ScoreCondition.parse(text) for text in query.texts("score")]
+    name, value = attribute_of(query)
     attributes = {name: value for name, value in query.beginning_with("attr.").items() if value}
+    attributes |= {name: value} if name else {}
     if len(scores) + len(attributes) > _MOST_CONDITIONS:
         raise Problem(400, f"a filter has at most {_MOST_CONDITIONS} conditions on scores and attributes")
     experiment, _, variant = query.text("variant").partition(":")
@@ -58,12 +63,32 @@ def _after(query: Parameters) -> tuple[datetime, str] | None:
     return found
 
 
+def attribute_of(query: Parameters) -> tuple[str, str]:
+    """Name and value of an attribute as the form has them; both empty where nothing was written.
+
+    Raises Problem where one of them is missing.
+    """
+    name, value = query.text("attribute").strip(), query.text("value").strip()
+    if bool(name) != bool(value):
+        raise Problem(400, "a condition on an attribute needs its name and its value, such as tier and pro")
+    return name, value
+
+
+def _lead_on(asked: PageRequest) -> None:
+    """The form's fields of an attribute become the one parameter of the address."""
+    name, value = attribute_of(asked.query)
+    if name and not asked.means_json and not asked.query.text("format"):
+        form = {"attribute": None, "value": None, "after": None}
+        raise web.HTTPFound(asked.frame.here(**form, **{f"attr.{name}": value}))
+
+
 async def runs(asked: PageRequest) -> View:
     """The list."""
+    _lead_on(asked)
     wanted = run_filter(asked.query)
     query = runs_query(wanted)
-    reach, choices = await asyncio.gather(
-        asked.read(reach_of_runs, asked.reader, wanted), asked.rows(RUN_CHOICES)
+    [reach], choices, names = await asyncio.gather(
+        asked.counted(reach_of_runs(wanted)), asked.counted(RUN_CHOICES), asked.counted(ATTRIBUTE_NAMES)
     )
     found, (plot, over_time) = await asyncio.gather(
         asked.read(query.first, asked.reader, asked.query.whole("limit", _SCREEN, 1, 500)),
@@ -81,6 +106,7 @@ async def runs(asked: PageRequest) -> View:
             "texts": asked.query.texts("score"),
             "agents": sorted(choices[0]["agents"]),
             "statuses": sorted(choices[0]["statuses"]),
+            "attribute_names": [row["name"] for row in names],
             "plot": plot,
             "over_time": over_time,
             "variant": asked.query.text("variant"),
@@ -98,7 +124,7 @@ async def _over_time(
     start, end = wanted.since or first, wanted.until or last
     seconds = bucket_seconds(start, end)
     query = runs_over_time(wanted, seconds)
-    rows = await asked.rows(query)
+    rows = await asked.counted(query)
     counts = [
         (at, str(row["status"]), float(row["runs"])) for row in rows if (at := instant_of(row["bucket"]))
     ]
@@ -120,4 +146,4 @@ def _iso(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-__all__ = ["run_filter", "runs"]
+__all__ = ["attribute_of", "run_filter", "runs"]

@@ -17,16 +17,21 @@ from upshot.web.site import PageRequest
 from upshot.web.urls import url
 from upshot.web.views import View
 
-_SCREEN = 20
+#: Rows of a name that the page shows; names of the list.
+_SCREEN, _NAMES = 20, 500
 _HOUR, _DAY = 3600, 86_400
 
 
 async def scores(asked: PageRequest) -> View:
     """All names."""
     query = stored.score_names()
-    rows = await asked.rows(query)
-    extras = {"expired_of": stored.expired_query, "late_of": partial(stored.score_rows, late=True)}
-    return View("scores.html", "Scores", {"scores": rows}, extras, export=query)
+    found = await asked.counted(query.some(_NAMES + 1))
+    extras = {
+        "expired_of": stored.expired_query,
+        "late_of": partial(stored.score_rows, late=True),
+        "all": query if len(found) > _NAMES else None,
+    }
+    return View("scores.html", "Scores", {"scores": found[:_NAMES]}, extras, export=query)
 
 
 async def score(asked: PageRequest) -> View:
@@ -35,9 +40,9 @@ async def score(asked: PageRequest) -> View:
     by = asked.query.choice("by", stored.GROUPINGS, "agent")
     attribute = asked.query.text("attribute")
     as_of = asked.query.instant("as_of")
-    sums, reach = await asyncio.gather(
-        asked.rows(stored.score_sums(name)),
-        asked.read(stored.reach_of_scores, asked.reader, name, as_of is not None),
+    sums, [reach] = await asyncio.gather(
+        asked.counted(stored.score_sums(name)),
+        asked.counted(stored.reach_of_scores(name, as_of is not None)),
     )
     whole = sums[0] if sums else None
     if whole is None and not int(reach["scores"]):
@@ -47,18 +52,20 @@ async def score(asked: PageRequest) -> View:
     grouped = stored.score_groups(name, by, attribute)
     daily = stored.score_over_time(name, seconds, as_of)
     again = stored.revisions_a_day(name, as_of)
-    groups, days, latest, left = await asyncio.gather(
-        asked.rows(grouped),
-        asked.rows(daily),
+    groups, days, latest, gone = await asyncio.gather(
+        asked.counted(grouped.some(stored.MOST_GROUPS + 1)),
+        asked.counted(daily),
         asked.read(query.first, asked.reader, _SCREEN),
-        asked.read(stored.departures, asked.reader, name),
+        asked.counted(stored.departures_query(name)),
     )
+    left = stored.departures(gone)
     # Most names have none, and reading every revision costs more than all the rest.
     is_revised = any(int(row["revised"]) or int(row["late"]) for row in days)
-    revisions = await asked.rows(again) if is_revised else []
+    revisions = await asked.counted(again) if is_revised else []
     is_rate = any(row["rate"] is not None for row in days)
     sums_then = sums_of_days(name, days) if as_of is not None else whole
-    data = {"name": name, "sums": sums_then, "by": by, "attribute": attribute, "groups": groups, "days": days,
+    data = {"name": name, "sums": sums_then, "by": by, "attribute": attribute,
+            "groups": groups[: stored.MOST_GROUPS], "days": days,
             "revisions": revisions, "latest": latest.rows, "as_of": as_of,
             "median_hours": median_time(kaplan_meier(left))}  # fmt: skip
     extras = {
@@ -68,7 +75,7 @@ async def score(asked: PageRequest) -> View:
         "revised": revision_bars(revisions, asked.frame.clock.at),
         "survival": _survival(left),
         "groupings": stored.GROUPINGS,
-        "most": stored.MOST_GROUPS,
+        "all_groups": grouped if len(groups) > stored.MOST_GROUPS else None,
         "queries": {
             "groups": grouped,
             "days": daily,
@@ -85,7 +92,7 @@ async def score(asked: PageRequest) -> View:
 
 async def _reach_or_trouble(asked: PageRequest, name: str) -> Row:
     """The reach of all revisions, for a name without a present score. Raises Problem where there is none."""
-    reach = await asked.read(stored.reach_of_scores, asked.reader, name, True)
+    [reach] = await asked.rows(stored.reach_of_scores(name, True))
     if not int(reach["scores"]):
         names = await asked.rows(stored.score_names())
         known = [{"text": row["name"], "link": url("/scores", row["name"])} for row in names[:8]]

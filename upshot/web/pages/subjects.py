@@ -27,11 +27,13 @@ async def subject(asked: PageRequest) -> View:
     """The page of one subject."""
     name = asked.part("subject")
     query = stored.subject_outcomes(name)
-    outcomes, waits, scores = await asyncio.gather(
+    of_waits, of_scores = stored.subject_waits(name), stored.subject_scores(name)
+    outcomes, found, decided = await asyncio.gather(
         asked.read(query.first, asked.reader, _OUTCOMES),
-        asked.read(stored.subject_waits, asked.reader, name),
-        asked.read(stored.subject_scores, asked.reader, name),
+        asked.read(of_waits.first, asked.reader, stored.MOST),
+        asked.read(of_scores.first, asked.reader, stored.MOST),
     )
+    waits, scores = found.rows, decided.rows
     nearest: list[str] = []
     if not (outcomes.rows and waits):
         nearest = await asked.read(stored.nearest_subjects, asked.reader, name)
@@ -48,11 +50,15 @@ async def subject(asked: PageRequest) -> View:
         for wait in waits
     ]
     data = {"subject": name, "waits": explained, "outcomes": outcomes.rows, "more_outcomes": outcomes.more,
-            "scores": scores, "nearest": nearest}  # fmt: skip
-    timeline = _timeline(waits, outcomes.rows, scores, asked)
-    return View(
-        "subject.html", f"Subject {name}", data, {"after": timeline, "most": stored.MOST}, export=query
-    )
+            "scores": scores, "nearest": nearest, "more_waits": found.more,
+            "more_scores": decided.more}  # fmt: skip
+    extras = {
+        "after": _timeline(waits, outcomes.rows, scores, asked),
+        "all_waits": of_waits if found.more else None,
+        "all_scores": of_scores if decided.more else None,
+        "all_outcomes": query if outcomes.more else None,
+    }
+    return View("subject.html", f"Subject {name}", data, extras, export=query)
 
 
 def _timeline(

@@ -20,7 +20,7 @@ from upshot.web.parameters import place
 from upshot.web.site import PageRequest
 from upshot.web.views import View
 
-_SCREEN = 100
+_SCREEN = 50
 _NEVER = "2200-01-01 00:00:00"
 
 
@@ -36,8 +36,8 @@ async def waits(asked: PageRequest) -> View:
     ahead = deadlines_query(wanted)
     found, counts, days = await asyncio.gather(
         asked.read(query.first, asked.reader, _SCREEN),
-        asked.rows(wait_counts()),
-        asked.rows(ahead),
+        asked.counted(wait_counts()),
+        asked.counted(ahead),
     )
     rules = await asked.read(rules_of_waits, asked.reader, found.rows)
     shown = [

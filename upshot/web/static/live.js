@@ -19,7 +19,7 @@ export function follow() {
     if (latest) land(latest, news.scores);
     if (topic && seen[topic]) tell(seen[topic], topic);
     if (isRun || isSubject) {
-      const about = decodeURIComponent(parts[2]);
+      const about = nameOf(parts[2]);
       const mine = news.scores.filter((score) => (isRun ? score.run_id : score.subject) === about).length;
       if (mine) tell((seen.mine = (seen.mine ?? 0) + mine), "scores");
     }
@@ -59,8 +59,9 @@ function tell(count, what) {
   bar.hidden = false;
 }
 
-// A name's own ".json" is no wish for the JSON of its page.
-const part = (text) => encodeURIComponent(text).replace(/\.json$/, "%2Ejson");
+// A name's own ".json" is no wish for the JSON of its page, and browsers take "." and ".." for steps in the tree.
+const part = (text) => encodeURIComponent(text.replace(/^~*\.\.?$/, "~$&")).replace(/\.json$/, "%2Ejson");
+const nameOf = (text) => decodeURIComponent(text).replace(/^~(~*\.\.?)$/, "$1");
 
 function land(body, scores) {
   for (const score of scores) {
