@@ -91,7 +91,7 @@ def cells_of_rows(metrics: Sequence[PlannedMetric], *, segmented: bool, names: s
         "segment": "segment" if segmented else "''",
         "grouped": ",\n            ".join(grouped % ending for ending in endings),
         "added": ",\n        ".join(_ADDED % ending for ending in endings),
-        # A text among the keys, even a constant one, makes ClickHouse group by bytes: a third of the time.
+        # A text among the keys, even a constant one, makes ClickHouse group by bytes.
         "further_key": ", segment" if segmented else "",
         "hours": ", ".join(f"hour{ending['s']}" for ending in endings),
     }
