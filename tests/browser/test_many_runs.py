@@ -92,7 +92,7 @@ def test_pages_show_what_was_filled(many: WholeStack) -> None:
         assert scored[name] == stored(f"SELECT count() FROM current_scores WHERE name = '{name}'")
     found = fetched_json(many, COMPARED.replace("?", ".json?"))
     exposed = stored(f"SELECT uniqExact(run_id) FROM exposures WHERE experiment = '{EXPERIMENT}'")
-    assert exposed == sum(arm["units"] for arm in found["results"]["arms"])
+    assert exposed == sum(arm["exposed"] for arm in found["results"]["metrics"][0]["arms"])
 
 
 def test_lists_lead_to_their_last_row(many: WholeStack, page: Page) -> None:
