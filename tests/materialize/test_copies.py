@@ -112,7 +112,7 @@ def test_a_row_costs_as_much_among_many_pieces(
 ) -> None:
     """Rows read by the pieces, of which there are few or many."""
     monkeypatch.setattr(backfill, "_FEWEST", 1)
-    few, many = (_rows_read(clickhouse, monkeypatch, pieces) for pieces in (3, 24))
+    few, many = (_rows_read(clickhouse, monkeypatch, pieces) for pieces in (2, 8))
     assert few > RUNS and many < 1.5 * few, (few, many)
 
 
