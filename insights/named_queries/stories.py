@@ -26,12 +26,13 @@ def _story(condition: str) -> str:
     UNION ALL
 """
     # First by an index what may be meant, then these by their keys: waits and scores are sorted by other ids.
-    outcomes = (
-        f"subject IN (SELECT subject FROM waited_subjects WHERE {condition})" if about_runs else condition
-    )
+    # The subjects are looked up once, for the waits and for the outcomes.
+    asked = f"WITH (SELECT groupUniqArray(subject) FROM waited_subjects WHERE {condition}) AS asked\n"
+    outcomes = "has(asked, subject)" if about_runs else condition
     waited = f"{outcomes} AND {condition}"
     scored = f"score_id IN (SELECT score_id FROM scored_subjects WHERE {condition}) AND {condition}"
     return f"""\
+{asked if about_runs else ""}\
 SELECT at, event, name, run_id, subject, detail, id
 FROM
 (
