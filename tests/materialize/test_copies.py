@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, cast
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from tests.materialize.story import long_story
 from tests.store.conftest import Store, settings_for
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.materialize import backfill
-from upshot.processors.materialize.backfill import Backfill, is_whole, standings
+from upshot.processors.materialize.backfill import WORKS, Backfill, is_whole, standings
 from upshot.processors.materialize.writer import Writer
 from upshot.processors.store.connection import connect
 from upshot.processors.store.migrate import migrate
@@ -90,16 +91,16 @@ def _complete(rows: Rows, at: Callable[[str], None]) -> None:
 
 
 class Counting:
-    """A client that counts the rows which its statements read."""
+    """A client that counts the rows which its statements read from scores, waits or copies of them."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.rows = 0
 
-    def command(self, *given: Any, **named: Any) -> Any:
+    def command(self, sql: str, *given: Any, **named: Any) -> Any:
         """As the client's."""
-        answer = self._client.command(*given, **named)
-        if isinstance(answer, QuerySummary):
+        answer = self._client.command(sql, *given, **named)
+        if isinstance(answer, QuerySummary) and any(f"FROM {table}" in sql for table in READ_BY_PIECES):
             self.rows += int(answer.summary.get("read_rows", 0))
         return answer
 
@@ -107,30 +108,41 @@ class Counting:
         return getattr(self._client, name)
 
 
-def test_a_row_costs_as_much_among_many_pieces(
-    clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rows read by the pieces, of which there are few or many."""
-    monkeypatch.setattr(backfill, "_FEWEST", 1)
-    few, many = (_rows_read(clickhouse, monkeypatch, pieces) for pieces in (2, 8))
-    assert few > RUNS and many < 1.5 * few, (few, many)
+#: Of these names of tables the beginnings.
+READ_BY_PIECES = ("raw_latest_by_kind", "raw_scores", "raw_waits", "raw_copied_")
 
 
-def _rows_read(clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch, pieces: int) -> int:
-    monkeypatch.setattr(backfill, "PIECES", pieces)
+@pytest.fixture
+def steps(clickhouse: ClickHouseServer) -> Iterator[tuple[Client, Writer]]:
+    """The data set, copied; and a writer whose reading is counted."""
     settings = settings_for(clickhouse, f"upshot_{uuid4().hex}")
     migrate(settings)
     client, writer = connect(settings), Writer(settings)
     try:
         fill(client, RUNS)
-        counting = Counting(writer._session())
-        writer._client = cast(Client, counting)
-        steps = Backfill(client, writer)
-        while steps.step():
-            pass
-        assert {one.work: one.pieces for one in standings(client)}["runs"] >= pieces
-        return counting.rows
+        copying = Backfill(client, writer)
+        while standings(client)[WORKS.index("copied_waits")].done == 0:
+            copying.step()
+        writer._client = cast(Client, Counting(writer._session()))
+        yield client, writer
     finally:
         writer.close()
         client.command(f"DROP DATABASE IF EXISTS {settings.clickhouse.database} SYNC")
         client.close()
+
+
+def test_a_row_costs_as_much_among_many_pieces(steps: tuple[Client, Writer]) -> None:
+    """Scores and waits read for all runs, in two ranges or in eight."""
+    client, writer = steps
+    few = _rows_read(writer, ["", "8", ""])
+    client.command("TRUNCATE TABLE raw_claims")
+    many = _rows_read(writer, ["", *"2468ace", ""])
+    assert few > RUNS and many < 1.25 * few, (few, many)
+
+
+def _rows_read(writer: Writer, bounds: Sequence[str]) -> int:
+    counting = cast(Counting, writer._client)
+    counting.rows = 0
+    for first, last in pairwise(bounds):
+        assert writer.write_range(first, last).contended == []
+    return counting.rows
