@@ -37,7 +37,7 @@ WHERE active AND database = currentDatabase() GROUP BY table ORDER BY 3 DESC"""
 RAW = frozenset(("raw_runs", "raw_steps", "raw_waits", "raw_outcomes", "raw_scores", "raw_exposures"))
 _OLD = RAW | {"raw_latest_by_kind"}
 #: How many runs are written anew at once.
-_REWRITTEN = (100, 1_000, 20_000)
+_REWRITTEN = (100, 1_000, 20_000, 50_000)
 
 
 def main() -> int:
@@ -63,8 +63,8 @@ def main() -> int:
             server.stop()
 
 
-def prepare(server: ClickHouseServer, settings: Settings, runs: int) -> None:
-    """The data set and the rows for reading."""
+def prepare(server: ClickHouseServer, settings: Settings, runs: int, *, merging: bool = True) -> None:
+    """The data set and the rows for reading; `merging`: wholly merged, as tables are after a while."""
     migrate(settings)
     client = connect(settings)
     there = int(str(client.command("SELECT uniq(run_id) FROM raw_runs")))
@@ -80,8 +80,12 @@ def prepare(server: ClickHouseServer, settings: Settings, runs: int) -> None:
             pass
         took, used = time.monotonic() - began, cpu(server) - before
         facts = sum(rows for table, rows, _ in _sizes(client) if table in RAW)
-        print(f"rows written: {took:.0f} s, {_each(used, runs, 'run')}, {_each(used, facts, 'raw row')}")
-        merge_all(client)
+        print(
+            f"rows written: {took:.0f} s, {_each(used, runs, 'run')}, {_each(used, facts, 'raw row')}",
+            flush=True,
+        )
+        if merging:
+            merge_all(client)
     sizes = {table: size for table, _, size in _sizes(client)}
     old = sum(size for table, size in sizes.items() if table in _OLD)
     more = sum(sizes.values()) - old

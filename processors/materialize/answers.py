@@ -34,12 +34,11 @@ _SOURCES = """WITH
     facts AS
 """
 
-#: Every revision of the scores of exposed runs; no score is read where no run is exposed.
+#: Every revision of the scores of exposed runs.
 REVISIONS = """
 SELECT
     run_id, score_id, name, step_id, value, revision, reason, occurred_at, decided_at, recorded_at, precedence
-FROM raw_scores FINAL
-PREWHERE run_id IN (SELECT run_id FROM scope WHERE (SELECT count() FROM exposed) > 0)
+FROM {revisions}
 WHERE run_id IN (SELECT fact_run FROM homes WHERE now AND run_id IN (SELECT run_id FROM exposed))"""
 
 #: A clock of whole seconds can date an outcome up to a second before the exposure that it followed.

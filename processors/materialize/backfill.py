@@ -1,8 +1,10 @@
 """Rows for the runs from before the tables for reading: in ranges, with a ledger, while events come in.
 
-The keys of scores and waits are written by run; then new facts begin to note their runs; then the rows of
-all runs are written; at last the views read the tables. Every piece can be done again with the same result,
-by several workers at once, and a start goes on behind the last piece done.
+The keys of scores and waits are written by run; then new facts begin to note their runs; then scores and
+waits are copied in the order of runs, and the rows of all runs written from the copies; at last the views
+read the tables, and the copies are dropped. A fact that comes after it was copied has noted its run. Every
+piece can be done again with the same result, by several workers at once, and a start goes on behind the last
+piece done.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from upshot.processors.store.cluster import spread
 from upshot.processors.store.connection import TIMEOUT
 from upshot.processors.store.migrate import Migration, definition
 
-#: Facts of a piece: `_FEWEST`, and more where there would be over `PIECES` of them. Each piece reads all
-#: scores and waits once, so that larger pieces are cheaper; the rows of its runs must have room in memory.
+#: Facts of a piece: `_FEWEST`, and more where there would be over `PIECES` of them; the rows of its runs must
+#: have room in memory.
 _FEWEST, _MOST, PIECES = 200_000, 500_000, 64
 _SAMPLE = 65_536
 #: By work: the table, its key, and the views that derive rows of it.
@@ -35,7 +37,16 @@ _DERIVED = {
     "waits": ("raw_waits", "subject", ("raw_keys_of_waits", "raw_carried_by_waits")),
     "numbers": ("raw_runs", "run_id", ("raw_first_numbers",)),
 }
-WORKS = ("scores", "waits", "numbers", "aliases", "changes", "runs", "views")
+#: By work: the table that says the keys, its key, and the copies: each with the table that it is made of.
+_COPIED = {
+    "copied_scores": (
+        "raw_scores",
+        "score_id",
+        {"raw_copied_latest": "raw_latest_by_kind", "raw_copied_revisions": "raw_scores"},
+    ),
+    "copied_waits": ("raw_waits", "subject", {"raw_copied_waits": "raw_waits"}),
+}
+WORKS = ("scores", "waits", "numbers", "aliases", "changes", "copied_scores", "copied_waits", "runs", "views")
 
 
 class Piece(NamedTuple):
@@ -99,8 +110,8 @@ class Backfill:
 
     def _planned(self, work: str) -> list[Piece]:
         plan = secrets.randbits(63)
-        if work in _DERIVED:
-            table, key, _ = _DERIVED[work]
+        if work in _DERIVED or work in _COPIED:
+            table, key, _ = {**_DERIVED, **_COPIED}[work]
             bounds = self._bounds(f"SELECT {key} AS key FROM {table}")
         elif work == "runs":
             bounds = self._bounds(
@@ -124,13 +135,12 @@ class Backfill:
     def _do(self, piece: Piece) -> None:
         if piece.work in _DERIVED:
             _, key, feeds = _DERIVED[piece.work]
-            bound = [f"{key} >= {{first:String}}", *([f"{key} < {{last:String}}"] if piece.last else [])]
             for feed in feeds:
                 target, select = _feed(feed)
                 joint = "AND" if "\nWHERE " in select else "WHERE"
                 self._client.command(
-                    f"INSERT INTO {target} {select} {joint} {' AND '.join(bound)}",
-                    parameters={"first": piece.first, "last": piece.last},
+                    f"INSERT INTO {target} {select} {joint} {_bound(key, piece)}",
+                    parameters=_bounds_of(piece),
                 )
         elif piece.work == "aliases":
             target, select = _feed("raw_alias_pairs")
@@ -138,10 +148,25 @@ class Backfill:
         elif piece.work == "changes":
             self._apply(_statements("changes"))
             self._wait_for_inserts()
+        elif piece.work in _COPIED:
+            self._copy(piece)
         elif piece.work == "views":
             self._apply(map(_with_columns, _statements("views")))
+            self._apply(
+                f"DROP TABLE IF EXISTS {copy}" for _, _, copies in _COPIED.values() for copy in copies
+            )
         else:
             self._write(piece)
+
+    def _copy(self, piece: Piece) -> None:
+        self._apply(_statements("copies"))
+        _, key, copies = _COPIED[piece.work]
+        for copy, table in copies.items():
+            names = ", ".join(row[0] for row in self._client.query(f"DESCRIBE {copy}").result_rows)
+            self._client.command(
+                f"INSERT INTO {copy} ({names}) SELECT {names} FROM {table} WHERE {_bound(key, piece)}",
+                parameters=_bounds_of(piece),
+            )
 
     def _apply(self, statements: Iterable[str]) -> None:
         for statement in statements:
@@ -167,6 +192,15 @@ class Backfill:
         """The ids of the inserts under way."""
         sql = "SELECT query_id FROM system.processes WHERE query_kind = 'Insert'"
         return {query_id for (query_id,) in self._client.query(sql).result_rows}
+
+
+def _bound(key: str, piece: Piece) -> str:
+    """The condition for the keys of a piece."""
+    return f"{key} >= {{first:String}}" + (f" AND {key} < {{last:String}}" if piece.last else "")
+
+
+def _bounds_of(piece: Piece) -> dict[str, str]:
+    return {"first": piece.first, "last": piece.last}
 
 
 _LOWEST_PLANS = "SELECT work, min(plan) FROM raw_backfill GROUP BY work"

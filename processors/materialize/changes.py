@@ -10,7 +10,10 @@ from clickhouse_connect.driver.client import Client
 #: Microseconds after which an insert is visible, or failed and is tried again with a later instant.
 OVERLAP = 120 * 1_000_000
 #: Runs of a batch: larger ones cost less for each run, smaller ones are written sooner.
-BATCH = 20_000
+BATCH = 50_000
+#: Notes taken at once: a new run has about eight, and whoever takes some of them writes the run again for the
+#: others.
+NOTES = 8 * BATCH
 
 _MINE = "(modulo(sipHash64(run_id), {slots:UInt32}) IN {mine:Array(UInt32)} OR run_id = '')"
 _NEW = f"""
@@ -64,14 +67,15 @@ class ChangedRuns:
         self._asked_at = 0
 
     def news(self) -> News:
-        """The next runs with new facts, at most about `BATCH`."""
+        """The next runs with new facts, at most about those of `NOTES` notes."""
         self._asked_at = int(str(self._client.command("SELECT toUnixTimestamp64Micro(now64(6))")))
         found = self._client.query(_NEW, parameters={"since": self._since, **self._of}).result_rows
-        notes: dict[int, int] = {}
+        notes, taken = dict[int, int](), 0
         for at, count in found:
             if count > self._written.get(at, 0):
                 notes[at] = count
-                if sum(notes.values()) >= BATCH:
+                taken += count
+                if taken >= NOTES:
                     break
         if not notes:
             return News([], {})

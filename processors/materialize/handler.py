@@ -26,9 +26,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks for new facts, between two notes of how far the rows are, and after an error.
 PAUSE, NOTED, AWAY = 1.0, 2.0, 2.0
-#: The longest pause behind a batch: as long as the batch took, so that slow batches grow instead of following
-#: one another; each reads parts of the same tables.
-LONGEST = 4.0
+#: The longest pause behind a batch of fewer than `FEW` runs: half as long as the batch took, so that slow
+#: batches grow instead of following one another; each reads parts of the same tables. A fact that just missed
+#: a batch waits for the rest of that batch, the pause and a batch of its own.
+LONGEST, FEW = 2.0, 10_000
 #: Seconds between two looks for rows that stand twice, at a part of all runs.
 CHECKED = 60.0
 
@@ -133,8 +134,8 @@ class Materialize:
                     looked, part = time.monotonic(), part + 1
                 if not news.runs and backfill is None:
                     stop.wait(self._pause)
-                elif 0 < len(news.runs) < BATCH // 2:
-                    stop.wait(min(took, LONGEST))
+                elif 0 < len(news.runs) < FEW:
+                    stop.wait(min(took / 2, LONGEST))
         finally:
             writer.close()
             client.close()

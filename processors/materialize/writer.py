@@ -6,19 +6,21 @@ Several writers may write one run at once, at any speed, and stop anywhere: see 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from upshot.processors.materialize.answers import answers_sql
-from upshot.processors.materialize.facts import GONE, IDS, READ, ROWS, STARTED, usage_sql
+from upshot.processors.materialize.facts import COPIES, FACTS, GONE, IDS, READ, ROWS, STARTED, read_sql
 from upshot.processors.materialize.reading import open_session
 from upshot.settings import Settings
 
 #: A version is a number, and in its low bits who writes: no two writings have one version.
 _WRITER_BITS = 16
 _WRITERS = 1 << _WRITER_BITS
+#: Numbers of writers that read copies: below all others, so that of two claims made at once the writer
+#: who reads the facts themselves counts.
+_COPYING = 256
 
 _WANTED_ALIASES = """
 INSERT INTO wanted
@@ -97,7 +99,8 @@ class Writer:
     def __init__(self, settings: Settings, at: Callable[[str], None] = lambda point: None) -> None:
         self.settings = settings
         self._at = at
-        self._writer = secrets.randbelow(_WRITERS)
+        self._writer = _COPYING + secrets.randbelow(_WRITERS - _COPYING)
+        self._copying = secrets.randbelow(_COPYING)
         self._client: Client | None = None
         self._columns: dict[str, str] = {}
 
@@ -110,10 +113,16 @@ class Writer:
         self._temporary("sharers", _SHARING.format(runs="wanted"))
         client.command("INSERT INTO wanted SELECT run_id FROM sharers")
         client.command(_WANTED_ALIASES)
-        return self._write_wanted()
+        claimed = self._claim(self._writer)
+        self._write_batch("ours", FACTS)
+        return claimed
 
     def write_range(self, first: str, last: str) -> Written:
-        """Write the rows of all runs from `first` up to `last`, not included; empty: no end."""
+        """Write the rows of all runs from `first` up to `last`, not included; empty: no end.
+
+        Scores and waits of runs that nobody claimed before are read from the backfill's copies: a writer who
+        writes such a run for a newer fact claims it later, and counts. The other runs are read as in `write`.
+        """
         client = self._session()
         bound = "run_id >= {first:String}" + (" AND run_id < {last:String}" if last else "")
         parts = (
@@ -128,7 +137,11 @@ class Writer:
             f"CREATE OR REPLACE TEMPORARY TABLE wanted ENGINE = Memory AS {every}",
             parameters={"first": first, "last": last},
         )
-        return self._write_wanted()
+        claimed = self._claim(self._copying)
+        self._write_batch("ours AND fresh", COPIES)
+        if client.command("SELECT count() FROM claims WHERE ours AND NOT fresh"):
+            self._write_batch("ours AND NOT fresh", FACTS)
+        return claimed
 
     def close(self) -> None:
         """End the session."""
@@ -141,28 +154,32 @@ class Writer:
             self._client = open_session(self.settings)
         return self._client
 
-    def _write_wanted(self) -> Written:
+    def _claim(self, writer: int) -> Written:
+        """Claim the wanted runs: those that are ours by then, counted, and those that aren't."""
         client = self._session()
         self._at("begin")
-        client.command(_CLAIM, parameters={"writer": self._writer})
+        client.command(_CLAIM, parameters={"writer": writer})
         self._at("claimed")
-        self._temporary("claims", _BATCH, {"writer": self._writer})
+        self._temporary("claims", _BATCH, {"writer": writer})
         contended = [run for (run,) in client.query("SELECT run_id FROM claims WHERE NOT ours").result_rows]
-        self._temporary("batch", "SELECT * EXCEPT ours FROM claims WHERE ours")
+        return Written(int(str(client.command("SELECT count() FROM claims WHERE ours"))), contended)
+
+    def _write_batch(self, condition: str, sources: Mapping[str, str]) -> None:
+        """Write the rows of the claimed runs under the condition, scores and waits read from `sources`."""
+        client = self._session()
+        self._temporary("batch", f"SELECT * EXCEPT ours FROM claims WHERE {condition}")
         for name, select in IDS:
             self._temporary(name, select)
         self._temporary("scope", _SHARING.format(runs="own"))
         client.command("INSERT INTO scope SELECT run_id FROM own")
         for name, select in READ:
-            text = select.replace("{usage}", usage_sql()).replace("{answers}", answers_sql())
-            self._temporary(name, text)
+            self._temporary(name, read_sql(select, sources))
         self._at("read")
         if client.command("SELECT count() FROM batch WHERE NOT fresh"):
             self._insert(GONE)
         self._at("gone")
         self._insert(ROWS)
         self._at("written")
-        return Written(int(str(client.command("SELECT count() FROM batch"))), contended)
 
     def _temporary(self, name: str, select: str, parameters: dict[str, int] | None = None) -> None:
         self._session().command(

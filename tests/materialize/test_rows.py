@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.materialize.conftest import Crashed, Rows, interrupting
 from tests.materialize.story import long_story
+from upshot.processors.materialize import changes
 from upshot.processors.materialize.changes import ChangedRuns
 from upshot.processors.materialize.writer import Writer
 from upshot.processors.store.connection import connect
@@ -37,6 +38,19 @@ async def test_the_rows_equal_the_exact_views(rows: Rows) -> None:
         "groupUniqArray(earlier_numbers['visits']) FROM exposure_rows"
     )
     assert len(causes) > 1 and revised and 10 in numbers
+
+
+async def test_notes_are_taken_in_parts(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them at once where there is room, so that a new run is written once for all of its facts."""
+    for part in (long_story()[::2], long_story()[1::2]):
+        await rows.store.take(*part)
+    [(noted,)] = rows.store.values("SELECT uniqExact(run_id) FROM changed_runs WHERE run_id != ''")
+    assert len(rows.changes().news().runs) >= noted
+    monkeypatch.setattr(changes, "NOTES", 5)
+    in_parts = rows.changes()
+    assert 0 < len(in_parts.news().runs) < noted
+    rows.follow(in_parts, Writer(rows.store.settings))
+    assert rows.differences() == {}
 
 
 async def test_rows_from_before_are_written_by_the_backfill(store_before: Rows) -> None:
@@ -102,9 +116,9 @@ async def test_two_owners_at_one_time_write_the_same_rows(rows: Rows) -> None:
     def own() -> None:
         client, writer = connect(rows.store.settings), Writer(rows.store.settings)
         try:
-            changes = ChangedRuns(client, 1, [0])
+            notes = ChangedRuns(client, 1, [0])
             while not ended.is_set():
-                rows.follow(changes, writer)
+                rows.follow(notes, writer)
         finally:
             writer.close()
             client.close()
