@@ -8,11 +8,9 @@ whose waits and scores decide about theirs: themselves, and runs that say one of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
-from types import MappingProxyType
 
-from upshot.processors.materialize.answers import EXPOSURE_ROWS, REVISIONS, answers_sql
+from upshot.processors.materialize.answers import EXPOSURE_ROWS, REVISIONS
 from upshot.processors.store.migrate import select_of
 
 _UNKNOWN = "toDateTime64(0, 6, 'UTC')"
@@ -351,48 +349,6 @@ ROWS: tuple[tuple[str, str], ...] = (
 )
 
 
-_OF_SCOPE = "PREWHERE run_id IN (SELECT run_id FROM scope)"
-#: No revision is read where no run is exposed.
-_OF_EXPOSED = "PREWHERE run_id IN (SELECT run_id FROM scope WHERE (SELECT count() FROM exposed) > 0)"
-#: What stands for `{latest}`, `{waits}` and `{revisions}`: the facts themselves, whose order is another.
-FACTS: Mapping[str, str] = MappingProxyType(
-    {
-        "latest": f"raw_latest_by_kind FINAL {_OF_SCOPE}",
-        "waits": f"raw_waits FINAL {_OF_SCOPE}",
-        "revisions": f"raw_scores FINAL {_OF_EXPOSED}",
-    }
-)
-#: Or the backfill's copies of them by run, each row perhaps several times: of one key the highest counts, as
-#: where ClickHouse merges the facts.
-COPIES: Mapping[str, str] = MappingProxyType(
-    {
-        "latest": f"""
-(
-    SELECT * FROM raw_copied_latest {_OF_SCOPE}
-    ORDER BY precedence DESC LIMIT 1 BY score_id, as_kind
-)""",
-        "waits": f"""
-(
-    SELECT * FROM raw_copied_waits {_OF_SCOPE}
-    ORDER BY row_version DESC LIMIT 1 BY subject, wait_id
-)""",
-        "revisions": f"""
-(
-    SELECT * FROM raw_copied_revisions {_OF_EXPOSED}
-    ORDER BY row_version DESC LIMIT 1 BY score_id, fact_id
-)""",
-    }
-)
-
-
-def read_sql(select: str, sources: Mapping[str, str]) -> str:
-    """A statement of `READ`, from the facts or from copies of them."""
-    parts = {"usage": usage_sql(), "answers": answers_sql(), **sources}
-    for name, text in parts.items():
-        select = select.replace(f"{{{name}}}", text)
-    return select
-
-
 @cache
 def usage_sql() -> str:
     """The rows of the view `run_usage` for the steps in the temporary table `named`.
@@ -418,4 +374,4 @@ def usage_sql() -> str:
     return select_of("run_usage").replace("FROM steps AS step", f"FROM {counted}")
 
 
-__all__ = ["COPIES", "FACTS", "GONE", "IDS", "READ", "ROWS", "STARTED", "read_sql", "usage_sql"]
+__all__ = ["GONE", "IDS", "READ", "ROWS", "STARTED", "usage_sql"]

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from upshot.processors.materialize.facts import COPIES, FACTS, GONE, IDS, READ, ROWS, STARTED, read_sql
+from upshot.processors.materialize.facts import GONE, IDS, READ, ROWS, STARTED
 from upshot.processors.materialize.reading import open_session
+from upshot.processors.materialize.sources import COPIES, FACTS, read_sql
 from upshot.settings import Settings
 
 #: A version is a number, and in its low bits who writes: no two writings have one version.
