@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upshot.insights.pages.query import PageQuery, Row
+from upshot.insights.pages.scores import among_the_last
 
 
 def _counts(waits: str) -> PageQuery:
@@ -27,14 +28,7 @@ SELECT decided_at, name, value, kind, agent, run_id, step_id, reason, revision, 
     occurred_at
 FROM score_rows%s
 ORDER BY decided_at DESC, score_id"""
-#: The table has rows of one score several times until they are merged. One column of it tells how far back
-#: the last ones go, and its key finds them.
-_OLDEST = """(SELECT min(decided_at) FROM
-        (SELECT decided_at FROM raw_score_rows ORDER BY decided_at DESC LIMIT 3 * {rows:UInt32}))"""
-_SINCE = f"""
-WHERE decided_at >= {_OLDEST}
-    AND (name, started_at) IN (SELECT name, started_at FROM raw_score_rows WHERE decided_at >= {_OLDEST})"""
-LATEST_SCORES = PageQuery(_LATEST % "", beginning=_LATEST % _SINCE)
+LATEST_SCORES = PageQuery(_LATEST % "", beginning=_LATEST % f"\nWHERE {among_the_last('true', 'true')}")
 
 #: Scores of each name a day, for sparklines; days by the time of the decision.
 SCORES_A_DAY = PageQuery("""\

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from upshot.insights.pages.query import IDS, PageQuery, Row, ids_of
 from upshot.insights.pages.waits import is_pending
@@ -55,19 +55,45 @@ def _payload(source: str, columns: str = "") -> str:
     )
 
 
-def steps_query(run_id: str) -> PageQuery:
-    """All steps of a run in the order of their starts, without payloads."""
-    return PageQuery(
-        """\
+_IN_ORDER = "ORDER BY started_at NULLS LAST, step_id, attempt"
+_STEPS = (
+    """\
 SELECT step_id, attempt, parent_step_id, name, kind, status, started_at, ended_at, model, input_tokens,
        output_tokens, cost_usd, substring(error, 1, 300) AS error
-FROM steps
+FROM %s
 WHERE run_id = {run_id:String}
-ORDER BY started_at NULLS LAST, step_id, attempt""",
-        {"run_id": run_id},
+"""
+    + _IN_ORDER
+)
+
+
+def steps_query(run_id: str) -> PageQuery:
+    """All steps of a run in the order of their starts, without payloads."""
+    return PageQuery(_STEPS % "steps", {"run_id": run_id})
+
+
+#: Steps as the view `steps` has them where no step says the usage of another one.
+_OUTLINES = """\
+(
+    SELECT *, reported_input_tokens AS input_tokens,
+        reported_output_tokens AS output_tokens, reported_cost_usd AS cost_usd
+    FROM step_outlines
+)"""
+#: Whether a step may say the usage of another one, which needs a step with usage around another step, one id
+#: of two answers, or two tellers of equal tokens. Where not, `repeated_usage` has no step of the run.
+_MAY_REPEAT = """\
+countIf(reports_usage) > 1 AND
+(
+    hasAny(groupArrayIf(step_id, reports_usage), groupUniqArray(ifNull(parent_step_id, '')))
+    OR countIf(reports_usage AND response_id != '')
+        > uniqExactIf(response_id, reports_usage AND response_id != '')
+    OR
+    (
+        uniqExactIf((instrumentation, name), reports_usage) > 1
+        AND countIf(input_tokens > 0 OR output_tokens > 0)
+            > uniqExactIf((input_tokens, output_tokens), input_tokens > 0 OR output_tokens > 0)
     )
-
-
+)"""
 #: Sums over all steps of a run.
 _TOTALS = {
     "steps": "count()",
@@ -81,28 +107,29 @@ _TOTALS = {
 
 
 def steps_after(reader: Reader, run_id: str, skip: int, count: int) -> tuple[list[Row], Row]:
-    """One screen of steps, and the sums of all."""
-    query = steps_query(run_id)
-    # Rows and sums in one query: ClickHouse needs longer to plan the view of steps than to read it.
-    sums = ", ".join(f"{sum_} OVER () AS total_{name}" for name, sum_ in _TOTALS.items())
+    """One screen of steps, and the sums of all.
+
+    Usage counts as in the view `steps`. ClickHouse needs longer to plan that view than to read it, and is
+    asked for it only where a step may say the usage of another one.
+    """
+    parameters = {"run_id": run_id, "count": count, "skip": skip}
+    screen = "LIMIT {count:UInt32} OFFSET {skip:UInt32}"
+    totals = _totals(reader, run_id, _OUTLINES, f", {_MAY_REPEAT} AS may_repeat")
+    if not totals.pop("may_repeat"):
+        return reader.query(f"{_STEPS % _OUTLINES}\n{screen}", parameters).objects(), totals
+    over = ", ".join(f"{sum_} OVER () AS total_{name}" for name, sum_ in _TOTALS.items())
     rows = reader.query(
-        f"SELECT *, {sums} FROM\n(\n{query.sql}\n)\nORDER BY started_at NULLS LAST, step_id, attempt\n"
-        "LIMIT {count:UInt32} OFFSET {skip:UInt32}",
-        {**query.parameters, "count": count, "skip": skip},
+        f"SELECT *, {over} FROM\n(\n{_STEPS % 'steps'}\n)\n{_IN_ORDER}\n{screen}", parameters
     ).objects()
-    if not rows:
-        return [], _totals(reader, run_id) if skip else dict.fromkeys(_TOTALS) | {"steps": 0, "failed": 0}
-    totals = {name: rows[0][f"total_{name}"] for name in _TOTALS}
-    for row in rows:
-        for name in _TOTALS:
-            del row[f"total_{name}"]
-    return rows, totals
+    sums = [{name: row.pop(f"total_{name}") for name in _TOTALS} for row in rows]
+    return rows, sums[0] if sums else _totals(reader, run_id, "steps")
 
 
-def _totals(reader: Reader, run_id: str) -> Row:
+def _totals(reader: Reader, run_id: str, source: str, more: str = "") -> Row:
     sums = ", ".join(f"{sum_} AS total_{name}" for name, sum_ in _TOTALS.items())
-    found = reader.query(f"SELECT {sums} FROM steps WHERE run_id = {{run_id:String}}", {"run_id": run_id})
-    return {name.removeprefix("total_"): value for name, value in found.objects()[0].items()}
+    sql = f"SELECT {sums}{more} FROM {source} WHERE run_id = {{run_id:String}}"
+    [found] = reader.query(sql, {"run_id": run_id}).objects()
+    return {name.removeprefix("total_"): value for name, value in found.items()}
 
 
 def revisions_query(run_id: str) -> PageQuery:
@@ -145,6 +172,15 @@ def followups_query(run_id: str) -> PageQuery:
     )
 
 
+def failures_of(reader: Reader, followup_ids: Sequence[str]) -> dict[str, str]:
+    """Why these follow-ups failed, by their ids; texts are cut."""
+    rows = reader.query(
+        "SELECT followup_id, substring(error, 1, 4000) FROM current_followups WHERE followup_id IN " + IDS,
+        {"ids": ids_of(followup_ids)},
+    ).rows
+    return {str(followup_id): str(error) for followup_id, error in rows}
+
+
 def outcomes_query(subjects: Iterable[str]) -> PageQuery:
     """Outcomes of these subjects, in order of time."""
     return PageQuery(
@@ -179,6 +215,7 @@ __all__ = [
     "MOST_EXPOSURES",
     "PAYLOAD_SHOWN",
     "exposures_query",
+    "failures_of",
     "followups_query",
     "nearest_runs",
     "outcomes_query",

@@ -106,28 +106,34 @@ def score_over_time(name: str, seconds: int, as_of: datetime | None = None) -> P
 
 
 def revisions_a_day(name: str, as_of: datetime | None = None) -> PageQuery:
-    """How many scores of a name were decided anew on each day: before and after the deadline was judged."""
-    conditions = Conditions()
-    conditions.add("name = {name:String}", name=name)
-    conditions.add("revision > 1")
-    conditions.add(_REVISED)
+    """How many scores of a name were decided anew on each day: before and after the deadline was judged.
+
+    Of a score that was given and then decided, the decisions count.
+    """
+    parameters: dict[str, object] = {"name": name}
+    known = ""
     if as_of is not None:
-        conditions.add("decided_at <= {as_of:DateTime64(6, 'UTC')}", as_of=as_of)
-    return PageQuery(
-        "SELECT toStartOfDay(decided_at) AS bucket, countIf(NOT late) AS in_time, countIf(late) AS too_late\n"
-        f"FROM score_revisions{conditions.where()}\nGROUP BY bucket\nORDER BY bucket\nLIMIT 2000",
-        conditions.parameters,
-    )
+        known = " AND decided_at <= {as_of:DateTime64(6, 'UTC')}"
+        parameters["as_of"] = as_of
+    return PageQuery(_REVISIONS_A_DAY % {"known": known}, parameters)
 
 
-#: Scores that were decided more than once: few of all, and to number all revisions takes long.
-_REVISED = """\
-score_id IN
-    (
-        SELECT score_id FROM score_rows WHERE name = {name:String} AND revision > 1
-        UNION ALL
-        SELECT score_id FROM changed_scores WHERE name = {name:String} AND revision > 1
-    )"""
+#: Decisions say their number. Given scores have theirs from their place among all revisions, which takes
+#: long to find: only those are numbered that were given several times.
+_REVISIONS_A_DAY = """\
+SELECT toStartOfDay(decided_at) AS bucket, countIf(NOT late) AS in_time, countIf(late) AS too_late
+FROM
+(
+    SELECT decided_at, late FROM changed_scores
+    WHERE name = {name:String} AND revision > 1 AND reason != 'given'%(known)s
+    UNION ALL
+    SELECT decided_at, late FROM score_revisions
+    WHERE name = {name:String} AND revision > 1 AND reason = 'given'%(known)s AND score_id IN
+        (SELECT score_id FROM score_rows WHERE name = {name:String} AND reason = 'given' AND revision > 1)
+)
+GROUP BY bucket
+ORDER BY bucket
+LIMIT 2000"""
 
 
 def score_rows(name: str, as_of: datetime | None = None, late: bool = False) -> PageQuery:
@@ -139,18 +145,25 @@ def score_rows(name: str, as_of: datetime | None = None, late: bool = False) -> 
     select, order = f"SELECT {columns}\nFROM {source}", "\nORDER BY decided_at DESC, score_id"
     beginning = ""
     if as_of is None:
-        late_ones = " AND late" if late else ""
-        beginning = f"{select}{conditions.where()}\n    AND {_LAST.replace('%s', late_ones)}{order}"
+        last = among_the_last(f"name = {{name:String}}{' AND late' if late else ''}", "name = {name:String}")
+        beginning = f"{select}{conditions.where()}\n    AND {last}{order}"
     return PageQuery(f"{select}{conditions.where()}{order}", conditions.parameters, beginning)
 
 
-#: As for the latest scores of all names (`home`): one column tells how far back the last ones go.
-_OLDEST = """(SELECT min(decided_at) FROM
-        (SELECT decided_at FROM raw_score_rows WHERE name = {name:String}%s
-        ORDER BY decided_at DESC LIMIT 3 * {rows:UInt32}))"""
-_LAST = f"""decided_at >= {_OLDEST} AND (name, started_at) IN
+def among_the_last(condition: str, of_key: str) -> str:
+    """SQL of a condition for `score_rows`: the last `{rows:UInt32}` scores under `condition` meet it.
+
+    The table has rows of one score several times until they are merged. One column of it tells how far back
+    the last ones go, and its key, of which `of_key` is the known part, finds them.
+    """
+    oldest = f"""\
+(SELECT min(decided_at) FROM
+        (SELECT decided_at FROM raw_score_rows WHERE {condition}
+        ORDER BY decided_at DESC LIMIT 3 * {{rows:UInt32}}))"""
+    return f"""\
+decided_at >= {oldest} AND (name, started_at) IN
         (SELECT name, started_at FROM raw_score_rows
-        WHERE name = {{name:String}} AND decided_at >= {_OLDEST})"""
+        WHERE {of_key} AND decided_at >= {oldest})"""
 
 
 def _current(name: str, as_of: datetime | None) -> tuple[str, Conditions]:
@@ -230,6 +243,7 @@ def reach_of_scores(name: str, every: bool = False) -> PageQuery:
 __all__ = [
     "GROUPINGS",
     "MOST_GROUPS",
+    "among_the_last",
     "departures",
     "departures_query",
     "expired_query",

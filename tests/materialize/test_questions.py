@@ -21,7 +21,7 @@ from upshot.processors.store.connection import connect
 from upshot.processors.store.migrate import migrate
 
 pytestmark = pytest.mark.stack
-RUNS = 40_000
+RUNS = 200_000
 #: CPU seconds and megabytes of a question about as many runs; and rows for each run: slow-runs reads all runs
 #: three times.
 CPU, MEGABYTES, ROWS = 1.0, 200.0, 4.0

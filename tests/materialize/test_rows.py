@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from tests.materialize.conftest import Crashed, Rows, interrupting
 from tests.materialize.story import long_story
+from upshot.insights.pages.scores import revisions_a_day
+from upshot.insights.reader import Reader
 from upshot.processors.materialize import changes
 from upshot.processors.materialize.changes import ChangedRuns
 from upshot.processors.materialize.writer import Writer
@@ -38,6 +40,24 @@ async def test_the_rows_equal_the_exact_views(rows: Rows) -> None:
         "groupUniqArray(earlier_numbers['visits']) FROM exposure_rows"
     )
     assert len(causes) > 1 and revised and 10 in numbers
+    assert_revisions_a_day(rows)
+
+
+def assert_revisions_a_day(rows: Rows) -> None:
+    """The page of a score counts every revision."""
+    exact = rows.store.values(
+        "SELECT name, toString(toStartOfDay(decided_at)), countIf(NOT late), countIf(late) "
+        "FROM score_revisions WHERE revision > 1 GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    reasons = rows.store.values("SELECT DISTINCT reason = 'given' FROM score_revisions WHERE revision > 1")
+    assert len(reasons) == 2 and any(late for *_, late in exact)
+    reader = Reader(rows.store.settings)
+    found = [
+        (name, row["bucket"], int(row["in_time"]), int(row["too_late"]))
+        for name in dict.fromkeys(name for name, *_ in exact)
+        for row in revisions_a_day(name).rows(reader)
+    ]
+    assert found == exact
 
 
 async def test_notes_are_taken_in_parts(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ import pytest
 
 from tests.store.conftest import Store, record
 from tests.traces.test_dialects import SECOND, START, span
+from upshot.insights.pages.run import steps_after, steps_query
+from upshot.insights.reader import Reader
 from upshot.ops.doctor.clickhouse import examine_clickhouse
 from upshot.ops.doctor.finding import Finding
 from upshot.otel import SpanRecord, price_table
@@ -169,6 +171,25 @@ async def test_the_view_has_the_rule_of_the_code(store: Store) -> None:
     assert len(found) > 50, "the data has to try it"
     some = by_run["r5"], "SELECT count() FROM steps WHERE run_id = 'r5'"
     assert store.values(some[1]) == [(len(some[0]),)]
+    reader = Reader(store.settings)
+    for run_id in sorted(by_run)[:60]:
+        rows = steps_query(run_id).rows(reader)
+        assert steps_after(reader, run_id, 0, 100) == (rows, totals(rows))
+        assert steps_after(reader, run_id, 100, 1) == ([], totals(rows))
+
+
+def totals(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The sums of a run's steps, of which none failed."""
+    costs = [row["cost_usd"] for row in rows if row["cost_usd"] is not None]
+    return {
+        "steps": len(rows),
+        "input_tokens": sum(row["input_tokens"] or 0 for row in rows),
+        "output_tokens": sum(row["output_tokens"] or 0 for row in rows),
+        "cost_usd": sum(costs) if costs else None,
+        "failed": 0,
+        "first_at": min(row["started_at"] for row in rows),
+        "last_at": max(row["ended_at"] for row in rows),
+    }
 
 
 def made_up(rng: random.Random, run_id: str) -> list[dict[str, Any]]:

@@ -12,12 +12,14 @@ from typing import Any
 from upshot.errors import UpshotError
 from upshot.insights.limits import QueryLimits
 from upshot.insights.named_queries import NAMED_QUERIES
-from upshot.insights.pages.home import STATUS_COUNTS
-from upshot.insights.reader import Reader
+from upshot.insights.pages.home import LATEST_SCORES, STATUS_COUNTS
+from upshot.insights.pages.query import PageQuery, Row
+from upshot.insights.reader import QueryResult, Reader
 from upshot.ops.health import Health, Looks
 from upshot.settings import Settings
 from upshot.web.figures import WorkerFigures
 from upshot.web.past import PartsPast
+from upshot.web.remembered import Remembered
 
 #: Seconds for which an answer is reused, so that many readers cost no more than one.
 _FRESH = 1.0
@@ -30,8 +32,8 @@ _LONGEST = 10.0
 
 #: Rows of a table on the page: the rows with the largest weight.
 _SHOWN = 50
-
-Row = dict[str, Any]
+#: Scores that were decided last on the page.
+_LATEST = 12
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Status:
     latest: Sequence[Row] = ()
     dead: StatusTable = StatusTable()
     trouble: str = ""
+    #: Seconds since the counts were asked for.
+    age: float = 0.0
     #: Each role's present activity, where its workers have metrics.
     figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: The records that each worker was behind, over the last half hour.
@@ -73,6 +77,7 @@ class Watch:
 
     def __init__(self, settings: Settings) -> None:
         self._reader = Reader(settings, limits=QueryLimits(seconds=_LONGEST))
+        self._remembered = Remembered(self._answered)
         self._looks = Looks(settings, self._reader)
         self._figures = WorkerFigures(settings.data_dir)
         self._look_turn, self._status_turn = asyncio.Lock(), asyncio.Lock()
@@ -132,32 +137,38 @@ class Watch:
 
     async def _stored(self) -> dict[str, Any]:
         """What ClickHouse has, by the names of the fields: all at once, or the trouble."""
-        latest = NAMED_QUERIES["latest-scores"]
+        answer = self._remembered.answer
         try:
-            counts, agents, rows, dead = await asyncio.gather(
-                asyncio.to_thread(self._reader.query, STATUS_COUNTS.sql),
-                asyncio.to_thread(
-                    self._most, "scores-by-agent", "scored + pending", key=lambda row: row["name"]
-                ),
-                asyncio.to_thread(self._reader.ask, latest, {"limit": 12}),
-                asyncio.to_thread(self._most, "dead-letters-by-reason", "letters"),
+            counts, agents, latest, dead = await asyncio.gather(
+                answer(STATUS_COUNTS),
+                answer(_most("scores-by-agent", "scored + pending")),
+                asyncio.to_thread(LATEST_SCORES.first, self._reader, _LATEST),
+                answer(_most("dead-letters-by-reason", "letters")),
             )
         except UpshotError as error:
             return {"trouble": str(error)}
         return {
-            "counts": {name: int(count) for name, count in counts.objects()[0].items()},
-            "agents": agents,
-            "latest": rows.objects(),
-            "dead": dead,
+            "counts": {name: int(count) for name, count in counts.rows[0].items()},
+            "agents": _table(agents.rows, key=lambda row: row["name"]),
+            "latest": latest.rows,
+            "dead": _table(dead.rows),
+            "age": monotonic() - min(found.asked_at for found in (counts, agents, dead)),
         }
 
-    def _most(self, query_name: str, weight: str, key: Callable[[Row], Any] = lambda row: 0) -> StatusTable:
-        """The rows of a named query with the largest `weight`, the largest first, but for `key`."""
-        asked = NAMED_QUERIES[query_name]
-        sql = f"SELECT *, count() OVER () AS of FROM ({asked.sql}) ORDER BY {weight} DESC LIMIT {_SHOWN}"
-        rows = self._reader.query(sql, asked.parameters).objects()
-        more = int(rows[0]["of"]) - len(rows) if rows else 0
-        return StatusTable(sorted(rows, key=key), more)
+    async def _answered(self, query: PageQuery) -> QueryResult:
+        return await asyncio.to_thread(self._reader.query, query.sql, query.parameters)
+
+
+def _most(query_name: str, weight: str) -> PageQuery:
+    """The rows of a named query with the largest `weight`, each with the number `of` all."""
+    asked = NAMED_QUERIES[query_name]
+    sql = f"SELECT *, count() OVER () AS of FROM ({asked.sql}) ORDER BY {weight} DESC LIMIT {_SHOWN}"
+    return PageQuery(sql, asked.parameters)
+
+
+def _table(rows: Sequence[Row], key: Callable[[Row], Any] = lambda row: 0) -> StatusTable:
+    """The rows that `_most` has, in the order of `key`."""
+    return StatusTable(sorted(rows, key=key), int(rows[0]["of"]) - len(rows) if rows else 0)
 
 
 __all__ = ["Status", "StatusTable", "Watch"]

@@ -20,6 +20,7 @@ def system(watch: Watch) -> PageHandler:
 
     async def page(asked: PageRequest) -> View:
         status = await watch.status()
+        asked.ages.append(status.age)
         may_read = asked.frame.role != "nobody"
         findings = await examine(asked.site.settings) if may_read and asked.query.text("doctor") else []
         data = {"status": status, "findings": findings}
