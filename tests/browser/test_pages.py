@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.seeing import address, all_at_once, faults, fetched, fetched_json, see
 from tests.browser.story import HOSTILE, RUNS, post
 from tests.upshot_process import ANSWER, WholeStack
+from upshot.insights.pages.run import MOST_EXPOSURES
 
 pytestmark = pytest.mark.stack
 
@@ -242,6 +245,21 @@ def test_every_page_is_json_and_its_rows_are_exported(full: WholeStack) -> None:
     _, rows = fetched(full, "/runs?format=csv&limit=1&agent=writer")
     assert len(rows.decode().splitlines()) > RUNS, "all rows, not one screen"
     assert fetched(full, "/runs?format=parquet")[1].startswith(b"PAR1")
+
+
+def test_a_list_that_is_cut_says_so_and_leads_to_all_rows(full: WholeStack) -> None:
+    given = [
+        {"run_id": "crowded", "experiment": "crowd", "variant": f"v{n}", "exposed_at": "2026-01-02T00:00:00Z"}
+        for n in range(MOST_EXPOSURES + 1)
+    ]
+    post(full.ports["web"], "exposures", given)
+    stored = "SELECT count() AS n FROM exposures WHERE run_id = 'crowded'"
+    full.eventually(stored, [{"n": len(given)}])
+    _, body = fetched(full, "/runs/crowded")
+    [link] = re.findall(r'The first 100 exposures are shown: <a href="([^"]+)"', body.decode())
+    _, rows = fetched(full, f"{unescape(link)}&format=csv")
+    assert len(rows.decode().splitlines()) == len(given) + 1, "all rows, and their names"
+    assert fetched_json(full, "/runs/crowded.json")["more"] == ["exposures"]
 
 
 def test_a_slider_leads_to_an_instant_and_keeps_the_state(full: WholeStack) -> None:

@@ -81,6 +81,8 @@ def test_an_alerts_cause_its_tries_and_the_filters(raised: WholeStack) -> None:
     notices = fetched_json(raised, "/alerts/notices.json?receiver=on-call&rule=" + quote(RULE))
     assert (notices["counts"]["failed"], notices["counts"]["dropped"]) == (1, 1)
     assert {each["alert_id"] for each in notices["notices"]} == {"alert-1", "alert-3"}
+    earlier = fetched_json(raised, "/alerts/deliveries.json?receiver=on-call&rule=" + quote(RULE))
+    assert earlier == notices, "the earlier path leads here, with its parameters"
     assert (
         fetched(raised, "/alerts/notices?state=odd")[0]
         == fetched(raised, "/alerts/notices?after=x")[0]

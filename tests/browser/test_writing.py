@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -35,17 +37,58 @@ def test_a_dead_letter_is_mended_and_sent_again(full: WholeStack, page: Page) ->
     assert "resent dead letter" in log and "the subject was missing" in log
 
 
-def _send_bytes(stack: WholeStack, value: bytes) -> None:
+def test_a_wait_is_cancelled_from_its_subjects_page(full: WholeStack, page: Page) -> None:
+    wait = {"wait_id": "unneeded", "run_id": "run-001", "name": "merged", "subject": "pr:unneeded",
+            "opened_at": datetime.now(UTC).isoformat(),
+            "rule": {"on": {"pr.closed": {"score": "data.merged"}}, "within": "P14D"}}  # fmt: skip
+    post(full.ports["web"], "waits", [wait])
+    still_open = "SELECT count() AS n FROM open_waits WHERE wait_id = 'unneeded'"
+    full.eventually(still_open, [{"n": 1}])
+    see(page, full, "/subjects/pr:unneeded")
+    old = page.context.new_page()
+    old.goto(address(full, "/subjects/pr:unneeded"))
+    for tab in (page, old):
+        tab.get_by_text("Cancel this wait").click()
+        _confirm(tab, "Cancel", "closed as a duplicate", "It ends without a score")
+        if tab is page:
+            expect(tab.get_by_role("status").filter(has_text="Cancelled: the wait")).to_be_visible()
+            full.eventually(still_open, [{"n": 0}])
+            full.eventually("SELECT cancelled_at > 0 AS c FROM waits WHERE wait_id = 'unneeded'", [{"c": 1}])
+    expect(old.get_by_text("is pending; nothing was cancelled")).to_be_visible()
+    log = (full.data_dir / "logs" / "web.log").read_text()
+    assert "cancelled the wait unneeded about pr:unneeded" in log and "closed as a duplicate" in log
+
+
+def test_a_failed_followup_is_tried_again(full: WholeStack, page: Page) -> None:
+    facts = {"followup_id": "broken", "run_id": "run-001", "scorer": "refund",
+             "deferred_at": "2026-01-01T00:00:00Z"}  # fmt: skip
+    status = {"status": "failed", "error": "no <b>refund</b> found", "attempts": 5, "revision": 9,
+              "changed_at": "2095-01-01T00:00:00Z"}  # fmt: skip
+    _send_bytes(full, json.dumps(facts).encode(), "deferrals")
+    _send_bytes(full, json.dumps(facts | status).encode(), "followups")
+    wanted = "SELECT toString(status) AS status FROM pending_followups WHERE followup_id = 'broken'"
+    full.eventually(wanted, [{"status": "failed"}])
+    see(page, full, "/runs/run-001")
+    expect(page.get_by_text("no <b>refund</b> found")).to_be_visible()
+    page.get_by_text("Try it again").click()
+    _confirm(page, "Try again", "the refund is there now", "The code is mended")
+    expect(page.get_by_role("status").filter(has_text="Tried again: the follow-up broken")).to_be_visible()
+    log = (full.data_dir / "logs" / "web.log").read_text()
+    assert "retried the follow-up broken of run-001" in log and "the refund is there now" in log
+
+
+def _send_bytes(stack: WholeStack, value: bytes, topic: str = "outcomes") -> None:
     async def send() -> None:
         async with event_producer(stack.settings) as producer:
-            await (await producer.send("outcomes", value, key="k"))
+            await (await producer.send(topic, value, key="k"))
 
     with ThreadPoolExecutor(1) as outside:  # the browser's own loop runs in this thread
         outside.submit(asyncio.run, send()).result()
 
 
 def test_forms_of_other_pages_change_nothing(full: WholeStack) -> None:
-    changes = ("/dead-letters/x/resend", "/experiments/tone/ship", "/experiments/tone/stop",
+    changes = ("/dead-letters/x/resend", "/subjects/x/cancel", "/runs/x/retry",
+               "/experiments/tone/ship", "/experiments/tone/stop",
                "/experiments", "/experiments/tone/set", "/experiments/tone/start",
                "/insights/saved", "/insights/saved/x/delete", "/insights/running/x/cancel")  # fmt: skip
     for path in changes:

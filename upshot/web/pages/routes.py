@@ -19,10 +19,10 @@ from upshot.web.pages.openapi import api, openapi_json
 from upshot.web.pages.query_actions import QueryActions
 from upshot.web.pages.receivers import receivers
 from upshot.web.pages.registry import RegistryChanges
-from upshot.web.pages.run import run
+from upshot.web.pages.run import FollowupRetrying, run
 from upshot.web.pages.runs import runs
 from upshot.web.pages.scores import score, scores
-from upshot.web.pages.subjects import any_id, subject
+from upshot.web.pages.subjects import WaitCancelling, any_id, subject
 from upshot.web.pages.system import system
 from upshot.web.pages.waits import waits
 from upshot.web.running import RunningQueries
@@ -42,9 +42,11 @@ def add_pages(app: web.Application, site: Site, watch: Watch, producer: IngestPr
     site.add_get(app, "/system", system(watch), role="nobody")
     site.add_get(app, "/runs", runs)
     site.add_get(app, "/runs/{run}", run)
+    site.add_post(app, "/runs/{run}/retry", FollowupRetrying(producer).retry)
     site.add_get(app, "/r", any_id)
     site.add_get(app, "/r/{id}", any_id)
     site.add_get(app, "/subjects/{subject}", subject)
+    site.add_post(app, "/subjects/{subject}/cancel", WaitCancelling(producer).cancel)
     site.add_get(app, "/waits", waits)
     site.add_get(app, "/scores", scores)
     site.add_get(app, "/scores/{name}", score)

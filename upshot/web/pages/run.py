@@ -8,9 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from upshot.ingest.answers import Problem
+from upshot.ingest.sending import IngestProducer
 from upshot.insights.pages import run as stored
 from upshot.insights.pages.explain import instant, rule_in_words, why_pending
 from upshot.insights.pages.query import Row, Slice
+from upshot.schemas.resumptions import Resumption
+from upshot.streams.events.outgoing import outgoing
+from upshot.streams.events.topics import TOPICS
+from upshot.web.actions import confirmed_reason, log_action
 from upshot.web.charts.waterfall import Afterwards, Happening, afterwards, waterfall
 from upshot.web.formats import instant_of, score_value
 from upshot.web.rendering import Payload
@@ -31,6 +36,33 @@ _MOST = {
 
 async def run(asked: PageRequest) -> View:
     """The page of one run; a run that nobody recorded has its waits and scores all the same."""
+    return await _view(asked)
+
+
+class FollowupRetrying:
+    """Has failed follow-ups tried again."""
+
+    def __init__(self, producer: IngestProducer) -> None:
+        self._producer = producer
+
+    async def retry(self, asked: PageRequest) -> View:
+        """Have one follow-up of the run go on from its recorded steps, and log who did so and why."""
+        run_id, form = asked.part("run"), await asked.request.post()
+        why, followup_id = confirmed_reason(form, "nothing was tried again"), str(form.get("followup_id", ""))
+        known = await asked.rows(stored.followups_query(run_id))
+        if not any(each["followup_id"] == followup_id and each["status"] == "failed" for each in known):
+            raise Problem(
+                409, f"no follow-up {followup_id[:200]!r} of this run has failed; nothing was tried again"
+            )
+        event = Resumption(followup_id=followup_id, kind="retry")
+        await self._producer.send([outgoing(TOPICS["resumptions"].name, followup_id, event)])
+        log_action(
+            f"retried the follow-up {followup_id} of {run_id}", asked.request.remote, asked.frame.role, why
+        )
+        return await _view(asked, retried=followup_id)
+
+
+async def _view(asked: PageRequest, retried: str = "") -> View:
     run_id = asked.part("run")
     skip = asked.query.whole("from", 0, 0, _MOST_SKIPPED)
     reader = asked.reader
@@ -56,6 +88,8 @@ async def run(asked: PageRequest) -> View:
     events = await asked.read(about.first, reader, stored.MOST) if subjects else Slice([])
     outcomes, cut = events.rows, cut | ({"outcomes": about} if events.more else {})
     start, end = _times(row, totals, steps)
+    failed = [each["followup_id"] for each in followups if each["status"] == "failed"]
+    failures = await asked.read(stored.failures_of, asked.reader, failed) if failed else {}
     step = await _step(asked, run_id) if asked.query.text("step") else None
     payload = await asked.read(stored.run_payload, reader, run_id) if asked.query.text("io") and row else None
     after = _afterwards(asked.now, end or start, waits, outcomes, revisions)
@@ -69,11 +103,12 @@ async def run(asked: PageRequest) -> View:
         "waits": [_explained(wait, outcomes, asked.now) for wait in waits],
         "outcomes": outcomes,
         "exposures": exposures,
-        "followups": followups,
+        "followups": [{**each, "error": failures.get(each["followup_id"], "")} for each in followups],
         "step": step,
         "more": list(cut),
     }
     extras = {
+        "retried": retried,
         "lines": waterfall(steps, start, end) if steps and start and end else [],
         "start": start,
         "end": end,
@@ -159,4 +194,4 @@ def _afterwards(
     return afterwards(found, end or min(each.at for each in found), now)
 
 
-__all__ = ["run"]
+__all__ = ["FollowupRetrying", "run"]

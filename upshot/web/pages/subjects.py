@@ -10,10 +10,15 @@ from typing import Any
 from aiohttp import web
 
 from upshot.ingest.answers import Problem
+from upshot.ingest.sending import IngestProducer
 from upshot.insights.pages import subjects as stored
 from upshot.insights.pages.explain import instant, rule_in_words, why_pending
 from upshot.insights.pages.query import Row
 from upshot.insights.pages.run import nearest_runs
+from upshot.schemas.withdrawals import WaitCancellation
+from upshot.streams.events.outgoing import outgoing
+from upshot.streams.events.topics import TOPICS
+from upshot.web.actions import confirmed_reason, log_action
 from upshot.web.charts.waterfall import Afterwards, Happening, afterwards
 from upshot.web.formats import score_value
 from upshot.web.site import PageRequest
@@ -25,6 +30,31 @@ _OUTCOMES = 200
 
 async def subject(asked: PageRequest) -> View:
     """The page of one subject."""
+    return await _view(asked)
+
+
+class WaitCancelling:
+    """Cancels waits that nobody needs any more."""
+
+    def __init__(self, producer: IngestProducer) -> None:
+        self._producer = producer
+
+    async def cancel(self, asked: PageRequest) -> View:
+        """End one wait about the subject, and log who did so and why."""
+        about, form = asked.part("subject"), await asked.request.post()
+        why, wait_id = confirmed_reason(form, "nothing was cancelled"), str(form.get("wait_id", ""))
+        waits = await asked.rows(stored.subject_waits(about))
+        if not any(wait["wait_id"] == wait_id and wait["is_pending"] for wait in waits):
+            raise Problem(
+                409, f"no wait {wait_id[:200]!r} about {about[:200]!r} is pending; nothing was cancelled"
+            )
+        event = WaitCancellation(wait_id=wait_id, subject=about, cancelled_at=asked.now)
+        await self._producer.send([outgoing(TOPICS["waits"].name, about, event)])
+        log_action(f"cancelled the wait {wait_id} about {about}", asked.request.remote, asked.frame.role, why)
+        return await _view(asked, cancelled=wait_id)
+
+
+async def _view(asked: PageRequest, cancelled: str = "") -> View:
     name = asked.part("subject")
     query = stored.subject_outcomes(name)
     of_waits, of_scores = stored.subject_waits(name), stored.subject_scores(name)
@@ -53,6 +83,7 @@ async def subject(asked: PageRequest) -> View:
             "scores": scores, "nearest": nearest, "more_waits": found.more,
             "more_scores": decided.more}  # fmt: skip
     extras = {
+        "cancelled": cancelled,
         "after": _timeline(waits, outcomes.rows, scores, asked),
         "all_waits": of_waits if found.more else None,
         "all_scores": of_scores if decided.more else None,
@@ -131,4 +162,4 @@ def _address(found: stored.Identified) -> Url:
             return url("/runs", found.about, step=found.step_id)
 
 
-__all__ = ["any_id", "subject"]
+__all__ = ["WaitCancelling", "any_id", "subject"]
