@@ -33,7 +33,8 @@ FROM
     UNION ALL
     SELECT name, {group}, 0, 0, 0, 0, 0, count()
     FROM pending_followups
-    WHERE run_id NOT IN (SELECT run_id FROM scored_runs WHERE origin = 'replay')
+    WHERE run_id NOT IN
+        (SELECT run_id FROM runs WHERE origin = 'replay' AND run_id IN (SELECT run_id FROM followup_outlines))
     GROUP BY name, {column}
 )
 GROUP BY name, {column}

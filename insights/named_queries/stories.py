@@ -52,7 +52,7 @@ FROM
     UNION ALL
     SELECT toNullable(opened_at), 'pending follow-up', toString(name), run_id, subject,
            if(overdue, 'its time has passed', 'its time has yet to come'), followup_id
-    FROM pending_followups WHERE {condition}
+    FROM followup_outlines WHERE {condition}
 )
 ORDER BY at NULLS FIRST, event, name, id"""
 

@@ -147,17 +147,15 @@ ORDER BY name, score_id, revision""",
     )
 
 
-_SUBJECTS = "subject IN (SELECT subject FROM waited_subjects WHERE run_id = {run_id:String})"
-
-
 def waits_query(run_id: str) -> PageQuery:
     """The waits of a run, the next deadline first, with whether an answer is still to come."""
     return PageQuery(
         f"""\
+WITH (SELECT groupUniqArray(subject) FROM waited_subjects WHERE run_id = {{run_id:String}}) AS asked
 SELECT wait_id, step_id, name, subject, mode, rule, outcome_types, opened_at, since, deadline, cancelled_at,
-       {is_pending(_SUBJECTS)} AS is_pending
+       {is_pending("has(asked, subject)")} AS is_pending
 FROM waits
-WHERE {_SUBJECTS} AND run_id = {{run_id:String}} AND reply_to = ''
+WHERE has(asked, subject) AND run_id = {{run_id:String}} AND reply_to = ''
 ORDER BY deadline, name, wait_id""",
         {"run_id": run_id},
     )
@@ -166,7 +164,7 @@ ORDER BY deadline, name, wait_id""",
 def followups_query(run_id: str) -> PageQuery:
     """Follow-ups of a run that aren't done."""
     return PageQuery(
-        "SELECT followup_id, name, status, subject, opened_at, deadline, overdue\nFROM pending_followups\n"
+        "SELECT followup_id, name, status, subject, opened_at, deadline, overdue\nFROM followup_outlines\n"
         "WHERE run_id = {run_id:String}\nORDER BY opened_at, followup_id",
         {"run_id": run_id},
     )

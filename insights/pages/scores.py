@@ -99,41 +99,46 @@ def score_over_time(name: str, seconds: int, as_of: datetime | None = None) -> P
         "countIf(kind = 'boolean') AS booleans, if(booleans = 0, NULL, countIf(kind = 'boolean' AND value "
         "= 1) "
         "/ booleans) AS rate, if(countIf(kind = 'number') = 0, NULL, avgIf(value, kind = 'number')) AS mean, "
-        "countIf(late) AS late, countIf(each.revision > 1 AND NOT each.late) AS revised\n"
+        "countIf(late) AS late, countIf(each.revision > 1 AND NOT each.late) AS revised, "
+        "countIf(each.revision > 1 AND each.reason = 'given') AS given_again\n"
         f"FROM {source} AS each{conditions.where()}\nGROUP BY bucket\nORDER BY bucket\nLIMIT 2000",
         conditions.parameters | {"bucket": seconds},
     )
 
 
-def revisions_a_day(name: str, as_of: datetime | None = None) -> PageQuery:
+def revisions_a_day(name: str, as_of: datetime | None = None, given: bool = True) -> PageQuery:
     """How many scores of a name were decided anew on each day: before and after the deadline was judged.
 
-    Of a score that was given and then decided, the decisions count.
+    Of a score that was given and then decided, the decisions count. Without `given` none was given again.
     """
     parameters: dict[str, object] = {"name": name}
     known = ""
     if as_of is not None:
         known = " AND decided_at <= {as_of:DateTime64(6, 'UTC')}"
         parameters["as_of"] = as_of
-    return PageQuery(_REVISIONS_A_DAY % {"known": known}, parameters)
+    revisions = _DECIDED_AGAIN + (_GIVEN_AGAIN if given else "")
+    return PageQuery(_REVISIONS_A_DAY % (revisions % {"known": known}), parameters)
 
 
-#: Decisions say their number. Given scores have theirs from their place among all revisions, which takes
-#: long to find: only those are numbered that were given several times.
 _REVISIONS_A_DAY = """\
 SELECT toStartOfDay(decided_at) AS bucket, countIf(NOT late) AS in_time, countIf(late) AS too_late
 FROM
 (
-    SELECT decided_at, late FROM changed_scores
-    WHERE name = {name:String} AND revision > 1 AND reason != 'given'%(known)s
-    UNION ALL
-    SELECT decided_at, late FROM score_revisions
-    WHERE name = {name:String} AND revision > 1 AND reason = 'given'%(known)s AND score_id IN
-        (SELECT score_id FROM score_rows WHERE name = {name:String} AND reason = 'given' AND revision > 1)
+%s
 )
 GROUP BY bucket
 ORDER BY bucket
 LIMIT 2000"""
+_DECIDED_AGAIN = """\
+    SELECT decided_at, late FROM changed_scores
+    WHERE name = {name:String} AND revision > 1 AND reason != 'given'%(known)s"""
+#: Decisions say their number. Given scores have theirs from their place among all revisions, which takes
+#: long to find: only those are numbered that were given several times.
+_GIVEN_AGAIN = """
+    UNION ALL
+    SELECT decided_at, late FROM score_revisions
+    WHERE name = {name:String} AND revision > 1 AND reason = 'given'%(known)s AND score_id IN
+        (SELECT score_id FROM score_rows WHERE name = {name:String} AND reason = 'given' AND revision > 1)"""
 
 
 def score_rows(name: str, as_of: datetime | None = None, late: bool = False) -> PageQuery:
@@ -209,7 +214,7 @@ def departures(rows: Sequence[Row]) -> list[Departures]:
 
 
 _DEPARTURES = f"""\
-SELECT exp10(ceil(100 * log10(greatest(micros, 1) / 3.6e9)) / 100) AS hours,
+SELECT exp10(toInt16(ceil(100 * log10(greatest(micros, 1) / 3.6e9))) AS span / 100) AS hours,
     countIf(came) AS outcomes, countIf(NOT came) AS without
 FROM
 (
@@ -227,8 +232,8 @@ FROM
     FROM waits
     WHERE name = {{name:String}} AND (subject, wait_id) IN (SELECT subject, wait_id FROM ({_EXPIRED_OF_NAME}))
 )
-GROUP BY hours
-ORDER BY hours"""
+GROUP BY span
+ORDER BY span"""
 
 
 def reach_of_scores(name: str, every: bool = False) -> PageQuery:

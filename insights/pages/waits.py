@@ -50,7 +50,7 @@ cancelled_at IS NULL AND
     (
         SELECT subject, wait_id FROM
         (
-            SELECT subject, wait_id, value, reason FROM score_revisions
+            SELECT subject, wait_id, value, reason FROM score_outlines
             ARRAY JOIN if(kind = '', ['number', 'boolean'], [toString(kind)]) AS as_kind
             WHERE score_id IN (SELECT score_id FROM scored_subjects WHERE %s) AND wait_id != ''
             ORDER BY precedence DESC

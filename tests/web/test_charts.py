@@ -24,7 +24,7 @@ from upshot.web.charts.forest import Estimate, reach, whisker
 from upshot.web.charts.plot import HEIGHT, WIDTH, Span, bucket_seconds, nice_top, sparkline, stacked_bars
 from upshot.web.charts.waterfall import Happening, afterwards, waterfall
 from upshot.web.formats import Clock
-from upshot.web.pages.scores import revision_bars, sums_of_days
+from upshot.web.pages.scores import revision_bars, sums_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -83,7 +83,7 @@ def test_bars_bear_the_names_of_their_series() -> None:
 def test_sums_as_of_an_instant_are_those_of_its_days() -> None:
     rates = [{"scored": "4", "booleans": "4", "rate": 0.25, "mean": None, "late": "1"},
              {"scored": "1", "booleans": "1", "rate": 1.0, "mean": None, "late": "0"}]  # fmt: skip
-    found = sums_of_days("merged", rates)
+    found = sums_of("merged", rates)
     assert found is not None and (found["scored"], found["rate"], found["mean"], found["late"]) == (
         5,
         0.4,
@@ -91,9 +91,9 @@ def test_sums_as_of_an_instant_are_those_of_its_days() -> None:
         1,
     )
     assert found["pending"] is found["expired"] is None, "nothing tells that of an earlier instant"
-    means = sums_of_days("stars", [{"scored": "2", "booleans": "0", "rate": None, "mean": 4.5, "late": "0"}])
+    means = sums_of("stars", [{"scored": "2", "booleans": "0", "rate": None, "mean": 4.5, "late": "0"}])
     assert means is not None and (means["rate"], means["mean"]) == (None, 4.5)
-    assert sums_of_days("merged", []) is None
+    assert sums_of("merged", []) is None
 
 
 def test_queries_about_one_score_read_no_other() -> None:

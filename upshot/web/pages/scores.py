@@ -40,30 +40,28 @@ async def score(asked: PageRequest) -> View:
     by = asked.query.choice("by", stored.GROUPINGS, "agent")
     attribute = asked.query.text("attribute")
     as_of = asked.query.instant("as_of")
-    sums, [reach] = await asyncio.gather(
-        asked.counted(stored.score_sums(name)),
+    grouped = stored.score_groups(name, by, attribute)
+    groups, [reach] = await asyncio.gather(
+        asked.counted(grouped.some(stored.MOST_GROUPS + 1)),
         asked.counted(stored.reach_of_scores(name, as_of is not None)),
     )
-    whole = sums[0] if sums else None
+    whole = await _whole(asked, name, groups)
     if whole is None and not int(reach["scores"]):
         reach = await _reach_or_trouble(asked, name)
     seconds = _bucket(reach)
     query = stored.score_rows(name, as_of)
-    grouped = stored.score_groups(name, by, attribute)
     daily = stored.score_over_time(name, seconds, as_of)
-    again = stored.revisions_a_day(name, as_of)
-    groups, days, latest, gone = await asyncio.gather(
-        asked.counted(grouped.some(stored.MOST_GROUPS + 1)),
+    days, latest, gone = await asyncio.gather(
         asked.counted(daily),
         asked.read(query.first, asked.reader, _SCREEN),
         asked.counted(stored.departures_query(name)),
     )
     left = stored.departures(gone)
-    # Most names have none, and reading every revision costs more than all the rest.
     is_revised = any(int(row["revised"]) or int(row["late"]) for row in days)
+    again = stored.revisions_a_day(name, as_of, any(int(row["given_again"]) for row in days))
     revisions = await asked.counted(again) if is_revised else []
     is_rate = any(row["rate"] is not None for row in days)
-    sums_then = sums_of_days(name, days) if as_of is not None else whole
+    sums_then = sums_of(name, days) if as_of is not None else whole
     data = {"name": name, "sums": sums_then, "by": by, "attribute": attribute,
             "groups": groups[: stored.MOST_GROUPS], "days": days,
             "revisions": revisions, "latest": latest.rows, "as_of": as_of,
@@ -100,22 +98,34 @@ async def _reach_or_trouble(asked: PageRequest, name: str) -> Row:
     return reach
 
 
-def sums_of_days(name: str, days: Sequence[Row]) -> Row | None:
-    """The sums of one name over all of its time; nothing tells what was pending or expired at an instant."""
-    scored = sum(int(row["scored"]) for row in days)
-    booleans = sum(int(row["booleans"]) for row in days)
-    trues = sum(int(row["booleans"]) * float(row["rate"] or 0) for row in days)
-    amount = sum((int(row["scored"]) - int(row["booleans"])) * float(row["mean"] or 0) for row in days)
-    if not scored:
+async def _whole(asked: PageRequest, name: str, groups: Sequence[Row]) -> Row | None:
+    """The sums of the name; None where there is neither a score nor a wait of it."""
+    has_all = len(groups) <= stored.MOST_GROUPS and all(row["pending"] is not None for row in groups)
+    if groups and has_all:
+        return sums_of(name, groups)
+    sums = await asked.counted(stored.score_sums(name))
+    return sums[0] if sums else None
+
+
+def sums_of(name: str, rows: Sequence[Row]) -> Row | None:
+    """The sums of one name over its groups or its days, which don't tell what was pending or expired."""
+    scored = sum(int(row["scored"]) for row in rows)
+    booleans = sum(int(row["booleans"]) for row in rows)
+    trues = sum(
+        int(row["trues"]) if "trues" in row else int(row["booleans"]) * float(row["rate"] or 0)
+        for row in rows
+    )
+    amount = sum((int(row["scored"]) - int(row["booleans"])) * float(row["mean"] or 0) for row in rows)
+    if not rows:
         return None
     return {
         "name": name,
         "scored": scored,
         "rate": trues / booleans if booleans else None,
         "mean": amount / (scored - booleans) if scored > booleans else None,
-        "late": sum(int(row["late"]) for row in days),
-        "pending": None,
-        "expired": None,
+        "late": sum(int(row["late"]) for row in rows),
+        "pending": sum(int(row["pending"]) for row in rows) if "pending" in rows[0] else None,
+        "expired": sum(int(row["expired"]) for row in rows) if "expired" in rows[0] else None,
     }
 
 
@@ -224,4 +234,4 @@ def _survival(left: list[Departures]) -> Plot:
     )
 
 
-__all__ = ["revision_bars", "score", "scores", "sums_of_days"]
+__all__ = ["revision_bars", "score", "scores", "sums_of"]
