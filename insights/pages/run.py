@@ -197,17 +197,6 @@ def exposures_query(run_id: str) -> PageQuery:
     )
 
 
-def nearest_runs(reader: Reader, text: str) -> list[str]:
-    """Ids of runs that look like this text."""
-    rows = reader.query(
-        "SELECT run_id FROM (SELECT run_id FROM runs WHERE startsWith(run_id, {start:String}) LIMIT 200 "
-        "UNION ALL SELECT run_id FROM runs WHERE positionCaseInsensitiveUTF8(run_id, {text:String}) > 0 "
-        "LIMIT 200) GROUP BY run_id ORDER BY ngramDistance(run_id, {text:String}), run_id LIMIT 8",
-        {"text": text[:200], "start": text[: max(2, len(text) // 2)][:100]},
-    ).rows
-    return [row[0] for row in rows]
-
-
 __all__ = [
     "MOST",
     "MOST_EXPOSURES",
@@ -215,7 +204,6 @@ __all__ = [
     "exposures_query",
     "failures_of",
     "followups_query",
-    "nearest_runs",
     "outcomes_query",
     "revisions_query",
     "run_payload",

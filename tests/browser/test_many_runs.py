@@ -26,7 +26,7 @@ from upshot.insights.pages.run import (
     steps_query,
     waits_query,
 )
-from upshot.insights.pages.subjects import subject_outcomes, subject_waits
+from upshot.insights.pages.subjects import any_query, subject_outcomes, subject_scores, subject_waits
 from upshot.processors.store.connection import connect
 
 pytestmark = pytest.mark.stack
@@ -164,6 +164,8 @@ def test_a_run_and_a_subject_read_few_rows(many: WholeStack) -> None:
         "outcomes": outcomes_query([subject]),
         "waits of the subject": subject_waits(subject),
         "outcomes of the subject": subject_outcomes(subject),
+        "scores of the subject": subject_scores(subject),
+        "any id": any_query(run),
     }
     read = {
         name: int(client.query(query.sql, parameters=dict(query.parameters)).summary["read_rows"])

@@ -12,6 +12,7 @@ from upshot.ingest.sending import IngestProducer
 from upshot.insights.pages import run as stored
 from upshot.insights.pages.explain import instant, rule_in_words, why_pending
 from upshot.insights.pages.query import Row, Slice
+from upshot.insights.pages.subjects import nearest_runs
 from upshot.schemas.resumptions import Resumption
 from upshot.streams.events.outgoing import outgoing
 from upshot.streams.events.topics import TOPICS
@@ -80,7 +81,7 @@ async def _view(asked: PageRequest, retried: str = "") -> View:
     cut = {name: queries[name] for name, found in zip(queries, lists, strict=True) if found.more}
     revisions, waits, exposures, followups = (found.rows for found in lists)
     if row is None and not (steps or revisions or waits or exposures or followups):
-        nearest = await asked.read(stored.nearest_runs, reader, run_id)
+        nearest = await asked.read(nearest_runs, reader, run_id)
         links = [{"text": each, "link": url("/runs", each)} for each in nearest]
         raise Problem(404, f"nobody has told of a run {run_id[:200]!r}, nor of a score of one", nearest=links)
     subjects = list(dict.fromkeys(wait["subject"] for wait in waits))

@@ -14,7 +14,6 @@ from upshot.ingest.sending import IngestProducer
 from upshot.insights.pages import subjects as stored
 from upshot.insights.pages.explain import instant, rule_in_words, why_pending
 from upshot.insights.pages.query import Row
-from upshot.insights.pages.run import nearest_runs
 from upshot.schemas.withdrawals import WaitCancellation
 from upshot.streams.events.outgoing import outgoing
 from upshot.streams.events.topics import TOPICS
@@ -140,7 +139,7 @@ async def any_id(asked: PageRequest) -> View | web.StreamResponse:
 
 async def _nearest(asked: PageRequest, ident: str) -> list[dict[str, Any]]:
     runs, subjects = await asyncio.gather(
-        asked.read(nearest_runs, asked.reader, ident),
+        asked.read(stored.nearest_runs, asked.reader, ident),
         asked.read(stored.nearest_subjects, asked.reader, ident),
     )
     return [{"text": each, "link": url("/runs", each)} for each in runs] + [

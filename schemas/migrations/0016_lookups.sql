@@ -87,3 +87,17 @@ ALTER TABLE raw_scored_runs MODIFY SETTING min_age_to_force_merge_seconds = 3600
 ALTER TABLE raw_score_rows MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = true;
 
 ALTER TABLE raw_exposure_rows MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = true;
+
+-- Whoever follows a link by the id of a wait, an outcome or a session needs no scan of all rows.
+
+ALTER TABLE raw_waits ADD INDEX IF NOT EXISTS by_wait wait_id TYPE bloom_filter(0.01) GRANULARITY 1;
+
+ALTER TABLE raw_waits MATERIALIZE INDEX by_wait;
+
+ALTER TABLE raw_outcomes ADD INDEX IF NOT EXISTS by_id id TYPE bloom_filter(0.01) GRANULARITY 1;
+
+ALTER TABLE raw_outcomes MATERIALIZE INDEX by_id;
+
+ALTER TABLE raw_scored_runs ADD INDEX IF NOT EXISTS by_session session_id TYPE bloom_filter(0.01) GRANULARITY 1;
+
+ALTER TABLE raw_scored_runs MATERIALIZE INDEX by_session;
