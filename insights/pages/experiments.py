@@ -96,6 +96,16 @@ def registered_record(reader: Reader, experiment: str) -> Experiment | None:
     return Experiment.model_validate_json(rows[0][0]) if rows else None
 
 
+def has_exposures(reader: Reader, experiment: str, count: int) -> bool:
+    """Whether an experiment has so many exposures."""
+    rows = reader.query(
+        "SELECT count() FROM (SELECT 1 FROM exposure_rows WHERE experiment = {experiment:String} "
+        "LIMIT {count:UInt64})",
+        {"experiment": experiment, "count": count},
+    ).rows
+    return int(rows[0][0]) >= count
+
+
 def known_since(reader: Reader, experiment: str) -> datetime | None:
     """The instant of the first record about an experiment: results as of an earlier one there are none."""
     for source in ("experiment_changes", "exposures"):
@@ -230,6 +240,7 @@ __all__ = [
     "Slots",
     "course",
     "course_query",
+    "has_exposures",
     "known_since",
     "registered_record",
     "times_query",

@@ -30,7 +30,7 @@ class Counting:
         return QueryResult((Column("n", "UInt8"),), [[mine]], self.read_rows)
 
     async def answer(self, query: PageQuery = QUERY) -> int:
-        found: int = (await self.remembered.answer(query)).rows[0]["n"]
+        found: int = (await self.remembered.answer(query)).answer[0]["n"]
         return found
 
     async def settle(self) -> None:

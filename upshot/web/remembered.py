@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
+from typing import Generic, NamedTuple, TypeVar
 
 from upshot.insights.pages.query import PageQuery, Row
 from upshot.insights.reader import QueryResult
+
+T = TypeVar("T")
 
 #: An answer that read fewer rows is never reused: asking again costs next to nothing.
 COSTLY = 1_000_000
@@ -19,56 +23,82 @@ _MOST, _LONGEST = 128, 20_000
 
 
 @dataclass(frozen=True)
-class RememberedRows:
-    """Rows, with the instant of the monotonic clock at which they were asked for."""
+class Known(Generic[T]):
+    """An answer, with the instant of the monotonic clock at which it was asked for."""
 
-    rows: list[Row]
+    answer: T
     asked_at: float
 
 
-@dataclass
-class Remembered:
-    """Answers by their query. Who asks while an answer is on its way gets that answer.
+class Work(NamedTuple, Generic[T]):
+    """An answer that was just found, and whether it may be reused."""
 
-    `ask` runs a query beside the event loop. Errors go to whoever waits; an answer that couldn't be renewed
-    is forgotten.
+    answer: T
+    is_costly: bool
+
+
+@dataclass
+class Kept(Generic[T]):
+    """Costly answers by a key. Who asks while an answer is on its way gets that answer.
+
+    An answer is as good as new for FRESH seconds, and given for `stale` seconds while a new one is on its
+    way. Errors go to whoever waits; an answer that couldn't be renewed is forgotten.
     """
 
-    ask: Callable[[PageQuery], Awaitable[QueryResult]]
+    stale: float = STALE
     clock: Callable[[], float] = monotonic
-    _answers: dict[str, RememberedRows] = field(default_factory=dict)
-    _asking: dict[str, asyncio.Task[RememberedRows]] = field(default_factory=dict)
+    _answers: dict[str, Known[T]] = field(default_factory=dict)
+    _asking: dict[str, asyncio.Task[Known[T]]] = field(default_factory=dict)
 
-    async def answer(self, query: PageQuery) -> RememberedRows:
-        """The answer: a new one, or one of the last minutes where the query is costly."""
-        key = f"{query.sql}\n{sorted((name, str(value)) for name, value in query.parameters.items())}"
+    async def answer(self, key: str, work: Callable[[], Awaitable[Work[T]]]) -> Known[T]:
+        """The answer that `work` finds: a new one, or one of before where it was costly."""
         known = self._answers.get(key)
-        age = self.clock() - known.asked_at if known else STALE
+        age = self.clock() - known.asked_at if known else self.stale
         if known and age < FRESH:
             return known
-        task = self._asking.get(key) or self._begun(key, query)
-        return known if known and age < STALE else await asyncio.shield(task)
+        task = self._asking.get(key) or self._begun(key, work)
+        return known if known and age < self.stale else await asyncio.shield(task)
 
-    def _begun(self, key: str, query: PageQuery) -> asyncio.Task[RememberedRows]:
-        self._asking[key] = task = asyncio.create_task(self._asked(key, query))
+    def _begun(self, key: str, work: Callable[[], Awaitable[Work[T]]]) -> asyncio.Task[Known[T]]:
+        self._asking[key] = task = asyncio.create_task(self._asked(key, work))
         task.add_done_callback(lambda done: self._ended(key, done))
         return task
 
-    def _ended(self, key: str, task: asyncio.Task[RememberedRows]) -> None:
+    def _ended(self, key: str, task: asyncio.Task[Known[T]]) -> None:
         self._asking.pop(key, None)
         if task.cancelled() or task.exception() is not None:
             self._answers.pop(key, None)
 
-    async def _asked(self, key: str, query: PageQuery) -> RememberedRows:
+    async def _asked(self, key: str, work: Callable[[], Awaitable[Work[T]]]) -> Known[T]:
         begun = self.clock()
-        result = await self.ask(query)
-        found = RememberedRows(result.objects(), begun)
+        found = await work()
+        known = Known(found.answer, begun)
         self._answers.pop(key, None)
-        if result.read_rows >= COSTLY and len(found.rows) <= _LONGEST:
-            self._answers[key] = found
+        if found.is_costly:
+            self._answers[key] = known
             while len(self._answers) > _MOST:
                 del self._answers[next(iter(self._answers))]
-        return found
+        return known
 
 
-__all__ = ["COSTLY", "FRESH", "STALE", "Remembered", "RememberedRows"]
+class Remembered:
+    """Answers to queries. `ask` runs a query beside the event loop."""
+
+    def __init__(
+        self, ask: Callable[[PageQuery], Awaitable[QueryResult]], clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._ask = ask
+        self._kept = Kept[list[Row]](clock=clock)
+
+    async def answer(self, query: PageQuery) -> Known[list[Row]]:
+        """The rows: new ones, or those of the last minutes where the query is costly."""
+        key = f"{query.sql}\n{sorted((name, str(value)) for name, value in query.parameters.items())}"
+        return await self._kept.answer(key, partial(self._work, query))
+
+    async def _work(self, query: PageQuery) -> Work[list[Row]]:
+        result = await self._ask(query)
+        rows = result.objects()
+        return Work(rows, result.read_rows >= COSTLY and len(rows) <= _LONGEST)
+
+
+__all__ = ["COSTLY", "FRESH", "STALE", "Kept", "Known", "Remembered", "Work"]

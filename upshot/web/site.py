@@ -114,7 +114,7 @@ class PageRequest:
         """All rows of a query over all that there is; those of a minute ago where many were read for them."""
         found = await self.site.remembered.answer(query)
         self.ages.append(monotonic() - found.asked_at)
-        return found.rows
+        return found.answer
 
 
 PageHandler = Callable[[PageRequest], Awaitable[View | web.StreamResponse]]

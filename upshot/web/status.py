@@ -148,10 +148,10 @@ class Watch:
         except UpshotError as error:
             return {"trouble": str(error)}
         return {
-            "counts": {name: int(count) for name, count in counts.rows[0].items()},
-            "agents": _table(agents.rows, key=lambda row: row["name"]),
+            "counts": {name: int(count) for name, count in counts.answer[0].items()},
+            "agents": _table(agents.answer, key=lambda row: row["name"]),
             "latest": latest.rows,
-            "dead": _table(dead.rows),
+            "dead": _table(dead.answer),
             "age": monotonic() - min(found.asked_at for found in (counts, agents, dead)),
         }
 

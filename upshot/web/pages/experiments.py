@@ -3,92 +3,107 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
-from math import ceil
-from typing import Any
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from time import monotonic
+from typing import Any, TypeVar
 
-from upshot.errors import ConfigurationError
-from upshot.ingest.answers import Problem
-from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
-from upshot.insights.experiments.population import CAUSES, population
-from upshot.insights.experiments.reading import read_results
-from upshot.insights.experiments.registry import observed_plan, parse_metric, read_plan, with_metrics
-from upshot.insights.experiments.results import MetricResult, Results, segments
 from upshot.insights.experiments.verdict import verdict
 from upshot.insights.pages.experiments import (
-    POINTS,
-    STEPS,
-    Slots,
-    course,
-    course_query,
-    known_since,
+    has_exposures,
     registered_record,
-    times_query,
-    times_to_outcome,
     units_query,
 )
 from upshot.insights.pages.query import PageQuery
-from upshot.insights.reader import Reader
 from upshot.insights.statistics.survival import kaplan_meier, log_rank, median_time
 from upshot.schemas.experiments import Experiment
 from upshot.web.charts.effects import EffectAt, differences_over_time
 from upshot.web.charts.effects import times_to_outcome as outcome_curves
 from upshot.web.charts.plot import NO_PLOT, Plot
-from upshot.web.pages.as_of import as_of_known, moved, slider
+from upshot.web.pages.as_of import moved, slider
 from upshot.web.pages.experiment_cards import metric_card, segment_rows
 from upshot.web.pages.experiment_list import just_changed
-from upshot.web.pages.experiment_readings import further_readings
+from upshot.web.pages.experiment_look import STATES, Look, UnitsLook, look_at, look_at_units
+from upshot.web.remembered import Kept, Work
 from upshot.web.site import PageRequest
 from upshot.web.views import View
 
+T = TypeVar("T")
+
 #: Seconds until a page whose change isn't stored yet is loaded again.
 _BEHIND = 1
-_SCREEN = 200
-#: States of units beside their causes.
-STATES = ("mature", "maturing", "excluded", *CAUSES)
+#: Exposures of an experiment whose results are kept; seconds for which they are shown while new ones are on
+#: their way.
+_MANY, _STALE = 100_000, 600.0
 
 
-async def experiment(asked: PageRequest) -> View:
-    """The results of one experiment as of now or of an earlier instant."""
-    moved(asked)
-    name = asked.part("experiment")
-    at, note = await as_of_known(asked)
-    record, since, plan = await asyncio.gather(
-        asked.read(registered_record, asked.reader, name),
-        asked.read(known_since, asked.reader, name),
-        asked.read(_plan, asked.reader, name, at, asked),
-    )
-    metric = _chosen(asked, plan)
-    if phase := asked.query.text("phase"):
-        plan = _of_phase(plan, phase)
-    found = await asked.read(read_results, asked.reader, plan, at)
-    by = asked.query.text("segment")
-    over_time, times, parts, readings = await asyncio.gather(
-        _over_time(asked, plan, metric, found),
-        _times(asked, plan, metric, found),
-        _segments(asked, plan, metric, at, by),
-        further_readings(asked, plan, metric, at),
-    )
+class ExperimentPages:
+    """The pages of experiments of one server: what is read of many exposures is kept for a while."""
+
+    def __init__(self) -> None:
+        self._looks = Kept[Look](stale=_STALE)
+        self._units = Kept[UnitsLook](stale=_STALE)
+
+    async def experiment(self, asked: PageRequest) -> View:
+        """The results of one experiment as of now or of an earlier instant."""
+        moved(asked)
+        record, look = await asyncio.gather(
+            asked.read(registered_record, asked.reader, asked.part("experiment")),
+            self._kept(asked, self._looks, look_at),
+        )
+        return _view(asked, record, look)
+
+    async def units(self, asked: PageRequest) -> View:
+        """The units behind an experiment's numbers."""
+        look = await self._kept(asked, self._units, look_at_units)
+        name, state, variant = look.plan.experiment, asked.query.text("state"), asked.query.text("variant")
+        data = {"name": name, "metric": look.metric.name, "as_of": look.at, "units": look.found.rows,
+                "more": look.found.more, "variant": variant, "state": state}  # fmt: skip
+        extras = {"plan": look.plan, "states": STATES}
+        return View("units.html", f"{name}: units", data, extras, export=look.query)
+
+    async def _kept(
+        self, asked: PageRequest, kept: Kept[T], work: Callable[[PageRequest], Awaitable[T]]
+    ) -> T:
+        """What `work` finds: of many exposures, and as of now, that of a while ago.
+
+        Whoever has just changed the experiment sees the change.
+        """
+        is_large = await asked.read(has_exposures, asked.reader, asked.part("experiment"), _MANY)
+
+        async def found() -> Work[T]:
+            return Work(await work(asked), is_large)
+
+        state = asked.query.rest("zone", "format", "share", "share_until")
+        if not is_large or "as_of" in state or "changed" in state:
+            return (await found()).answer
+        known = await kept.answer(json.dumps([asked.part("experiment"), state]), found)
+        asked.ages.append(monotonic() - known.asked_at)
+        return known.answer
+
+
+def _view(asked: PageRequest, record: Experiment | None, look: Look) -> View:
+    name, plan, found, metric = asked.part("experiment"), look.plan, look.found, look.metric
     judged = verdict(found)
+    over_time, times = _course(asked, look), _outcome_times(look)
     is_behind = _is_behind(asked, record)
-    data = {"name": name, "as_of": at, "note": note, "verdict": judged, "plan": plan,
+    data = {"name": name, "as_of": look.at, "note": look.note, "verdict": judged, "plan": plan,
             "record": record.model_dump(mode="json") if record else None,
             "results": asdict(found), "metric": metric.name if metric else "", "course": over_time.points,
-            "median_hours": times.medians, "log_rank_p": times.log_rank, "segments": parts,
-            **(readings.data or {})}  # fmt: skip
+            "median_hours": times.medians, "log_rank_p": times.log_rank, "segments": look.segments,
+            **(look.readings.data or {})}  # fmt: skip
     extras = {
         "found": found,
         "judged": judged,
         "cards": [metric_card(result, plan) for result in found.metrics],
         "over_time": over_time,
         "times": times,
-        "by": by,
-        "readings": readings,
-        "rows_of_segments": segment_rows(parts, plan),
+        "by": asked.query.text("segment"),
+        "readings": look.readings,
+        "rows_of_segments": segment_rows(look.segments, plan),
         "percent_metric": metric.boolean if metric else False,
-        "slider": slider(since, asked.now, asked.query.instant("as_of")),
+        "slider": slider(look.since, asked.now, asked.query.instant("as_of")),
         "asked_as_of": asked.query.text("as_of"),
         "chosen": metric,
         "registered": record,
@@ -96,7 +111,7 @@ async def experiment(asked: PageRequest) -> View:
         "is_behind": is_behind,
         "winner": judged.winner or plan.control,
     }
-    export = units_query(plan, metric, at) if metric else None
+    export = units_query(plan, metric, look.at) if metric else None
     return View("experiment.html", name, data, extras, export=export, again=_BEHIND if is_behind else 0)
 
 
@@ -105,33 +120,6 @@ def _is_behind(asked: PageRequest, record: Experiment | None) -> bool:
     change = asked.query.instant("changed")
     is_stored = record is not None and change is not None and record.changed_at >= change
     return just_changed(asked) and not is_stored
-
-
-async def units(asked: PageRequest) -> View:
-    """The units behind an experiment's numbers."""
-    name = asked.part("experiment")
-    at, _ = await as_of_known(asked)
-    plan = await asked.read(_plan, asked.reader, name, at, asked)
-    metric = _chosen(asked, plan)
-    if metric is None:
-        raise Problem(400, f"{name} has no metric: name one, as in ?decide=solved:rate:P7D")
-    state = asked.query.choice("state", ("", *STATES), "")
-    variant = asked.query.text("variant")
-    query = units_query(plan, metric, at, variant, state)
-    found = await asked.read(query.first, asked.reader, _SCREEN)
-    data = {"name": name, "metric": metric.name, "as_of": at, "units": found.rows, "more": found.more,
-            "variant": variant, "state": state}  # fmt: skip
-    extras = {"plan": plan, "states": STATES}
-    return View("units.html", f"{name}: units", data, extras, export=query)
-
-
-def _chosen(asked: PageRequest, plan: ExperimentPlan) -> PlannedMetric | None:
-    """The metric of the charts: the one of the address, else the deciding one."""
-    wanted = asked.query.text("metric")
-    chosen = next((each for each in plan.metrics if each.name == wanted), None)
-    if wanted and chosen is None:
-        raise Problem(400, f"this experiment has the metrics {', '.join(m.name for m in plan.metrics)}")
-    return chosen or plan.deciding or (plan.metrics[0] if plan.metrics else None)
 
 
 @dataclass(frozen=True)
@@ -143,23 +131,15 @@ class _Course:
     query: PageQuery | None = None
 
 
-async def _over_time(
-    asked: PageRequest, plan: ExperimentPlan, metric: PlannedMetric | None, found: Results
-) -> _Course:
+def _course(asked: PageRequest, look: Look) -> _Course:
     """Each variant's difference to control, by the time at which the units became mature."""
-    if metric is None or found.first_exposed_at is None:
+    metric, plan = look.metric, look.plan
+    if metric is None or look.course_of is None:
         return _Course()
-    at, start = found.as_of, found.first_exposed_at + metric.matures_after
-    if start >= at:
-        return _Course()
-    slots = Slots.of(start, at, POINTS)
-    query = course_query(plan, metric, at, slots)
-    single = replace(plan, metrics=(metric,))
-    points = course(single, metric, at, slots, await asked.rows(query))
     series = {
         variant: [
             EffectAt(then, each.effect.difference, each.interval.low, each.interval.high)
-            for then, result in points
+            for then, result in look.course
             if (each := result.against_control(variant))
         ]
         for variant in plan.arms[1:]
@@ -175,7 +155,8 @@ async def _over_time(
         for variant, own in series.items()
         for each in own
     ]
-    return _Course(differences_over_time(text, series, label, asked.frame.clock.at), rows, query)
+    drawn = differences_over_time(text, series, label, asked.frame.clock.at)
+    return _Course(drawn, rows, look.course_of)
 
 
 @dataclass(frozen=True)
@@ -188,16 +169,9 @@ class _Times:
     query: PageQuery | None = None
 
 
-async def _times(
-    asked: PageRequest, plan: ExperimentPlan, metric: PlannedMetric | None, found: Results
-) -> _Times:
-    if metric is None or metric.source != "score" or found.first_exposed_at is None:
-        return _Times()
-    longest = metric.matures_after or found.as_of - found.first_exposed_at
-    seconds = max(1, ceil(longest.total_seconds() / STEPS))
-    query = times_query(plan, metric, found.as_of, seconds)
-    times = times_to_outcome(await asked.rows(query), seconds)
-    if not any(each.events for left in times.values() for each in left):
+def _outcome_times(look: Look) -> _Times:
+    times, plan = look.times, look.plan
+    if look.metric is None or not any(each.events for left in times.values() for each in left):
         return _Times()
     ordered = {arm: times[arm] for arm in plan.arms if arm in times}
     control = ordered.get(plan.control)
@@ -205,39 +179,8 @@ async def _times(
         arm: log_rank(control, left) for arm, left in ordered.items() if control and arm != plan.control
     }
     medians = {arm: median_time(kaplan_meier(left)) for arm, left in ordered.items()}
-    label = f"Share of units with an outcome for {metric.name}, by the time since the exposure"
-    return _Times(outcome_curves(label, ordered), medians, compared, query)
+    label = f"Share of units with an outcome for {look.metric.name}, by the time since the exposure"
+    return _Times(outcome_curves(label, ordered), medians, compared, look.times_of)
 
 
-async def _segments(
-    asked: PageRequest, plan: ExperimentPlan, metric: PlannedMetric | None, at: datetime, by: str
-) -> dict[str, MetricResult]:
-    if not by or metric is None:
-        return {}
-    return segments(plan, await asked.read(population, asked.reader, plan, metric, at, by))
-
-
-def _of_phase(plan: ExperimentPlan, phase: str) -> ExperimentPlan:
-    chosen = tuple(each for each in plan.phases if each.phase == phase)
-    if not chosen:
-        raise Problem(400, f"this experiment has the phases {', '.join(each.phase for each in plan.phases)}")
-    others = tuple(each.phase for each in plan.phases if each.phase != phase)
-    return replace(plan, phases=chosen, other_phases=others)
-
-
-def _plan(reader: Reader, name: str, at: datetime, asked: PageRequest) -> ExperimentPlan:
-    further = [parse_metric(text) for text in asked.query.texts("decide")]
-    further += [parse_metric(text, guardrail=True) for text in asked.query.texts("guard")]
-    plan = read_plan(reader, name, at)
-    if plan is None:
-        try:
-            plan = observed_plan(reader, name, at, asked.query.text("control") or None)
-        except ConfigurationError as error:
-            status = 404 if str(error).startswith("no experiment") else 400
-            advice = str(error).replace("by --control", "by ?control=VARIANT")
-            now = [{"text": "as of now", "link": asked.frame.here(as_of=None)}]
-            raise Problem(status, advice, nearest=now if asked.query.text("as_of") else []) from None
-    return with_metrics(plan, further)
-
-
-__all__ = ["experiment", "units"]
+__all__ = ["ExperimentPages"]

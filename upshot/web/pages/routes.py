@@ -10,7 +10,7 @@ from upshot.web.pages.alert_rules import RuleMuting, alert_rule, alert_rules
 from upshot.web.pages.alerts import NoticeRetrying, alert, alerts
 from upshot.web.pages.dead_letters import Resending, dead_letter, dead_letters
 from upshot.web.pages.experiment_list import experiments
-from upshot.web.pages.experiments import experiment, units
+from upshot.web.pages.experiments import ExperimentPages
 from upshot.web.pages.frame import login, moved, share, sign_in, zone
 from upshot.web.pages.home import home
 from upshot.web.pages.insights import InsightPages
@@ -51,8 +51,9 @@ def add_pages(app: web.Application, site: Site, watch: Watch, producer: IngestPr
     site.add_get(app, "/scores", scores)
     site.add_get(app, "/scores/{name}", score)
     site.add_get(app, "/experiments", experiments(verdicts))
-    site.add_get(app, "/experiments/{experiment}", experiment)
-    site.add_get(app, "/experiments/{experiment}/units", units)
+    pages = ExperimentPages()
+    site.add_get(app, "/experiments/{experiment}", pages.experiment)
+    site.add_get(app, "/experiments/{experiment}/units", pages.units)
     changes = RegistryChanges(producer, verdicts)
     site.add_post(app, "/experiments", changes.create)
     for name in ("start", "set", "stop", "ship"):
