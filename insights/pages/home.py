@@ -64,7 +64,8 @@ FROM experiments""")
 EXPOSED = PageQuery("""\
 SELECT toString(experiment) AS experiment, uniqExact(sipHash64(run_id)) AS runs,
     max(exposed_at) AS last_exposed_at
-FROM exposures
+FROM exposure_rows
+WHERE NOT carried
 GROUP BY experiment""")
 
 EXPERIMENTS = PageQuery(f"""\

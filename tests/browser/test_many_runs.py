@@ -150,6 +150,15 @@ def table_of(file: Path) -> pyarrow.Table:
             return pyarrow.parquet.read_table(file)
 
 
+def test_results_of_many_exposures_are_kept(many: WholeStack) -> None:
+    path = COMPARED.replace("?", ".json?")
+    first, second = (fetched_json(many, path) for _ in range(2))
+    assert first["as_of"] == second["as_of"] and first["results"] == second["results"]
+    assert fetched_json(many, f"{path}&as_of=2026-11-01")["as_of"].startswith("2026-11-01T00:00:00")
+    units = [fetched_json(many, path.replace(".json?", "/units.json?")) for _ in range(2)]
+    assert units[0]["units"] and units[0] == units[1]
+
+
 def test_a_run_and_a_subject_read_few_rows(many: WholeStack) -> None:
     """A table has 200,000 rows and more: what one page shows is found by an index."""
     client = connect(many.settings)

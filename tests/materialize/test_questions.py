@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import uuid4
@@ -13,7 +14,7 @@ from benchmarks.insights.__main__ import cpu
 from benchmarks.insights.data import fill
 from benchmarks.insights.questions import ASKED, OF_FACTS, Asked
 from benchmarks.insights.reads import facts_read_wholly
-from tests.store.conftest import settings_for
+from tests.store.conftest import PATIENCE, settings_for
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.materialize.backfill import Backfill
 from upshot.processors.materialize.writer import Writer
@@ -73,6 +74,24 @@ def test_facts_are_found_by_an_index(filled: Filled) -> None:
 )
 def test_a_question_of_many_facts_is_found(filled: Filled, sql: str) -> None:
     assert facts_read_wholly(filled.client, Asked("of facts", sql))
+
+
+def test_a_month_at_rest_is_merged_to_one_part(filled: Filled) -> None:
+    tables = ("raw_scored_runs", "raw_score_rows", "raw_exposure_rows")
+    ages = {each: "min_age_to_force_merge_seconds = 3600" for each in tables}
+    for table, age in ages.items():
+        assert age in str(filled.client.command(f"SHOW CREATE TABLE {table}")), table
+    filled.client.command("INSERT INTO raw_scored_runs SELECT * FROM raw_scored_runs LIMIT 1")
+    parts = (
+        "SELECT count() > uniqExact(partition) FROM system.parts WHERE active AND table = 'raw_scored_runs'"
+    )
+    parts += " AND database = currentDatabase()"
+    assert filled.client.query(parts).result_rows == [(1,)]
+    filled.client.command("ALTER TABLE raw_scored_runs MODIFY SETTING min_age_to_force_merge_seconds = 1")
+    give_up = time.monotonic() + PATIENCE
+    while filled.client.query(parts).result_rows != [(0,)]:
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
 
 
 def _over(filled: Filled, asked: Asked) -> str:

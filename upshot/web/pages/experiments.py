@@ -35,7 +35,7 @@ T = TypeVar("T")
 _BEHIND = 1
 #: Exposures of an experiment whose results are kept; seconds for which they are shown while new ones are on
 #: their way.
-_MANY, _STALE = 100_000, 600.0
+_MANY, _STALE = 50_000, 600.0
 
 
 class ExperimentPages:
