@@ -28,7 +28,7 @@ def _story(condition: str) -> str:
     # First by an index what may be meant, then these by their keys: waits and scores are sorted by other ids.
     # The subjects are looked up once, for the waits and for the outcomes.
     asked = f"WITH (SELECT groupUniqArray(subject) FROM waited_subjects WHERE {condition}) AS asked\n"
-    outcomes = "has(asked, subject)" if about_runs else condition
+    outcomes = "subject IN (SELECT arrayJoin(asked))" if about_runs else condition
     waited = f"{outcomes} AND {condition}"
     scored = f"score_id IN (SELECT score_id FROM scored_subjects WHERE {condition}) AND {condition}"
     return f"""\

@@ -104,7 +104,7 @@ class Identified(NamedTuple):
     step_id: str = ""
 
 
-#: Each is found by an index, but sessions: these are looked up in the runs' rows.
+#: Each is found by an index; the sessions are those of the runs' rows.
 _ANY = """\
 SELECT * FROM
 (
