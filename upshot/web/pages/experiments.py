@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -48,11 +47,8 @@ class ExperimentPages:
     async def experiment(self, asked: PageRequest) -> View:
         """The results of one experiment as of now or of an earlier instant."""
         moved(asked)
-        record, look = await asyncio.gather(
-            asked.read(registered_record, asked.reader, asked.part("experiment")),
-            self._kept(asked, self._looks, look_at),
-        )
-        return _view(asked, record, look)
+        record = await asked.read(registered_record, asked.reader, asked.part("experiment"))
+        return _view(asked, record, await self._kept(asked, self._looks, look_at, record))
 
     async def units(self, asked: PageRequest) -> View:
         """The units behind an experiment's numbers."""
@@ -64,11 +60,15 @@ class ExperimentPages:
         return View("units.html", f"{name}: units", data, extras, export=look.query)
 
     async def _kept(
-        self, asked: PageRequest, kept: Kept[T], work: Callable[[PageRequest], Awaitable[T]]
+        self,
+        asked: PageRequest,
+        kept: Kept[T],
+        work: Callable[[PageRequest], Awaitable[T]],
+        record: Experiment | None = None,
     ) -> T:
-        """What `work` finds: of many exposures, and as of now, that of a while ago.
+        """What `work` finds: of many exposures, and as of now, that of a while ago with the same record.
 
-        Whoever has just changed the experiment sees the change.
+        Whoever has just changed the experiment sees the change before its record is stored.
         """
         is_large = await asked.read(has_exposures, asked.reader, asked.part("experiment"), _MANY)
 
@@ -78,7 +78,8 @@ class ExperimentPages:
         state = asked.query.rest("zone", "format", "share", "share_until")
         if not is_large or "as_of" in state or "changed" in state:
             return (await found()).answer
-        known = await kept.answer(json.dumps([asked.part("experiment"), state]), found)
+        changed_at = record.changed_at.isoformat() if record else ""
+        known = await kept.answer(json.dumps([asked.part("experiment"), changed_at, state]), found)
         asked.ages.append(monotonic() - known.asked_at)
         return known.answer
 
