@@ -23,14 +23,14 @@ _MOST, _LONGEST = 128, 20_000
 
 
 @dataclass(frozen=True)
-class Known(Generic[T]):
+class CachedAnswer(Generic[T]):
     """An answer, with the instant of the monotonic clock at which it was asked for."""
 
     answer: T
     asked_at: float
 
 
-class Work(NamedTuple, Generic[T]):
+class NewAnswer(NamedTuple, Generic[T]):
     """An answer that was just found, and whether it may be reused."""
 
     answer: T
@@ -38,7 +38,7 @@ class Work(NamedTuple, Generic[T]):
 
 
 @dataclass
-class Kept(Generic[T]):
+class AnswerCache(Generic[T]):
     """Costly answers by a key. Who asks while an answer is on its way gets that answer.
 
     An answer is as good as new for FRESH seconds, and given for `stale` seconds while a new one is on its
@@ -47,10 +47,10 @@ class Kept(Generic[T]):
 
     stale: float = STALE
     clock: Callable[[], float] = monotonic
-    _answers: dict[str, Known[T]] = field(default_factory=dict)
-    _asking: dict[str, asyncio.Task[Known[T]]] = field(default_factory=dict)
+    _answers: dict[str, CachedAnswer[T]] = field(default_factory=dict)
+    _asking: dict[str, asyncio.Task[CachedAnswer[T]]] = field(default_factory=dict)
 
-    async def answer(self, key: str, work: Callable[[], Awaitable[Work[T]]]) -> Known[T]:
+    async def answer(self, key: str, work: Callable[[], Awaitable[NewAnswer[T]]]) -> CachedAnswer[T]:
         """The answer that `work` finds: a new one, or one of before where it was costly."""
         known = self._answers.get(key)
         age = self.clock() - known.asked_at if known else self.stale
@@ -59,20 +59,20 @@ class Kept(Generic[T]):
         task = self._asking.get(key) or self._begun(key, work)
         return known if known and age < self.stale else await asyncio.shield(task)
 
-    def _begun(self, key: str, work: Callable[[], Awaitable[Work[T]]]) -> asyncio.Task[Known[T]]:
+    def _begun(self, key: str, work: Callable[[], Awaitable[NewAnswer[T]]]) -> asyncio.Task[CachedAnswer[T]]:
         self._asking[key] = task = asyncio.create_task(self._asked(key, work))
         task.add_done_callback(lambda done: self._ended(key, done))
         return task
 
-    def _ended(self, key: str, task: asyncio.Task[Known[T]]) -> None:
+    def _ended(self, key: str, task: asyncio.Task[CachedAnswer[T]]) -> None:
         self._asking.pop(key, None)
         if task.cancelled() or task.exception() is not None:
             self._answers.pop(key, None)
 
-    async def _asked(self, key: str, work: Callable[[], Awaitable[Work[T]]]) -> Known[T]:
+    async def _asked(self, key: str, work: Callable[[], Awaitable[NewAnswer[T]]]) -> CachedAnswer[T]:
         begun = self.clock()
         found = await work()
-        known = Known(found.answer, begun)
+        known = CachedAnswer(found.answer, begun)
         self._answers.pop(key, None)
         if found.is_costly:
             self._answers[key] = known
@@ -88,17 +88,17 @@ class Remembered:
         self, ask: Callable[[PageQuery], Awaitable[QueryResult]], clock: Callable[[], float] = monotonic
     ) -> None:
         self._ask = ask
-        self._kept = Kept[list[Row]](clock=clock)
+        self._cache = AnswerCache[list[Row]](clock=clock)
 
-    async def answer(self, query: PageQuery) -> Known[list[Row]]:
+    async def answer(self, query: PageQuery) -> CachedAnswer[list[Row]]:
         """The rows: new ones, or those of the last minutes where the query is costly."""
         key = f"{query.sql}\n{sorted((name, str(value)) for name, value in query.parameters.items())}"
-        return await self._kept.answer(key, partial(self._work, query))
+        return await self._cache.answer(key, partial(self._work, query))
 
-    async def _work(self, query: PageQuery) -> Work[list[Row]]:
+    async def _work(self, query: PageQuery) -> NewAnswer[list[Row]]:
         result = await self._ask(query)
         rows = result.objects()
-        return Work(rows, result.read_rows >= COSTLY and len(rows) <= _LONGEST)
+        return NewAnswer(rows, result.read_rows >= COSTLY and len(rows) <= _LONGEST)
 
 
-__all__ = ["COSTLY", "FRESH", "STALE", "Kept", "Known", "Remembered", "Work"]
+__all__ = ["COSTLY", "FRESH", "STALE", "AnswerCache", "CachedAnswer", "NewAnswer", "Remembered"]

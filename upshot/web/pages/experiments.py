@@ -24,7 +24,7 @@ from upshot.web.pages.as_of import moved, slider
 from upshot.web.pages.experiment_cards import metric_card, segment_rows
 from upshot.web.pages.experiment_list import just_changed
 from upshot.web.pages.experiment_look import STATES, Look, UnitsLook, look_at, look_at_units
-from upshot.web.remembered import Kept, Work
+from upshot.web.remembered import AnswerCache, NewAnswer
 from upshot.web.site import PageRequest
 from upshot.web.views import View
 
@@ -41,28 +41,28 @@ class ExperimentPages:
     """The pages of experiments of one server: what is read of many exposures is kept for a while."""
 
     def __init__(self) -> None:
-        self._looks = Kept[Look](stale=_STALE)
-        self._units = Kept[UnitsLook](stale=_STALE)
+        self._looks = AnswerCache[Look](stale=_STALE)
+        self._units = AnswerCache[UnitsLook](stale=_STALE)
 
     async def experiment(self, asked: PageRequest) -> View:
         """The results of one experiment as of now or of an earlier instant."""
         moved(asked)
         record = await asked.read(registered_record, asked.reader, asked.part("experiment"))
-        return _view(asked, record, await self._kept(asked, self._looks, look_at, record))
+        return _view(asked, record, await self._reused(asked, self._looks, look_at, record))
 
     async def units(self, asked: PageRequest) -> View:
         """The units behind an experiment's numbers."""
-        look = await self._kept(asked, self._units, look_at_units)
+        look = await self._reused(asked, self._units, look_at_units)
         name, state, variant = look.plan.experiment, asked.query.text("state"), asked.query.text("variant")
         data = {"name": name, "metric": look.metric.name, "as_of": look.at, "units": look.found.rows,
                 "more": look.found.more, "variant": variant, "state": state}  # fmt: skip
         extras = {"plan": look.plan, "states": STATES}
         return View("units.html", f"{name}: units", data, extras, export=look.query)
 
-    async def _kept(
+    async def _reused(
         self,
         asked: PageRequest,
-        kept: Kept[T],
+        cache: AnswerCache[T],
         work: Callable[[PageRequest], Awaitable[T]],
         record: Experiment | None = None,
     ) -> T:
@@ -72,14 +72,14 @@ class ExperimentPages:
         """
         is_large = await asked.read(has_exposures, asked.reader, asked.part("experiment"), _MANY)
 
-        async def found() -> Work[T]:
-            return Work(await work(asked), is_large)
+        async def found() -> NewAnswer[T]:
+            return NewAnswer(await work(asked), is_large)
 
         state = asked.query.rest("zone", "format", "share", "share_until")
         if not is_large or "as_of" in state or "changed" in state:
             return (await found()).answer
         changed_at = record.changed_at.isoformat() if record else ""
-        known = await kept.answer(json.dumps([asked.part("experiment"), changed_at, state]), found)
+        known = await cache.answer(json.dumps([asked.part("experiment"), changed_at, state]), found)
         asked.ages.append(monotonic() - known.asked_at)
         return known.answer
 
