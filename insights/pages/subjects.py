@@ -26,6 +26,16 @@ ORDER BY opened_at DESC, wait_id""",
     )
 
 
+def is_still_pending(reader: Reader, subject: str, wait_id: str) -> bool:
+    """Whether a wait about the subject awaits its answer."""
+    waits = subject_waits(subject)
+    rows = reader.query(
+        f"SELECT 1 FROM\n(\n{waits.sql}\n)\nWHERE wait_id = {{wait_id:String}} AND is_pending LIMIT 1",
+        {**waits.parameters, "wait_id": wait_id},
+    ).rows
+    return bool(rows)
+
+
 def subject_outcomes(subject: str) -> PageQuery:
     """Every outcome of a subject, the latest first."""
     return PageQuery(
@@ -147,6 +157,7 @@ __all__ = [
     "Identified",
     "any_query",
     "find_any",
+    "is_still_pending",
     "nearest_runs",
     "nearest_subjects",
     "subject_outcomes",

@@ -42,8 +42,7 @@ class WaitCancelling:
         """End one wait about the subject, and log who did so and why."""
         about, form = asked.part("subject"), await asked.request.post()
         why, wait_id = confirmed_reason(form, "nothing was cancelled"), str(form.get("wait_id", ""))
-        waits = await asked.rows(stored.subject_waits(about))
-        if not any(wait["wait_id"] == wait_id and wait["is_pending"] for wait in waits):
+        if not await asked.read(stored.is_still_pending, asked.reader, about, wait_id):
             raise Problem(
                 409, f"no wait {wait_id[:200]!r} about {about[:200]!r} is pending; nothing was cancelled"
             )
