@@ -5,9 +5,10 @@
 Starts `upshot up`; `--runs` fills its database before, with the data set of `benchmarks.insights`, and with
 `--data-dir` the stack stays for the next time. Sends the runs with large steps, looks at each page nine times
 as a browser does, and counts the bytes on the wire. Then so many viewers hold the stream of live news while
-scores come at a rate. A line for each page: milliseconds of the first look, and of the fastest and the median
-of the others, CPU milliseconds of the web server and of ClickHouse for one of these, bytes. CPU times are
-steady on a shared machine, the others aren't. The last line names what missed its goal, with exit code 1.
+scores come at a rate. A line for each page: milliseconds of the first look to its first answer and to all of
+its rows, then of the fastest and the median of the others; CPU milliseconds of the web server and of
+ClickHouse for one of these; bytes. CPU times are steady on a shared machine, the others aren't. The last line
+names what missed its goal, with exit code 1.
 """
 
 from __future__ import annotations

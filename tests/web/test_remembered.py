@@ -10,6 +10,7 @@ from upshot.errors import ClickHouseUnavailable
 from upshot.insights.pages.query import PageQuery
 from upshot.insights.reader import Column, QueryResult
 from upshot.web.remembered import COSTLY, FRESH, STALE, Remembered
+from upshot.web.standing import StandingQuestions, StandingSet
 
 QUERY = PageQuery("SELECT count()", {"name": "merged"})
 
@@ -72,3 +73,15 @@ async def test_errors_go_to_their_askers_and_end_what_was_known() -> None:
     await counting.settle()
     with pytest.raises(ClickHouseUnavailable):
         await counting.answer()
+
+
+async def test_a_standing_question_is_answered_before_anybody_asks() -> None:
+    counting = Counting(COSTLY)
+    standing = StandingQuestions(StandingSet(counting.remembered, [QUERY]))
+    await standing.ask()
+    assert await counting.answer() == 1
+    await standing.ask()
+    assert await counting.answer() == 2, "each round asks anew"
+    counting.fails = True
+    with pytest.raises(ClickHouseUnavailable):
+        await standing.ask()

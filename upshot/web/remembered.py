@@ -17,7 +17,7 @@ T = TypeVar("T")
 #: An answer that read fewer rows is never reused: asking again costs next to nothing.
 COSTLY = 1_000_000
 #: Seconds for which a costly answer is as good as new; for which it is given while a new one is on its way.
-FRESH, STALE = 10.0, 120.0
+FRESH, STALE = 10.0, 600.0
 #: Answers that are kept, and the rows of the longest of them.
 _MOST, _LONGEST = 128, 20_000
 
@@ -41,11 +41,10 @@ class NewAnswer(NamedTuple, Generic[T]):
 class AnswerCache(Generic[T]):
     """Costly answers by a key. Who asks while an answer is on its way gets that answer.
 
-    An answer is as good as new for FRESH seconds, and given for `stale` seconds while a new one is on its
-    way. Errors go to whoever waits; an answer that couldn't be renewed is forgotten.
+    An answer is as good as new for FRESH seconds, and given for STALE seconds while a new one is on its way.
+    Errors go to whoever waits; an answer that couldn't be renewed is forgotten.
     """
 
-    stale: float = STALE
     clock: Callable[[], float] = monotonic
     _answers: dict[str, CachedAnswer[T]] = field(default_factory=dict)
     _asking: dict[str, asyncio.Task[CachedAnswer[T]]] = field(default_factory=dict)
@@ -53,11 +52,15 @@ class AnswerCache(Generic[T]):
     async def answer(self, key: str, work: Callable[[], Awaitable[NewAnswer[T]]]) -> CachedAnswer[T]:
         """The answer that `work` finds: a new one, or one of before where it was costly."""
         known = self._answers.get(key)
-        age = self.clock() - known.asked_at if known else self.stale
+        age = self.clock() - known.asked_at if known else STALE
         if known and age < FRESH:
             return known
         task = self._asking.get(key) or self._begun(key, work)
-        return known if known and age < self.stale else await asyncio.shield(task)
+        return known if known and age < STALE else await asyncio.shield(task)
+
+    async def renewed(self, key: str, work: Callable[[], Awaitable[NewAnswer[T]]]) -> CachedAnswer[T]:
+        """The answer that `work` finds now, for whoever asks later."""
+        return await asyncio.shield(self._asking.get(key) or self._begun(key, work))
 
     def _begun(self, key: str, work: Callable[[], Awaitable[NewAnswer[T]]]) -> asyncio.Task[CachedAnswer[T]]:
         self._asking[key] = task = asyncio.create_task(self._asked(key, work))
@@ -92,13 +95,20 @@ class Remembered:
 
     async def answer(self, query: PageQuery) -> CachedAnswer[list[Row]]:
         """The rows: new ones, or those of the last minutes where the query is costly."""
-        key = f"{query.sql}\n{sorted((name, str(value)) for name, value in query.parameters.items())}"
-        return await self._cache.answer(key, partial(self._work, query))
+        return await self._cache.answer(_key(query), partial(self._work, query))
+
+    async def renewed(self, query: PageQuery) -> CachedAnswer[list[Row]]:
+        """The rows of now, which whoever asks later gets where the query is costly."""
+        return await self._cache.renewed(_key(query), partial(self._work, query))
 
     async def _work(self, query: PageQuery) -> NewAnswer[list[Row]]:
         result = await self._ask(query)
         rows = result.objects()
         return NewAnswer(rows, result.read_rows >= COSTLY and len(rows) <= _LONGEST)
+
+
+def _key(query: PageQuery) -> str:
+    return f"{query.sql}\n{sorted((name, str(value)) for name, value in query.parameters.items())}"
 
 
 __all__ = ["COSTLY", "FRESH", "STALE", "AnswerCache", "CachedAnswer", "NewAnswer", "Remembered"]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic, time
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -31,9 +32,11 @@ from upshot.settings import Settings
 from upshot.web.access import PageAccess, Role
 from upshot.web.formats import Clock, zone_of
 from upshot.web.parameters import Parameters
-from upshot.web.remembered import Remembered
+from upshot.web.remembered import COSTLY, Remembered
 from upshot.web.rendering import Frame, render
 from upshot.web.running import attended
+from upshot.web.slow_views import PATIENCE, SlowViews
+from upshot.web.stand_ins import AGAIN, reading_page, trouble_page
 from upshot.web.urls import JSON, means_json, name_of
 from upshot.web.views import View, json_text
 
@@ -52,8 +55,7 @@ _SHAPES = ("", "html", "json", *EXPORTS)
 _LONGEST, _LONGEST_EXPORT = 15.0, 300.0
 #: Queries at a time: more would only make each of them slower.
 _AT_A_TIME = 6
-#: Seconds after which a page that couldn't be shown is loaded again.
-AGAIN = 5
+_STORED_RUNS = PageQuery("SELECT count() AS runs FROM raw_scored_runs")
 _PART = re.compile(r"\{(\w+)\}")
 #: Bytes of a page that is compressed beside the event loop.
 _LARGE = 65_536
@@ -120,20 +122,41 @@ class PageRequest:
 PageHandler = Callable[[PageRequest], Awaitable[View | web.StreamResponse]]
 
 
+class SeenView(NamedTuple):
+    """What a page answered, with the ages of its counts at an instant of the monotonic clock."""
+
+    answer: View | web.StreamResponse
+    ages: Sequence[float]
+    at: float
+
+
 class Site:
     """The pages of one server."""
 
-    def __init__(self, settings: Settings, access: PageAccess) -> None:
+    def __init__(self, settings: Settings, access: PageAccess, patience: float = PATIENCE) -> None:
         self.settings = settings
         self.access = access
         self.reader = Reader(settings, timeout=_LONGEST)
         self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="upshot-page")
         self._away_since: dict[str, datetime] = {}
         self.remembered = Remembered(self._ask)
+        self._slow = SlowViews[SeenView](patience)
+        self._has_many_runs = False
 
-    def add_get(self, app: web.Application, path: str, page: PageHandler, role: Role = "viewer") -> None:
-        """Serve a page, and the same with `.json` behind its path."""
-        handler = self.page(page, role)
+    def add_get(
+        self,
+        app: web.Application,
+        path: str,
+        page: PageHandler,
+        role: Role = "viewer",
+        *,
+        reads_many: bool = False,
+    ) -> None:
+        """Serve a page, and the same with `.json` behind its path.
+
+        `reads_many`: its rows may take long to read; people see that they are being read.
+        """
+        handler = self.page(page, role, reads_many=reads_many)
         app.router.add_get(f"{_any_name(path)}.json" if path != "/" else "/index.json", handler)
         app.router.add_get(_any_name(path), handler)
 
@@ -142,7 +165,7 @@ class Site:
         app.router.add_post(_any_name(path), self.page(page, role))
 
     def page(
-        self, page: PageHandler, role: Role, *, own_form: bool = True
+        self, page: PageHandler, role: Role, *, own_form: bool = True, reads_many: bool = False
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The handler of a page. `own_form`: a form proves that it came from a page of this session."""
 
@@ -156,7 +179,10 @@ class Site:
                     if own_form:
                         await self._check_form(request)
                 shape = asked.query.choice("format", _SHAPES, "")
-                answer = await page(asked)
+                if reads_many and not shape and not wants_json and request.method == "GET":
+                    answer = await self._soon(asked, page)
+                else:
+                    answer = await page(asked)
                 if isinstance(answer, web.StreamResponse):
                     return answer
                 return await self._answered(asked, answer, "json" if wants_json else shape)
@@ -171,6 +197,35 @@ class Site:
                 return self._trouble(asked, Problem(500, _OUR_FAULT), wants_json)
 
         return handle
+
+    async def _soon(self, asked: PageRequest, page: PageHandler) -> View | web.StreamResponse:
+        """The page's view; where it takes long, what says so and loads the page again."""
+
+        async def seen() -> SeenView:
+            return SeenView(await page(asked), asked.ages, monotonic())
+
+        key = json.dumps([asked.frame.role, asked.frame.clock.zone, asked.request.rel_url.raw_path_qs])
+        found = await self._slow.view(key, seen, self._may_be_slow)
+        if isinstance(found, float):
+            return reading_page(asked.frame, found)
+        if found.ages is not asked.ages:
+            since = monotonic() - found.at
+            asked.ages.extend([since, *(age + since for age in found.ages)])
+        return found.answer
+
+    async def _may_be_slow(self) -> bool:
+        """Whether there are so many runs that a page may take long."""
+        if not self._has_many_runs:
+            try:
+                [[runs]] = (await self._ask(_STORED_RUNS)).rows
+            except UpshotError:
+                return False  # the page says why
+            self._has_many_runs = int(runs) >= COSTLY
+        return self._has_many_runs
+
+    async def close(self, app: web.Application) -> None:
+        """End what is on its way."""
+        await self._slow.close()
 
     async def _ask(self, query: PageQuery) -> QueryResult:
         return await self.beside(partial(self.reader.query, query.sql, query.parameters))
@@ -313,26 +368,6 @@ def _any_name(path: str) -> str:
     return _PART.sub(r"{\1:[^/]+}", path)
 
 
-def trouble_page(frame: Frame, problem: Problem) -> web.Response:
-    """A problem as a page; a page that may come back is loaded again by itself."""
-    frame = replace(frame, again=AGAIN if problem.status == 503 else 0)
-    text = render("trouble.html", frame, title=_TITLES.get(problem.status, "Not possible"), problem=problem)
-    return web.Response(text=text, status=problem.status, content_type="text/html", headers=problem.headers)
-
-
-_TITLES = {
-    400: "This can't be meant",
-    401: "Sign in",
-    403: "Not allowed",
-    404: "Nothing here",
-    405: "Not this way",
-    413: "Too large",
-    422: "The query was refused",
-    500: "A fault of ours",
-    503: "Something is away",
-}
-
-
 async def streamed(
     request: web.Request,
     blocks: Iterator[bytes],
@@ -360,4 +395,4 @@ async def streamed(
     return response
 
 
-__all__ = ["AGAIN", "EXPORTS", "PageHandler", "PageRequest", "Site", "streamed", "trouble_page"]
+__all__ = ["EXPORTS", "PageHandler", "PageRequest", "SeenView", "Site", "streamed"]

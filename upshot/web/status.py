@@ -77,7 +77,7 @@ class Watch:
 
     def __init__(self, settings: Settings) -> None:
         self._reader = Reader(settings, limits=QueryLimits(seconds=_LONGEST))
-        self._remembered = Remembered(self._answered)
+        self.remembered = Remembered(self._answered)
         self._looks = Looks(settings, self._reader)
         self._figures = WorkerFigures(settings.data_dir)
         self._look_turn, self._status_turn = asyncio.Lock(), asyncio.Lock()
@@ -137,13 +137,13 @@ class Watch:
 
     async def _stored(self) -> dict[str, Any]:
         """What ClickHouse has, by the names of the fields: all at once, or the trouble."""
-        answer = self._remembered.answer
+        answer = self.remembered.answer
         try:
             counts, agents, latest, dead = await asyncio.gather(
                 answer(STATUS_COUNTS),
-                answer(_most("scores-by-agent", "scored + pending")),
+                answer(BY_AGENT),
                 asyncio.to_thread(LATEST_SCORES.first, self._reader, _LATEST),
-                answer(_most("dead-letters-by-reason", "letters")),
+                answer(DEAD_BY_REASON),
             )
         except UpshotError as error:
             return {"trouble": str(error)}
@@ -166,9 +166,13 @@ def _most(query_name: str, weight: str) -> PageQuery:
     return PageQuery(sql, asked.parameters)
 
 
+BY_AGENT = _most("scores-by-agent", "scored + pending")
+DEAD_BY_REASON = _most("dead-letters-by-reason", "letters")
+
+
 def _table(rows: Sequence[Row], key: Callable[[Row], Any] = lambda row: 0) -> StatusTable:
     """The rows that `_most` has, in the order of `key`."""
     return StatusTable(sorted(rows, key=key), int(rows[0]["of"]) - len(rows) if rows else 0)
 
 
-__all__ = ["Status", "StatusTable", "Watch"]
+__all__ = ["BY_AGENT", "DEAD_BY_REASON", "Status", "StatusTable", "Watch"]

@@ -10,7 +10,7 @@ from aiohttp import web
 from upshot.ingest.answers import Problem, as_problem
 from upshot.streams.events.topics import TOPICS
 from upshot.web.rendering import Frame
-from upshot.web.site import trouble_page
+from upshot.web.stand_ins import trouble_page
 
 #: Characters of an unknown path repeated in the answer.
 _SHOWN = 100

@@ -32,17 +32,16 @@ T = TypeVar("T")
 
 #: Seconds until a page whose change isn't stored yet is loaded again.
 _BEHIND = 1
-#: Exposures of an experiment whose results are kept; seconds for which they are shown while new ones are on
-#: their way.
-_MANY, _STALE = 50_000, 600.0
+#: Exposures of an experiment whose results are reused.
+_MANY = 50_000
 
 
 class ExperimentPages:
     """The pages of experiments of one server: what is read of many exposures is kept for a while."""
 
     def __init__(self) -> None:
-        self._looks = AnswerCache[Look](stale=_STALE)
-        self._units = AnswerCache[UnitsLook](stale=_STALE)
+        self._looks = AnswerCache[Look]()
+        self._units = AnswerCache[UnitsLook]()
 
     async def experiment(self, asked: PageRequest) -> View:
         """The results of one experiment as of now or of an earlier instant."""

@@ -11,6 +11,7 @@ from upshot.errors import UpshotError
 from upshot.insights.pages.alerts import AlertFilter, alert_counts
 from upshot.insights.pages.home import (
     EXPERIMENTS,
+    EXPOSED,
     HOME_COUNTS,
     LATEST_SCORES,
     MOST_EXPERIMENTS,
@@ -23,12 +24,15 @@ from upshot.settings import Settings
 from upshot.web.charts.plot import NO_PLOT, sparkline
 from upshot.web.formats import seconds_between
 from upshot.web.pages.experiment_rows import all_experiments
-from upshot.web.site import AGAIN, PageHandler, PageRequest
+from upshot.web.site import PageHandler, PageRequest
+from upshot.web.stand_ins import AGAIN
 from upshot.web.status import Watch
 from upshot.web.verdicts import Verdicts, running_of
 from upshot.web.views import View
 
 _LATEST = 12
+#: Counts over all that there is, which everyone sees first.
+STANDING = (HOME_COUNTS, alert_counts(AlertFilter()), EXPOSED, SCORES_A_DAY, PENDING)
 _DEFAULT_DATA_DIR = Settings.model_fields["data_dir"].default
 
 
@@ -150,4 +154,4 @@ def command_words(settings: Settings) -> dict[str, str]:
     return {"option_here": here, "prefix": settings.topic_prefix}
 
 
-__all__ = ["command_words", "home", "score_sparks"]
+__all__ = ["STANDING", "command_words", "home", "score_sparks"]

@@ -28,6 +28,7 @@ from upshot.web.pages.waits import waits
 from upshot.web.running import RunningQueries
 from upshot.web.saved import SavedQueries
 from upshot.web.site import Site
+from upshot.web.standing import OF_PAGES, OF_STATUS, StandingQuestions, StandingSet
 from upshot.web.status import Watch
 from upshot.web.verdicts import Verdicts
 
@@ -38,22 +39,27 @@ def add_pages(app: web.Application, site: Site, watch: Watch, producer: IngestPr
     verdicts = Verdicts(site.settings)
     app.cleanup_ctx.append(live.context)
     app.cleanup_ctx.append(verdicts.context)
-    site.add_get(app, "/", home(watch, verdicts))
-    site.add_get(app, "/system", system(watch), role="nobody")
-    site.add_get(app, "/runs", runs)
+    standing = StandingQuestions(
+        StandingSet(site.remembered, OF_PAGES), StandingSet(watch.remembered, OF_STATUS)
+    )
+    app.cleanup_ctx.append(standing.context)
+    app.on_cleanup.append(site.close)
+    site.add_get(app, "/", home(watch, verdicts), reads_many=True)
+    site.add_get(app, "/system", system(watch), role="nobody", reads_many=True)
+    site.add_get(app, "/runs", runs, reads_many=True)
     site.add_get(app, "/runs/{run}", run)
     site.add_post(app, "/runs/{run}/retry", FollowupRetrying(producer).retry)
     site.add_get(app, "/r", any_id)
     site.add_get(app, "/r/{id}", any_id)
     site.add_get(app, "/subjects/{subject}", subject)
     site.add_post(app, "/subjects/{subject}/cancel", WaitCancelling(producer).cancel)
-    site.add_get(app, "/waits", waits)
-    site.add_get(app, "/scores", scores)
-    site.add_get(app, "/scores/{name}", score)
-    site.add_get(app, "/experiments", experiments(verdicts))
+    site.add_get(app, "/waits", waits, reads_many=True)
+    site.add_get(app, "/scores", scores, reads_many=True)
+    site.add_get(app, "/scores/{name}", score, reads_many=True)
+    site.add_get(app, "/experiments", experiments(verdicts), reads_many=True)
     pages = ExperimentPages()
-    site.add_get(app, "/experiments/{experiment}", pages.experiment)
-    site.add_get(app, "/experiments/{experiment}/units", pages.units)
+    site.add_get(app, "/experiments/{experiment}", pages.experiment, reads_many=True)
+    site.add_get(app, "/experiments/{experiment}/units", pages.units, reads_many=True)
     changes = RegistryChanges(producer, verdicts)
     site.add_post(app, "/experiments", changes.create)
     for name in ("start", "set", "stop", "ship"):

@@ -20,12 +20,14 @@ from upshot.web.views import View
 #: Rows of a name that the page shows; names of the list.
 _SCREEN, _NAMES = 20, 500
 _HOUR, _DAY = 3600, 86_400
+#: The question of the list.
+ALL_NAMES = stored.score_names().some(_NAMES + 1)
 
 
 async def scores(asked: PageRequest) -> View:
     """All names."""
     query = stored.score_names()
-    found = await asked.counted(query.some(_NAMES + 1))
+    found = await asked.counted(ALL_NAMES)
     extras = {
         "expired_of": stored.expired_query,
         "late_of": partial(stored.score_rows, late=True),
@@ -234,4 +236,4 @@ def _survival(left: list[Departures]) -> Plot:
     )
 
 
-__all__ = ["revision_bars", "score", "scores", "sums_of"]
+__all__ = ["ALL_NAMES", "revision_bars", "score", "scores", "sums_of"]

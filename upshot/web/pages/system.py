@@ -10,7 +10,8 @@ from upshot.insights.pages.home import OUTCOMES
 from upshot.ops.doctor.examination import examine
 from upshot.web.charts.plot import sparkline
 from upshot.web.pages.home import command_words
-from upshot.web.site import AGAIN, PageHandler, PageRequest
+from upshot.web.site import PageHandler, PageRequest
+from upshot.web.stand_ins import AGAIN
 from upshot.web.status import Watch
 from upshot.web.views import View
 
