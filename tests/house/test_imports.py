@@ -105,7 +105,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": KAFKA
     | {"sources", "insights", "insights.named_queries", "insights.pages", "insights.experiments"}
     | {"insights.statistics", "ingest", "processors", "webhooks", "ops", "ops.doctor", "ops.telemetry"}
-    | {"alerts", "experiments", "insights.alerts", "processors.alerts", "receivers", "registry"},
+    | {
+        "alerts",
+        "experiments",
+        "insights.alerts",
+        "processors.alerts",
+        "receivers",
+        "registry",
+        "replays",
+        "sdk",
+    },
     "demo": KAFKA | {"insights", "experiments"},
     "cli": KAFKA
     | {

@@ -63,7 +63,7 @@ def _row(line: ComparedStep) -> tuple[str, ...]:
         "  " * line.depth + line.name,
         line.what,
         _both(line, lambda f: f"{f.seconds:.3f}" if f.seconds is not None else ""),
-        _both(line, lambda f: cell(_tokens(f))),
+        _both(line, lambda f: cell(f.tokens)),
         _both(line, lambda f: cell(f.cost_usd)),
     )
 
@@ -77,21 +77,12 @@ def _both(line: ComparedStep, shown: Callable[[ReplayTotals], str]) -> str:
     return f"{before or '-'} → {after or '-'}"
 
 
-def _tokens(figures: ReplayTotals) -> int | None:
-    known = [count for count in (figures.input_tokens, figures.output_tokens) if count is not None]
-    return sum(known) if known else None
-
-
 def _changed(result: Replayed) -> Iterator[tuple[str, str, str]]:
     for line in result.lines:
         if line.what == "changed" and line.before and line.after:
-            yield line.name, _shown(line.before), _shown(line.after)
-    if _shown(result.before) != _shown(result.after):
-        yield f"{result.agent} (the run)", _shown(result.before), _shown(result.after)
-
-
-def _shown(figures: ReplayTotals) -> str:
-    return f"{figures.status}: {figures.error}" if figures.error else figures.output or figures.status
+            yield line.name, line.before.result, line.after.result
+    if result.before.result != result.after.result:
+        yield f"{result.agent} (the run)", result.before.result, result.after.result
 
 
 def _plain(result: Replayed) -> dict[str, Any]:

@@ -29,6 +29,16 @@ class ReplayTotals:
     output_tokens: int | None
     cost_usd: float | None
 
+    @property
+    def tokens(self) -> int | None:
+        """Tokens read and written; None where neither is known."""
+        return _sum((self.input_tokens, self.output_tokens))
+
+    @property
+    def result(self) -> str:
+        """What came of it, for people: the error with its status, the output, or the status alone."""
+        return f"{self.status}: {self.error}" if self.error else self.output or self.status
+
 
 @dataclass(frozen=True)
 class ComparedStep:

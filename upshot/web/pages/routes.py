@@ -19,6 +19,7 @@ from upshot.web.pages.openapi import api, openapi_json
 from upshot.web.pages.query_actions import QueryActions
 from upshot.web.pages.receivers import receivers
 from upshot.web.pages.registry import RegistryChanges
+from upshot.web.pages.replay import replay
 from upshot.web.pages.run import FollowupRetrying, run
 from upshot.web.pages.runs import runs
 from upshot.web.pages.scores import score, scores
@@ -48,6 +49,7 @@ def add_pages(app: web.Application, site: Site, watch: Watch, producer: IngestPr
     site.add_get(app, "/system", system(watch), role="nobody", reads_many=True)
     site.add_get(app, "/runs", runs, reads_many=True)
     site.add_get(app, "/runs/{run}", run)
+    site.add_get(app, "/runs/{run}/replay", replay)
     site.add_post(app, "/runs/{run}/retry", FollowupRetrying(producer).retry)
     site.add_get(app, "/r", any_id)
     site.add_get(app, "/r/{id}", any_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 from upshot.ingest.answers import Problem
@@ -14,11 +15,14 @@ from upshot.insights.pages.explain import instant, rule_in_words, why_pending
 from upshot.insights.pages.query import Row, Slice
 from upshot.insights.pages.subjects import nearest_runs
 from upshot.schemas.resumptions import Resumption
+from upshot.sdk.tracing import INSTRUMENTATION
 from upshot.streams.events.outgoing import outgoing
 from upshot.streams.events.topics import TOPICS
 from upshot.web.actions import confirmed_reason, log_action
 from upshot.web.charts.waterfall import Afterwards, Happening, afterwards, waterfall
 from upshot.web.formats import instant_of, score_value
+from upshot.web.pages.home import command_words
+from upshot.web.pages.replay import replays_of
 from upshot.web.rendering import Payload
 from upshot.web.site import PageRequest
 from upshot.web.urls import url
@@ -110,6 +114,8 @@ async def _view(asked: PageRequest, retried: str = "") -> View:
     }
     extras = {
         "retried": retried,
+        "replays": replays_of(run_id),
+        "replay_command": _replay_command(asked, step) if step else "",
         "lines": waterfall(steps, start, end) if steps and start and end else [],
         "start": start,
         "end": end,
@@ -122,6 +128,15 @@ async def _view(asked: PageRequest, retried: str = "") -> View:
         "cut": dict.fromkeys((*queries, "outcomes")) | cut,
     }
     return View("run.html", f"Run {run_id}", data, extras, export=stored.steps_query(run_id))
+
+
+def _replay_command(asked: PageRequest, step: Row) -> str:
+    """The command that replays a run from a step; empty for a span that is no step of an app's code."""
+    if INSTRUMENTATION in step["attributes"]:
+        return ""
+    option = command_words(asked.site.settings)["option_here"]
+    begin = f"upshot replay {quote(asked.part('run'))} --from {quote(step['step_id'])}"
+    return f"{begin} --app MODULE:NAME{option}"
 
 
 def _times(row: Row | None, totals: Row, steps: Sequence[Row]) -> tuple[datetime | None, datetime | None]:
