@@ -25,7 +25,7 @@ from upshot.processors.store.migrate import Migration, definition
 
 #: Facts of a piece: `_FEWEST`, and more where there would be over `PIECES` of them; the rows of its runs must
 #: have room in memory.
-_FEWEST, _MOST, PIECES = 200_000, 500_000, 64
+_FEWEST, _MOST, PIECES = 400_000, 500_000, 64
 _SAMPLE = 65_536
 #: By work: the table, its key, and the views that derive rows of it.
 _DERIVED = {

@@ -8,7 +8,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -30,8 +31,9 @@ PAUSE, NOTED, AWAY = 1.0, 2.0, 2.0
 #: batches grow instead of following one another; each reads parts of the same tables. A fact that just missed
 #: a batch waits for the rest of that batch, the pause and a batch of its own.
 LONGEST, FEW = 2.0, 10_000
-#: Seconds between two looks for rows that stand twice, at a part of all runs.
-CHECKED = 60.0
+#: Seconds between two looks for rows that stand twice, at a part of all runs; a look's own seconds until the
+#: next one, so that looks take a small part of the time however many rows there are.
+CHECKED, REST = 60.0, 100
 
 
 class Materialize:
@@ -115,7 +117,7 @@ class Materialize:
             if backfill is not None and 0 not in mine:
                 backfill = None  # the owner of the first slot does it
             changes = ChangedRuns(client, slots, mine)
-            noted, looked, part = 0.0, time.monotonic(), 0
+            noted, look_at, part = 0.0, time.monotonic() + CHECKED, 0
             while not stop.is_set():
                 news, began = changes.news(), time.monotonic()
                 self._write(writer, news.runs, stop)
@@ -129,9 +131,10 @@ class Materialize:
                     noted = time.monotonic()
                 if backfill is not None and not backfill.step():
                     backfill = None
-                if 0 in mine and time.monotonic() - looked >= CHECKED:
+                if 0 in mine and (looked := time.monotonic()) >= look_at:
                     self._mend(client, writer, part, stop)
-                    looked, part = time.monotonic(), part + 1
+                    ended = time.monotonic()
+                    look_at, part = ended + max(CHECKED, REST * (ended - looked)), part + 1
                 if not news.runs and backfill is None:
                     stop.wait(self._pause)
                 elif 0 < len(news.runs) < FEW:
@@ -142,7 +145,7 @@ class Materialize:
 
     def _mend(self, client: Client, writer: Writer, part: int, stop: threading.Event) -> None:
         """Write runs anew whose rows stand twice, of one part of all runs."""
-        if found := doubled(client, part):
+        if found := doubled(_rows_of(client), part):
             log.error(
                 "rows for reading of %s runs stood twice, such as %s; written again", len(found), found[0]
             )
@@ -159,6 +162,10 @@ class Materialize:
             left += written.contended
             if written.contended:
                 stop.wait(random.random())
+
+
+def _rows_of(client: Client) -> Callable[[str, Mapping[str, Any]], Sequence[Sequence[Any]]]:
+    return lambda sql, parameters: client.query(sql, parameters=dict(parameters)).result_rows
 
 
 __all__ = ["Materialize"]

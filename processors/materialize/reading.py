@@ -29,6 +29,8 @@ def open_session(settings: Settings) -> Client:
             "join_use_nulls": 0,
             "insert_deduplicate": 0,
             "async_insert": 0,
+            # No run is twice in a batch, and what stands under one key is merged anyway.
+            "optimize_on_insert": 0,
             "select_sequential_consistency": 1,
         },
     )

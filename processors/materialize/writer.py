@@ -27,18 +27,21 @@ _WANTED_ALIASES = """
 INSERT INTO wanted
 SELECT DISTINCT other FROM raw_alias_pairs
 PREWHERE run_id IN (SELECT run_id FROM wanted) WHERE NOT of_trace"""
-_LINKS = """
-SELECT if(link = 0, key, link) FROM raw_keys_by_run PREWHERE run_id IN (SELECT run_id FROM {runs})"""
+#: What several runs may share; an index of the table has this very expression.
+_SHARED = "if(link = 0, key, link)"
 #: Runs that say an id of the wanted ones.
 _SHARING = f"""
 SELECT DISTINCT arrayJoin(runs) AS run_id
 FROM
 (
     SELECT groupUniqArray(run_id) AS runs FROM raw_keys_by_run
-    PREWHERE link IN ({_LINKS}) OR key IN ({_LINKS})
-    GROUP BY if(link = 0, key, link)
+    PREWHERE {_SHARED} IN
+        (SELECT {_SHARED} FROM raw_keys_by_run PREWHERE run_id IN (SELECT run_id FROM {{runs}}))
+    GROUP BY {_SHARED}
     HAVING length(runs) > 1
 )"""
+#: How many runs of a table aren't wanted.
+_OTHERS = "SELECT count() FROM {runs} WHERE run_id NOT IN (SELECT run_id FROM wanted)"
 _CLAIM = f"""
 INSERT INTO raw_claims (run_hash, place, version)
 SELECT
@@ -112,10 +115,11 @@ class Writer:
         client.insert("wanted", [[run] for run in runs], column_names=["run_id"])
         client.command(_WANTED_ALIASES)
         self._temporary("sharers", _SHARING.format(runs="wanted"))
+        share_with_others = bool(client.command(_OTHERS.format(runs="sharers")))
         client.command("INSERT INTO wanted SELECT run_id FROM sharers")
         client.command(_WANTED_ALIASES)
         claimed = self._claim(self._writer)
-        self._write_batch("ours", FACTS)
+        self._write_batch("ours", FACTS, is_closed=not share_with_others)
         return claimed
 
     def write_range(self, first: str, last: str) -> Written:
@@ -165,14 +169,20 @@ class Writer:
         contended = [run for (run,) in client.query("SELECT run_id FROM claims WHERE NOT ours").result_rows]
         return Written(int(str(client.command("SELECT count() FROM claims WHERE ours"))), contended)
 
-    def _write_batch(self, condition: str, sources: Mapping[str, str]) -> None:
-        """Write the rows of the claimed runs under the condition, scores and waits read from `sources`."""
+    def _write_batch(self, condition: str, sources: Mapping[str, str], *, is_closed: bool = False) -> None:
+        """Write the rows of the claimed runs under the condition, scores and waits read from `sources`.
+
+        `is_closed`: no other run says an id of the wanted ones.
+        """
         client = self._session()
         self._temporary("batch", f"SELECT * EXCEPT ours FROM claims WHERE {condition}")
         for name, select in IDS:
             self._temporary(name, select)
-        self._temporary("scope", _SHARING.format(runs="own"))
-        client.command("INSERT INTO scope SELECT run_id FROM own")
+        if is_closed and not client.command(_OTHERS.format(runs="own")):
+            self._temporary("scope", "SELECT DISTINCT run_id FROM wanted")
+        else:
+            self._temporary("scope", _SHARING.format(runs="own"))
+            client.command("INSERT INTO scope SELECT run_id FROM own")
         for name, select in READ:
             self._temporary(name, read_sql(select, sources))
         self._at("read")

@@ -9,7 +9,7 @@ from upshot.errors import QueryFailed
 from upshot.insights.reader import Reader
 from upshot.ops.doctor.finding import Finding, unknown
 from upshot.ops.doctor.words import span
-from upshot.processors.materialize.check import DOUBLED, PARTS
+from upshot.processors.materialize.check import PARTS, doubled
 
 CHECK = "rows for reading"
 
@@ -48,7 +48,7 @@ def reading(standing: RowsStanding) -> Finding:
     """What the standing means."""
     if standing.doubled:
         found = f"rows of run {standing.doubled} stand twice"
-        return Finding(CHECK, "wrong", found, "the worker materialize writes them again within the hour")
+        return Finding(CHECK, "wrong", found, "the worker materialize writes them again by itself")
     if not standing.switched:
         found = (
             f"{standing.done} of {standing.pieces} pieces of older runs are written; until all are, "
@@ -65,13 +65,13 @@ def _standing(reader: Reader) -> RowsStanding:
     [[slots, lag]] = reader.query(_FOLLOWED).rows
     [[done, pieces, switched]] = reader.query(_BACKFILL).rows
     part = int(time.time() / 60) % PARTS
-    doubled = reader.query(DOUBLED, {"parts": PARTS, "part": part}).rows
+    twice = doubled(lambda sql, parameters: reader.query(sql, parameters).rows, part)
     return RowsStanding(
         float(lag) if int(slots) else None,
         int(done),
         int(pieces),
         bool(int(switched)),
-        str(doubled[0][0]) if doubled else "",
+        twice[0] if twice else "",
     )
 
 
