@@ -62,6 +62,16 @@ async def test_where_little_is_stored_a_browser_waits() -> None:
     assert await asking == 1
 
 
+async def test_nobody_gets_what_was_found_for_another_one() -> None:
+    """Who asks because of news would otherwise see what was read before them."""
+    slow = SlowWork(is_large=False)
+    asking = [asyncio.create_task(slow.ask()) for _ in range(2)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    slow.may_end.set()
+    assert await asyncio.gather(*asking) == [1, 2]
+
+
 async def test_errors_come_with_the_next_look() -> None:
     slow = SlowWork()
     slow.begun = 12
@@ -77,7 +87,8 @@ async def test_a_view_that_nobody_comes_back_for_is_forgotten() -> None:
     slow = SlowWork()
     assert await slow.ask() == 0.0
     slow.may_end.set()
-    await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
     slow.now += UNCLAIMED + 1
     assert await slow.ask() == 2
 

@@ -10,22 +10,23 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Seconds that a browser waits for a view; for which a view waits for its browser.
-PATIENCE, UNCLAIMED = 0.7, 120.0
-#: Views that are on their way or unclaimed; of more, each browser waits for its own.
+#: Seconds that a browser waits for a view; for which a view that was read waits for its browser.
+PATIENCE, UNCLAIMED = 0.7, 10.0
+#: Views that browsers were told of; of more, each browser waits for its own.
 _MOST = 64
 
 
-@dataclass(frozen=True)
+@dataclass
 class SlowView(Generic[T]):
-    """A view on its way, since an instant of the monotonic clock."""
+    """A view on its way, since an instant of the monotonic clock; `read_at`: when it was there."""
 
     task: asyncio.Task[T]
     begun_at: float
+    read_at: float | None = None
 
 
 class SlowViews(Generic[T]):
-    """The views on their way of one server, by their addresses."""
+    """The views that browsers of one server were told to come back for, by their addresses."""
 
     def __init__(self, patience: float = PATIENCE, clock: Callable[[], float] = monotonic) -> None:
         self._patience = patience
@@ -37,23 +38,18 @@ class SlowViews(Generic[T]):
     ) -> T | float:
         """What `work` finds; after the patience the seconds since its beginning, where it `may_be_slow`.
 
-        The work goes on: who asks with the same key gets what it finds, once. Its errors go there, too.
+        In that case the work goes on: who asks with the same key gets what it finds, once. Its errors go
+        there, too. Otherwise nobody gets what was found for another one.
         """
         self._forget()
-        known = self._views.get(key)
-        if known is None:
-            known = SlowView(asyncio.ensure_future(_awaited(work)), self._clock())
-            known.task.add_done_callback(_seen)
-            if len(self._views) < _MOST:
-                self._views[key] = known
-        await asyncio.wait({known.task}, timeout=self._patience)
-        is_held = self._views.get(key) is known
-        if not known.task.done() and is_held and await may_be_slow():
-            return self._clock() - known.begun_at
+        slow = self._views.get(key) or self._begun(work)
+        await asyncio.wait({slow.task}, timeout=self._patience)
+        if not slow.task.done() and await may_be_slow() and self._hold(key, slow):
+            return self._clock() - slow.begun_at
         try:
-            return await known.task
+            return await slow.task
         finally:
-            if self._views.get(key) is known:
+            if self._views.get(key) is slow:
                 del self._views[key]
 
     async def close(self) -> None:
@@ -65,21 +61,32 @@ class SlowViews(Generic[T]):
         if tasks:
             await asyncio.wait(tasks)
 
+    def _begun(self, work: Callable[[], Awaitable[T]]) -> SlowView[T]:
+        slow = SlowView(asyncio.ensure_future(_awaited(work)), self._clock())
+
+        def ended(task: asyncio.Task[T]) -> None:
+            slow.read_at = self._clock()
+            if not task.cancelled():
+                task.exception()  # one that nobody comes back for is no fault of the event loop
+
+        slow.task.add_done_callback(ended)
+        return slow
+
+    def _hold(self, key: str, slow: SlowView[T]) -> bool:
+        """Hold a view for its browser. Whether it is held: there may be too many, or another one."""
+        if len(self._views) < _MOST:
+            self._views.setdefault(key, slow)
+        return self._views.get(key) is slow
+
     def _forget(self) -> None:
         """Forget views that nobody came back for."""
         for key, each in list(self._views.items()):
-            if each.task.done() and self._clock() - each.begun_at > UNCLAIMED:
+            if each.read_at is not None and self._clock() - each.read_at > UNCLAIMED:
                 del self._views[key]
 
 
 async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
-
-
-def _seen(task: asyncio.Task[T]) -> None:
-    """An error that nobody comes back for is no fault of the event loop."""
-    if not task.cancelled():
-        task.exception()
 
 
 __all__ = ["PATIENCE", "UNCLAIMED", "SlowView", "SlowViews"]
