@@ -109,6 +109,21 @@ def test_a_run_that_repeats_none_leads_to_its_replays(full: WholeStack, page: Pa
     expect(page.get_by_text("nobody has told of a run")).to_be_visible()
 
 
+def test_steps_too_deep_to_be_compared_are_a_sentence(full: WholeStack, page: Page) -> None:
+    marks = {"replayed_from": "deep", "replayed_step": "s0"}
+    runs = [run_of("deep", "x"), run_of("deep-again", "y", origin="replay", attributes=marks)]
+    steps = [
+        step_of("deep", f"s{number}", 0, parent_step_id=f"s{number - 1}" if number else None)
+        for number in range(3_000)
+    ]
+    post(full.ports["web"], "runs", runs)
+    post(full.ports["web"], "steps", steps)
+    full.eventually("SELECT count() AS n FROM steps WHERE run_id = 'deep'", [{"n": 3_000}])
+    full.eventually("SELECT count() AS n FROM runs WHERE run_id = 'deep-again'", [{"n": 1}])
+    see(page, full, "/runs/deep-again/replay")
+    expect(page.get_by_text("too deep inside one another to be compared")).to_be_visible()
+
+
 def test_a_step_has_the_command_that_replays_from_it(full: WholeStack, page: Page) -> None:
     send(full)
     see(page, full, f"/runs/{ORIGINAL}?step=draft")

@@ -39,7 +39,7 @@ async def replay(asked: PageRequest) -> View:
         replays = {"text": "its replays", "link": replays_of(run_id)}
         raise Problem(404, f"{run_id[:200]} repeats no other run", nearest=[replays])
     before = await asked.read(_story, history, before_id)
-    data = _data(before, after)
+    data = await asked.read(_data, before, after)
     lines = data["steps"]
     extras = {
         "lines": lines[:_LINES],
@@ -64,6 +64,13 @@ def _story(history: ClickHouseHistory, run_id: str) -> Story:
 
 
 def _data(before: Story, after: Story) -> dict[str, Any]:
+    try:
+        return _compared(before, after)
+    except RecursionError:
+        raise Problem(422, "steps of these runs lie too deep inside one another to be compared") from None
+
+
+def _compared(before: Story, after: Story) -> dict[str, Any]:
     was, now = recorded_of(before), recorded_of(after)
     return {
         "run_id": after.run.run_id,

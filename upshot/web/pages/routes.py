@@ -49,7 +49,7 @@ def add_pages(app: web.Application, site: Site, watch: Watch, producer: IngestPr
     site.add_get(app, "/system", system(watch), role="nobody", reads_many=True)
     site.add_get(app, "/runs", runs, reads_many=True)
     site.add_get(app, "/runs/{run}", run)
-    site.add_get(app, "/runs/{run}/replay", replay)
+    site.add_get(app, "/runs/{run}/replay", replay, reads_many=True)
     site.add_post(app, "/runs/{run}/retry", FollowupRetrying(producer).retry)
     site.add_get(app, "/r", any_id)
     site.add_get(app, "/r/{id}", any_id)
