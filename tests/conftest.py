@@ -8,11 +8,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.databases import Databases
 from tests.left_open import close_connections
 from tests.parts import running
 from tests.upshot_process import WholeStack, start, whole_stack
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
+from upshot.processors.store.migrate import migrate
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -65,6 +67,12 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
     """ClickHouse with an empty database; clients connect to `clickhouse.url`."""
     with running(ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(clickhouse: ClickHouseServer) -> Databases:
+    """Databases that are migrated, before the backfill."""
+    return Databases(clickhouse, migrate)
 
 
 @pytest.fixture(scope="session")

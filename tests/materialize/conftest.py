@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from tests.databases import Databases
 from tests.store.conftest import Store, empty, store
+from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.materialize.backfill import Backfill
 from upshot.processors.materialize.changes import ChangedRuns
 from upshot.processors.materialize.writer import Writer
 from upshot.processors.store.columns import COLUMNS
+from upshot.processors.store.migrate import migrate
+from upshot.settings import Settings
 
 __all__ = ["empty", "store"]
 
@@ -107,8 +111,25 @@ class Rows:
 
 
 @pytest.fixture
-def rows(store: Store) -> Iterator[Rows]:
+def rows(whole: Databases) -> Iterator[Rows]:
+    """A store whose views read the tables."""
+    store = Store(whole.take())
     yield Rows(store)
+    store.client.close()
+    whole.give_back(store.settings)
+
+
+@pytest.fixture(scope="session")
+def whole(clickhouse: ClickHouseServer) -> Databases:
+    """Databases behind the backfill."""
+
+    def make(settings: Settings) -> None:
+        migrate(settings)
+        store = Store(settings)
+        Rows(store)
+        store.client.close()
+
+    return Databases(clickhouse, make)
 
 
 def interrupting(chance: random.Random, act: Callable[[], None]) -> Callable[[str], None]:

@@ -13,9 +13,10 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.summary import QuerySummary
 
 from benchmarks.insights.data import fill
+from tests.databases import settings_for
 from tests.materialize.conftest import Crashed, Rows
 from tests.materialize.story import long_story
-from tests.store.conftest import Store, settings_for
+from tests.store.conftest import Store
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.materialize import backfill
 from upshot.processors.materialize.backfill import WORKS, Backfill, is_whole, standings

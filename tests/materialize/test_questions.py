@@ -14,7 +14,8 @@ from benchmarks.insights.__main__ import cpu
 from benchmarks.insights.data import fill
 from benchmarks.insights.questions import ASKED, OF_FACTS, Asked
 from benchmarks.insights.reads import facts_read_wholly
-from tests.store.conftest import PATIENCE, settings_for
+from tests.databases import settings_for
+from tests.store.conftest import PATIENCE
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.materialize.backfill import Backfill
 from upshot.processors.materialize.writer import Writer

@@ -8,18 +8,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from tests.databases import Databases, drop, settings_for
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.store import packed
 from upshot.processors.store.columns import COLUMNS, WIDE
 from upshot.processors.store.connection import connect
 from upshot.processors.store.handler import StoreHandler
-from upshot.processors.store.migrate import migrate
 from upshot.processors.store.packed import Row, pack_version
 from upshot.processors.store.sink import ClickHouseSink
 from upshot.settings import Settings
@@ -146,26 +145,18 @@ class Store:
             self.client.command(f"TRUNCATE TABLE {table}")
 
 
-def settings_for(server: ClickHouseServer, database: str, **changed: Any) -> Settings:
-    """The settings of a database on a server."""
-    url = urlsplit(server.url)._replace(path=f"/{database}").geturl()
-    return Settings.model_validate({"clickhouse_url": url, **changed})
-
-
 @pytest.fixture
 def empty(clickhouse: ClickHouseServer) -> Iterator[Settings]:
     """The settings of a database that doesn't exist yet; dropped at the end."""
     settings = settings_for(clickhouse, f"upshot_{uuid4().hex}")
     yield settings
-    client = connect(settings, database=False)
-    client.command(f"DROP DATABASE IF EXISTS {settings.clickhouse.database} SYNC")
-    client.close()
+    drop(settings)
 
 
 @pytest.fixture
-def store(empty: Settings) -> Iterator[Store]:
+def store(migrated: Databases) -> Iterator[Store]:
     """A migrated, empty database and the store before it."""
-    migrate(empty)
-    made = Store(empty)
+    made = Store(migrated.take())
     yield made
     made.client.close()
+    migrated.give_back(made.settings)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.conftest import PATIENCE, Store, alert, score, settings_for, until
+from tests.databases import settings_for
+from tests.store.conftest import PATIENCE, Store, alert, score, until
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.store.connection import connect
 from upshot.processors.store.handler import StoreHandler

@@ -15,8 +15,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
+from tests.databases import settings_for
 from tests.parts import started
-from tests.store.conftest import settings_for
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.local.kafka import KafkaServer
 from upshot.processors.store.app import store_app
