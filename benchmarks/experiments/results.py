@@ -29,17 +29,10 @@ from clickhouse_connect.driver.client import Client
 
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric, PlannedPhase
 from upshot.insights.experiments.population import exact_population
-from upshot.insights.experiments.reading import read_results
+from upshot.insights.experiments.reading import read_charted, read_results
 from upshot.insights.experiments.results import Results
 from upshot.insights.experiments.verdict import verdict
-from upshot.insights.pages.experiments import (
-    POINTS,
-    STEPS,
-    Slots,
-    course_query,
-    times_query,
-    units_query,
-)
+from upshot.insights.pages.experiments import units_query
 from upshot.insights.reader import Reader
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.materialize.backfill import Backfill
@@ -196,13 +189,10 @@ def _read(server: ClickHouseServer, reader: Reader, exact: bool) -> dict[str, fl
     """The seconds of the quickest of three readings, by question."""
     seconds: dict[str, float] = {}
     single = replace(PLAN, metrics=(SOLVED,))
-    hours = round(SOLVED.matures_after.total_seconds() / STEPS)
-    slots = Slots.of(AS_OF - timedelta(days=60), AS_OF, POINTS)
     ways: dict[str, Callable[[], object]] = {
         "results of solved": lambda: read_results(reader, single, AS_OF),
         "results of solved and cost_usd": lambda: read_results(reader, PLAN, AS_OF),
-        "page: effect over time": lambda: course_query(PLAN, SOLVED, AS_OF, slots).rows(reader),
-        "page: time to outcome": lambda: times_query(PLAN, SOLVED, AS_OF, hours).rows(reader),
+        "page: results of both with their charts": lambda: read_charted(reader, PLAN, AS_OF, SOLVED)[0],
         "page: 100 units": lambda: units_query(PLAN, SOLVED, AS_OF).first(reader, 100),
     }
     if exact:

@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from upshot.insights.experiments import exact
+from upshot.insights.experiments.charting import Charting, Spread, moments_of, spread_of
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
 from upshot.insights.experiments.row_cells import cells_of_rows
-from upshot.insights.experiments.row_units import METRICS_AT_ONCE, PLANNED, SHARED, suffix
+from upshot.insights.experiments.row_units import METRICS_AT_ONCE, NAMED, PLANNED, SHARED, suffix
 from upshot.insights.experiments.units import (
     CAUSES,
     EXCLUSIONS,
@@ -55,10 +56,38 @@ def populations(
     """The populations of several metrics, as of one instant."""
     if not has_all_rows(reader):
         return [exact_population(reader, plan, metric, as_of, by) for metric in metrics]
-    found: dict[PlannedMetric, Population] = {}
-    for together in _scans(metrics):
-        for population in _of_rows(reader, plan, together, as_of, by):
-            found[population.metric] = population
+    return _populations(
+        reader, plan, metrics, [_of_rows(reader, plan, each, as_of, by) for each in _scans(metrics)]
+    )
+
+
+def charted_populations(
+    reader: Reader, plan: ExperimentPlan, charting: Charting, as_of: datetime
+) -> tuple[list[Population], Spread | None]:
+    """The populations of all metrics of the plan, and how the units of the charted one spread over time."""
+    if not has_all_rows(reader):
+        charted = _of_rows(reader, plan, [charting.metric], as_of, charting=charting)
+        return populations(reader, plan, plan.metrics, as_of), charted.spread
+    first = [charting.metric, *(metric for metric in plan.metrics if metric != charting.metric)]
+    read = [
+        _of_rows(reader, plan, each, as_of, charting=charting if charting.metric in each else None)
+        for each in _scans(first)
+    ]
+    spread = next((scan.spread for scan in read if scan.spread), None)
+    return _populations(reader, plan, plan.metrics, read), spread
+
+
+class _Scan(NamedTuple):
+    """What one scan has found."""
+
+    populations: list[Population]
+    spread: Spread | None
+
+
+def _populations(
+    reader: Reader, plan: ExperimentPlan, metrics: Sequence[PlannedMetric], scans: Sequence[_Scan]
+) -> list[Population]:
+    found = {population.metric: population for scan in scans for population in scan.populations}
     if not found:
         return []
     shared = _shared(reader, plan, next(iter(found.values())))
@@ -102,18 +131,29 @@ def exact_population(
 
 
 def _of_rows(
-    reader: Reader, plan: ExperimentPlan, metrics: Sequence[PlannedMetric], as_of: datetime, by: str
-) -> list[Population]:
+    reader: Reader,
+    plan: ExperimentPlan,
+    metrics: Sequence[PlannedMetric],
+    as_of: datetime,
+    by: str = "",
+    charting: Charting | None = None,
+) -> _Scan:
     suffixes = [suffix(number) for number in range(len(metrics))] if len(metrics) > 1 else [""]
     asked = parameters(plan, metrics[0], as_of, by)
     for metric, ending in zip(metrics, suffixes, strict=True):
         own = parameters(plan, metric, as_of, by)
         asked |= {f"{name}{ending}": own[name] for name in ("metric", "matures_after", "missing")}
+    if charting:
+        asked |= charting.parameters()
     # The names of the plan are nearly always all there are; to read every row for others takes its time.
-    rows = reader.query(cells_of_rows(metrics, segmented=bool(by), names=PLANNED), asked).objects()
-    if not all(row["is_named"] for row in rows):
-        rows = reader.query(cells_of_rows(metrics, segmented=bool(by)), asked).objects()
-    return [_added(rows, metric, as_of, ending) for metric, ending in zip(metrics, suffixes, strict=True)]
+    for names in (PLANNED, NAMED):
+        sql = cells_of_rows(metrics, segmented=bool(by), names=names, charting=charting)
+        rows = reader.query(sql, asked).objects()
+        if all(row["is_named"] for row in rows):
+            break
+    cells = [row for row in rows if row.get("part", "cells") == "cells"]
+    found = [_added(cells, metric, as_of, ending) for metric, ending in zip(metrics, suffixes, strict=True)]
+    return _Scan(found, spread_of(charting, rows, suffixes[0]) if charting else None)
 
 
 def _added(rows: list[dict[str, Any]], metric: PlannedMetric, as_of: datetime, ending: str) -> Population:
@@ -134,10 +174,11 @@ def _added(rows: list[dict[str, Any]], metric: PlannedMetric, as_of: datetime, e
 
 def _cell(row: dict[str, Any], ending: str = "") -> Cell:
     is_compared = not row["exclusion"]
-    n, y, yy, m, mm, ym, c, cc, cy = (
-        float(row[f"{name}{ending}"]) if is_compared else 0.0
-        for name in ("n_all", "sum_y", "sum_yy", "sum_m", "sum_mm", "sum_ym", "sum_c", "sum_cc", "sum_cy")
-    )
+    moments, costs = Moments(), Moments()
+    if is_compared:
+        moments = moments_of(row, ending)
+        c, cc, cy = (float(row[f"{name}{ending}"]) for name in ("sum_c", "sum_cc", "sum_cy"))
+        costs = Moments(moments.n, c, cc, moments.y, moments.yy, cy)
     maturing = int(row[f"maturing{ending}"])
     return Cell(
         phase=row["phase"],
@@ -151,8 +192,8 @@ def _cell(row: dict[str, Any], ending: str = "") -> Cell:
         next_at=instant(row[f"next_at{ending}"]) if maturing else None,
         matured=int(row[f"matured{ending}"]),
         causes={cause: int(row[f"by_{cause}{ending}"]) if is_compared else 0 for cause in CAUSES},
-        moments=Moments(int(n), y, yy, m, mm, ym),
-        costs=Moments(int(n), c, cc, y, yy, cy),
+        moments=moments,
+        costs=costs,
     )
 
 
@@ -165,6 +206,7 @@ __all__ = [
     "EXCLUSIONS",
     "Cell",
     "Population",
+    "charted_populations",
     "exact_population",
     "population",
     "populations",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from upshot.insights.experiments.plan import ExperimentPlan
-from upshot.insights.experiments.population import populations
+from upshot.insights.experiments.charting import Spread, charting
+from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
+from upshot.insights.experiments.population import Population, charted_populations, populations
 from upshot.insights.experiments.results import Results, results
 from upshot.insights.experiments.served_by import confounded
 from upshot.insights.experiments.versions import scorer_versions
@@ -20,7 +22,22 @@ def read_results(reader: Reader, plan: ExperimentPlan, as_of: datetime) -> Resul
     Raises as `Reader.query` does.
     """
     as_of = read_by(reader, as_of)
-    read = populations(reader, plan, plan.metrics, as_of)
+    return _results(reader, plan, populations(reader, plan, plan.metrics, as_of), as_of)
+
+
+def read_charted(
+    reader: Reader, plan: ExperimentPlan, as_of: datetime, metric: PlannedMetric
+) -> tuple[Results, Spread | None]:
+    """The same, and how the units of one of the plan's metrics spread over time; None without units."""
+    as_of = read_by(reader, as_of)
+    charted = charting(reader, plan, metric, as_of)
+    if charted is None:
+        return _results(reader, plan, populations(reader, plan, plan.metrics, as_of), as_of), None
+    read, spread = charted_populations(reader, plan, charted, as_of)
+    return _results(reader, plan, read, as_of), spread
+
+
+def _results(reader: Reader, plan: ExperimentPlan, read: Sequence[Population], as_of: datetime) -> Results:
     found = results(plan, read)
     if not read:
         return found
@@ -28,4 +45,4 @@ def read_results(reader: Reader, plan: ExperimentPlan, as_of: datetime) -> Resul
     return replace(found, versions=tuple(versions), confounded=tuple(confounded(reader, plan, read[0])))
 
 
-__all__ = ["read_results"]
+__all__ = ["read_charted", "read_results"]

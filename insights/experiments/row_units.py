@@ -167,7 +167,7 @@ _OF_ROW = {
     "judged": _JUDGED,
     "number": _NUMBER,
     "segment": ",\n    attributes[{by:String}] AS segment",
-    "outcome": ",\n    toUnixTimestamp64Micro(answer_occurred_at[answer]) AS outcome",
+    "outcome": ",\n    toUnixTimestamp64Micro(answer_occurred_at[answer%(s)s]) AS outcome",
 }
 
 _NAMED = {"variant": "named.variant", "phase": "named.phase"}
@@ -184,8 +184,8 @@ def units_of_rows(metrics: Sequence[PlannedMetric], further: str = "") -> str:
     Of several metrics, each without a horizon, the columns and parameters of a metric end with its `suffix`.
     `further` is one column more: `judged`, the score named by parameter `judge` of the unit's first run;
     `number`, its attribute named by `by` as known before the exposure (both NaN where there is none);
-    `segment`, its attribute as known now; or `outcome`, when the outcome behind its value happened, in
-    microseconds (0 without one).
+    `segment`, its attribute as known now; or `outcome`, when the outcome behind its value of the first
+    metric happened, in microseconds (0 without one).
     """
     several = len(metrics) > 1
     runs = any(metric.horizon for metric in metrics)
@@ -195,7 +195,9 @@ def units_of_rows(metrics: Sequence[PlannedMetric], further: str = "") -> str:
         "run_key": ", run_key" if runs else "",
         "values": ",\n    ".join(_value(each) % {"s": s} for each, s in zip(metrics, suffixes, strict=True)),
         "causes": " + ".join(causes),
-        "further": _OF_ROW[further] if further else "",
+        "further": _OF_ROW[further] % {"s": suffixes[0]}
+        if further == "outcome"
+        else _OF_ROW.get(further, ""),
     }
     of_metrics = [
         (_OF_METRIC if runs else f"{_OF_METRIC},\n    {_OF_FIRST}") % {"s": s, "shift": CAUSE_BITS * number}

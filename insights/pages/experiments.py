@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from math import ceil
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import groupby
 
+from upshot.insights.experiments.charting import STEPS, Charting, Spread
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
 from upshot.insights.experiments.results import MetricResult, results
 from upshot.insights.experiments.row_units import CODES, EXCLUSION, NAMED, RANK, named_units, units_of_rows
 from upshot.insights.experiments.units import CAUSES, HIDDEN, Cell, Population, parameters
-from upshot.insights.pages.query import PageQuery, Row
+from upshot.insights.pages.query import PageQuery
 from upshot.insights.reader import Reader
 from upshot.insights.statistics.moments import Moments
 from upshot.insights.statistics.survival import Departures
 from upshot.schemas.experiments import Experiment
-
-#: Points of an effect over time; steps of a time to outcome.
-POINTS, STEPS = 30, 120
 
 #: Units that count, by the time at which each became mature.
 _COURSE = """\
@@ -118,56 +116,33 @@ def known_since(reader: Reader, experiment: str) -> datetime | None:
     return None
 
 
-@dataclass(frozen=True)
-class Slots:
-    """Equal parts of a time."""
-
-    start: datetime
-    seconds: int
-
-    @classmethod
-    def of(cls, start: datetime, end: datetime, count: int) -> Slots:
-        """`count` parts, of a second at least."""
-        return cls(start, max(1, ceil((end - start).total_seconds() / count)))
-
-    def end(self, slot: int) -> datetime:
-        """The end of a part."""
-        return self.start + timedelta(seconds=self.seconds * (slot + 1))
-
-
-def course_query(plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime, slots: Slots) -> PageQuery:
+def course_query(plan: ExperimentPlan, charting: Charting, as_of: datetime) -> PageQuery:
     """The sums of units by variant and the part of the time in which they became mature."""
+    slots = charting.slots
     return PageQuery(
-        _COURSE % named_units(metric),
-        {**parameters(plan, metric, as_of), "start": slots.start, "seconds": slots.seconds},
+        _COURSE % named_units(charting.metric),
+        {**parameters(plan, charting.metric, as_of), "start": slots.start, "seconds": slots.seconds},
     )
 
 
-def course(
-    plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime, slots: Slots, rows: Sequence[Row]
-) -> list[tuple[datetime, MetricResult]]:
+def course(plan: ExperimentPlan, spread: Spread, as_of: datetime) -> list[tuple[datetime, MetricResult]]:
     """The result at the end of each part, over the units that had become mature by then.
 
     A unit counts from its maturity on, by the events' own clock, with its value as of `as_of`: the last point
     is the present result.
     """
+    metric, slots = spread.charting.metric, spread.charting.slots
+    single = replace(plan, metrics=(metric,))
     sums: dict[tuple[str, str], Moments] = {}
     found: list[tuple[datetime, MetricResult]] = []
-    for slot in range(int(rows[-1]["slot"]) + 1 if rows else 0):
-        own = [row for row in rows if int(row["slot"]) == slot]
-        for row in own:
-            key = (str(row["phase"]), str(row["variant"]))
-            sums[key] = sums.get(key, Moments()) + _moments(row)
-        if own:
-            at = min(as_of, slots.end(slot))
-            cells = tuple(_cell(phase, variant, moments, at) for (phase, variant), moments in sums.items())
-            found.append((at, results(plan, [Population(metric, at, cells, (), 0.0, 0)]).metrics[0]))
+    for slot, own in groupby(spread.matured, key=lambda each: each.slot):
+        for each in own:
+            key = (each.phase, each.variant)
+            sums[key] = sums.get(key, Moments()) + each.moments
+        at = min(as_of, slots.end(slot))
+        cells = tuple(_cell(phase, variant, moments, at) for (phase, variant), moments in sums.items())
+        found.append((at, results(single, [Population(metric, at, cells, (), 0.0, 0)]).metrics[0]))
     return found
-
-
-def _moments(row: Row) -> Moments:
-    y, yy, m, mm, ym = (float(row[f"sum_{name}"]) for name in ("y", "yy", "m", "mm", "ym"))
-    return Moments(int(row["n"]), y, yy, m, mm, ym)
 
 
 def _cell(phase: str, variant: str, moments: Moments, at: datetime) -> Cell:
@@ -188,21 +163,22 @@ def _cell(phase: str, variant: str, moments: Moments, at: datetime) -> Cell:
     )
 
 
-def times_query(plan: ExperimentPlan, metric: PlannedMetric, as_of: datetime, seconds: int) -> PageQuery:
-    """When units had their outcome, by variant and parts of `seconds` since the exposure."""
+def times_query(plan: ExperimentPlan, charting: Charting, as_of: datetime) -> PageQuery:
+    """When units had their outcome, by variant and steps since the exposure."""
+    metric = charting.metric
     return PageQuery(
         _TIMES % units_of_rows([metric], "outcome"),
-        {**parameters(plan, metric, as_of), "seconds": seconds, "steps": STEPS},
+        {**parameters(plan, metric, as_of), "seconds": charting.seconds, "steps": STEPS},
     )
 
 
-def times_to_outcome(rows: Sequence[Row], seconds: int) -> Mapping[str, list[Departures]]:
-    """The rows of `times_query` as departures of each variant, in hours."""
+def times_to_outcome(spread: Spread) -> Mapping[str, list[Departures]]:
+    """The units of each variant as departures, in hours."""
     found: dict[str, list[Departures]] = {}
-    for row in rows:
-        hours = (int(row["slot"]) + 1) * seconds / 3600
-        leaving = Departures(hours, {"outcome": int(row["outcomes"])}, int(row["without"]))
-        found.setdefault(str(row["variant"]), []).append(leaving)
+    for each in spread.left:
+        hours = (each.step + 1) * spread.charting.seconds / 3600
+        leaving = Departures(hours, {"outcome": each.outcomes}, each.without)
+        found.setdefault(each.variant, []).append(leaving)
     return found
 
 
@@ -235,9 +211,6 @@ def units_query(
 
 
 __all__ = [
-    "POINTS",
-    "STEPS",
-    "Slots",
     "course",
     "course_query",
     "has_exposures",

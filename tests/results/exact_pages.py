@@ -6,8 +6,10 @@ from collections import Counter
 from datetime import datetime
 
 from upshot.insights.experiments import exact
+from upshot.insights.experiments.charting import Spread
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
 from upshot.insights.experiments.units import parameters
+from upshot.insights.pages.experiments import course_query, times_query
 from upshot.insights.pages.query import Row
 from upshot.insights.reader import Reader
 
@@ -51,4 +53,19 @@ def exact_times(units: list[Row], seconds: int, steps: int) -> Counter[tuple[str
     return found
 
 
-__all__ = ["SHOWN", "exact_times", "exact_units"]
+def assert_charts_alike(reader: Reader, plan: ExperimentPlan, at: datetime, spread: Spread) -> None:
+    """A chart leads to SQL of its own, which has its numbers."""
+    sums = course_query(plan, spread.charting, at).rows(reader)
+    assert [
+        (int(row["slot"]), row["phase"], row["variant"], int(row["n"]), round(float(row["sum_y"]), 9))
+        for row in sums
+    ] == [(*each[:3], each.moments.n, round(each.moments.y, 9)) for each in spread.matured if each.moments.n]
+    if spread.charting.metric.source != "score":
+        return
+    times = times_query(plan, spread.charting, at).rows(reader)
+    assert sorted(
+        (int(row["slot"]), row["variant"], int(row["outcomes"]), int(row["without"])) for row in times
+    ) == [tuple(each) for each in spread.left]
+
+
+__all__ = ["SHOWN", "assert_charts_alike", "exact_times", "exact_units"]

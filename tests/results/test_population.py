@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tests.results.conftest import DAY, NOON, WEEK, Story
 from upshot.experiments.changes import shipped
 from upshot.insights.experiments.adjusting import adjustment
+from upshot.insights.experiments.charting import Charting, Slots
 from upshot.insights.experiments.judging import judged_groups, judgement
 from upshot.insights.experiments.plan import PlannedMetric, PlannedPhase
 from upshot.insights.experiments.population import Cell, Population
@@ -203,7 +204,7 @@ async def test_units_of_unlisted_and_of_other_phases(story: Story, plan: Any) ->
     asked = (reader, made, SOLVED, "helpful", as_of)
     assert judged_groups(*asked, of_rows=True) == judged_groups(*asked, of_rows=False)
     assert adjustment(reader, made, SOLVED, as_of).units == 6
-    times = times_query(made, SOLVED, as_of, 3_600).rows(reader)
+    times = times_query(made, Charting(SOLVED, Slots(NOON, 3_600), 3_600), as_of).rows(reader)
     assert sum(int(row["outcomes"]) + int(row["without"]) for row in times) == 6
 
 

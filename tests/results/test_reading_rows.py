@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 
 from tests.results.conftest import DAY, NOON, WEEK, Story, assert_alike
-from tests.results.exact_pages import SHOWN, exact_times, exact_units
+from tests.results.exact_pages import (
+    SHOWN,
+    assert_charts_alike,
+    exact_times,
+    exact_units,
+)
+from upshot.insights.experiments.charting import STEPS, Charting, Slots
 from upshot.insights.experiments.plan import PlannedMetric, PlannedPhase
 from upshot.insights.experiments.population import exact_population, population, populations
-from upshot.insights.experiments.reading import read_results
+from upshot.insights.experiments.reading import read_charted, read_results
 from upshot.insights.experiments.written_rows import read_by
-from upshot.insights.pages.experiments import STEPS, times_query, units_query
+from upshot.insights.pages.experiments import times_query, units_query
 
 pytestmark = pytest.mark.stack
 
@@ -103,6 +109,21 @@ async def test_rows_and_exact_views_agree_as_of_every_day(story: Story, plan: An
     assert len({cause for cell in found.cells for cause, n in cell.causes.items() if n}) > 1
 
 
+@pytest.mark.parametrize("metric", MANY[:3])
+async def test_charts_have_the_units_of_their_results(story: Story, plan: Any, metric: PlannedMetric) -> None:
+    play(story, random.Random(13), 60)
+    reader, every = await story.stored(), plan(*MANY)
+    for day in (6, 13.125):
+        results, spread = read_charted(reader, every, NOON + day * DAY, metric)
+        assert spread
+        for charted, read in zip(
+            results.metrics, read_results(reader, every, results.as_of).metrics, strict=True
+        ):
+            assert_alike(charted.population, read.population)
+        assert_charts_alike(reader, every, results.as_of, spread)
+    assert spread.matured and (len(spread.left) > 3) == (metric.source == "score")
+
+
 @pytest.mark.parametrize(("metric", "changed"), [(METRICS[0][0], PLANS[1]), (METRICS[1][0], PLANS[0])])
 async def test_the_pages_units_and_times_are_those_of_the_exact_views(
     story: Story, plan: Any, metric: PlannedMetric, changed: dict[str, Any]
@@ -120,8 +141,9 @@ async def test_the_pages_units_and_times_are_those_of_the_exact_views(
         first = query.first(reader, 5).rows
         assert [row["first_at"] for row in first] == [row["first_at"] for row in found[:5]]
         assert {row["unit"] for row in first} <= {row["unit"] for row in found}
-        times = times_query(made, metric, as_of, 3_600).rows(reader)
-        assert exact_times(expected, 3_600, STEPS) == Counter(
+        charting = Charting(metric, Slots(NOON, 3_600), 3_600)
+        times = times_query(made, charting, as_of).rows(reader)
+        assert exact_times(expected, charting.seconds, STEPS) == Counter(
             {
                 (row["variant"], int(row["slot"]), came): int(row[name])
                 for row in times

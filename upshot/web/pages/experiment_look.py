@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from math import ceil
 from typing import NamedTuple
 
 from upshot.errors import ConfigurationError
 from upshot.ingest.answers import Problem
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
 from upshot.insights.experiments.population import CAUSES, population
-from upshot.insights.experiments.reading import read_results
+from upshot.insights.experiments.reading import read_charted, read_results
 from upshot.insights.experiments.registry import observed_plan, parse_metric, read_plan, with_metrics
 from upshot.insights.experiments.results import MetricResult, Results, segments
 from upshot.insights.pages.experiments import (
-    POINTS,
-    STEPS,
-    Slots,
     course,
     course_query,
     known_since,
@@ -41,6 +37,16 @@ STATES = ("mature", "maturing", "excluded", *CAUSES)
 
 
 @dataclass(frozen=True)
+class ChartedUnits:
+    """The effect over time, the time to outcome of each variant, and the queries of the sums behind both."""
+
+    course: Sequence[tuple[datetime, MetricResult]] = ()
+    course_of: PageQuery | None = None
+    times: Mapping[str, list[Departures]] = field(default_factory=dict)
+    times_of: PageQuery | None = None
+
+
+@dataclass(frozen=True)
 class Look:
     """All that the page of an experiment reads, as of one instant."""
 
@@ -50,10 +56,7 @@ class Look:
     plan: ExperimentPlan
     metric: PlannedMetric | None
     found: Results
-    course: Sequence[tuple[datetime, MetricResult]]
-    course_of: PageQuery | None
-    times: Mapping[str, list[Departures]]
-    times_of: PageQuery | None
+    charts: ChartedUnits
     segments: dict[str, MetricResult]
     readings: Readings
 
@@ -78,15 +81,13 @@ async def look_at(asked: PageRequest) -> Look:
     metric = _chosen(asked, plan)
     if phase := asked.query.text("phase"):
         plan = _of_phase(plan, phase)
-    found = await asked.read(read_results, asked.reader, plan, at)
     by = asked.query.text("segment")
-    over_time, times, parts, readings = await asyncio.gather(
-        _over_time(asked, plan, metric, found),
-        _times(asked, plan, metric, found),
+    (found, charts), parts, readings = await asyncio.gather(
+        asked.read(_charted, asked.reader, plan, metric, at),
         _segments(asked, plan, metric, at, by),
         further_readings(asked, plan, metric, at),
     )
-    return Look(at, note, since, plan, metric, found, *over_time, *times, parts, readings)
+    return Look(at, note, since, plan, metric, found, charts, parts, readings)
 
 
 async def look_at_units(asked: PageRequest) -> UnitsLook:
@@ -111,31 +112,23 @@ def _chosen(asked: PageRequest, plan: ExperimentPlan) -> PlannedMetric | None:
     return chosen or plan.deciding or (plan.metrics[0] if plan.metrics else None)
 
 
-async def _over_time(
-    asked: PageRequest, plan: ExperimentPlan, metric: PlannedMetric | None, found: Results
-) -> tuple[Sequence[tuple[datetime, MetricResult]], PageQuery | None]:
-    """The result by the time at which the units became mature, and the query of the sums behind it."""
-    if metric is None or found.first_exposed_at is None:
-        return (), None
-    at, start = found.as_of, found.first_exposed_at + metric.matures_after
-    if start >= at:
-        return (), None
-    slots = Slots.of(start, at, POINTS)
-    query = course_query(plan, metric, at, slots)
-    single = replace(plan, metrics=(metric,))
-    return course(single, metric, at, slots, await asked.rows(query)), query
-
-
-async def _times(
-    asked: PageRequest, plan: ExperimentPlan, metric: PlannedMetric | None, found: Results
-) -> tuple[Mapping[str, list[Departures]], PageQuery | None]:
-    """When units had their outcome, by variant, and the query of these times."""
-    if metric is None or metric.source != "score" or found.first_exposed_at is None:
-        return {}, None
-    longest = metric.matures_after or found.as_of - found.first_exposed_at
-    seconds = max(1, ceil(longest.total_seconds() / STEPS))
-    query = times_query(plan, metric, found.as_of, seconds)
-    return times_to_outcome(await asked.rows(query), seconds), query
+def _charted(
+    reader: Reader, plan: ExperimentPlan, metric: PlannedMetric | None, at: datetime
+) -> tuple[Results, ChartedUnits]:
+    """The results, with the charts of one metric."""
+    if metric is None:
+        return read_results(reader, plan, at), ChartedUnits()
+    found, spread = read_charted(reader, plan, at, metric)
+    if spread is None:
+        return found, ChartedUnits()
+    asked = plan, spread.charting, found.as_of
+    has_times = metric.source == "score"
+    return found, ChartedUnits(
+        course(plan, spread, found.as_of),
+        course_query(*asked),
+        times_to_outcome(spread) if has_times else {},
+        times_query(*asked) if has_times else None,
+    )
 
 
 async def _segments(

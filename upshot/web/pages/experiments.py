@@ -134,12 +134,12 @@ class _Course:
 def _course(asked: PageRequest, look: Look) -> _Course:
     """Each variant's difference to control, by the time at which the units became mature."""
     metric, plan = look.metric, look.plan
-    if metric is None or look.course_of is None:
+    if metric is None or look.charts.course_of is None:
         return _Course()
     series = {
         variant: [
             EffectAt(then, each.effect.difference, each.interval.low, each.interval.high)
-            for then, result in look.course
+            for then, result in look.charts.course
             if (each := result.against_control(variant))
         ]
         for variant in plan.arms[1:]
@@ -156,7 +156,7 @@ def _course(asked: PageRequest, look: Look) -> _Course:
         for each in own
     ]
     drawn = differences_over_time(text, series, label, asked.frame.clock.at)
-    return _Course(drawn, rows, look.course_of)
+    return _Course(drawn, rows, look.charts.course_of)
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class _Times:
 
 
 def _outcome_times(look: Look) -> _Times:
-    times, plan = look.times, look.plan
+    times, plan = look.charts.times, look.plan
     if look.metric is None or not any(each.events for left in times.values() for each in left):
         return _Times()
     ordered = {arm: times[arm] for arm in plan.arms if arm in times}
@@ -180,7 +180,7 @@ def _outcome_times(look: Look) -> _Times:
     }
     medians = {arm: median_time(kaplan_meier(left)) for arm, left in ordered.items()}
     label = f"Share of units with an outcome for {look.metric.name}, by the time since the exposure"
-    return _Times(outcome_curves(label, ordered), medians, compared, look.times_of)
+    return _Times(outcome_curves(label, ordered), medians, compared, look.charts.times_of)
 
 
 __all__ = ["ExperimentPages"]
