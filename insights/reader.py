@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -42,9 +43,12 @@ _FOR_ROWS = "JSONCompact"
 #: A setting of ours that this user may not make.
 _OURS_REFUSED = re.compile(
     r"Cannot modify '(?:readonly|max_execution_time|timeout_overflow_mode|max_memory_usage|default_format|"
-    r"cancel_http_readonly_queries_on_client_close|send_progress_in_http_headers|"
+    r"optimize_move_to_prewhere_if_final|cancel_http_readonly_queries_on_client_close|send_progress_in_http_headers|"
     r"http_headers_progress_interval_ms)'"
 )
+#: With FINAL, too, rows are chosen by their key before other columns are read. Not for SQL of others: some
+#: versions of ClickHouse refuse queries with it whose condition is a bare column.
+_BY_KEY: Mapping[str, str] = MappingProxyType({"optimize_move_to_prewhere_if_final": "1"})
 _BLOCK = 64 * 1024
 #: ClickHouse puts an error arising during the answer at the end of the answer.
 _LONGEST_ERROR = 16 * 1024
@@ -105,10 +109,20 @@ class Reader:
         self._answer_bytes = answer_bytes
         self._listener = listener
         self._stop = stop
+        self._options: Mapping[str, str] = MappingProxyType({})
 
     def with_limits(self, limits: QueryLimits) -> Reader:
         """A reader of the same database with other limits."""
         return Reader(self._settings, limits=limits, answer_bytes=self._answer_bytes)
+
+    def by_key(self) -> Reader:
+        """The same reader for queries about one thing, whose WHERE compares the key with a value.
+
+        ClickHouse then reads wide columns of that thing's rows alone, not of thousands around them.
+        """
+        reader = copy(self)
+        reader._options = _BY_KEY
+        return reader
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> QueryResult:
         """All rows of the answer, in memory. Raises QueryFailed for an answer longer than `answer_bytes`."""
@@ -183,7 +197,8 @@ class Reader:
 
     def _answered(self, connection: HTTPConnection, sql: str, options: Mapping[str, str]) -> HTTPResponse:
         """The answer of ClickHouse, with as many of our settings as this user may make; always read-only."""
-        limits = {**self.limits.settings(), **(TELLING if self._listener else {}), **self._address.options}
+        telling = TELLING if self._listener else {}
+        limits = {**self.limits.settings(), **self._options, **telling, **self._address.options}
         # 2, not 1: with 1 a query with settings of its own is refused.
         response = self._sent(connection, sql, {**options, **limits, "readonly": "2"})
         code = response.getheader("X-ClickHouse-Exception-Code")

@@ -17,32 +17,41 @@ MOST, MOST_EXPOSURES = 1_000, 100
 
 def run_row(reader: Reader, run_id: str) -> Row | None:
     """The run without input and output; None while no event about the run has arrived."""
-    rows = reader.query(
-        "SELECT run_id, agent, version, status, started_at, ended_at, session_id, parent_run_id, origin, "
-        "substring(error, 1, 4000) AS error, attributes, recorded_at FROM runs "
-        "WHERE run_id = {run_id:String}",
-        {"run_id": run_id},
-    ).objects()
+    rows = (
+        reader.by_key()
+        .query(
+            "SELECT run_id, agent, version, status, started_at, ended_at, session_id, parent_run_id, origin, "
+            "substring(error, 1, 4000) AS error, attributes, recorded_at FROM runs "
+            "WHERE run_id = {run_id:String}",
+            {"run_id": run_id},
+        )
+        .objects()
+    )
     return rows[0] if rows else None
 
 
 def run_payload(reader: Reader, run_id: str) -> Row | None:
     """Input and output of the run, cut."""
-    rows = reader.query(_payload("runs WHERE run_id = {run_id:String}"), {"run_id": run_id}).objects()
+    sql = _payload("runs WHERE run_id = {run_id:String}")
+    rows = reader.by_key().query(sql, {"run_id": run_id}).objects()
     return rows[0] if rows else None
 
 
 def step_payload(reader: Reader, run_id: str, step_id: str) -> Row | None:
     """One step with its payloads, cut; of several attempts the last."""
-    rows = reader.query(
-        _payload(
-            "steps WHERE run_id = {run_id:String} AND step_id = {step_id:String} ORDER BY attempt DESC "
-            "LIMIT 1",
-            "step_id, attempt, name, kind, status, started_at, ended_at, provider, model, input_tokens, "
-            "output_tokens, cached_input_tokens, cost_usd, attributes, substring(error, 1, 4000) AS error, ",
-        ),
-        {"run_id": run_id, "step_id": step_id},
-    ).objects()
+    rows = (
+        reader.by_key()
+        .query(
+            _payload(
+                "steps WHERE run_id = {run_id:String} AND step_id = {step_id:String} ORDER BY attempt DESC "
+                "LIMIT 1",
+                "step_id, attempt, name, kind, status, started_at, ended_at, provider, model, input_tokens, "
+                "output_tokens, cached_input_tokens, cost_usd, attributes, substring(error, 1, 4000) AS error, ",
+            ),
+            {"run_id": run_id, "step_id": step_id},
+        )
+        .objects()
+    )
     return rows[0] if rows else None
 
 
@@ -114,6 +123,7 @@ def steps_after(reader: Reader, run_id: str, skip: int, count: int) -> tuple[lis
     """
     parameters = {"run_id": run_id, "count": count, "skip": skip}
     screen = "LIMIT {count:UInt32} OFFSET {skip:UInt32}"
+    reader = reader.by_key()
     totals = _totals(reader, run_id, _OUTLINES, f", {_MAY_REPEAT} AS may_repeat")
     if not totals.pop("may_repeat"):
         return reader.query(f"{_STEPS % _OUTLINES}\n{screen}", parameters).objects(), totals
