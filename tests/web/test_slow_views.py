@@ -20,10 +20,10 @@ from upshot.web.views import View
 class SlowWork:
     """Work that ends when it's told to, at a time that stands still until it is set."""
 
-    def __init__(self, is_large: bool = True) -> None:
+    def __init__(self, is_large: bool = True, patience: float = 0.0) -> None:
         self.begun, self.now, self.is_large = 0, 100.0, is_large
         self.may_end = asyncio.Event()
-        self.views = SlowViews[int](0.0, lambda: self.now)
+        self.views = SlowViews[int](patience, lambda: self.now)
 
     async def work(self) -> int:
         self.begun += 1
@@ -50,6 +50,16 @@ async def test_who_asks_again_gets_the_view_once() -> None:
     await asyncio.sleep(0)
     assert [await slow.ask(), await slow.ask("/runs")] == [1, 2]
     assert await slow.ask() == 3, "a further look is new"
+
+
+async def test_who_asks_again_has_the_view_as_soon_as_it_is_there() -> None:
+    slow = SlowWork(patience=0.3)
+    assert await slow.ask() == 0.0
+    asking = asyncio.create_task(slow.ask())
+    await asyncio.sleep(0.6)
+    assert not asking.done(), "told once is enough for a while"
+    slow.may_end.set()
+    assert await asking == 1
 
 
 async def test_where_little_is_stored_a_browser_waits() -> None:

@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 #: Seconds that a browser waits for a view; for which a view that was read waits for its browser.
 PATIENCE, UNCLAIMED = 0.7, 10.0
+#: A browser that was told waits so many times as long: it shows meanwhile that the rows are being read.
+_LONGER = 7
 #: Views that browsers were told of; of more, each browser waits for its own.
 _MOST = 64
 
@@ -38,12 +40,13 @@ class SlowViews(Generic[T]):
     ) -> T | float:
         """What `work` finds; after the patience the seconds since its beginning, where it `may_be_slow`.
 
-        In that case the work goes on: who asks with the same key gets what it finds, once. Its errors go
+        In that case the work goes on: who asks with the same key waits longer and gets what it finds, once. Its errors go
         there, too. Otherwise nobody gets what was found for another one.
         """
         self._forget()
-        slow = self._views.get(key) or self._begun(work)
-        await asyncio.wait({slow.task}, timeout=self._patience)
+        known = self._views.get(key)
+        slow = known or self._begun(work)
+        await asyncio.wait({slow.task}, timeout=self._patience * (_LONGER if known else 1))
         if not slow.task.done() and await may_be_slow() and self._hold(key, slow):
             return self._clock() - slow.begun_at
         try:
