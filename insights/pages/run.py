@@ -46,7 +46,8 @@ def step_payload(reader: Reader, run_id: str, step_id: str) -> Row | None:
                 "steps WHERE run_id = {run_id:String} AND step_id = {step_id:String} ORDER BY attempt DESC "
                 "LIMIT 1",
                 "step_id, attempt, name, kind, status, started_at, ended_at, provider, model, input_tokens, "
-                "output_tokens, cached_input_tokens, cost_usd, attributes, substring(error, 1, 4000) AS error, ",
+                "output_tokens, cached_input_tokens, cost_usd, attributes, "
+                "substring(error, 1, 4000) AS error, ",
             ),
             {"run_id": run_id, "step_id": step_id},
         )

@@ -70,9 +70,7 @@ SELECT
     used.input_tokens AS input_tokens, used.output_tokens AS output_tokens, used.cost_usd AS cost_usd
 FROM
 (
-    SELECT * EXCEPT (input, output)
-    FROM raw_runs FINAL
-    PREWHERE {_IN_BATCH}
+    SELECT * FROM {{runs}}
     WHERE run_id NOT IN (SELECT run_id FROM aliases)
 ) AS run
 LEFT ANY JOIN usage AS used ON used.run_id = run.run_id"""
@@ -138,21 +136,21 @@ FROM here
 WHERE carried AND (run_id, experiment) NOT IN (SELECT run_id, experiment FROM here WHERE NOT carried)
 GROUP BY run_id, experiment, variant, phase, probability, exposure_key"""
 
+_KNOWN_WAITS = """
+SELECT
+    run_id, subject, wait_id, step_id, name, agent, mode, opened_at, deadline, attributes, reply_to,
+    revision, recorded_at, sipHash64(subject, wait_id) AS wait_key
+FROM {waits}
+WHERE (run_id, deadline, wait_key) IN (SELECT run_id, deadline, key FROM keys WHERE kind = 'wait')"""
+
+#: Whether an answer to a wait is still to come.
 _WAITS = """
 WITH
-    candidates AS
-    (
-        SELECT
-            run_id, subject, wait_id, step_id, name, agent, mode, opened_at, deadline, attributes, reply_to,
-            revision, recorded_at, sipHash64(subject, wait_id) AS wait_key
-        FROM {waits}
-        WHERE (run_id, deadline, wait_key) IN (SELECT run_id, deadline, key FROM keys WHERE kind = 'wait')
-    ),
     ended AS
     (
         SELECT subject, id, argMax((revision, cancelled_at), revision) AS cancelled
         FROM raw_cancellations FINAL
-        WHERE topic = 'waits' AND asker = '' AND (subject, id) IN (SELECT subject, wait_id FROM candidates)
+        WHERE topic = 'waits' AND asker = '' AND (subject, id) IN (SELECT subject, wait_id FROM known_waits)
         GROUP BY subject, id
     )
 SELECT
@@ -165,7 +163,7 @@ SELECT
     ifNull(ended.id, '') != '' AND ended.cancelled.1 >= wait.revision
         AND ended.cancelled.2 <= wait.deadline AS withdrawn,
     reply_to = '' AND NOT withdrawn AND (NOT answered OR mode IN ('last', 'count', 'sum')) AS open
-FROM candidates AS wait
+FROM known_waits AS wait
 LEFT ANY JOIN ended ON ended.subject = wait.subject AND ended.id = wait.wait_id"""
 
 #: The current scores of the runs of the batch, whichever id they were written under.
@@ -179,6 +177,17 @@ _NESTED = """
 SELECT run_id, arraySort(groupArray((toString(name), toString(kind), assumeNotNull(value)))) AS triples
 FROM current
 GROUP BY run_id"""
+
+#: The scores of one name and kind of a run, the highest first, where there are several.
+_SEVERAL = """
+SELECT run_id, name, kind, arraySort(groupArray((-assumeNotNull(value), score_id))) AS ordered
+FROM current
+WHERE run_id IN
+(
+    SELECT run_id FROM nested
+    WHERE length(triples) > length(arrayDistinct(arrayMap(one -> (one.1, one.2), triples)))
+)
+GROUP BY run_id, name, kind"""
 
 _RUN_ROWS = """
 SELECT
@@ -225,9 +234,7 @@ SELECT
         ),
         '{_EXPERIMENTS}'
     ) AS exposures,
-    row_number() OVER (
-        PARTITION BY score.run_id, score.name, score.kind ORDER BY score.value DESC, score.score_id
-    ) AS place,
+    toUInt64(greatest(1, indexOf(several.ordered, (-assumeNotNull(score.value), score.score_id)))) AS place,
     batch.version AS row_version, 0 AS gone
 FROM current AS score
 INNER JOIN batch ON batch.run_id = score.run_id
@@ -239,7 +246,9 @@ LEFT ANY JOIN
 (
     SELECT run_id, groupArray((experiment, variant, phase, ifNull(probability, 0))) AS recorded
     FROM exposed WHERE NOT carried GROUP BY run_id
-) AS exposed ON exposed.run_id = score.run_id"""
+) AS exposed ON exposed.run_id = score.run_id
+LEFT ANY JOIN several
+    ON several.run_id = score.run_id AND several.name = score.name AND several.kind = score.kind"""
 
 _WAIT_ROWS = """
 SELECT
@@ -327,9 +336,11 @@ READ: tuple[tuple[str, str], ...] = (
     ("given", _FACTS),
     ("exposure_facts", _EXPOSURE_FACTS),
     ("exposed", _EXPOSED),
+    ("known_waits", _KNOWN_WAITS),
     ("asked", _WAITS),
     ("current", _CURRENT),
     ("nested", _NESTED),
+    ("several", _SEVERAL),
     ("revisions", REVISIONS),
     ("answered", "{answers}"),
 )

@@ -6,14 +6,14 @@ Several writers may write one run at once, at any speed, and stop anywhere: see 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
 from upshot.processors.materialize.facts import GONE, IDS, READ, ROWS, STARTED
 from upshot.processors.materialize.reading import open_session
-from upshot.processors.materialize.sources import COPIES, FACTS, read_sql
+from upshot.processors.materialize.sources import COPIES, FACTS, FactSources, read_sql
 from upshot.settings import Settings
 
 #: A version is a number, and in its low bits who writes: no two writings have one version.
@@ -40,6 +40,23 @@ FROM
     GROUP BY {_SHARED}
     HAVING length(runs) > 1
 )"""
+#: The same for all runs at once, for the backfill: ids that several runs say, a part of all ids after the
+#: other, each with so many keys about; the runs that say them; and of these who shares one with `own`.
+_SHARED_AT_ONCE = 6_000_000
+_SHARED_IDS = f"""
+SELECT {_SHARED} AS id FROM raw_keys_by_run
+PREWHERE {_SHARED} % {{parts}} = {{part}}
+GROUP BY id
+HAVING uniqUpTo(1)(run_id) > 1"""
+_SHARED_RUNS = f"""
+INSERT INTO shared
+SELECT DISTINCT {_SHARED} AS id, run_id FROM raw_keys_by_run
+PREWHERE {_SHARED} IN (SELECT id FROM shared_ids)"""
+_SHARING_THEN = """
+SELECT DISTINCT run_id FROM shared
+WHERE id IN (SELECT id FROM shared WHERE run_id IN (SELECT run_id FROM own))"""
+#: With more of these every piece reads the keys.
+_MOST_SHARED = 5_000_000
 #: How many runs of a table aren't wanted.
 _OTHERS = "SELECT count() FROM {runs} WHERE run_id NOT IN (SELECT run_id FROM wanted)"
 _CLAIM = f"""
@@ -106,6 +123,7 @@ class Writer:
         self._writer = _COPYING + secrets.randbelow(_WRITERS - _COPYING)
         self._copying = secrets.randbelow(_COPYING)
         self._client: Client | None = None
+        self._knows_shared = False
         self._columns: dict[str, str] = {}
 
     def write(self, runs: Sequence[str]) -> Written:
@@ -125,10 +143,12 @@ class Writer:
     def write_range(self, first: str, last: str) -> Written:
         """Write the rows of all runs from `first` up to `last`, not included; empty: no end.
 
-        Scores and waits of runs that nobody claimed before are read from the backfill's copies: a writer who
-        writes such a run for a newer fact claims it later, and counts. The other runs are read as in `write`.
+        Scores and waits of runs that nobody claimed before are read from the backfill's copies, and whoever
+        shares an id with them is looked up once for all: a writer who writes such a run for a newer fact
+        claims it later, and counts. The other runs are read as in `write`.
         """
         client = self._session()
+        sharing = _SHARING_THEN if self._shared_are_known() else _SHARING.format(runs="own")
         bound = "run_id >= {first:String}" + (" AND run_id < {last:String}" if last else "")
         parts = (
             "raw_runs",
@@ -143,7 +163,7 @@ class Writer:
             parameters={"first": first, "last": last},
         )
         claimed = self._claim(self._copying)
-        self._write_batch("ours AND fresh", COPIES)
+        self._write_batch("ours AND fresh", COPIES, sharing)
         if client.command("SELECT count() FROM claims WHERE ours AND NOT fresh"):
             self._write_batch("ours AND NOT fresh", FACTS)
         return claimed
@@ -169,10 +189,35 @@ class Writer:
         contended = [run for (run,) in client.query("SELECT run_id FROM claims WHERE NOT ours").result_rows]
         return Written(int(str(client.command("SELECT count() FROM claims WHERE ours"))), contended)
 
-    def _write_batch(self, condition: str, sources: Mapping[str, str], *, is_closed: bool = False) -> None:
+    def _shared_are_known(self) -> bool:
+        """Whether the session has the ids that several runs say; looks them up where it hasn't."""
+        client = self._session()
+        if self._knows_shared and client.command("EXISTS TEMPORARY TABLE shared"):
+            return True
+        client.command("CREATE OR REPLACE TEMPORARY TABLE shared (id UInt64, run_id String) ENGINE = Memory")
+        keys = int(str(client.command("SELECT count() FROM raw_keys_by_run")))
+        parts = 1 + keys // _SHARED_AT_ONCE
+        for part in range(parts):
+            self._temporary("shared_ids", _SHARED_IDS.format(parts=parts, part=part))
+            if client.command("SELECT count() FROM shared_ids"):
+                client.command(_SHARED_RUNS)
+        if int(str(client.command("SELECT count() FROM shared"))) > _MOST_SHARED:
+            client.command("DROP TEMPORARY TABLE shared")
+            return False
+        self._knows_shared = True
+        return True
+
+    def _write_batch(
+        self,
+        condition: str,
+        sources: FactSources,
+        sharing: str = _SHARING.format(runs="own"),
+        *,
+        is_closed: bool = False,
+    ) -> None:
         """Write the rows of the claimed runs under the condition, scores and waits read from `sources`.
 
-        `is_closed`: no other run says an id of the wanted ones.
+        `sharing` finds the runs that say an id of them; `is_closed`: no other run says one of the wanted.
         """
         client = self._session()
         self._temporary("batch", f"SELECT * EXCEPT ours FROM claims WHERE {condition}")
@@ -181,9 +226,9 @@ class Writer:
         if is_closed and not client.command(_OTHERS.format(runs="own")):
             self._temporary("scope", "SELECT DISTINCT run_id FROM wanted")
         else:
-            self._temporary("scope", _SHARING.format(runs="own"))
+            self._temporary("scope", sharing)
             client.command("INSERT INTO scope SELECT run_id FROM own")
-        for name, select in READ:
+        for name, select in (*sources.before, *READ):
             self._temporary(name, read_sql(select, sources))
         self._at("read")
         if client.command("SELECT count() FROM batch WHERE NOT fresh"):
