@@ -186,6 +186,8 @@ async def _logs(
     tps = [TopicPartition(topic, n) for topic, (_, count) in tokens.items() for n in range(count)]
     if not tps:
         return {}
+    # Otherwise aiokafka learns of one topic after the other, and pauses each time.
+    await consumer._client.set_topics(tokens)
     first, end = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
     fetcher = copy(consumer._fetcher)
     fetcher._isolation_level = READ_COMMITTED

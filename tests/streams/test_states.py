@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from upshot.errors import KafkaUnavailable
 from upshot.local.kafka import KafkaServer
 from upshot.settings import Settings, load_settings
 from upshot.streams.events.topics import TOPICS
+from upshot.streams.kafka import groups
 from upshot.streams.kafka.admin import ensure_topics
 from upshot.streams.kafka.groups import group_states
 from upshot.streams.kafka.producer import event_producer
@@ -49,6 +51,17 @@ async def test_a_group_is_live_while_it_reads_and_its_lag_is_what_it_has_not_com
 
     [left] = await group_states(settings, {"states-reader": [topic, "states.absent"]})
     assert (left.is_live, left.lag) == (False, {topic: 0, "states.absent": 0})
+
+
+async def test_all_topics_are_asked_for_at_once(kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that learns of one topic after the other pauses each time; here a pause would never end."""
+    settings = settings_of(kafka, "at-once.")
+    await ensure_topics(settings)
+    options = groups.client_options
+    monkeypatch.setattr(groups, "client_options", lambda of: {**options(of), "retry_backoff_ms": 3_600_000})
+    readers = {"at-once-reader": [settings.topic(name) for name in TOPICS]}
+    [group] = await asyncio.wait_for(group_states(settings, readers), 120)
+    assert set(group.lag) == set(readers["at-once-reader"]) and not group.missing
 
 
 async def test_missing_and_different_topics_show(kafka: KafkaServer) -> None:

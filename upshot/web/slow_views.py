@@ -40,8 +40,8 @@ class SlowViews(Generic[T]):
     ) -> T | float:
         """What `work` finds; after the patience the seconds since its beginning, where it `may_be_slow`.
 
-        In that case the work goes on: who asks with the same key waits longer and gets what it finds, once. Its errors go
-        there, too. Otherwise nobody gets what was found for another one.
+        In that case the work goes on: who asks with the same key waits longer and gets what it finds, once.
+        Its errors go there, too. Otherwise nobody gets what was found for another one.
         """
         self._forget()
         known = self._views.get(key)

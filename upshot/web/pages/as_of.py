@@ -24,10 +24,13 @@ _LENGTHS = (60, 300, 900, 3_600, 21_600, 86_400, 7 * 86_400, 28 * 86_400)
 _LAST = 4_102_444_800
 
 
-async def as_of_known(asked: PageRequest) -> tuple[datetime, str]:
-    """The instant of the results, not after what is read and written everywhere, and what to say of it."""
+async def as_of_known(asked: PageRequest, *, waits: bool = True) -> tuple[datetime, str]:
+    """The instant of the results, not after what is read and written everywhere, and what to say of it.
+
+    `waits`: for the rows of facts that are stored already, for a few seconds.
+    """
     at, note = await _as_of_stored(asked)
-    written = await asked.read(read_by_soon, asked.reader, at, _PATIENCE)
+    written = await asked.read(read_by_soon, asked.reader, at, _PATIENCE if waits else 0.0)
     if written < at - _UNSAID:
         note = "the rows of later facts are not written yet"
     return written, note

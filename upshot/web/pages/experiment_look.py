@@ -71,10 +71,10 @@ class UnitsLook(NamedTuple):
     found: Slice
 
 
-async def look_at(asked: PageRequest) -> Look:
-    """Read all of it, as the address asks."""
+async def look_at(asked: PageRequest, is_large: bool) -> Look:
+    """Read all of it, as the address asks; of a large experiment as far as its rows are written."""
     name = asked.part("experiment")
-    at, note = await as_of_known(asked)
+    at, note = await as_of_known(asked, waits=not is_large)
     since, plan = await asyncio.gather(
         asked.read(known_since, asked.reader, name), asked.read(_plan, asked.reader, name, at, asked)
     )
@@ -90,10 +90,10 @@ async def look_at(asked: PageRequest) -> Look:
     return Look(at, note, since, plan, metric, found, charts, parts, readings)
 
 
-async def look_at_units(asked: PageRequest) -> UnitsLook:
-    """Read the first units, as the address asks."""
+async def look_at_units(asked: PageRequest, is_large: bool) -> UnitsLook:
+    """Read the first units, as the address asks; of a large experiment as far as its rows are written."""
     name = asked.part("experiment")
-    at, _ = await as_of_known(asked)
+    at, _ = await as_of_known(asked, waits=not is_large)
     plan = await asked.read(_plan, asked.reader, name, at, asked)
     metric = _chosen(asked, plan)
     if metric is None:

@@ -62,7 +62,7 @@ class ExperimentPages:
         self,
         asked: PageRequest,
         cache: AnswerCache[T],
-        work: Callable[[PageRequest], Awaitable[T]],
+        work: Callable[[PageRequest, bool], Awaitable[T]],
         record: Experiment | None = None,
     ) -> T:
         """What `work` finds: of many exposures, and as of now, that of a while ago with the same record.
@@ -72,7 +72,7 @@ class ExperimentPages:
         is_large = await asked.read(has_exposures, asked.reader, asked.part("experiment"), _MANY)
 
         async def found() -> NewAnswer[T]:
-            return NewAnswer(await work(asked), is_large)
+            return NewAnswer(await work(asked, is_large), is_large)
 
         state = asked.query.rest("zone", "format", "share", "share_until")
         if not is_large or "as_of" in state or "changed" in state:
