@@ -57,9 +57,10 @@ async def test_all_topics_are_asked_for_at_once(kafka: KafkaServer, monkeypatch:
     """A client that learns of one topic after the other pauses each time; here a pause would never end."""
     settings = settings_of(kafka, "at-once.")
     await ensure_topics(settings)
+    readers = {"at-once-reader": [settings.topic(name) for name in TOPICS]}
+    await group_states(settings, readers)  # by now every new topic has its leader
     options = groups.client_options
     monkeypatch.setattr(groups, "client_options", lambda of: {**options(of), "retry_backoff_ms": 3_600_000})
-    readers = {"at-once-reader": [settings.topic(name) for name in TOPICS]}
     [group] = await asyncio.wait_for(group_states(settings, readers), 120)
     assert set(group.lag) == set(readers["at-once-reader"]) and not group.missing
 
