@@ -47,7 +47,7 @@ _OURS_REFUSED = re.compile(
     r"http_headers_progress_interval_ms)'"
 )
 #: With FINAL, too, rows are chosen by their key before other columns are read. Not for SQL of others: some
-#: versions of ClickHouse refuse queries with it whose condition is a bare column.
+#: versions of ClickHouse refuse queries with it that don't select the key.
 _BY_KEY: Mapping[str, str] = MappingProxyType({"optimize_move_to_prewhere_if_final": "1"})
 _BLOCK = 64 * 1024
 #: ClickHouse puts an error arising during the answer at the end of the answer.
@@ -116,7 +116,7 @@ class Reader:
         return Reader(self._settings, limits=limits, answer_bytes=self._answer_bytes)
 
     def by_key(self) -> Reader:
-        """The same reader for queries about one thing, whose WHERE compares the key with a value.
+        """The same reader for queries about one thing, which select its key, and compare it with a value.
 
         ClickHouse then reads wide columns of that thing's rows alone, not of thousands around them.
         """

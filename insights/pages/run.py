@@ -58,7 +58,7 @@ def step_payload(reader: Reader, run_id: str, step_id: str) -> Row | None:
 
 def _payload(source: str, columns: str = "") -> str:
     return (
-        f"SELECT {columns}substringUTF8(input, 1, {PAYLOAD_SHOWN}) AS shown_input, length(input) AS "
+        f"SELECT run_id, {columns}substringUTF8(input, 1, {PAYLOAD_SHOWN}) AS shown_input, length(input) AS "
         "input_bytes, "
         f"substringUTF8(output, 1, {PAYLOAD_SHOWN}) AS shown_output, length(output) AS output_bytes FROM "
         f"{source}"
@@ -124,7 +124,6 @@ def steps_after(reader: Reader, run_id: str, skip: int, count: int) -> tuple[lis
     """
     parameters = {"run_id": run_id, "count": count, "skip": skip}
     screen = "LIMIT {count:UInt32} OFFSET {skip:UInt32}"
-    reader = reader.by_key()
     totals = _totals(reader, run_id, _OUTLINES, f", {_MAY_REPEAT} AS may_repeat")
     if not totals.pop("may_repeat"):
         return reader.query(f"{_STEPS % _OUTLINES}\n{screen}", parameters).objects(), totals
