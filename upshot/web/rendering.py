@@ -39,8 +39,8 @@ class Frame:
     token: str = ""
     can_share: bool = False
     by_key: bool = False
-    #: Seconds until a page that couldn't be shown is tried again.
-    again: int = 0
+    #: Seconds until the page is loaded again by itself; None for never.
+    again: int | None = None
 
     def here(self, **changed: object) -> str:
         """This page with some parameters changed; None removes one."""

@@ -9,8 +9,9 @@ from aiohttp import web
 from upshot.ingest.answers import Problem
 from upshot.web.rendering import Frame, render
 
-#: Seconds after which a page that couldn't be shown is loaded again; a page whose rows are being read.
-AGAIN, _SOON = 5, 1
+#: Seconds after which a page that couldn't be shown is loaded again; a page whose rows are being read, whose
+#: next answer waits for them.
+AGAIN, _AT_ONCE = 5, 0
 _TITLES = {
     400: "This can't be meant",
     401: "Sign in",
@@ -26,16 +27,18 @@ _TITLES = {
 
 def trouble_page(frame: Frame, problem: Problem) -> web.Response:
     """A problem as a page; a page that may come back is loaded again by itself."""
-    frame = replace(frame, again=AGAIN if problem.status == 503 else 0)
+    frame = replace(frame, again=AGAIN if problem.status == 503 else None)
     text = render("trouble.html", frame, title=_TITLES.get(problem.status, "Not possible"), problem=problem)
     return web.Response(text=text, status=problem.status, content_type="text/html", headers=problem.headers)
 
 
 def reading_page(frame: Frame, seconds: float) -> web.Response:
     """A page whose rows are being read, for so many seconds so far; it is loaded again by itself."""
-    frame = replace(frame, again=_SOON)
+    frame = replace(frame, again=_AT_ONCE)
     text = render("reading.html", frame, title="Being read", seconds=seconds)
-    return web.Response(text=text, status=202, content_type="text/html", headers={"Retry-After": str(_SOON)})
+    return web.Response(
+        text=text, status=202, content_type="text/html", headers={"Retry-After": str(_AT_ONCE)}
+    )
 
 
 __all__ = ["AGAIN", "reading_page", "trouble_page"]
