@@ -123,7 +123,8 @@ class Writer:
         self._writer = _COPYING + secrets.randbelow(_WRITERS - _COPYING)
         self._copying = secrets.randbelow(_COPYING)
         self._client: Client | None = None
-        self._knows_shared = False
+        #: Whether the session has what several runs say; None before anybody looked.
+        self._knows_shared: bool | None = None
         self._columns: dict[str, str] = {}
 
     def write(self, runs: Sequence[str]) -> Written:
@@ -192,8 +193,10 @@ class Writer:
     def _shared_are_known(self) -> bool:
         """Whether the session has the ids that several runs say; looks them up where it hasn't."""
         client = self._session()
-        if self._knows_shared and client.command("EXISTS TEMPORARY TABLE shared"):
-            return True
+        if self._knows_shared is False or (
+            self._knows_shared and client.command("EXISTS TEMPORARY TABLE shared")
+        ):
+            return self._knows_shared
         client.command("CREATE OR REPLACE TEMPORARY TABLE shared (id UInt64, run_id String) ENGINE = Memory")
         keys = int(str(client.command("SELECT count() FROM raw_keys_by_run")))
         parts = 1 + keys // _SHARED_AT_ONCE
@@ -201,11 +204,10 @@ class Writer:
             self._temporary("shared_ids", _SHARED_IDS.format(parts=parts, part=part))
             if client.command("SELECT count() FROM shared_ids"):
                 client.command(_SHARED_RUNS)
-        if int(str(client.command("SELECT count() FROM shared"))) > _MOST_SHARED:
+        self._knows_shared = int(str(client.command("SELECT count() FROM shared"))) <= _MOST_SHARED
+        if not self._knows_shared:
             client.command("DROP TEMPORARY TABLE shared")
-            return False
-        self._knows_shared = True
-        return True
+        return self._knows_shared
 
     def _write_batch(
         self,

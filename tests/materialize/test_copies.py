@@ -19,6 +19,7 @@ from tests.materialize.story import long_story
 from tests.store.conftest import Store
 from upshot.local.clickhouse import ClickHouseServer
 from upshot.processors.materialize import backfill
+from upshot.processors.materialize import writer as writer_module
 from upshot.processors.materialize.backfill import WORKS, Backfill, is_whole, standings
 from upshot.processors.materialize.writer import Writer
 from upshot.processors.store.connection import connect
@@ -78,8 +79,12 @@ async def test_a_piece_is_done_again_after_a_crash(copied: Rows, point: str) -> 
     assert copied.duplicates() == []
 
 
-async def test_what_runs_of_several_pieces_share(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most_shared", [5_000_000, 0])
+async def test_what_runs_of_several_pieces_share(
+    store: Store, monkeypatch: pytest.MonkeyPatch, most_shared: int
+) -> None:
     """All of the story was there before, in parts that aren't merged, and every run is a piece of its own."""
+    monkeypatch.setattr(writer_module, "_MOST_SHARED", most_shared)
     store.keep_parts()
     for event in long_story():
         await store.take(event)
