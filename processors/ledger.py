@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from time import monotonic
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
@@ -12,29 +13,44 @@ from aiokafka.structs import TopicPartition
 from upshot.processors.roles import ROLES
 from upshot.settings import Settings
 from upshot.streams.kafka.connection import client_options, started
-from upshot.streams.kafka.groups import group_states
+from upshot.streams.kafka.groups import Standing, group_states
 
 #: The roles between an outcome and its row in ClickHouse.
 _ROLES = ("correlate", "store")
-#: Seconds to wait for the record at which a role stands.
-_PATIENCE = 10.0
+#: Seconds to wait for the record at which a role stands; for the roles to say that they have read what was
+#: there at first, which they do about once a second; and between two looks.
+_PATIENCE, READING, _PAUSE = 10.0, 2.0, 0.1
 
 
-async def read_up_to(settings: Settings, now: datetime) -> datetime:
+async def read_up_to(settings: Settings, now: datetime, patience: float = READING) -> datetime:
     """The instant before which the join and the store have read every record: `now` where nothing is unread.
 
-    Raises KafkaUnavailable where the broker doesn't answer.
+    What is unread may be read within `patience` seconds. Raises KafkaUnavailable where the broker doesn't
+    answer.
     """
-    named = {settings.app_id(role): [settings.topic(topic) for topic in ROLES[role].reads] for role in _ROLES}
-    unread = {
+    until = monotonic() + patience
+    found = await _standings(settings)
+    ends = {place: standing.end for place, standing in found.items()}
+    while unread := {
         (tp, standing.position)
+        for (group, tp), standing in found.items()
+        if standing.position < ends.get((group, tp), 0)
+    }:
+        if monotonic() >= until:
+            return min(now, await _written_at(settings, unread, now))
+        await asyncio.sleep(_PAUSE)
+        found = await _standings(settings)
+    return now
+
+
+async def _standings(settings: Settings) -> dict[tuple[str, TopicPartition], Standing]:
+    """How each group of these roles stands with each partition."""
+    named = {settings.app_id(role): [settings.topic(topic) for topic in ROLES[role].reads] for role in _ROLES}
+    return {
+        (group.name, tp): standing
         for group in await group_states(settings, named)
         for tp, standing in group.standings.items()
-        if standing.lag
     }
-    if not unread:
-        return now
-    return min(now, await _written_at(settings, unread, now))
 
 
 async def _written_at(
@@ -56,4 +72,4 @@ async def _written_at(
     return earliest
 
 
-__all__ = ["read_up_to"]
+__all__ = ["READING", "read_up_to"]

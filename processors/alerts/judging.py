@@ -55,7 +55,7 @@ async def judge_all(
             log.error("alerts of the rule %r can't be ended, and will be again: %s", name, error)
     if not rules:
         return found
-    upto = micros(await read_up_to(settings, instant(now))) - SETTLING
+    upto = micros(await read_up_to(settings, instant(now), patience=0)) - SETTLING
     for rule, state in rules:
         grid = grid_of(rule, state.judged if state else None, upto, LONGEST)
         if grid.last < grid.first:

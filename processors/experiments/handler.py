@@ -102,7 +102,7 @@ class AllocationHandler:
         due = {name: each.record for name, each in known.items() if self._is_due(each, now)}
         if not due:
             return outputs
-        as_of = await read_up_to(self._settings, now)
+        as_of = await read_up_to(self._settings, now, patience=0)
         changed = {name: await asyncio.to_thread(self._changed, one, as_of) for name, one in due.items()}
         # What people changed meanwhile counts: nothing is sent over it.
         fresh = in_force(await read_registry(self._settings, self._ours))

@@ -31,7 +31,7 @@ _LATEST = 20
 #: Alerts of a backtest that the page lists.
 _SHOWN = 50
 #: Seconds that a backtest, and the question to Kafka before it, may take.
-_BACKTEST, _PATIENCE = 30.0, 2.0
+_BACKTEST, _PATIENCE = 30.0, 4.0
 #: Lengths of a mute that the page offers.
 MUTES = {
     "1h": timedelta(hours=1),

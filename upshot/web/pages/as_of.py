@@ -11,7 +11,7 @@ from aiohttp import web
 
 from upshot.errors import KafkaUnavailable
 from upshot.insights.experiments.written_rows import read_by_soon
-from upshot.processors.ledger import read_up_to
+from upshot.processors.ledger import READING, read_up_to
 from upshot.web.site import PageRequest
 
 _PATIENCE = 4.0
@@ -29,18 +29,18 @@ async def as_of_known(asked: PageRequest, *, waits: bool = True) -> tuple[dateti
 
     `waits`: for the rows of facts that are stored already, for a few seconds.
     """
-    at, note = await _as_of_stored(asked)
+    at, note = await _as_of_stored(asked, waits)
     written = await asked.read(read_by_soon, asked.reader, at, _PATIENCE if waits else 0.0)
     if written < at - _UNSAID:
         note = "the rows of later facts are not written yet"
     return written, note
 
 
-async def _as_of_stored(asked: PageRequest) -> tuple[datetime, str]:
+async def _as_of_stored(asked: PageRequest, waits: bool) -> tuple[datetime, str]:
     wanted = asked.query.instant("as_of") or asked.now
     try:
         async with asyncio.timeout(_PATIENCE):
-            read = await read_up_to(asked.site.settings, asked.now)
+            read = await read_up_to(asked.site.settings, asked.now, READING if waits else 0.0)
     except (KafkaUnavailable, TimeoutError):
         return min(wanted, asked.now), "Kafka does not answer: results hold up to what the store had written"
     if read < wanted and read < asked.now - _UNSAID:
