@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, NamedTuple
 
 from upshot.insights.experiments.plan import ExperimentPlan, PlannedMetric
-from upshot.insights.experiments.units import MADE_AT, WITHIN, parameters_of_plan
+from upshot.insights.experiments.units import MADE_AT, WITHIN, instant, parameters_of_plan
 from upshot.insights.experiments.written_rows import has_all_rows
 from upshot.insights.reader import Reader
 from upshot.insights.statistics.moments import Moments
@@ -20,7 +20,7 @@ POINTS, STEPS = 30, 120
 #: Rows as written, without merging those of one run: an instant needs no more.
 _AS_WRITTEN = "SELECT * FROM raw_exposure_rows WHERE gone = 0"
 _FIRST = f"""\
-SELECT toUnixTimestamp64Micro(min({MADE_AT})), count()
+SELECT min({MADE_AT}), count()
 FROM (%s)
 WHERE experiment = {{experiment:String}} AND recorded_at <= {{as_of:DateTime64(6, 'UTC')}}
     AND NOT carried AND origin != 'replay' AND {WITHIN % MADE_AT}"""
@@ -63,7 +63,7 @@ class Charting:
     def parameters(self) -> dict[str, object]:
         """The parameters of the columns by which units spread."""
         return {
-            "slots_from": _micros(self.slots.start),
+            "slots_from": self.slots.start,
             "slot_seconds": self.slots.seconds,
             "step_seconds": self.seconds,
             "steps": STEPS,
@@ -103,7 +103,7 @@ def charting(reader: Reader, plan: ExperimentPlan, metric: PlannedMetric, as_of:
     [[first, exposures]] = reader.query(_FIRST % rows, parameters_of_plan(plan, as_of)).rows
     if not int(exposures):
         return None
-    return Charting.of(metric, datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(first)), as_of)
+    return Charting.of(metric, instant(first), as_of)
 
 
 def spread_of(found: Charting, rows: Iterable[Mapping[str, Any]], ending: str) -> Spread:
@@ -132,10 +132,6 @@ def moments_of(row: Mapping[str, Any], ending: str = "") -> Moments:
         float(row[f"{name}{ending}"]) for name in ("n_all", "sum_y", "sum_yy", "sum_m", "sum_mm", "sum_ym")
     )
     return Moments(int(n), y, yy, m, mm, ym)
-
-
-def _micros(at: datetime) -> int:
-    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 __all__ = [

@@ -51,7 +51,11 @@ _SLOT = """if(
                 mature%(s)s,
                 toInt32(
                     intDiv(
-                        greatest(0, matures_micros%(s)s - {slots_from:Int64}),
+                        greatest(
+                            0,
+                            matures_micros%(s)s
+                                - toUnixTimestamp64Micro({slots_from:DateTime64(6, 'UTC')})
+                        ),
                         1000000 * toInt64({slot_seconds:UInt32})
                     )
                 ),

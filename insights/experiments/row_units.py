@@ -195,9 +195,7 @@ def units_of_rows(metrics: Sequence[PlannedMetric], further: str = "") -> str:
         "run_key": ", run_key" if runs else "",
         "values": ",\n    ".join(_value(each) % {"s": s} for each, s in zip(metrics, suffixes, strict=True)),
         "causes": " + ".join(causes),
-        "further": _OF_ROW[further] % {"s": suffixes[0]}
-        if further == "outcome"
-        else _OF_ROW.get(further, ""),
+        "further": _OF_ROW[further] % {"s": suffixes[0]} if further else "",
     }
     of_metrics = [
         (_OF_METRIC if runs else f"{_OF_METRIC},\n    {_OF_FIRST}") % {"s": s, "shift": CAUSE_BITS * number}
